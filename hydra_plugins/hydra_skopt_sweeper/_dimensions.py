@@ -1,0 +1,109 @@
+"""The dimensions the engine searches: what each value of a parameter looks like to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from skopt.space import Integer, Real
+
+Coordinate = int | float
+Point = tuple[Coordinate, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """A finite parameter; a coordinate of a point is the index of one of its values.
+
+    `features` has one row per value, in [0, 1]: a single column of positions for ordered values,
+    one column per value (one-hot) for nominal ones.
+    """
+
+    features: np.ndarray
+
+    @classmethod
+    def ordered(cls, positions: Sequence[float]) -> Levels:
+        """Values on a line; `positions` are rescaled to [0, 1]."""
+        line = np.asarray(positions, dtype=float)
+        width = np.ptp(line)
+        return cls(((line - line.min()) / (width or 1.0))[:, None])
+
+    @classmethod
+    def evenly(cls, n: int) -> Levels:
+        """`n` values at equal distances, such as a log-spaced list."""
+        return cls.ordered(range(n))
+
+    @classmethod
+    def nominal(cls, n: int) -> Levels:
+        """`n` values without order, all equally far apart."""
+        return cls(np.eye(n)) if n > 2 else cls.evenly(n)
+
+    @property
+    def size(self) -> int:
+        return len(self.features)
+
+    def values(self) -> range:
+        """Every coordinate."""
+        return range(self.size)
+
+    def encode(self, values: Sequence[Coordinate]) -> np.ndarray:
+        """Features of the values with these indices, shape (n, columns)."""
+        return self.features[np.asarray(values, dtype=int)]
+
+    def from_unit(self, share: float) -> int:
+        """The value at `share` in [0, 1] of the list: equal shares for all values."""
+        return min(int(share * self.size), self.size - 1)
+
+    def to_unit(self, value: Coordinate) -> float:
+        """The middle of the value's share."""
+        return (value + 0.5) / self.size
+
+
+@dataclass(frozen=True, eq=False)
+class Span:
+    """An interval of numbers, both ends included; a coordinate of a point is the number itself.
+
+    `scale` is a scikit-optimize dimension with `transform="normalize"`; its prior says whether
+    the interval is even in the number or in its logarithm.
+    """
+
+    scale: Real | Integer
+
+    @classmethod
+    def real(cls, low: float, high: float, *, log: bool = False) -> Span:
+        prior = "log-uniform" if log else "uniform"
+        return cls(Real(low, high, prior=prior, transform="normalize"))
+
+    @classmethod
+    def integer(cls, low: int, high: int, *, log: bool = False) -> Span:
+        prior = "log-uniform" if log else "uniform"
+        return cls(Integer(low, high, prior=prior, transform="normalize"))
+
+    @property
+    def size(self) -> int | None:
+        """Number of values, None where they cannot be counted."""
+        if isinstance(self.scale, Real):
+            return None
+        return int(self.scale.high - self.scale.low) + 1
+
+    def values(self) -> range:
+        """Every coordinate of an interval of whole numbers."""
+        if self.size is None:
+            raise TypeError("an interval of real numbers cannot be enumerated")
+        return range(int(self.scale.low), int(self.scale.high) + 1)
+
+    def encode(self, values: Sequence[Coordinate]) -> np.ndarray:
+        """Features of these numbers, shape (n, 1)."""
+        return np.asarray(self.scale.transform(list(values)), dtype=float)[:, None]
+
+    def from_unit(self, share: float) -> Coordinate:
+        """The number at `share` in [0, 1] of the interval."""
+        value = self.scale.inverse_transform([min(max(share, 0.0), 1.0)])[0]
+        return float(value) if self.size is None else int(value)
+
+    def to_unit(self, value: Coordinate) -> float:
+        return float(self.scale.transform([value])[0])
+
+
+Dimension = Levels | Span
