@@ -1,0 +1,12 @@
+"""Fine-tune a pretrained network on image datasets and search its hyperparameters.
+
+Nothing phones home: the libraries below read these switches when they are imported.
+"""
+
+import os
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DO_NOT_TRACK", "true")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("DVC_NO_ANALYTICS", "true")

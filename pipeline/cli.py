@@ -1,0 +1,65 @@
+"""The front door every stage shares: arguments in, exit code out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.compose import compose
+from pipeline.config import Config, UserError
+from pipeline.layout import CONF
+
+
+def groups() -> str:
+    """The configuration groups and the names each one takes."""
+    lines = []
+    for folder in sorted(path for path in CONF.iterdir() if path.is_dir()):
+        names = sorted(path.stem for path in folder.glob("*.yaml"))
+        if names and folder.name not in ("paths", "hydra"):
+            lines.append(f"  {folder.name}={'|'.join(names)}")
+    return "\n".join(lines)
+
+
+def parser(doc: str) -> argparse.ArgumentParser:
+    """``--config-path`` and overrides; ``doc`` is the docstring of the stage."""
+    made = argparse.ArgumentParser(
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=doc,
+        epilog=f"Overrides are Hydra's: a group takes a name, a key takes a value\n{groups()}\n"
+        "  seed=1 recipe.epochs=20 machine.threads=1 ...",
+    )
+    made.add_argument(
+        "--config-path",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="folder of the params.yaml to use, such as quickstart (default: this folder)",
+    )
+    made.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    return made
+
+
+def stage(run: Callable[[Config], None], doc: str) -> None:
+    """Compose, check and run. A UserError becomes one message and exit code 2."""
+
+    def main() -> None:
+        arguments = parser(doc).parse_args()
+        run(compose(arguments.config_path, arguments.overrides))
+
+    guarded(main)
+
+
+def guarded(main: Callable[[], None]) -> None:
+    """Run ``main``; print a user's mistake as one message and leave with 2, Ctrl-C with 130."""
+    try:
+        main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print(
+            "interrupted: what was finished is kept; run the same command to go on", file=sys.stderr
+        )
+        sys.exit(130)

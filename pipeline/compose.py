@@ -1,0 +1,161 @@
+"""Compose ``params.yaml``, ``conf/`` and overrides with Hydra, and check the result."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ValidationError
+from yaml import YAMLError
+
+from pipeline.config import Config, UserError
+from pipeline.layout import CONF
+
+CONFIG_NAME = "params"
+
+
+def quote(value: str | Path) -> str:
+    """Quote a string for Hydra's override grammar, so that no character in it means anything."""
+    text = str(value).replace("\\", "\\\\") if str(value).endswith("\\") else str(value)
+    return "'" + text.replace("'", "\\'") + "'"
+
+
+def searchpath_override() -> str:
+    return f"hydra.searchpath=[{quote(f'file://{CONF}')}]"
+
+
+def register_resolvers() -> None:
+    """``${choice:${space.lr}}`` writes a list as Hydra's ``choice(...)``.
+
+    A single value stands alone: ``choice(x)`` with one element is refused by the grammar of
+    some sweepers, and is no choice anyway.
+    """
+
+    def choice(values: Sequence[Any]) -> str:
+        words = [str(v).lower() if isinstance(v, bool) else repr(v) for v in values]
+        return f"choice({','.join(words)})"
+
+    OmegaConf.register_new_resolver("choice", choice, replace=True)
+
+
+def compose(config_dir: Path, overrides: Sequence[str] = ()) -> Config:
+    """The checked configuration of ``config_dir/params.yaml`` with ``overrides``.
+
+    Raises UserError when a file is missing or malformed, an override is wrong, or a value does
+    not fit the schema.
+    """
+    params = config_dir / f"{CONFIG_NAME}.yaml"
+    if not params.is_file():
+        raise UserError(f"{params}: no such file. --config-path takes a folder with a params.yaml")
+    register_resolvers()
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(config_dir.resolve()), version_base="1.3"):
+            composed = hydra_compose(
+                CONFIG_NAME, [searchpath_override(), *overrides], return_hydra_config=True
+            )
+            return check(composed, config_dir, overrides)
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+        raise UserError(_composition_fault(error, params)) from error
+
+
+def check(composed: DictConfig, config_dir: Path, overrides: Sequence[str] = ()) -> Config:
+    """Check a composed configuration (with its ``hydra`` node) against the schema."""
+    choices = {
+        group: str(choice) for group, choice in composed.hydra.runtime.choices.items() if choice
+    }
+    values = {str(key): composed[key] for key in composed if key != "hydra"}
+    plain = OmegaConf.to_container(OmegaConf.create(values), resolve=True)
+    try:
+        return Config.model_validate(plain)
+    except ValidationError as error:
+        faults = [
+            _fault(fault, _source(fault["loc"], config_dir, overrides, choices))
+            for fault in error.errors()
+        ]
+        raise UserError("\n".join(faults)) from error
+
+
+def _fault(fault: Mapping[str, Any], source: str) -> str:
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        allowed = sorted(_fields(fault["loc"][:-1]))
+        near = difflib.get_close_matches(str(fault["loc"][-1]), allowed, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        return f"{source}: unknown key '{key}'.{hint} Allowed: {', '.join(allowed)}"
+    if fault["type"] == "missing":
+        return f"{source}: key '{key}' is missing"
+    message = fault["msg"].removeprefix("Value error, ").replace("Input should be", "allowed is")
+    if fault["type"] == "value_error":
+        return f"{source}: '{key}': {message}"
+    return f"{source}: '{key}': found {fault['input']!r}, {message}"
+
+
+def _fields(loc: Sequence[str | int]) -> list[str]:
+    model: Any = Config
+    for part in loc:
+        if isinstance(part, str):
+            model = model.model_fields[part].annotation
+    return list(model.model_fields) if issubclass(model, BaseModel) else []
+
+
+def _source(
+    loc: Sequence[str | int], config_dir: Path, overrides: Sequence[str], choices: dict[str, str]
+) -> str:
+    """The override or the file that gave the value at ``loc``, the strongest first."""
+    words = [str(part) for part in loc]
+    key = ".".join(words)
+    for override in reversed(overrides):
+        name = override.partition("=")[0].lstrip("+~")
+        if name not in choices and (key == name or key.startswith(f"{name}.")):
+            return f"override {override}"
+    params = config_dir / f"{CONFIG_NAME}.yaml"
+    raw = OmegaConf.to_container(OmegaConf.load(params))
+    if _holds(raw, words) or words[0] not in choices:
+        return str(params)
+    return str(CONF / words[0] / f"{choices[words[0]]}.yaml")
+
+
+def _holds(node: Any, words: Sequence[str]) -> bool:
+    for word in words:
+        if not isinstance(node, dict) or word not in node:
+            return False
+        node = node[word]
+    return True
+
+
+def _composition_fault(error: Exception, params: Path) -> str:
+    text = str(error).strip()
+    cause = error.__cause__
+    if cause is not None and str(cause) and str(cause) not in text:
+        text += f" ({str(cause).strip().splitlines()[0]})"
+    lines = [line for line in text.splitlines() if line.strip()]
+    if lines and lines[0].startswith("Could not override '"):
+        key = lines[0].split("'")[1]
+        near = [path for path in _paths(Config) if path.split(".")[-1] == key]
+        near = near or difflib.get_close_matches(key, list(_paths(Config)), n=1)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        return f"override '{key}': no such key.{hint}"
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        allowed = f" Allowed: {', '.join(error.options)}" if error.options else ""
+        near = difflib.get_close_matches(name, error.options or [], n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        return f"{params} or an override: no {group} '{name}'.{hint}{allowed}"
+    return f"{params}: " + "\n".join(lines)
+
+
+def _paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _paths(kind, f"{prefix}{name}.")

@@ -1,0 +1,47 @@
+"""Where things lie. Paths are relative to the repository, the working directory of every stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.config import Config
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+"""The configuration groups, absolute: Hydra searches them whatever the working directory."""
+
+
+def raw_dir(dataset: str) -> Path:
+    return Path("data/raw") / dataset
+
+
+def prepared_dir(dataset: str) -> Path:
+    return Path("data/prepared") / dataset
+
+
+def weights_dir() -> Path:
+    return Path("data/weights")
+
+
+def runs_dir() -> Path:
+    """The journal, its locks and the checkpoints of trials under way."""
+    return Path("runs")
+
+
+def sweep_dir(cfg: Config) -> Path:
+    """Hydra's sweep folder of a cell; ``conf/paths/default.yaml`` says the same."""
+    return (
+        runs_dir()
+        / "sweeps"
+        / cfg.project
+        / cfg.dataset.name
+        / cfg.model.name
+        / (cfg.strategy.name)
+    )
+
+
+def results_dir(cfg: Config) -> Path:
+    return Path(cfg.root) / "results" / cfg.dataset.name / cfg.model.name / cfg.strategy.name
+
+
+def report_dir(cfg: Config) -> Path:
+    return Path(cfg.root) / "report"
