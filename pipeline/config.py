@@ -38,6 +38,8 @@ class ArchiveConfig(Model):
     """Bytes; null where no source states it."""
     sha256: Sha256 | None = None
     md5: Md5 | None = None
+    other_sha256: list[Sha256] = []
+    """Other wrappings of the same content, such as a distribution's; taken whatever their size."""
 
 
 class CountsConfig(Model):
@@ -68,6 +70,9 @@ class DatasetConfig(Model):
     licence: str = ""
     citation: str = ""
     archives: list[ArchiveConfig] = []
+    originals: list[ArchiveConfig] = []
+    """The creators' own files where they are gone upstream and ``archives`` are a mirror's. Placed
+    by hand, all of them, they are used instead."""
     root: str | None = None
     """The folder of the user's own images; only for ``reader: folder``."""
     classes: Count | None = None
