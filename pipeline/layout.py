@@ -14,6 +14,11 @@ def raw_dir(dataset: str) -> Path:
     return Path("data/raw") / dataset
 
 
+def unpacked_dir(dataset: str) -> Path:
+    """Scratch of prepare; beside raw/, whose contents DVC watches."""
+    return Path("data/unpacked") / dataset
+
+
 def prepared_dir(dataset: str) -> Path:
     return Path("data/prepared") / dataset
 

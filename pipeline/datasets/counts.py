@@ -1,0 +1,32 @@
+"""The contract between a dataset's lists and its config, checked before a pixel is read."""
+
+from __future__ import annotations
+
+from pipeline.config import DatasetConfig, UserError
+from pipeline.datasets.listing import SPLITS, Listing
+
+
+def differences(dataset: DatasetConfig, listing: Listing) -> list[str]:
+    """What the lists hold where the config says otherwise. Nothing stated, nothing compared."""
+    found = []
+    if dataset.classes is not None and dataset.classes != len(listing.class_names):
+        found.append(f"classes: found {len(listing.class_names)}, stated {dataset.classes}")
+    if dataset.counts is not None:
+        counted = listing.count()
+        for split in SPLITS:
+            stated = getattr(dataset.counts, split)
+            if counted[split] != stated:
+                found.append(f"{split} images: found {counted[split]:,}, stated {stated:,}")
+    return found
+
+
+def check(dataset: DatasetConfig, listing: Listing) -> list[str]:
+    """The accepted differences; raises UserError for differences nobody accepted."""
+    found = differences(dataset, listing)
+    if found and not dataset.accept_counts:
+        raise UserError(
+            f"{dataset.name}: the official lists are not what conf/dataset says: "
+            f"{'; '.join(found)}. Fetch the archives again, mend `classes` and `counts`, or go on "
+            "with dataset.accept_counts=true (the report will say so)."
+        )
+    return found

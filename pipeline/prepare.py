@@ -1,0 +1,164 @@
+"""Decode a dataset once: read its official lists, split, and write the pixels all trials share.
+
+Writes data/prepared/<dataset>/: manifest.parquet (one row per image), pixels.bin and stats.json.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.cli import stage
+from pipeline.config import Config, DatasetConfig, UserError
+from pipeline.datasets import counts, readers, splits
+from pipeline.datasets.decoding import Decoding
+from pipeline.datasets.files import write_json
+from pipeline.datasets.listing import SPLITS, Entry, Listing
+from pipeline.datasets.manifest import MANIFEST, PIXELS, SCHEMA, STATS, Manifest
+from pipeline.datasets.pixels import Stored, Unreadable, write_store
+from pipeline.datasets.readers.archives import Archives
+from pipeline.layout import prepared_dir, raw_dir, unpacked_dir
+
+_FEW = 500
+"""Below this many images, or with pixels at hand, starting workers takes longer than they save."""
+
+
+def run(cfg: Config) -> None:
+    name = cfg.dataset.name
+    archives = Archives(name, raw_dir(name), unpacked_dir(name))
+    manifest = prepare(cfg.dataset, archives, prepared_dir(name), workers=os.cpu_count() or 1)
+    totals = ", ".join(f"{len(manifest.rows([split])):,} {split}" for split in SPLITS)
+    print(f"{cfg.dataset.title}: {len(manifest.class_names)} classes, {totals} images")
+
+
+def prepare(dataset: DatasetConfig, archives: Archives, into: Path, *, workers: int) -> Manifest:
+    """Write the prepared dataset to ``into``, the manifest last: one that is there is complete.
+
+    The result depends on the lists and images alone, not on ``workers`` or on what was there.
+    Raises UserError where lists, counts or images are not as they must be.
+    """
+    listing = readers.read(dataset, archives)
+    accepted = counts.check(dataset, listing)
+    entries = _split(dataset, listing)
+    (into / MANIFEST).unlink(missing_ok=True)
+
+    sources = {entry.path: entry.source for entry in entries}
+    how = Decoding(
+        side=dataset.store_side,
+        scaled=dataset.scaled_decoding,
+        max_pixels=dataset.max_pixels,
+        crop_bottom=20 if dataset.crop_banner else 0,
+    )
+    at_hand = len(sources) < _FEW or not isinstance(entries[0].source, Path)
+    placed, pixels_sha256 = write_store(
+        list(sources.values()),
+        into / PIXELS,
+        how,
+        workers=1 if at_hand else workers,
+        title=f"prepare {dataset.name}",
+    )
+    results = dict(zip(sources, placed, strict=True))
+    unreadable = {path: got.reason for path, got in results.items() if isinstance(got, Unreadable)}
+    stored = {path: got for path, got in results.items() if isinstance(got, Stored)}
+    _check_readable(dataset, listing, entries, unreadable)
+
+    manifest = Manifest.of(_table(listing, entries, stored), listing.class_names, pixels_sha256)
+    write_json(into / STATS, _stats(dataset, manifest, unreadable, accepted))
+    manifest.write(into)
+    shutil.rmtree(archives.scratch, ignore_errors=True)
+    return manifest
+
+
+def _split(dataset: DatasetConfig, listing: Listing) -> list[Entry]:
+    """Entries in a pinned order."""
+    entries = splits.complete(
+        listing,
+        val_fraction=dataset.val_fraction,
+        test_fraction=dataset.test_fraction,
+        seed=dataset.split_seed,
+    )
+    entries = splits.limit(entries, "train", dataset.max_train_images, dataset.split_seed)
+    entries = splits.limit(entries, "val", dataset.max_val_images, dataset.split_seed)
+    return sorted(entries, key=lambda entry: (entry.path, entry.split or ""))
+
+
+def _check_readable(
+    dataset: DatasetConfig, listing: Listing, entries: Sequence[Entry], unreadable: dict[str, str]
+) -> None:
+    images = len({entry.path for entry in entries})
+    if len(unreadable) > dataset.max_unreadable * images:
+        shown = "".join(f"\n  {path}: {why}" for path, why in list(unreadable.items())[:20])
+        more = f"\n  and {len(unreadable) - 20} more" if len(unreadable) > 20 else ""
+        raise UserError(
+            f"{dataset.name}: {len(unreadable)} of {images:,} images cannot be read, more than "
+            f"dataset.max_unreadable={dataset.max_unreadable:g} allows:{shown}{more}"
+        )
+    for split in SPLITS:
+        there = {entry.label for entry in entries if entry.split == split}
+        left = {e.label for e in entries if e.split == split and e.path not in unreadable}
+        if gone := there - left:
+            names = ", ".join(repr(listing.class_names[label]) for label in sorted(gone))
+            raise UserError(f"{dataset.name}: no {split} image of {names} can be read")
+
+
+def _table(listing: Listing, entries: Sequence[Entry], stored: dict[str, Stored]) -> pa.Table:
+    rows = [(entry, stored[entry.path]) for entry in entries if entry.path in stored]
+    columns: dict[str, list[Any]] = {
+        "path": [entry.path for entry, _ in rows],
+        "label": [entry.label for entry, _ in rows],
+        "class_name": [listing.class_names[entry.label] for entry, _ in rows],
+        "split": [entry.split for entry, _ in rows],
+        "sha256": [image.sha256 for _, image in rows],
+        "offset": [image.offset for _, image in rows],
+        "height": [image.height for _, image in rows],
+        "width": [image.width for _, image in rows],
+    }
+    return pa.table(columns, schema=SCHEMA)
+
+
+def _stats(
+    dataset: DatasetConfig, manifest: Manifest, unreadable: dict[str, str], accepted: list[str]
+) -> dict[str, Any]:
+    rows = manifest.table.to_pylist()
+    counted = {split: dict.fromkeys(manifest.class_names, 0) for split in SPLITS}
+    for row in rows:
+        counted[row["split"]][row["class_name"]] += 1
+    return {
+        "dataset": dataset.name,
+        "title": dataset.title,
+        "digest": manifest.digest,
+        "classes": manifest.class_names,
+        "counts": counted,
+        "totals": {split: sum(counted[split].values()) for split in SPLITS},
+        "unreadable": [{"path": path, "reason": why} for path, why in unreadable.items()],
+        "duplicates": _duplicates(rows),
+        "accepted_counts": bool(accepted),
+        "count_differences": accepted,
+        "store_side": dataset.store_side,
+    }
+
+
+def _duplicates(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same image in more than one split: what is measured on it is leaked."""
+    same = defaultdict(list)
+    for row in rows:
+        same[row["sha256"]].append(row)
+    return [
+        {
+            "sha256": sha256,
+            "paths": [row["path"] for row in group],
+            "splits": [row["split"] for row in group],
+        }
+        for sha256, group in sorted(same.items())
+        if len({row["split"] for row in group}) > 1
+    ]
+
+
+if __name__ == "__main__":
+    stage(run, __doc__)
