@@ -93,6 +93,12 @@ class Span:
             raise TypeError("an interval of real numbers cannot be enumerated")
         return range(int(self.scale.low), int(self.scale.high) + 1)
 
+    def __contains__(self, value: object) -> bool:
+        """Whether it is a number of the interval, and whole where that is asked."""
+        if isinstance(value, bool) or not isinstance(value, int if self.size else int | float):
+            return False
+        return bool(self.scale.low <= value <= self.scale.high)
+
     def encode(self, values: Sequence[Coordinate]) -> np.ndarray:
         """Features of these numbers, shape (n, 1)."""
         return np.asarray(self.scale.transform(list(values)), dtype=float)[:, None]

@@ -94,7 +94,7 @@ class Engine:
 
     def ask(self, n: int = 1) -> list[Proposal]:
         """The next `n` points to try at the same time, fewer when the space is exhausted."""
-        proposals = []
+        proposals: list[Proposal] = []
         while len(proposals) < n and not self.exhausted:
             proposal = self._propose()
             self._tried[proposal.point] = None
