@@ -31,7 +31,7 @@ class Model(BaseModel):
 class ArchiveConfig(Model):
     """One file to fetch into ``data/raw/<dataset>/<file>``."""
 
-    file: str
+    file: Name
     urls: list[str] = []
     """Tried in order. ``hf://datasets/OWNER/REPO/PATH`` goes through the Hugging Face hub."""
     size: Count | None = None

@@ -1,0 +1,101 @@
+"""Fetch the files of a dataset: verified, from the first source that gives them.
+
+>>> path = fetch(archive, Path("data/raw/dtd"))      # doctest: +SKIP
+>>> unpack(path, Path("data/unpacked/dtd"))          # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.config import ArchiveConfig, UserError
+from pipeline.datasets.digests import Digests, WrongContentError
+from pipeline.datasets.hub import SCHEME, transfer_from_hub, web_address
+from pipeline.datasets.transfer import PATIENCE, Patience, TransferError, transfer
+from pipeline.datasets.unpacking import unpack
+
+__all__ = ["NotFetchedError", "fetch", "part_of", "unpack"]
+
+
+class NotFetchedError(UserError):
+    """No source gives the file; the message says where to get it and where to put it."""
+
+
+def fetch(archive: ArchiveConfig, folder: Path, patience: Patience = PATIENCE) -> Path:
+    """The verified file ``folder/<archive.file>``: the one that is there, else a fetched one.
+
+    A file placed by hand is verified and taken, without a network. Sources are tried in order;
+    what a dropped connection or a killed process left is gone on from. Where no digest is stated
+    the first one seen is recorded and must hold from then on (see Digests). Raises UserError when
+    a file that is there is another than asked for (it is left alone) or the disk is too small,
+    NotFetchedError when no source gives the file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / archive.file
+    digests = Digests(folder)
+    if path.exists():
+        try:
+            found = digests.check(archive, path)
+        except WrongContentError as error:
+            raise UserError(
+                f"{path} is not the file it should be: {error}. Replace it by a genuine copy, "
+                "or remove it and run the same command to fetch it"
+            ) from error
+        digests.keep(archive, path, found)
+        return path
+
+    part = part_of(path)
+    faults = []
+    for url in archive.urls:
+        try:
+            found = _from(url, archive, part, digests, patience)
+        except (TransferError, WrongContentError) as error:
+            faults.append(f"{url}: {error}")
+            continue
+        part.replace(path)
+        part.with_name(part.name + ".json").unlink(missing_ok=True)
+        digests.keep(archive, path, found)
+        return path
+    raise NotFetchedError(_advice(archive, path, faults))
+
+
+def part_of(path: Path) -> Path:
+    """Where the bytes of ``path`` gather until they are complete and verified."""
+    return path.with_name(path.name + ".part")
+
+
+def _from(
+    url: str, archive: ArchiveConfig, part: Path, digests: Digests, patience: Patience
+) -> dict[str, str]:
+    """Bring ``url`` to ``part`` and return its digests.
+
+    A part that was begun elsewhere or earlier gets a second chance from its first byte, since
+    the bytes of the other source may be the wrong ones.
+    """
+    begun = part.exists()
+    while True:
+        if url.startswith(SCHEME):
+            transfer_from_hub(url, part)
+        else:
+            any_source = bool(archive.sha256 or archive.md5)
+            transfer(url, part, archive.size, any_source, patience)
+        try:
+            return digests.check(archive, part)
+        except WrongContentError:
+            part.unlink()
+            if not begun:
+                raise
+            begun = False
+
+
+def _advice(archive: ArchiveConfig, path: Path, faults: list[str]) -> str:
+    size = f"{archive.size:,} bytes" if archive.size else "size unstated"
+    digest = next(
+        (f"{kind} {value}" for kind in ("sha256", "md5") if (value := getattr(archive, kind))),
+        "digest unstated",
+    )
+    lines = [f"{archive.file} could not be fetched"]
+    lines += [f"    tried {fault}" for fault in faults] or ["    no address is known to work"]
+    lines += [f"    get it from {web_address(url)}" for url in archive.urls]
+    lines += [f"    and put it at {path} ({size}, {digest})"]
+    return "\n".join(lines)

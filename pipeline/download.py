@@ -1,0 +1,91 @@
+"""Fetch the archives of a dataset into data/raw/<dataset>/.
+
+    python -m pipeline.download dataset=dtd
+
+Files that are there, fetched before or placed by hand, are verified and kept; a download that
+stopped goes on. data/README.md says where each dataset comes from.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from filelock import FileLock
+
+from pipeline.cli import stage
+from pipeline.config import ArchiveConfig, Config, DatasetConfig, UserError
+from pipeline.datasets.archives import NotFetchedError, fetch, part_of
+from pipeline.datasets.files import write_text
+from pipeline.datasets.transfer import PATIENCE, Patience, require_room
+from pipeline.layout import raw_dir
+
+SOURCE = "source.txt"
+
+
+def download(dataset: DatasetConfig, raw: Path, patience: Patience = PATIENCE) -> list[Path]:
+    """Fetch and verify the files of ``dataset`` into ``raw``; returns their paths.
+
+    ``originals`` are taken instead of ``archives`` when all of them were placed. A dataset
+    without archives gets a note of where its images are. Raises UserError that names every file
+    that could not be had, where to get it and where to put it.
+    """
+    raw.mkdir(parents=True, exist_ok=True)
+    with FileLock(raw.parent / f".{raw.name}.lock"):
+        if not dataset.archives:
+            write_text(raw / SOURCE, f"{_source(dataset)}\n")
+            return [raw / SOURCE]
+        placed = [(raw / original.file).exists() for original in dataset.originals]
+        wanted = dataset.originals if placed and all(placed) else dataset.archives
+        require_room(raw, _to_come(wanted, raw))
+        return _fetch_all(dataset, wanted, raw, patience)
+
+
+def _fetch_all(
+    dataset: DatasetConfig, wanted: list[ArchiveConfig], raw: Path, patience: Patience
+) -> list[Path]:
+    paths, faults = [], []
+    for archive in wanted:
+        try:
+            paths.append(fetch(archive, raw, patience))
+        except NotFetchedError as error:
+            faults.append(str(error))
+    if not faults:
+        return paths
+    lines = [f"{dataset.name}: {len(faults)} of {len(wanted)} files are missing", *faults]
+    if dataset.originals:
+        lines.append("or put the creators' own files, all of them, at")
+        lines += [
+            f"    {raw / original.file}"
+            + (f" ({original.size:,} bytes, " if original.size else " (size unstated, ")
+            + (f"sha256 {original.sha256})" if original.sha256 else "digest unstated)")
+            for original in dataset.originals
+        ]
+    lines += [f"more on this dataset: data/README.md, {dataset.homepage}".rstrip(", ")]
+    lines += ["then run the same command: files that are there are verified and taken"]
+    raise UserError("\n".join(lines))
+
+
+def _to_come(wanted: list[ArchiveConfig], raw: Path) -> int:
+    """Bytes still to be fetched, as far as sizes are stated."""
+    total = 0
+    for archive in wanted:
+        path = raw / archive.file
+        part = part_of(path)
+        if archive.size and not path.exists():
+            total += archive.size - (part.stat().st_size if part.exists() else 0)
+    return max(total, 0)
+
+
+def _source(dataset: DatasetConfig) -> str:
+    if dataset.root is not None:
+        return f"the images of {dataset.name} lie in {dataset.root}; nothing is downloaded"
+    return f"the images of {dataset.name} come with scikit-learn; nothing is downloaded"
+
+
+def main(cfg: Config) -> None:
+    for path in download(cfg.dataset, raw_dir(cfg.dataset.name)):
+        print(path)
+
+
+if __name__ == "__main__":
+    stage(main, __doc__)
