@@ -1,0 +1,54 @@
+"""The network a configuration names: its timm name, its tensors and where its head is."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+import timm
+import torch
+
+from pipeline.config import UserError
+
+ALIASES = {"resnet50_vd": "resnet50d"}
+"""Our names for timm architectures: PaddleClas's ResNet50_vd is the same function as resnet50d."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Shapes of a network's tensors by timm name, in order, and the prefix of its head."""
+
+    name: str
+    shapes: dict[str, torch.Size]
+    head: str
+
+    @property
+    def head_names(self) -> tuple[str, str]:
+        return f"{self.head}.weight", f"{self.head}.bias"
+
+
+def timm_name(arch: str) -> str:
+    """Return timm's name of ``arch``. Raises UserError, naming similar ones, when it has none."""
+    name = ALIASES.get(arch, arch)
+    if not timm.is_model(name):
+        similar = difflib.get_close_matches(name, [*ALIASES, *timm.list_models()], n=4, cutoff=0.6)
+        raise UserError(
+            f"model.arch: {arch!r} is not an architecture of timm {timm.__version__}; "
+            + (f"similar: {', '.join(similar)}" if similar else "see timm.list_models()")
+        )
+    return name
+
+
+def describe(arch: str) -> Architecture:
+    """Look up an architecture without making its weights.
+
+    Raises UserError for an unknown one, or one whose head is not a single linear layer.
+    """
+    name = timm_name(arch)
+    with torch.device("meta"):
+        network = timm.create_model(name)
+    head = getattr(network, "pretrained_cfg", {}).get("classifier")
+    shapes = {key: tensor.shape for key, tensor in network.state_dict().items()}
+    if not isinstance(head, str) or not {f"{head}.weight", f"{head}.bias"} <= shapes.keys():
+        raise UserError(f"model.arch: {arch} has no single linear head that could be replaced")
+    return Architecture(name, shapes, head)

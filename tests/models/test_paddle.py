@@ -1,0 +1,217 @@
+import os
+import pickle
+import struct
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.config import UserError
+from pipeline.models import paddle
+
+ARRAYS = {
+    "conv.weight": np.arange(24, dtype="float32").reshape(2, 3, 2, 2),
+    "fc.weight": np.asfortranarray(np.arange(6, dtype="float64").reshape(2, 3)),
+    "half": np.ones(3, "float16"),
+    "count": np.array([1, 2], "int64"),
+    "scalar": np.array(2.5, "float32"),
+    "big_endian": np.arange(3, dtype=">f4"),
+}
+
+
+def assert_same(found: dict, expected: dict) -> None:
+    assert list(found) == list(expected)
+    for name, array in expected.items():
+        assert found[name].shape == array.shape
+        np.testing.assert_array_equal(found[name], array)
+
+
+@pytest.fixture
+def save(tmp_path):
+    def write(content, protocol=4):
+        path = tmp_path / "weights.pdparams"
+        path.write_bytes(content if isinstance(content, bytes) else pickle.dumps(content, protocol))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+@pytest.mark.parametrize("module", ["numpy.core.multiarray", "numpy._core.multiarray"])
+def test_protocols_and_both_spellings_of_numpy(save, protocol, module):
+    content = {**ARRAYS, "StructuredToParameterName@@": dict.fromkeys(ARRAYS, "p")}
+    data = pickle.dumps(content, protocol)
+    here = b"numpy._core.multiarray"
+    assert here in data
+    if module != here.decode():
+        if protocol == 4:  # short strings carry their length, frames theirs
+            frameless = data[:2] + data[11:]
+            data = frameless.replace(
+                b"\x8c" + bytes([len(here)]) + here,
+                b"\x8c" + bytes([len(module)]) + module.encode(),
+            )
+        else:
+            data = data.replace(here, module.encode())
+    assert_same(paddle.read(save(data)), ARRAYS)
+
+
+def test_python_2_strings_as_array_bytes(save):
+    """Protocol 2 from Python 2 holds array bytes as BINSTRING, read as latin1."""
+    values = np.array([1.5, -2.0], "<f4")
+    data = (
+        b"\x80\x02}U\x01wcnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+        b"(K\x01K\x02\x85cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R"
+        b"(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T"
+        + struct.pack("<i", 8)
+        + values.tobytes()
+        + b"tbs."
+    )
+    assert_same(paddle.read(save(data)), {"w": values})
+
+
+def test_ordered_dict_and_name_array_tuples(save):
+    content = OrderedDict((name, (f"p_{name}", array)) for name, array in ARRAYS.items())
+    assert_same(paddle.read(save(content)), ARRAYS)
+
+
+def test_tuples_by_reduce(save):
+    class Tensor:
+        def __reduce__(self):
+            return tuple, (("linear_0.w_0", ARRAYS["conv.weight"]),)
+
+    found = paddle.read(save({"conv.weight": Tensor()}))
+    assert_same(found, {"conv.weight": ARRAYS["conv.weight"]})
+
+
+def test_split_tensors_are_joined(save):
+    whole = np.arange(24, dtype="float32").reshape(4, 6)
+    flat = whole.ravel()
+    content = {
+        "w@@.0": flat[:10],
+        "w@@.1": flat[10:20],
+        "w@@.2": flat[20:],
+        "UnpackBigParamInfor@@": {
+            "w": {"OriginShape": (4, 6), "slices": ["w@@.0", "w@@.1", "w@@.2"]}
+        },
+    }
+    assert_same(paddle.read(save(content, 2)), {"w": whole})
+
+
+class Call:
+    """Pickles as a call of ``function``."""
+
+    def __init__(self, function, *arguments):
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self):
+        return self.function, self.arguments
+
+
+class StructuredType:
+    """Pickles as a float32 whose state claims fields."""
+
+    def __reduce__(self):
+        return np.dtype, ("f4",), (3, "<", None, ("a",), {"a": 1}, 8, 8, 27)
+
+
+def refused(path) -> str:
+    with pytest.raises(UserError) as caught:
+        paddle.read(path)
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert len(message) < len(str(path)) + 400
+    return message.removeprefix(str(path))
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+def test_calls_are_refused_and_nothing_runs(save, tmp_path, protocol):
+    trace = tmp_path / "trace"
+    for call in (Call(os.system, f"touch {trace}"), Call(eval, f"open({str(trace)!r}, 'w')")):
+        message = refused(save({"w": call}, protocol))
+        assert call.function.__name__ in message
+        assert "nothing was run" in message
+    assert not trace.exists()
+
+
+def test_lod_tensor_by_eval_is_refused(save):
+    """Paddle itself may write builtins.eval('data', {'data': array}) for an old tensor type."""
+    assert "eval" in refused(save({"w": Call(eval, "data", {"data": np.ones(2)})}))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ({"w": np.array([{}, "x"], object)}, "type O8"),
+        ({"w": np.array(["text"])}, "type U4"),
+        ({"w": np.ones(2, "complex64")}, "type c8"),
+        ({"w": np.zeros(2, [("a", "f4")])}, "type V4"),
+        ({"w": np.zeros((0, 3), "float32")}, "impossible shape"),
+        ({"w": StructuredType()}, "structured"),
+        ({"w": [1.0, 2.0]}, "w is not an array"),
+        ({"w": 1.0}, "w is not an array"),
+        ({1: np.ones(2)}, "dict from parameter name"),
+        ([np.ones(2)], "dict from parameter name"),
+        ({}, "holds no array"),
+        (b"", "not a readable"),
+        (b"GIF89a not a pickle", "not a pickle"),
+        (pickle.dumps({"w": 1}, 0), "protocol"),
+        (pickle.dumps({"w": np.ones(2)}, 5), "protocol 2, 3 or 4"),
+        (pickle.dumps({"w": np.ones(2)}, 4) + b"more", "4 bytes follow"),
+        (b"\x80\x02Nr\xff\xff\xff\x7f.", "memo index"),
+        (b"\x80\x02Ncos\nsystem\n\x82\x01.", "EXT1"),
+        (b"\x80\x02P1\n.", "PERSID"),
+        (b"\x80\x02" + b"N" * 60_000 + b".", "instructions"),
+        (b"\x80\x02)" + b"\x85" * 45_000 + b"}\x86.", "dict from parameter name"),
+        (b"\x80\x02}" + b")" + b"\x85" * 45_000 + b"Ns.", "dict from parameter name"),
+        (b"\x80\x02cnumpy\ndtype\n}U\x01aK\x01sb.", "alter a global"),
+        (b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x0fabc", "not a readable"),
+    ],
+)  # fmt: skip
+def test_what_is_not_a_dict_of_arrays_is_refused(save, content, reason):
+    assert reason in refused(save(content))
+
+
+def test_every_truncation_is_refused(save):
+    data = pickle.dumps(ARRAYS, 2)
+    for length in range(0, len(data), 7):
+        refused(save(data[:length]))
+
+
+def test_too_large_a_file_is_refused(save, monkeypatch):
+    monkeypatch.setattr(paddle, "MAX_BYTES", 100)
+    assert "more than a weights file may have" in refused(save(ARRAYS))
+
+
+def test_one_array_under_many_names_is_bounded(save, monkeypatch):
+    array = np.ones(1000, "float32")
+    path = save({f"w{i}": array for i in range(20)})
+    monkeypatch.setattr(paddle, "MAX_BYTES", 10_000)
+    assert "80,000 bytes of arrays" in refused(path)
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    protocol=st.sampled_from([2, 3, 4]),
+    edits=st.lists(
+        st.tuples(st.integers(0, 10_000), st.binary(max_size=4), st.integers(0, 4)),
+        min_size=1,
+        max_size=6,
+    ),
+)
+def test_mutated_files_load_or_are_refused(save, protocol, edits):
+    """A byte changed anywhere never gets further than a UserError or a dict of arrays."""
+    data = bytearray(pickle.dumps(ARRAYS, protocol))
+    for position, new, dropped in edits:
+        at = position % len(data)
+        data[at : at + dropped] = new
+    try:
+        found = paddle.read(save(bytes(data)))
+    except UserError:
+        return
+    for array in found.values():
+        assert array.dtype.kind in "fi"
+        assert not array.dtype.hasobject
