@@ -20,8 +20,12 @@ import numpy as np
 from scipy.stats import norm
 from skopt.learning import GaussianProcessRegressor
 from skopt.learning.gaussian_process.kernels import ConstantKernel, Matern
+from threadpoolctl import threadpool_limits
 
 from ._dimensions import Dimension, Point
+
+ACQUISITIONS = ("EI",)
+SURROGATES = ("gp", "random")
 
 MAX_ENUMERATED = 20_000
 """Spaces up to this many points are searched exactly, larger ones by sampling."""
@@ -67,10 +71,10 @@ class Engine:
         impute_failures: bool = True,
         collapse_at: float | None = None,
     ) -> None:
-        if acquisition not in ("EI",):
-            raise ValueError(f"acquisition is {acquisition!r}; choose EI")
-        if surrogate not in ("gp", "random"):
-            raise ValueError(f"surrogate is {surrogate!r}; choose gp or random")
+        if acquisition not in ACQUISITIONS:
+            raise ValueError(f"acquisition is {acquisition!r}; known are {ACQUISITIONS}")
+        if surrogate not in SURROGATES:
+            raise ValueError(f"surrogate is {surrogate!r}; known are {SURROGATES}")
         self._dimensions = list(dimensions)
         self._seed = seed
         self._surrogate = surrogate
@@ -166,7 +170,7 @@ class Engine:
             n_restarts_optimizer=1,
             random_state=int(self._rng().integers(2**31)),
         )
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), threadpool_limits(limits=1):  # same bits on any machine
             warnings.simplefilter("ignore")  # a length scale at its bound is no news
             model.fit(known, values)
             return model.predict(self._encode(candidates), return_std=True)
@@ -200,7 +204,7 @@ class Engine:
 
     def _design(self, n: int) -> list[Point]:
         """Up to `n` points of a Latin hypercube: the values of each parameter in equal shares."""
-        if n <= 0:
+        if n <= 0 or not self._dimensions:
             return []
         rng = self._rng()
         strata = np.stack([rng.permutation(n) for _ in self._dimensions], axis=-1, dtype=float)

@@ -17,7 +17,10 @@ from ._errors import SweepError
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of all runs of one trial; either `objective` or `error` is None."""
+    """The result of all runs of one trial; either `objective` or `error` is None.
+
+    `dir` is relative to the directory of the sweep.
+    """
 
     dir: str
     objective: float | None = None
@@ -26,40 +29,39 @@ class Outcome:
 
 
 def outcome(jobs: Sequence[JobReturn], sweep_dir: Path) -> Outcome:
-    """Mean and standard deviation over the runs; one failed run fails the trial.
+    """Mean and standard deviation over the runs of one trial; one failed run fails the trial.
 
-    The traceback of a failed run is written to `error.txt` in its directory.
+    Why a run failed is written to `error.txt` in its directory: Hydra's log of the job is silent.
 
     Raises:
         SweepError: the task function returned something that is no number.
     """
     values: list[float] = []
     for job in jobs:
-        try:
-            values.append(_value(job))
-        except SweepError:
-            raise
-        except Exception as error:
+        result = _result(job)
+        if isinstance(result, Exception):
             folder = _folder(job)
             folder.mkdir(parents=True, exist_ok=True)
-            trace = "".join(traceback.format_exception(error))
+            trace = "".join(traceback.format_exception(result))
             (folder / "error.txt").write_text(trace, encoding="utf-8")
-            return Outcome(_relative(folder, sweep_dir), error=error)
+            return Outcome(_relative(folder, sweep_dir), error=result)
+        values.append(result)
     spread = stdev(values) if len(values) > 1 else None
     return Outcome(_relative(_folder(jobs[0]), sweep_dir), fmean(values), spread)
 
 
-def _value(job: JobReturn) -> float:
-    returned = job.return_value  # raises the job's own exception if it failed
+def _result(job: JobReturn) -> float | Exception:
+    try:
+        returned = job.return_value
+    except Exception as error:  # the job's own: reading the value of a failed job raises it
+        return error
     if isinstance(returned, str | bytes | bool) or not hasattr(returned, "__float__"):
         raise SweepError(
             f"the task function returned {returned!r} ({_folder(job)}); "
             "it must return the objective, one number"
         )
     value = float(returned)
-    if not math.isfinite(value):
-        raise ArithmeticError(f"the objective is {value}")
-    return value
+    return value if math.isfinite(value) else ArithmeticError(f"the objective is {value}")
 
 
 def _folder(job: JobReturn) -> Path:

@@ -67,7 +67,8 @@ class Sweep:
         try:
             self._write_results(None)
             while reason is None:
-                returns.append(self._batch())
+                if jobs := self._batch():
+                    returns.append(jobs)
                 reason = stop_reason(
                     self._options,
                     self._trials,
@@ -103,8 +104,9 @@ class Sweep:
             for i, (proposal, result) in enumerate(zip(fresh, outcomes, strict=True))
         ]
         self._learn(proposals, [*kept, *made])
-        write_table(self._folder, self._names, self._trials)
-        self._write_results(None)
+        if made:  # while replaying, the table on disk knows more
+            write_table(self._folder, self._names, self._trials)
+            self._write_results(None)
         for trial, result in zip(made, outcomes, strict=True):
             self._report(trial, result)
         return jobs

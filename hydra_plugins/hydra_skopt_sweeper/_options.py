@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
+from ._engine import ACQUISITIONS, SURROGATES
 from ._errors import SweepError
 from .config import SkoptSweeperConf
 
 CHOICES = {
     "direction": ("minimize", "maximize"),
-    "surrogate": ("gp", "random"),
-    "acquisition": ("EI",),
+    "surrogate": SURROGATES,
+    "acquisition": ACQUISITIONS,
     "on_failure": ("impute", "skip", "raise"),
 }
 LEAST = {

@@ -51,6 +51,8 @@ def start(
     checked = SkoptSweeperConf(**options)
     check(checked)
     space = build_space(checked.params or {}, arguments, config_loader)
+    if checked.repeat_key in [parameter.key for parameter in space.parameters]:
+        raise SweepError(f"hydra.sweeper.repeat_key is {checked.repeat_key}, which is swept")
     points = initial_points(checked, space)
     engine = Engine(
         space.dimensions,
