@@ -45,6 +45,7 @@ def prepare(dataset: DatasetConfig, archives: Archives, into: Path, *, workers: 
     """
     listing = readers.read(dataset, archives)
     accepted = counts.check(dataset, listing)
+    listing.require_sound()
     entries = _split(dataset, listing)
     (into / MANIFEST).unlink(missing_ok=True)
 

@@ -9,6 +9,8 @@ from typing import Literal
 
 import numpy as np
 
+from pipeline.config import UserError
+
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
@@ -40,3 +42,32 @@ class Listing:
         """Entries of each list. Where no split is given everything counts as train."""
         counted = Counter(entry.split or "train" for entry in self.entries)
         return {split: counted[split] for split in SPLITS}
+
+    def require_sound(self) -> None:
+        """Raise UserError where no model could be trained on this listing, or rows would clash."""
+        if not self.entries:
+            raise UserError("there are no images in the lists of this dataset")
+        clashing = [name for name, times in Counter(self.class_names).items() if times > 1]
+        if clashing:
+            raise UserError(f"two classes have the same name: {_shown(clashing)}")
+        trained = {entry.label for entry in self.entries if entry.split in ("train", None)}
+        untrained = [name for label, name in enumerate(self.class_names) if label not in trained]
+        if untrained:
+            raise UserError(
+                f"no image to train on in {len(untrained)} of {len(self.class_names)} classes: "
+                f"{_shown(untrained)}. Add images to them or remove them."
+            )
+        labels: dict[str, int] = {}
+        for entry in self.entries:
+            if labels.setdefault(entry.path, entry.label) != entry.label:
+                both = [self.class_names[labels[entry.path]], self.class_names[entry.label]]
+                raise UserError(f"{entry.path} is listed in two classes: {_shown(both)}")
+            if not entry.path.isprintable():
+                raise UserError(
+                    f"the file name {entry.path!r} has characters that cannot be written; rename it"
+                )
+
+
+def _shown(names: list[str]) -> str:
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return ", ".join(repr(name) for name in names[:10]) + more

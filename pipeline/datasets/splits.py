@@ -36,7 +36,8 @@ def complete(
         still_to_come = len(missing) - position - 1
         taken = _hold_out(entries, fraction, keep=1 + still_to_come, words=(split, seed))
         entries = [
-            replace(entry, split=split) if entry.path in taken else entry for entry in entries
+            replace(entry, split=split) if entry.split == "train" and entry.path in taken else entry
+            for entry in entries
         ]
     return entries
 

@@ -6,13 +6,35 @@ from collections.abc import Callable
 
 from pipeline.config import DatasetConfig
 from pipeline.datasets.listing import Listing
-from pipeline.datasets.readers import digits
+from pipeline.datasets.readers import (
+    caltech101,
+    digits,
+    dtd,
+    fashion_mnist,
+    fgvc_aircraft,
+    flowers102,
+    folder,
+    food101,
+    oxford_iiit_pet,
+    stanford_cars,
+    sun397,
+)
 from pipeline.datasets.readers.archives import Archives
 
 Reader = Callable[[DatasetConfig, Archives], Listing]
 
 _READERS: dict[str, Reader] = {
+    "caltech101": caltech101.read,
     "digits": digits.read,
+    "dtd": dtd.read,
+    "fashion_mnist": fashion_mnist.read,
+    "fgvc_aircraft": fgvc_aircraft.read,
+    "flowers102": flowers102.read,
+    "folder": folder.read,
+    "food101": food101.read,
+    "oxford_iiit_pet": oxford_iiit_pet.read,
+    "stanford_cars": stanford_cars.read,
+    "sun397": sun397.read,
 }
 
 

@@ -9,7 +9,7 @@ from pipeline.datasets.listing import Entry, Listing
 from pipeline.datasets.readers.archives import Archives
 
 
-def read(dataset: DatasetConfig, archives: Archives) -> Listing:  # noqa: ARG001
+def read(dataset: DatasetConfig, archives: Archives) -> Listing:
     """Entries without a split; the 17 shades 0..16 are spread over 0..255."""
     from sklearn.datasets import load_digits  # slow to import
 

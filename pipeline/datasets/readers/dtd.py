@@ -1,0 +1,25 @@
+"""Describable Textures: ``labels/{train,val,test}N.txt``, lines ``banded/banded_0002.jpg``."""
+
+from __future__ import annotations
+
+from pipeline.config import DatasetConfig
+from pipeline.datasets.listing import SPLITS, Entry, Listing, Split
+from pipeline.datasets.readers.archives import Archives
+from pipeline.datasets.readers.lists import inside, parsed
+
+
+def read(dataset: DatasetConfig, archives: Archives) -> Listing:
+    """The official partition ``dataset.partition`` of ten."""
+    root = archives.unpacked("dtd-r1.0.1.tar.gz") / "dtd"
+    named: list[tuple[Split, str, str]] = []
+    for split in SPLITS:
+        for image in parsed(root / "labels" / f"{split}{dataset.partition}.txt", inside):
+            name, _, _ = image.partition("/")
+            named.append((split, name, image))
+    names = sorted({name for _, name, _ in named})
+    labels = {name: label for label, name in enumerate(names)}
+    entries = [
+        Entry(f"images/{image}", labels[name], split, root / "images" / image)
+        for split, name, image in named
+    ]
+    return Listing(names, entries)

@@ -1,0 +1,78 @@
+"""Hugging Face datasets as parquet: columns ``image`` ({bytes, path}) and ``label``.
+
+Files are named after their split (``train-00000-of-00004.parquet``); the names of the labels are
+in the schema's metadata.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.config import UserError
+from pipeline.datasets.listing import Entry, Listing, Split
+from pipeline.datasets.readers.archives import Archives
+
+_ROWS = 64
+"""Rows in memory at once."""
+
+_SPLITS: dict[str, Split] = {
+    "train": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
+
+
+def read(archives: Archives, files: Sequence[str]) -> Listing:
+    """The images of parquet ``files``, taken out into the scratch folder."""
+    entries: list[Entry] = []
+    names: list[str] | None = None
+    for file in sorted(files):
+        split = _SPLITS.get(re.split(r"[-_.]", Path(file).name, maxsplit=1)[0])
+        if split is None:
+            raise UserError(f"{file}: the name of the file must begin with train, val or test")
+        table = archives.file(file)
+        found = _class_names(table)
+        if names is not None and found != names:
+            raise UserError(f"{table} names other classes than the files before it")
+        names = found
+        folder = archives.extracted(file, _extract)
+        for index, label in enumerate(pq.read_table(table, columns=["label"])["label"].to_pylist()):
+            if not isinstance(label, int) or not 0 <= label < len(names):
+                raise UserError(f"{table}, row {index}: label {label!r} has no name")
+            path = f"{Path(file).stem}/{index:06d}"
+            entries.append(Entry(path, label, split, folder / f"{index:06d}"))
+    return Listing(names or [], entries)
+
+
+def _class_names(table: Path) -> list[str]:
+    try:
+        schema = pq.read_schema(table)
+        about: dict[str, Any] = json.loads((schema.metadata or {})[b"huggingface"])
+        return [str(name) for name in about["info"]["features"]["label"]["names"]]
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{table} is not a parquet file of images with named labels ({error!r})"
+        ) from error
+
+
+def _extract(table: Path, into: Path) -> None:
+    """One file per row, named by its number; a row without an image makes an empty one."""
+    row = 0
+    try:
+        with pq.ParquetFile(table) as parquet:
+            for batch in parquet.iter_batches(batch_size=_ROWS, columns=["image"]):
+                for image in batch.column("image").to_pylist():
+                    data = (image or {}).get("bytes") or b""
+                    (into / f"{row:06d}").write_bytes(data)
+                    row += 1
+    except (pa.ArrowException, KeyError) as error:
+        raise UserError(f"{table} cannot be read ({error}); fetch it again") from error

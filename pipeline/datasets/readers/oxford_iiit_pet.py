@@ -1,0 +1,33 @@
+"""Oxford-IIIT Pet: ``annotations/{trainval,test}.txt`` with lines ``Abyssinian_100 1 1 1``.
+
+The fields are image, class (from 1), species and breed. ``images/`` also holds files that are no
+images; only what the lists name counts. There is no official validation split.
+"""
+
+from __future__ import annotations
+
+from pipeline.config import DatasetConfig
+from pipeline.datasets.listing import Entry, Listing, Split
+from pipeline.datasets.readers.archives import Archives
+from pipeline.datasets.readers.lists import inside, parsed
+
+
+def read(dataset: DatasetConfig, archives: Archives) -> Listing:
+    images = archives.unpacked("images.tar.gz")
+    annotations = archives.unpacked("annotations.tar.gz") / "annotations"
+    names: dict[int, str] = {}
+    entries: list[Entry] = []
+    files: list[tuple[Split, str]] = [("train", "trainval.txt"), ("test", "test.txt")]
+    for split, file in files:
+        for image, label in parsed(annotations / file, _fields):
+            names.setdefault(label, image.rsplit("_", 1)[0].replace("_", " ").title())
+            path = f"images/{image}.jpg"
+            entries.append(Entry(path, label, split, images / path))
+    return Listing([names.get(label, "") for label in range(max(names, default=-1) + 1)], entries)
+
+
+def _fields(line: str) -> tuple[str, int]:
+    image, label, _species, _breed = line.split()
+    if int(label) < 1:
+        raise ValueError("classes count from 1")
+    return inside(image), int(label) - 1
