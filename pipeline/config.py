@@ -71,8 +71,8 @@ class DatasetConfig(Model):
     citation: str = ""
     archives: list[ArchiveConfig] = []
     originals: list[ArchiveConfig] = []
-    """The creators' own files where they are gone upstream and ``archives`` are a mirror's. Placed
-    by hand, all of them, they are used instead."""
+    """The creators' own files where they are gone upstream and ``archives`` are a mirror's. Used
+    instead as soon as those that have no address are placed by hand."""
     root: str | None = None
     """The folder of the user's own images; only for ``reader: folder``."""
     classes: Count | None = None

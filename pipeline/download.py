@@ -25,8 +25,8 @@ SOURCE = "source.txt"
 def download(dataset: DatasetConfig, raw: Path, patience: Patience = PATIENCE) -> list[Path]:
     """Fetch and verify the files of ``dataset`` into ``raw``; returns their paths.
 
-    ``originals`` are taken instead of ``archives`` when all of them were placed. A dataset
-    without archives gets a note of where its images are. Raises UserError that names every file
+    ``originals`` are taken instead of ``archives`` when those without an address were placed. A
+    dataset without archives gets a note of where its images are. Raises UserError that names every file
     that could not be had, where to get it and where to put it.
     """
     raw.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def download(dataset: DatasetConfig, raw: Path, patience: Patience = PATIENCE) -
         if not dataset.archives:
             write_text(raw / SOURCE, f"{_source(dataset)}\n")
             return [raw / SOURCE]
-        placed = [(raw / original.file).exists() for original in dataset.originals]
+        placed = [(raw / one.file).exists() for one in dataset.originals if not one.urls]
         wanted = dataset.originals if placed and all(placed) else dataset.archives
         require_room(raw, _to_come(wanted, raw))
         return _fetch_all(dataset, wanted, raw, patience)
