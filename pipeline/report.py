@@ -1,0 +1,60 @@
+"""Draw the report from the exported results: tables, figures, report.md and report.html.
+
+Reads only <root>/results (and paddle_protocol/results for the root's own report), so it needs
+neither data nor a tracking server, and runs on a benchmark that is half done.
+Run: python -m pipeline.report [--config-path quickstart]
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+
+from pipeline.cli import stage
+from pipeline.config import Config
+from pipeline.datasets.files import write_json
+from pipeline.layout import report_dir
+from pipeline.reporting.content import compose_report
+from pipeline.reporting.metrics import metrics
+from pipeline.reporting.overview import console_table
+from pipeline.reporting.published import table1
+from pipeline.reporting.results import CellName, Results, read_results
+from pipeline.reporting.summary import summarise
+from pipeline.reporting.tables import to_text
+from pipeline.reporting.writing import write_report
+
+LOCAL_UI = "http://127.0.0.1:5000"
+PADDLE_ROOT = Path("paddle_protocol")
+
+
+def report(cfg: Config) -> None:
+    """Raises UserError when a result file that is there cannot be read."""
+    names = [
+        CellName(*parts) for parts in itertools.product(cfg.datasets, cfg.models, cfg.strategies)
+    ]
+    root, folder = Path(cfg.root), report_dir(cfg)
+    results = read_results(root, names)
+    paddle = read_results(PADDLE_ROOT, names) if root == Path() else Results([], [])
+    published = table1()
+    summaries = summarise(results, published)
+    document = compose_report(
+        cfg.title, results, summaries, summarise(paddle, published), published
+    )
+    write_report(document, folder, ui_address())
+    write_json(folder / "metrics.json", metrics(summaries))
+    if summaries:
+        print(to_text(console_table(summaries)))
+    for cell in results.missing:
+        print(f"missing: {cell.target}")
+    print(f"report: {folder / 'report.html'}")
+
+
+def ui_address() -> str:
+    """Where the MLflow UI answers: the tracking server if one is set, else `make ui`."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    return uri if uri.startswith(("http://", "https://")) else LOCAL_UI
+
+
+if __name__ == "__main__":
+    stage(report, __doc__ or "")

@@ -1,0 +1,117 @@
+"""Figures as numbers: what both the interactive and the static drawing are made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Colour = Literal["blue", "green", "orange", "pink", "grey"]
+
+OKABE_ITO: dict[Colour, str] = {
+    "blue": "#0072B2",
+    "green": "#009E73",
+    "orange": "#D55E00",
+    "pink": "#CC79A7",
+    "grey": "#7F7F7F",
+}
+"""M. Okabe and K. Ito's palette for colour blindness: the members that show on light and dark."""
+
+STRATEGY_COLOURS: dict[str, Colour] = {
+    "fixed": "orange",
+    "grid": "blue",
+    "bayes": "green",
+    "random": "pink",
+}
+STRATEGY_MARKS: dict[str, Literal["circle", "square", "diamond", "triangle"]] = {
+    "fixed": "square",
+    "grid": "circle",
+    "bayes": "diamond",
+    "random": "triangle",
+}
+
+
+@dataclass(frozen=True)
+class Axis:
+    title: str
+    percent: bool = False
+    """Values are fractions, shown times 100."""
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line or cloud of points; ``low`` and ``high`` draw a band (line) or bars (points)."""
+
+    name: str
+    x: list[float]
+    y: list[float]
+    colour: Colour
+    style: Literal["line", "step", "points"] = "line"
+    dashed: bool = False
+    mark: Literal["circle", "square", "diamond", "triangle"] = "circle"
+    low: list[float] | None = None
+    high: list[float] | None = None
+    hover: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class LineChart:
+    name: str
+    title: str
+    caption: str
+    x: Axis
+    y: Axis
+    series: list[Series]
+
+
+@dataclass(frozen=True)
+class BarSeries:
+    """One value per category; None leaves the place empty."""
+
+    name: str
+    values: list[float | None]
+    colour: Colour
+    mark: Literal["circle", "square", "diamond", "triangle"] = "circle"
+    low: list[float | None] | None = None
+    high: list[float | None] | None = None
+
+
+@dataclass(frozen=True)
+class BarChart:
+    """Horizontal, categories from top to bottom; ``dots`` in place of bars where 0 is no anchor."""
+
+    name: str
+    title: str
+    caption: str
+    x: Axis
+    categories: list[str]
+    series: list[BarSeries]
+    dots: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    title: str
+    values: list[list[float | None]]
+    """Rows from top to bottom."""
+    marked: tuple[int, int] | None = None
+    """Row and column of the cell to frame."""
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Panels over the same labels and one colour scale."""
+
+    name: str
+    title: str
+    caption: str
+    x_title: str
+    y_title: str
+    x_labels: list[str]
+    y_labels: list[str]
+    panels: list[Panel]
+    scale: Literal["share", "count"]
+    """Fractions shown as percent with their figures, or counts."""
+
+
+Chart = LineChart | BarChart | HeatMap

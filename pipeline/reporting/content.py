@@ -1,0 +1,34 @@
+"""What the report says, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pipeline.reporting.document import Document, Section
+from pipeline.reporting.overview import overview
+from pipeline.reporting.provenance import provenance
+from pipeline.reporting.published import PublishedRow
+from pipeline.reporting.results import Results
+from pipeline.reporting.summary import CellSummary, claims
+
+LEAD = (
+    "How should a pretrained network be fine-tuned on this image dataset, and what does a cheap "
+    "search lose against an exhaustive one? Every figure here is computed from the files under "
+    "`results/`; the tables are also in `tables/` as CSV, with fractions in place of percent."
+)
+
+
+def compose_report(
+    title: str,
+    results: Results,
+    summaries: Sequence[CellSummary],
+    paddle: Sequence[CellSummary],
+    published: Mapping[str, PublishedRow],
+) -> Document:
+    """``paddle`` holds the cells of the paddle protocol's own pipeline, where it has run."""
+    sections: list[Section] = [
+        overview(summaries, paddle, claims(results, published), results.missing)
+    ]
+    if results.cells:
+        sections.append(provenance(results.cells))
+    return Document(title, LEAD, sections)

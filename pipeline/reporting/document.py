@@ -1,0 +1,92 @@
+"""What a report consists of, whatever it is written as: sections of text, tables and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pipeline.reporting.charts import Chart
+from pipeline.reporting.tables import Table
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph; words between backticks are code."""
+
+    text: str
+    kind: Literal["plain", "notice"] = "plain"
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list of short lines."""
+
+    lines: list[str]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A small raster image, such as a confused test image, with what it shows."""
+
+    png: bytes
+    caption: str
+
+
+@dataclass(frozen=True)
+class Gallery:
+    name: str
+    title: str
+    pictures: list[Picture]
+
+
+@dataclass(frozen=True)
+class Details:
+    """Folded away on the page; in Markdown only a link to the table's CSV file."""
+
+    summary: str
+    table: Table
+
+
+Block = Text | Items | Table | Chart | Gallery | Details
+
+
+@dataclass(frozen=True)
+class Section:
+    title: str
+    anchor: str
+    blocks: list[Block]
+    sections: list[Section] = field(default_factory=list)
+
+    def walk(self) -> Iterator[Block]:
+        """Every block of this section and of those below it."""
+        yield from self.blocks
+        for section in self.sections:
+            yield from section.walk()
+
+
+@dataclass(frozen=True)
+class Document:
+    title: str
+    lead: str
+    sections: list[Section]
+
+    def tables(self) -> Iterator[Table]:
+        for section in self.sections:
+            for block in section.walk():
+                if isinstance(block, Table):
+                    yield block
+                elif isinstance(block, Details):
+                    yield block.table
+
+    def charts(self) -> Iterator[Chart]:
+        for section in self.sections:
+            for block in section.walk():
+                if isinstance(block, Chart):
+                    yield block
+
+    def galleries(self) -> Iterator[Gallery]:
+        for section in self.sections:
+            for block in section.walk():
+                if isinstance(block, Gallery):
+                    yield block

@@ -1,0 +1,43 @@
+"""The report as Markdown: figures and tables stand beside it as files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeline.reporting.charts import BarChart, HeatMap, LineChart
+from pipeline.reporting.document import Details, Document, Gallery, Items, Section, Text
+from pipeline.reporting.tables import Table, to_markdown
+
+
+def to_report(document: Document) -> str:
+    parts = [f"# {document.title}", document.lead]
+    for section in document.sections:
+        parts += _section(section, 2)
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(section: Section, level: int) -> Iterator[str]:
+    yield f"{'#' * level} {section.title}"
+    for block in section.blocks:
+        match block:
+            case Text():
+                yield f"> {block.text}" if block.kind == "notice" else block.text
+            case Items():
+                yield "\n".join(f"* {line}" for line in block.lines)
+            case Table():
+                yield f"{block.caption} ([CSV](tables/{block.name}.csv))"
+                yield to_markdown(block)
+            case Details():
+                file = f"tables/{block.table.name}.csv"
+                yield f"{block.summary}: [{file}]({file})"
+            case Gallery():
+                yield f"**{block.title}**"
+                yield "\n".join(
+                    f"![{picture.caption}](figures/{block.name}-{i}.png) {picture.caption}  "
+                    for i, picture in enumerate(block.pictures)
+                )
+            case LineChart() | BarChart() | HeatMap():
+                yield f"![{block.title}](figures/{block.name}.svg)"
+                yield f"*{block.caption}*"
+    for below in section.sections:
+        yield from _section(below, level + 1)

@@ -1,0 +1,146 @@
+"""Read what tune and evaluate exported, checked, into typed rows.
+
+A cell is one dataset, model and strategy; its files lie in
+``<root>/results/<dataset>/<model>/<strategy>/``. What is not there yet is named, never an error;
+what is there and cannot be right is a :class:`UserError`.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from pipeline.config import UserError
+from pipeline.reporting.schema import BestFile, CurveRow, FinalFile, FinalRunRow, RunRow, TrialRow
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, order=True)
+class CellName:
+    dataset: str
+    model: str
+    strategy: str
+
+    def __str__(self) -> str:
+        return f"{self.dataset}-{self.model}-{self.strategy}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One finished sweep; ``final`` is None until evaluate has opened the test split for it."""
+
+    name: CellName
+    trials: list[TrialRow]
+    curves: list[CurveRow]
+    runs: list[RunRow]
+    best: BestFile
+    final: FinalFile | None
+    final_runs: list[FinalRunRow]
+
+
+@dataclass(frozen=True)
+class Missing:
+    name: CellName
+    stage: str
+    """The first stage that has still to run: tune or evaluate."""
+
+    @property
+    def target(self) -> str:
+        """The name DVC knows the stage by."""
+        return f"{self.stage}@{self.name}"
+
+
+@dataclass(frozen=True)
+class Results:
+    cells: list[Cell]
+    missing: list[Missing]
+
+
+def read_results(root: Path, names: Iterable[CellName]) -> Results:
+    """Read the named cells below ``root/results``, in the order of ``names``."""
+    cells, missing = [], []
+    for name in names:
+        cell = _read_cell(root / "results" / name.dataset / name.model / name.strategy, name)
+        if cell is not None:
+            cells.append(cell)
+        if cell is None or cell.final is None:
+            missing.append(Missing(name, "tune" if cell is None else "evaluate"))
+    return Results(cells, missing)
+
+
+def _read_cell(folder: Path, name: CellName) -> Cell | None:
+    tuned = [folder / file for file in ("trials.csv", "curves.csv", "runs.csv", "best.yaml")]
+    if not all(path.is_file() for path in tuned):
+        return None
+    trials = _rows(tuned[0], TrialRow)
+    runs = _rows(tuned[2], RunRow)
+    best = _mapping(tuned[3], BestFile)
+    if [row.trial for row in trials] != list(range(len(trials))):
+        raise _wrong(tuned[0], "the column trial must count 0, 1, 2, ...")
+    if [row.key for row in runs] != [row.key for row in trials]:
+        raise _wrong(tuned[2], "its keys differ from those of trials.csv")
+    if best.trial >= len(trials) or trials[best.trial].key != best.key:
+        raise _wrong(tuned[3], f"trial {best.trial} of trials.csv is not the one it names")
+    final, final_runs = _read_final(folder, best)
+    return Cell(name, trials, _rows(tuned[1], CurveRow), runs, best, final, final_runs)
+
+
+def _read_final(folder: Path, best: BestFile) -> tuple[FinalFile | None, list[FinalRunRow]]:
+    """The evaluation, unless it is missing or belongs to a point that is no longer the best."""
+    if not (folder / "final.json").is_file() or not (folder / "final_runs.csv").is_file():
+        return None, []
+    final = _mapping(folder / "final.json", FinalFile)
+    if final.point != best.point or final.data_digest != best.data_digest:
+        return None, []
+    return final, _rows(folder / "final_runs.csv", FinalRunRow)
+
+
+def _rows(path: Path, kind: type[M]) -> list[M]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise _wrong(path, f"it is not text ({error})") from error
+    reader = csv.DictReader(text.splitlines(), strict=True)
+    absent = set(kind.model_fields) - set(reader.fieldnames or [])
+    if absent:
+        raise _wrong(path, f"it lacks the columns {', '.join(sorted(absent))}")
+    rows = []
+    try:
+        for raw in reader:
+            filled = {key: None if value == "" else value for key, value in raw.items() if key}
+            rows.append(kind.model_validate(filled))
+    except (ValidationError, csv.Error) as error:
+        raise _wrong(path, f"line {reader.line_num}: {_first(error)}") from error
+    return rows
+
+
+def _mapping(path: Path, kind: type[M]) -> M:
+    try:
+        text = path.read_text(encoding="utf-8")
+        parsed: Any = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        return kind.model_validate(parsed)
+    except (ValueError, yaml.YAMLError) as error:
+        raise _wrong(path, _first(error)) from error
+
+
+def _first(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        fault = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        return f"{where or 'file'}: {fault['msg']}, found {fault['input']!r:.80}"
+    return str(error)
+
+
+def _wrong(path: Path, what: str) -> UserError:
+    return UserError(
+        f"{path}: {what}. The stage that wrote it must run again: delete the file, then "
+        f"`dvc repro` of this pipeline."
+    )

@@ -1,0 +1,135 @@
+"""The few figures each cell comes down to, and what bayes loses against grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pipeline.reporting.published import PublishedRow
+from pipeline.reporting.results import Cell, CellName, Results
+from pipeline.reporting.schema import FinalRunRow, Point
+from pipeline.statistics import Interval, paired_difference, t_interval
+
+SECONDS_PER_HOUR = 3600
+
+
+@dataclass(frozen=True)
+class CellSummary:
+    """One cell in figures; what evaluate measures is None until it has run."""
+
+    name: CellName
+    dataset_title: str
+    model_title: str
+    top1: Interval | None
+    mean_class: Interval | None
+    top5: Interval | None
+    published: float | None
+    trials: int
+    trained: int
+    failed: int
+    diverged: int
+    hours: float
+    """Device-hours of the search: every trial at the cost recorded when it was trained."""
+    refit_hours: float | None
+    objective: float
+    point: Point
+    seeds: int
+    same_as: list[str]
+    """The other strategies of this dataset and model that chose the same point."""
+
+    @property
+    def difference(self) -> float | None:
+        """Ours minus published."""
+        if self.top1 is None or self.published is None:
+            return None
+        return self.top1.mean - self.published
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What bayes loses against grid on one dataset and model: grid minus bayes, test top-1."""
+
+    dataset: str
+    model: str
+    dataset_title: str
+    loss: Interval
+    """Paired over the refit seeds both have."""
+    seeds: int
+    same_point: bool
+    validation_loss: float
+    """The gap between the two on validation, where the points were chosen."""
+    grid_trials: int
+    bayes_trials: int
+    published: float | None
+
+
+def summarise(results: Results, published: Mapping[str, PublishedRow]) -> list[CellSummary]:
+    by_name = {cell.name: cell for cell in results.cells}
+    return [_summary(cell, by_name, published.get(cell.name.dataset)) for cell in results.cells]
+
+
+def _summary(
+    cell: Cell, by_name: dict[CellName, Cell], published: PublishedRow | None
+) -> CellSummary:
+    name, final = cell.name, cell.final
+    statuses = [row.status for row in cell.trials]
+    return CellSummary(
+        name=name,
+        dataset_title=final.title if final else name.dataset,
+        model_title=final.model_title if final else name.model,
+        top1=t_interval(final.top1) if final else None,
+        mean_class=t_interval(final.mean_class) if final else None,
+        top5=t_interval(final.top5) if final else None,
+        published=published.top1.get(name.strategy) if published else None,
+        trials=len(cell.trials),
+        trained=sum(not run.replayed for run in cell.runs),
+        failed=statuses.count("failed"),
+        diverged=statuses.count("diverged"),
+        hours=_hours(cell.runs),
+        refit_hours=_hours(cell.final_runs) if final else None,
+        objective=cell.best.objective,
+        point=cell.best.point,
+        seeds=len(final.seeds) if final else 0,
+        same_as=[
+            other.strategy
+            for other, found in by_name.items()
+            if (other.dataset, other.model) == (name.dataset, name.model)
+            and other != name
+            and found.best.point == cell.best.point
+        ],
+    )
+
+
+def _hours(runs: Iterable[FinalRunRow]) -> float:
+    return sum(run.seconds or 0.0 for run in runs) / SECONDS_PER_HOUR
+
+
+def claims(results: Results, published: Mapping[str, PublishedRow]) -> list[Claim]:
+    """One entry per dataset and model for which grid and bayes were both evaluated."""
+    by_name = {cell.name: cell for cell in results.cells}
+    found = []
+    for name, grid in by_name.items():
+        bayes = by_name.get(CellName(name.dataset, name.model, "bayes"))
+        if name.strategy != "grid" or bayes is None or not grid.final or not bayes.final:
+            continue
+        shared = [seed for seed in grid.final.seeds if seed in bayes.final.seeds]
+        if not shared:
+            continue
+        ours = dict(zip(grid.final.seeds, grid.final.top1, strict=True))
+        theirs = dict(zip(bayes.final.seeds, bayes.final.top1, strict=True))
+        row = published.get(name.dataset)
+        found.append(
+            Claim(
+                dataset=name.dataset,
+                model=name.model,
+                dataset_title=grid.final.title,
+                loss=paired_difference([ours[s] for s in shared], [theirs[s] for s in shared]),
+                seeds=len(shared),
+                same_point=grid.best.point == bayes.best.point,
+                validation_loss=grid.best.objective - bayes.best.objective,
+                grid_trials=len(grid.trials),
+                bayes_trials=len(bayes.trials),
+                published=row.loss if row else None,
+            )
+        )
+    return found

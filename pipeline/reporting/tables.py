@@ -1,0 +1,139 @@
+"""A table once, written as CSV (fractions), Markdown and plain text (percent)."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.statistics import Interval
+
+Value = str | int | float | bool | Interval | None
+Kind = Literal["text", "share", "points", "count", "hours", "number", "flag", "run"]
+
+ABSENT = "–"
+NUMERIC: frozenset[Kind] = frozenset({"share", "points", "count", "hours", "number"})
+
+
+@dataclass(frozen=True)
+class Column:
+    """``share`` and ``points`` hold fractions and are shown as percent and percentage points."""
+
+    key: str
+    heading: str
+    kind: Kind = "text"
+    group: str = ""
+    """A heading shared with the neighbouring columns of the same group."""
+
+    @property
+    def numeric(self) -> bool:
+        return self.kind in NUMERIC
+
+    @property
+    def full_heading(self) -> str:
+        return f"{self.group} {self.heading}".strip()
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    """Stem of its CSV file."""
+    caption: str
+    columns: list[Column]
+    rows: list[list[Value]]
+
+    def shown(self) -> list[list[str]]:
+        return [
+            [show(value, column.kind) for value, column in zip(row, self.columns, strict=True)]
+            for row in self.rows
+        ]
+
+
+def show(value: Value, kind: Kind) -> str:
+    """A value as a person reads it."""
+    if value is None or value == "":
+        return ABSENT
+    if isinstance(value, Interval):
+        half = value.half_width
+        spread = "" if half is None else f" ± {100 * half:.2f}"
+        return f"{show(value.mean, kind)}{spread}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    match kind:
+        case "share":
+            return f"{100 * value:.2f}"
+        case "points":
+            return f"{100 * value:+.2f}".replace("-", "−")
+        case "count":
+            return f"{value:,}"
+        case "hours":
+            return f"{value:.3f}" if value < 10 else f"{value:,.1f}"
+        case _:
+            return f"{value:.4g}"
+
+
+def to_csv(table: Table) -> str:
+    """Raw values; an interval takes three columns: key, key_low and key_high."""
+    wide = {
+        i
+        for i in range(len(table.columns))
+        if any(isinstance(row[i], Interval) for row in table.rows)
+    }
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    header: list[str] = []
+    for i, column in enumerate(table.columns):
+        header.append(column.key)
+        if i in wide:
+            header += [f"{column.key}_low", f"{column.key}_high"]
+    writer.writerow(header)
+    for row in table.rows:
+        fields: list[str] = []
+        for i, value in enumerate(row):
+            parts: Sequence[Value] = [value]
+            if i in wide:
+                parts = (
+                    [value.mean, value.low, value.high]
+                    if isinstance(value, Interval)
+                    else [value, None, None]
+                )
+            fields += [_raw(part) for part in parts]
+        writer.writerow(fields)
+    return out.getvalue()
+
+
+def _raw(value: Value) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(float(value)) if isinstance(value, float) else str(value)
+
+
+def to_markdown(table: Table) -> str:
+    def line(fields: list[str]) -> str:
+        return "| " + " | ".join(field.replace("|", "\\|") for field in fields) + " |"
+
+    rule = ["---:" if column.numeric else "---" for column in table.columns]
+    rows = [[c.full_heading for c in table.columns], rule, *table.shown()]
+    return "\n".join(line(row) for row in rows)
+
+
+def to_text(table: Table) -> str:
+    """Aligned columns for a terminal."""
+    head = [column.full_heading for column in table.columns]
+    rows = table.shown()
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+
+    def line(fields: list[str]) -> str:
+        padded = [
+            text.rjust(width) if column.numeric else text.ljust(width)
+            for text, width, column in zip(fields, widths, table.columns, strict=True)
+        ]
+        return "  ".join(padded).rstrip()
+
+    return "\n".join([line(head), "  ".join("-" * width for width in widths), *map(line, rows)])

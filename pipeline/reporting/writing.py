@@ -1,0 +1,39 @@
+"""Write a document and the files that go with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.datasets.files import write_bytes, write_text
+from pipeline.reporting.document import Document
+from pipeline.reporting.markdown import to_report
+from pipeline.reporting.page import to_page
+from pipeline.reporting.static import to_svg
+from pipeline.reporting.tables import to_csv
+
+
+def write_report(document: Document, folder: Path, ui: str) -> None:
+    """``report.md``, ``report.html``, ``tables/`` and ``figures/``; older ones are replaced.
+
+    Tables and figures of an earlier report that this one does not have are removed.
+    """
+    tables = {f"{table.name}.csv": to_csv(table).encode() for table in document.tables()}
+    svg = {chart.name: to_svg(chart) for chart in document.charts()}
+    figures = {f"{name}.svg": drawing for name, drawing in svg.items()}
+    for gallery in document.galleries():
+        for i, picture in enumerate(gallery.pictures):
+            figures[f"{gallery.name}-{i}.png"] = picture.png
+    page = to_page(document, svg, ui)
+    _fill(folder / "tables", tables)
+    _fill(folder / "figures", figures)
+    write_text(folder / "report.md", to_report(document))
+    write_text(folder / "report.html", page)
+
+
+def _fill(folder: Path, files: dict[str, bytes]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.iterdir():
+        if old.name not in files:
+            old.unlink()
+    for name, data in files.items():
+        write_bytes(folder / name, data)

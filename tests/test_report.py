@@ -1,0 +1,153 @@
+"""The report stage through its front door, on invented results."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.compose import compose
+from pipeline.config import Config, UserError
+from pipeline.report import report
+from tests.reporting.synthetic import Benchmark
+
+MODEL = "resnet50_vd_random"
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def quickstart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """The quickstart's own configuration, in an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    cfg = compose(REPOSITORY / "quickstart", [f"models=[{MODEL}]"])
+    assert cfg.root == "quickstart"
+    return cfg
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_finished_benchmark_gives_every_output(
+    quickstart: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Benchmark(models=(MODEL,)).write(Path("quickstart"))
+    report(quickstart)
+    written = files(Path("quickstart/report"))
+    assert {"report.md", "report.html", "metrics.json", "tables/result.csv"} <= set(written)
+    assert "missing" not in written["report.md"].decode()
+    printed = capsys.readouterr().out
+    for word in ("fixed", "grid", "bayes", "Trained", "Device-hours", "report.html"):
+        assert word in printed
+
+
+def test_every_figure_comes_from_the_result_files(quickstart: Config) -> None:
+    Benchmark(models=(MODEL,)).write(Path("quickstart"))
+    report(quickstart)
+    folder = Path("quickstart/report")
+    rows = {
+        row["strategy"]: row
+        for row in csv.DictReader((folder / "tables/cells.csv").read_text().splitlines())
+    }
+    metrics = json.loads((folder / "metrics.json").read_text())["digits"][MODEL]
+    for strategy in ("fixed", "grid", "bayes"):
+        cell = Path("quickstart/results/digits") / MODEL / strategy
+        final = json.loads((cell / "final.json").read_text())
+        best = yaml.safe_load((cell / "best.yaml").read_text())
+        runs = list(csv.DictReader((cell / "runs.csv").read_text().splitlines()))
+        row = rows[strategy]
+        assert float(row["top1"]) == pytest.approx(final["top1_mean"])
+        assert float(row["top1_low"]) == pytest.approx(final["top1_low"])
+        assert float(row["top1_high"]) == pytest.approx(final["top1_high"])
+        assert metrics[strategy]["test_top1"] == pytest.approx(final["top1_mean"])
+        assert int(row["trials"]) == best["n_trials"] == len(runs)
+        assert int(row["trained"]) == sum(run["replayed"] == "false" for run in runs)
+        seconds = sum(float(run["seconds"]) for run in runs)
+        assert float(row["device_hours"]) == pytest.approx(seconds / 3600)
+        assert float(row["lr"]) == best["point"]["lr"]
+
+
+def test_the_same_results_give_the_same_bytes(quickstart: Config) -> None:
+    Benchmark(models=(MODEL,)).write(Path("quickstart"))
+    report(quickstart)
+    first = files(Path("quickstart/report"))
+    report(quickstart)
+    assert files(Path("quickstart/report")) == first
+
+
+def test_missing_cells_are_named_and_the_rest_is_shown(
+    quickstart: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Benchmark(models=(MODEL,)).write(Path("quickstart"))
+    shutil.rmtree(f"quickstart/results/digits/{MODEL}/bayes")
+    Path(f"quickstart/results/digits/{MODEL}/grid/final.json").unlink()
+    report(quickstart)
+    text = Path("quickstart/report/report.md").read_text()
+    printed = capsys.readouterr().out
+    for target in (f"tune@digits-{MODEL}-bayes", f"evaluate@digits-{MODEL}-grid"):
+        assert target in text
+        assert f"missing: {target}" in printed
+    assert "fixed" in printed
+
+
+def test_no_results_at_all_still_give_a_report(
+    quickstart: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report(quickstart)
+    assert "No cell has results yet" in Path("quickstart/report/report.md").read_text()
+    assert capsys.readouterr().out.count("missing: tune@") == 3
+    assert json.loads(Path("quickstart/report/metrics.json").read_text()) == {}
+
+
+def test_a_damaged_result_is_one_clear_line_and_leaves_the_old_report(quickstart: Config) -> None:
+    Benchmark(models=(MODEL,)).write(Path("quickstart"))
+    report(quickstart)
+    before = files(Path("quickstart/report"))
+    damaged = Path(f"quickstart/results/digits/{MODEL}/grid/trials.csv")
+    damaged.write_text(damaged.read_text().replace("finished", "finnished", 1))
+    with pytest.raises(UserError, match=r"grid/trials\.csv: line 2: status.*finnished"):
+        report(quickstart)
+    assert files(Path("quickstart/report")) == before
+
+
+def test_tables_of_an_earlier_report_do_not_linger(quickstart: Config) -> None:
+    Benchmark(models=(MODEL,)).write(Path("quickstart"))
+    report(quickstart)
+    assert Path("quickstart/report/tables/claim.csv").exists()
+    shutil.rmtree(f"quickstart/results/digits/{MODEL}/bayes")
+    report(quickstart)
+    assert not Path("quickstart/report/tables/claim.csv").exists()
+
+
+def test_the_stage_imports_no_torch() -> None:
+    code = (
+        "import sys, pipeline.report; print([m for m in ('torch', 'mlflow') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_stage_runs_as_a_module(quickstart: Config) -> None:
+    Benchmark(models=(MODEL,)).write(Path("quickstart"))
+    command = [sys.executable, "-m", "pipeline.report", "--config-path"]
+    done = subprocess.run(
+        [*command, str(REPOSITORY / "quickstart"), f"models=[{MODEL}]"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert Path("quickstart/report/report.html").exists()
+    bad = subprocess.run([*command, "nowhere"], capture_output=True, text=True, check=False)
+    assert bad.returncode == 2
+    assert "Traceback" not in bad.stderr
