@@ -62,16 +62,15 @@ def shrink(pixels: np.ndarray, side: int) -> np.ndarray:
 
 
 def target_size(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """(width, height) with the short side ``side``, rounded as torchvision's Resize does.
+    """(width, height) with the short side ``side``, the long one rounded as PaddleClas does.
 
     A ``size`` whose short side is no larger is returned as it is.
     """
     width, height = size
-    if min(width, height) <= side:
+    short = min(width, height)
+    if short <= side:
         return size
-    if width <= height:
-        return side, int(side * height / width)
-    return int(side * width / height), side
+    return round(width * side / short), round(height * side / short)
 
 
 def _decode(data: bytes, how: Decoding) -> np.ndarray:

@@ -9,9 +9,13 @@ d. a CSV or parquet file with the columns path, label and optionally split.
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
+from PIL import Image
+
 from pipeline.config import DatasetConfig, UserError
+from pipeline.datasets.decoding import FORMATS
 from pipeline.datasets.listing import Entry, Listing, Split
 from pipeline.datasets.readers import paddle_lists, table
 from pipeline.datasets.readers.archives import Archives
@@ -24,24 +28,6 @@ SPLIT_NAMES: dict[str, Split] = {
     "test": "test",
 }
 
-_SUFFIXES = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".gif",
-        ".bmp",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".pgm",
-        ".jp2",
-        ".avif",
-    ]
-)
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*", b"RIFF")
 
 
@@ -109,13 +95,19 @@ def _is_image(path: Path) -> bool:
     """By name, or by its first bytes: an image with a wrong name counts, a note beside it not."""
     if path.name.startswith("."):
         return False
-    if path.suffix.lower() in _SUFFIXES:
+    if path.suffix.lower() in _suffixes():
         return True
     try:
         with path.open("rb") as file:
             return file.read(8).startswith(_MAGIC)
     except OSError:
         return False
+
+
+@cache
+def _suffixes() -> frozenset[str]:
+    known = Image.registered_extensions()
+    return frozenset(suffix for suffix, kind in known.items() if kind in FORMATS)
 
 
 def _require_no_images(folder: Path, where: str) -> None:

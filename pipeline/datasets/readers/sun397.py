@@ -21,6 +21,11 @@ def read(dataset: DatasetConfig, archives: Archives) -> Listing:
     """The original archive where it is there, else the mirror's files."""
     parquet = [a.file for a in dataset.archives if a.file.endswith(".parquet")]
     if parquet and not archives.has(ARCHIVE):
+        if dataset.partition != 1:
+            raise UserError(
+                f"dataset.partition={dataset.partition} needs the original {ARCHIVE} and "
+                f"{PARTITIONS} (data/README.md); the mirror holds one partition only"
+            )
         return embedded.read(archives, parquet)
     root = archives.unpacked(ARCHIVE) / "SUN397"
     partitions = archives.unpacked(PARTITIONS)
