@@ -26,8 +26,8 @@ def download(dataset: DatasetConfig, raw: Path, patience: Patience = PATIENCE) -
     """Fetch and verify the files of ``dataset`` into ``raw``; returns their paths.
 
     ``originals`` are taken instead of ``archives`` when those without an address were placed. A
-    dataset without archives gets a note of where its images are. Raises UserError that names every file
-    that could not be had, where to get it and where to put it.
+    dataset without archives gets a note of where its images are. Raises UserError that names
+    every file that could not be had, where to get it and where to put it.
     """
     raw.mkdir(parents=True, exist_ok=True)
     with FileLock(raw.parent / f".{raw.name}.lock"):

@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.config import ArchiveConfig, UserError
 from pipeline.datasets.digests import Digests, WrongContentError
 from pipeline.datasets.hub import SCHEME, transfer_from_hub, web_address
-from pipeline.datasets.transfer import PATIENCE, Patience, TransferError, transfer
+from pipeline.datasets.transfer import PATIENCE, Patience, TransferError, discard, transfer
 from pipeline.datasets.unpacking import unpack
 
 __all__ = ["NotFetchedError", "fetch", "part_of", "unpack"]
@@ -42,6 +42,7 @@ def fetch(archive: ArchiveConfig, folder: Path, patience: Patience = PATIENCE) -
                 "or remove it and run the same command to fetch it"
             ) from error
         digests.keep(archive, path, found)
+        discard(part_of(path))
         return path
 
     part = part_of(path)
@@ -53,7 +54,7 @@ def fetch(archive: ArchiveConfig, folder: Path, patience: Patience = PATIENCE) -
             faults.append(f"{url}: {error}")
             continue
         part.replace(path)
-        part.with_name(part.name + ".json").unlink(missing_ok=True)
+        discard(part)
         digests.keep(archive, path, found)
         return path
     raise NotFetchedError(_advice(archive, path, faults))
@@ -82,7 +83,7 @@ def _from(
         try:
             return digests.check(archive, part)
         except WrongContentError:
-            part.unlink()
+            discard(part)
             if not begun:
                 raise
             begun = False

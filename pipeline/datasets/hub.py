@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from functools import cache
 from pathlib import Path
+
+import httpx
 
 from pipeline.datasets.transfer import TransferError
 
@@ -31,9 +34,11 @@ def transfer_from_hub(url: str, part: Path) -> None:
     if not found:
         raise TransferError(f"the address is not {SCHEME}datasets/OWNER/REPO[@REVISION]/PATH")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when the hub is imported
-    import httpx
     from huggingface_hub import hf_hub_download
+    from huggingface_hub.constants import ENDPOINT
 
+    if fault := _unreachable(ENDPOINT):
+        raise TransferError(fault)
     folder = part.with_name(part.name + ".hub")
     try:
         fetched = hf_hub_download(
@@ -47,3 +52,13 @@ def transfer_from_hub(url: str, part: Path) -> None:
         raise TransferError(str(error).strip().split("\n")[0] or type(error).__name__) from error
     Path(fetched).replace(part)
     shutil.rmtree(folder)
+
+
+@cache
+def _unreachable(endpoint: str) -> str | None:
+    """Why the hub cannot be reached. Its client tries each file for half a minute otherwise."""
+    try:
+        httpx.head(endpoint, timeout=10)
+    except httpx.TransportError as error:
+        return f"{endpoint} cannot be reached ({error})"
+    return None

@@ -18,7 +18,6 @@ from pipeline.config import UserError
 from pipeline.datasets.files import write_json
 from pipeline.datasets.progress import bytes_bar
 
-CHUNK = 1 << 18
 MOST_BYTES = 64 * 2**30
 """Of a file whose size is not stated."""
 PROGRESS = 1 << 20
@@ -68,7 +67,7 @@ def transfer(
     if size is not None and _length(part) >= size:
         if _length(part) == size:
             return
-        part.unlink()
+        discard(part)
     attempt = _Attempt(url, part, size, any_source)
     timeout = httpx.Timeout(patience.read, connect=patience.connect)
     headers = {"Accept-Encoding": "identity", "User-Agent": "vdtransfer"}
@@ -101,7 +100,7 @@ class _Attempt:
         self.part = part
         self.size = size
         self.any_source = any_source
-        self.note = part.with_name(part.name + ".json")
+        self.note = _note(part)
         self.ranges = True
         self.answered = False
 
@@ -112,7 +111,7 @@ class _Attempt:
             if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
                 if _total(response) == have:
                     return
-                self.part.unlink()
+                discard(self.part)
                 raise _PassingError("the server has no such byte range")
             self._check(response)
             if response.status_code != httpx.codes.PARTIAL_CONTENT:
@@ -163,15 +162,21 @@ class _Attempt:
             self.part.open("ab" if have else "wb") as target,
             bytes_bar(self.part.stem, total, initial=have) as bar,
         ):
-            for chunk in response.iter_raw(CHUNK):
+            for chunk in response.iter_raw():
                 have += len(chunk)
                 if have > most:
-                    target.truncate(0)
+                    discard(self.part)
                     raise TransferError(f"sends more than {most:,} bytes")
                 target.write(chunk)
                 bar.update(len(chunk))
         if total is not None and have < total:
             raise _PassingError(f"the connection closed after {have:,} of {total:,} bytes")
+
+
+def discard(part: Path) -> None:
+    """Remove ``part`` and what was noted of it."""
+    part.unlink(missing_ok=True)
+    _note(part).unlink(missing_ok=True)
 
 
 def require_room(folder: Path, size: int) -> None:
@@ -195,6 +200,11 @@ def _full_disk_explained(part: Path) -> Iterator[None]:
             f"the disk of {part.parent} is full. Make room and run the same command: "
             "it goes on where it stopped"
         ) from error
+
+
+def _note(part: Path) -> Path:
+    """Beside a part: where its bytes are from, and the validator that If-Range takes."""
+    return part.with_name(part.name + ".json")
 
 
 def _length(path: Path) -> int:
