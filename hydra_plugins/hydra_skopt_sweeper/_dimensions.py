@@ -51,13 +51,13 @@ class Levels:
         """Features of the values with these indices, shape (n, columns)."""
         return self.features[np.asarray(values, dtype=int)]
 
-    def from_unit(self, share: float) -> int:
-        """The value at `share` in [0, 1] of the list: equal shares for all values."""
-        return min(int(share * self.size), self.size - 1)
+    def from_unit(self, shares: np.ndarray) -> list[int]:
+        """The values at these places in [0, 1] of the list: equal shares for all values."""
+        return np.minimum((shares * self.size).astype(int), self.size - 1).tolist()
 
-    def to_unit(self, value: Coordinate) -> float:
-        """The middle of the value's share."""
-        return (value + 0.5) / self.size
+    def to_unit(self, values: Sequence[Coordinate]) -> np.ndarray:
+        """The middles of the values' shares."""
+        return (np.asarray(values) + 0.5) / self.size
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,13 +103,14 @@ class Span:
         """Features of these numbers, shape (n, 1)."""
         return np.asarray(self.scale.transform(list(values)), dtype=float)[:, None]
 
-    def from_unit(self, share: float) -> Coordinate:
-        """The number at `share` in [0, 1] of the interval."""
-        value = self.scale.inverse_transform([min(max(share, 0.0), 1.0)])[0]
-        return float(value) if self.size is None else int(value)
+    def from_unit(self, shares: np.ndarray) -> list[Coordinate]:
+        """The numbers at these places in [0, 1] of the interval, as plain Python ones."""
+        numbers = self.scale.inverse_transform(np.clip(shares, 0.0, 1.0))
+        return np.asarray(numbers).tolist()
 
-    def to_unit(self, value: Coordinate) -> float:
-        return float(self.scale.transform([value])[0])
+    def to_unit(self, values: Sequence[Coordinate]) -> np.ndarray:
+        """The places of these numbers."""
+        return np.asarray(self.scale.transform(list(values)), dtype=float)
 
 
 Dimension = Levels | Span

@@ -182,7 +182,7 @@ class Engine:
         fresh: dict[Point, None] = {}
         while not fresh:
             shares = rng.random((CANDIDATES, len(self._dimensions)))
-            sampled = [self._from_unit(row) for row in (*shares, *self._near_best(rng))]
+            sampled = self._from_unit(np.vstack([shares, self._near_best(rng)]))
             fresh = dict.fromkeys(point for point in sampled if point not in self._tried)
         return list(fresh)
 
@@ -192,11 +192,9 @@ class Engine:
         best = sorted((t for t in told if self._is_sound(t[0])), reverse=True)[:5]
         if not best:
             return np.empty((0, len(self._dimensions)))
-        centres = np.array(
-            [
-                [d.to_unit(c) for d, c in zip(self._dimensions, point, strict=True)]
-                for _, point in best
-            ]
+        columns = zip(*(point for _, point in best), strict=True)
+        centres = np.stack(
+            [d.to_unit(c) for d, c in zip(self._dimensions, columns, strict=True)], axis=-1
         )
         widths = 10.0 ** rng.uniform(-3, -0.5, size=(CANDIDATES, 1))
         steps = rng.normal(size=(CANDIDATES, len(self._dimensions))) * widths
@@ -209,15 +207,16 @@ class Engine:
         rng = self._rng()
         strata = np.stack([rng.permutation(n) for _ in self._dimensions], axis=-1, dtype=float)
         shares = (strata + rng.random(strata.shape)) / n
-        return list(dict.fromkeys(map(self._from_unit, shares)))
+        return list(dict.fromkeys(self._from_unit(shares)))
 
     def _enumerate(self) -> list[Point] | None:
         if self.size > MAX_ENUMERATED:
             return None
         return list(itertools.product(*(d.values() for d in self._dimensions)))
 
-    def _from_unit(self, shares: np.ndarray) -> Point:
-        return tuple(d.from_unit(s) for d, s in zip(self._dimensions, shares, strict=True))
+    def _from_unit(self, shares: np.ndarray) -> list[Point]:
+        columns = [d.from_unit(c) for d, c in zip(self._dimensions, shares.T, strict=True)]
+        return list(zip(*columns, strict=True))
 
     def _encode(self, points: Sequence[Point]) -> np.ndarray:
         columns = zip(*points, strict=True)

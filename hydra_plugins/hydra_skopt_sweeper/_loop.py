@@ -65,7 +65,8 @@ class Sweep:
         returns: list[Sequence[JobReturn]] = []
         reason = None
         try:
-            self._write_results(None)
+            if not self._recorded:
+                self._write_results(None)
             while reason is None:
                 if jobs := self._batch():
                     returns.append(jobs)

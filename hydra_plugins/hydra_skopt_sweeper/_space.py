@@ -104,7 +104,15 @@ def build_space(
         OverrideParseException: Hydra's parser refuses an override.
     """
     parser = OverridesParser.create(config_loader=config_loader)
-    own = parser.parse_overrides([f"{key}={sweep}" for key, sweep in params.items()])
+    try:
+        own = parser.parse_overrides([f"{key}={sweep}" for key, sweep in params.items()])
+    except OverrideParseException as error:
+        if "NoneType" not in error.message:
+            raise
+        raise SweepError(
+            f"{error.override}: functions of Hydra's grammar take no null; "
+            "write the plain list, such as x=null,1"
+        ) from None
     given = parser.parse_overrides(list(arguments))
     replaced = {_name(override) for override in given}
     chosen: dict[tuple[str, bool], Override] = {}
@@ -205,6 +213,7 @@ def _same(a: Any, b: Any) -> bool:
 def parse_value(text: str) -> Any:
     """The value of the right side of an override, or `text` if that is none."""
     try:
-        return OverridesParser.create().parse_override(f"value={text}").value()
+        [override] = OverridesParser.create().parse_overrides([f"value={text}"])
     except OverrideParseException:
         return text
+    return text if override.is_sweep_override() else override.value()
