@@ -65,13 +65,13 @@ def unpack(archive: Path, into: Path) -> None:
         bytes_bar(f"unpacking {archive.name}", archive.stat().st_size) as bar,
     ):
         writer = _Writer(archive, folder, source, bar)
-        if tarfile.is_tarfile(archive):
+        if archive.suffix == ".gz" and archive.suffixes[-2:] != [".tar", ".gz"]:
+            with gzip.open(source) as content:
+                writer.file(archive.stem, content)
+        elif tarfile.is_tarfile(archive):
             _unpack_tar(source, writer)
         elif zipfile.is_zipfile(archive):
             _unpack_zip(source, writer)
-        elif archive.suffix == ".gz" and archive.suffixes[-2:] != [".tar", ".gz"]:
-            with gzip.open(source) as content:
-                writer.file(archive.name.removesuffix(".gz"), content)
         else:
             raise UserError(f"{archive} is no tar, zip or gzip file. Remove it and fetch it again")
 
