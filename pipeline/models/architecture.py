@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from dataclasses import dataclass
 
 import timm
@@ -39,6 +40,7 @@ def timm_name(arch: str) -> str:
     return name
 
 
+@functools.cache
 def describe(arch: str) -> Architecture:
     """Look up an architecture without making its weights.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import logging
 import math
 from pathlib import Path
@@ -28,32 +30,59 @@ def build(
     alone and leaves the global generators as they were. One line in the log says what was loaded.
     Raises UserError for an unknown architecture or weights that do not fit it.
     """
-    architecture = describe(model.arch)
-    state = torch.default_generator.get_state()
-    torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs as well
-    try:
-        network = timm.create_model(architecture.name, num_classes=num_classes)
-    finally:
-        torch.default_generator.set_state(state)
-    head = network.get_submodule(architecture.head)
-    assert isinstance(head, nn.Linear)
-    bound = 1 / math.sqrt(head.weight[0].numel())
-    nn.init.uniform_(head.weight, -bound, bound, generator=torch.Generator().manual_seed(seed))
-    nn.init.zeros_(head.bias)
     if weights is None:
-        _log.info("%s: random start, seed %d, head of %d classes", model.arch, seed, num_classes)
-        return network
+        started, keeps_head = _random(model.arch, num_classes, seed), False
+    else:
+        stamp = weights.stat().st_mtime_ns if weights.exists() else None
+        started, keeps_head = _pretrained(model.arch, num_classes, weights, stamp)
+    network = copy.deepcopy(started)
+    if not keeps_head:
+        head = network.get_submodule(describe(model.arch).head)
+        assert isinstance(head, nn.Linear)
+        bound = 1 / math.sqrt(head.in_features)
+        nn.init.uniform_(head.weight, -bound, bound, generator=torch.Generator().manual_seed(seed))
+        nn.init.zeros_(head.bias)
+    return network
 
-    loaded = load(weights, model.arch)
-    backbone = dict(loaded.state)
-    summary = loaded.summary
+
+# The trials of a sweep start from the same weights: the last start is kept, since making it takes
+# as long as several training steps and a copy of it none.
+
+
+@functools.lru_cache(maxsize=1)
+def _random(arch: str, num_classes: int, seed: int) -> nn.Module:
+    network = _network(arch, num_classes, seed)
+    _log.info("%s: random start, seed %d, head of %d classes", arch, seed, num_classes)
+    return network
+
+
+@functools.lru_cache(maxsize=1)
+def _pretrained(
+    arch: str, num_classes: int, weights: Path, _stamp: int | None
+) -> tuple[nn.Module, bool]:
+    """Return the network with the weights of the file, and whether it has that file's head.
+
+    ``_stamp`` changes when the file does.
+    """
+    loaded = load(weights, arch)
+    network = _network(arch, num_classes, seed=0)
+    state, summary = dict(loaded.state), loaded.summary
     if loaded.head is None:
         summary += f"; fresh head of {num_classes} classes"
     elif loaded.head != num_classes:
         summary += f"; its head dropped for a fresh one of {num_classes} classes"
     if loaded.head != num_classes:
-        for name, tensor in zip(architecture.head_names, (head.weight, head.bias), strict=True):
-            backbone[name] = tensor.detach()
-    network.load_state_dict(backbone, strict=True)
+        fresh = network.state_dict()
+        state |= {name: fresh[name] for name in describe(arch).head_names}
+    network.load_state_dict(state, strict=True)
     _log.info("%s", summary)
-    return network
+    return network, loaded.head == num_classes
+
+
+def _network(arch: str, num_classes: int, seed: int) -> nn.Module:
+    before = torch.default_generator.get_state()
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs as well
+    try:
+        return timm.create_model(describe(arch).name, num_classes=num_classes)
+    finally:
+        torch.default_generator.set_state(before)

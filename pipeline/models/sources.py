@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import yaml
 from filelock import FileLock
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from pipeline.config import ArchiveConfig, ModelConfig, UserError
-from pipeline.datasets.files import write_yaml
+from pipeline.datasets.archives import fetch
 
-LOCK = "weights.lock.yaml"
-"""Digests recorded at the first download: nobody publishes one for these files."""
 HUB_FILE = "model.safetensors"
 _SUFFIXES = (".pth", ".pdparams", ".safetensors")
 
@@ -39,18 +35,19 @@ def sha256(path: Path) -> str:
 def locate(model: ModelConfig, cache: Path) -> WeightsFile | None:
     """Return the file that ``model.weights`` names, or None for ``none``.
 
-    A URL or a hub repository is kept under ``cache``, where a person may also place it by hand; a
-    recorded file is taken without asking the network. Raises UserError when it cannot be had, or
-    when its bytes are not those of the first download.
+    A URL or a hub repository is kept under ``cache``, where a person may also place it by hand.
+    Nobody publishes digests of these files: the first one seen is recorded beside it
+    (``digests.yaml``) and holds from then on; a recorded file is taken without a network. Raises
+    UserError when there is no such file, it cannot be had, or its bytes have changed.
     """
     source = model.weights
     if source == "none":
         return None
     if source.startswith(("http://", "https://")):
-        return _pinned(source, _url_path(source, cache), cache)
-    if source.startswith("hf-hub:"):
-        return _pinned(source, cache / "hub" / _hub_name(source) / HUB_FILE, cache)
-    if source.startswith("package:"):
+        path = _downloaded(source, _url_path(source, cache), cache)
+    elif source.startswith("hf-hub:"):
+        path = _from_hub(source.removeprefix("hf-hub:"), cache)
+    elif source.startswith("package:"):
         path = _packaged(source.removeprefix("package:"), model.name)
     else:
         path = Path(source).expanduser()
@@ -62,57 +59,43 @@ def locate(model: ModelConfig, cache: Path) -> WeightsFile | None:
     return WeightsFile(path, sha256(path))
 
 
-def _pinned(source: str, path: Path, cache: Path) -> WeightsFile:
-    """Download ``path`` unless it is there; record its digest the first time, compare it later."""
+def _downloaded(url: str, path: Path, cache: Path) -> Path:
+    """Fetch and verify under a lock: the cells of a benchmark share their weights."""
     cache.mkdir(parents=True, exist_ok=True)
-    lock = cache / LOCK
-    with FileLock(cache / ".weights.guard"):
-        if not path.exists():
-            _download(source, path)
-        recorded = yaml.safe_load(lock.read_text()) if lock.exists() else {}
-        digest = sha256(path)
-        if recorded.setdefault(source, digest) != digest:
-            raise UserError(
-                f"{path} is not the file first downloaded from {source}: its sha256 is {digest},"
-                f" {lock} says {recorded[source]}. Delete the file to fetch it again; if the"
-                f" publisher changed it and you want the new one, delete its line in {lock} too"
-            )
-        write_yaml(lock, recorded)
-    return WeightsFile(path, digest)
+    with FileLock(cache / ".lock"):
+        return fetch(ArchiveConfig(file=path.name, urls=[url]), path.parent)
 
 
 def _url_path(url: str, cache: Path) -> Path:
-    """Mirror host and path of the URL: two published files share a name."""
+    """Mirror host and path of the URL, since published files of one name differ."""
     parts = urlsplit(url)
     path = cache / parts.netloc.replace(":", "_") / parts.path.lstrip("/")
-    if not parts.netloc or not path.name or ".." in path.parts:
-        raise UserError(f"model.weights: {url} does not end in a file name")
+    if not parts.netloc or parts.path in ("", "/") or ".." in path.parts:
+        raise UserError(f"model.weights: {url} does not end in the name of a file")
     return path
 
 
-def _hub_name(source: str) -> str:
-    name = source.removeprefix("hf-hub:")
+def _from_hub(name: str, cache: Path) -> Path:
+    """Let the hub's client bring the one file that can hold no code; verify it as any other."""
     owner, _, repository = name.partition("/")
     if not owner or not repository or "/" in repository or ".." in name:
-        raise UserError(f"model.weights: {source}: expected hf-hub:OWNER/NAME")
-    return name
+        raise UserError(f"model.weights: hf-hub:{name}: expected hf-hub:OWNER/NAME")
+    path = cache / "hub" / name / HUB_FILE
+    if not path.exists():
+        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when the hub is imported
+        import httpx
+        from huggingface_hub import hf_hub_download
 
-
-def _download(source: str, path: Path) -> None:
-    if not source.startswith("hf-hub:"):
-        from pipeline.datasets.archives import fetch
-
-        fetch(ArchiveConfig(file=path.name, urls=[source]), path.parent)
-        return
-    name = _hub_name(source)
-    try:
-        hf_hub_download(name, HUB_FILE, local_dir=path.parent)
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"model.weights: {source} could not be fetched ({reason}); with a browser, take"
-            f" https://huggingface.co/{name}/resolve/main/{HUB_FILE} and place it as {path}"
-        ) from None
+        try:
+            hf_hub_download(name, HUB_FILE, local_dir=path.parent)
+        except (OSError, ValueError, httpx.HTTPError) as error:  # the hub's own are of these
+            reason = str(error).strip().split("\n")[0] or type(error).__name__
+            raise UserError(
+                f"model.weights: hf-hub:{name} could not be fetched: {reason}\n"
+                f"    get it from https://huggingface.co/{name}/resolve/main/{HUB_FILE}\n"
+                f"    and put it at {path}"
+            ) from None
+    return _downloaded(f"https://huggingface.co/{name}/resolve/main/{HUB_FILE}", path, cache)
 
 
 def _packaged(distribution: str, model: str) -> Path:
