@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from pipeline.cli import stage
 from pipeline.config import ArchiveConfig, Config, DatasetConfig, UserError
-from pipeline.datasets.archives import NotFetchedError, fetch, part_of
+from pipeline.datasets.archives import NotFetchedError, described, fetch, part_of
 from pipeline.datasets.files import write_text
 from pipeline.datasets.transfer import PATIENCE, Patience, require_room
 from pipeline.layout import raw_dir
@@ -53,13 +53,8 @@ def _fetch_all(
         return paths
     lines = [f"{dataset.name}: {len(faults)} of {len(wanted)} files are missing", *faults]
     if dataset.originals:
-        lines.append("or put the creators' own files, all of them, at")
-        lines += [
-            f"    {raw / original.file}"
-            + (f" ({original.size:,} bytes, " if original.size else " (size unstated, ")
-            + (f"sha256 {original.sha256})" if original.sha256 else "digest unstated)")
-            for original in dataset.originals
-        ]
+        lines.append("or use the creators' own files: put at")
+        lines += [f"    {raw / one.file} ({described(one)})" for one in dataset.originals]
     lines += [f"more on this dataset: data/README.md, {dataset.homepage}".rstrip(", ")]
     lines += ["then run the same command: files that are there are verified and taken"]
     raise UserError("\n".join(lines))

@@ -14,7 +14,7 @@ from pipeline.datasets.hub import SCHEME, transfer_from_hub, web_address
 from pipeline.datasets.transfer import PATIENCE, Patience, TransferError, discard, transfer
 from pipeline.datasets.unpacking import unpack
 
-__all__ = ["NotFetchedError", "fetch", "part_of", "unpack"]
+__all__ = ["NotFetchedError", "described", "fetch", "part_of", "unpack"]
 
 
 class NotFetchedError(UserError):
@@ -46,12 +46,12 @@ def fetch(archive: ArchiveConfig, folder: Path, patience: Patience = PATIENCE) -
         return path
 
     part = part_of(path)
-    faults = []
+    faults: list[tuple[str, Exception]] = []
     for url in archive.urls:
         try:
             found = _from(url, archive, part, digests, patience)
         except (TransferError, WrongContentError) as error:
-            faults.append(f"{url}: {error}")
+            faults.append((url, error))
             continue
         part.replace(path)
         discard(part)
@@ -89,14 +89,18 @@ def _from(
             begun = False
 
 
-def _advice(archive: ArchiveConfig, path: Path, faults: list[str]) -> str:
+def described(archive: ArchiveConfig) -> str:
+    """How to know a genuine copy: ``5 bytes, sha256 ...``, as far as it is stated."""
     size = f"{archive.size:,} bytes" if archive.size else "size unstated"
-    digest = next(
-        (f"{kind} {value}" for kind in ("sha256", "md5") if (value := getattr(archive, kind))),
-        "digest unstated",
-    )
-    lines = [f"{archive.file} could not be fetched"]
-    lines += [f"    tried {fault}" for fault in faults] or ["    no address is known to work"]
-    lines += [f"    get it from {web_address(url)}" for url in archive.urls]
-    lines += [f"    and put it at {path} ({size}, {digest})"]
+    if archive.sha256:
+        return f"{size}, sha256 {archive.sha256}"
+    return f"{size}, md5 {archive.md5}" if archive.md5 else f"{size}, digest unstated"
+
+
+def _advice(archive: ArchiveConfig, path: Path, faults: list[tuple[str, Exception]]) -> str:
+    lines = [f"{archive.file} could not be fetched; put it at {path}"]
+    lines += [f"    ({described(archive)})"]
+    lines += [f"    get it from {web_address(url)}\n        (tried: {why})" for url, why in faults]
+    if not faults:
+        lines += ["    no address of it is known to work"]
     return "\n".join(lines)
