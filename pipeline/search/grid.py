@@ -1,0 +1,94 @@
+"""A finished grid: what every point of a search space came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.config import UserError
+
+HYPERPARAMETERS = ("lr", "l2_decay", "label_smoothing", "mixup")
+FIXED_SCHEME = {"lr": 0.003, "l2_decay": 0.0001, "label_smoothing": False, "mixup": False}
+"""The published fixed scheme (published/README.md)."""
+
+Point = tuple[int, ...]
+"""One index per hyperparameter, into its list of values."""
+
+
+@dataclass(frozen=True)
+class FinishedGrid:
+    """Accuracies as fractions; one axis per hyperparameter, in the order of ``values``."""
+
+    values: Mapping[str, Sequence[Any]]
+    objective: NDArray[np.float64]
+    test: NDArray[np.float64] | None = None
+    """Accuracy of the same models on images that no search sees."""
+
+    @property
+    def size(self) -> int:
+        return self.objective.size
+
+    @property
+    def fixed_scheme(self) -> Point | None:
+        """Where the published fixed scheme lies, None if the grid does not hold it."""
+        try:
+            return tuple(list(self.values[n]).index(v) for n, v in FIXED_SCHEME.items())
+        except ValueError:
+            return None
+
+    @classmethod
+    def load(cls, path: Path) -> FinishedGrid:
+        """Read a CSV. Raises UserError when there is none or :meth:`from_table` refuses it."""
+        try:
+            return cls.from_table(pd.read_csv(path))
+        except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError) as error:
+            raise UserError(f"{path}: cannot be read as a table ({error})") from None
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+
+    @classmethod
+    def from_table(cls, table: pd.DataFrame) -> FinishedGrid:
+        """One row per point, in any order: the hyperparameters, objective and, if known, test.
+
+        The hyperparameters are ordered as published, numbers from large to small. An accuracy
+        that is missing or not finite counts as 0, as that of a diverged trial does. Columns with
+        a value above 1 are taken for percent.
+
+        Raises:
+            UserError: a column is missing or no number, or the rows are not every combination
+                of the values once.
+        """
+        needed = (*HYPERPARAMETERS, "objective")
+        if missing := [name for name in needed if name not in table.columns]:
+            raise UserError(f"no column {missing[0]}; a finished grid has {', '.join(needed)}")
+        values = {
+            n: sorted(table[n].unique().tolist(), reverse=n in ("lr", "l2_decay"))
+            for n in HYPERPARAMETERS
+        }
+        shape = tuple(map(len, values.values()))
+        cells = np.ravel_multi_index(
+            [table[n].map(v.index).to_numpy() for n, v in values.items()], shape
+        )
+        if len(table) != np.prod(shape) or len(np.unique(cells)) != len(table):
+            raise UserError(
+                f"{len(table)} rows, {len(np.unique(cells))} different points; a finished grid has "
+                f"each of its {' x '.join(map(str, shape))} = {np.prod(shape)} points once"
+            )
+
+        def accuracies(name: str) -> NDArray[np.float64]:
+            if not pd.api.types.is_numeric_dtype(table[name]):
+                raise UserError(f"column {name} holds something that is no number")
+            column = table[name].to_numpy(dtype=np.float64)
+            column = np.where(np.isfinite(column), column, 0.0)
+            in_order = np.empty_like(column)
+            in_order[cells] = column / 100 if column.max() > 1 else column
+            return in_order.reshape(shape)
+
+        test = accuracies("test") if "test" in table.columns else None
+        return cls(values, accuracies("objective"), test)
