@@ -35,7 +35,8 @@ class Axis:
     title: str
     percent: bool = False
     """Values are fractions, shown times 100."""
-    log: bool = False
+    whole: bool = False
+    """Only whole numbers make sense, as for epochs and trials."""
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pipeline.reporting.document import Document, Section
+from pipeline.reporting.gap_section import gap_chart
+from pipeline.reporting.model_section import model_section
 from pipeline.reporting.overview import overview
+from pipeline.reporting.places import Place, places
 from pipeline.reporting.provenance import provenance
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Results
+from pipeline.reporting.search_section import search_section
 from pipeline.reporting.summary import CellSummary, claims
 
 LEAD = (
@@ -29,6 +33,16 @@ def compose_report(
     sections: list[Section] = [
         overview(summaries, paddle, claims(results, published), results.missing)
     ]
+    sections += [_place_section(place, published) for place in places(results.cells)]
     if results.cells:
         sections.append(provenance(results.cells))
     return Document(title, LEAD, sections)
+
+
+def _place_section(place: Place, published: Mapping[str, PublishedRow]) -> Section:
+    gap = gap_chart(place, published.get(place.dataset))
+    below = [search_section(place)]
+    model = model_section(place)
+    if model is not None:
+        below.append(model)
+    return Section(place.title, place.stem, [gap] if gap else [], below)

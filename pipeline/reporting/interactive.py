@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from typing import Any
 
@@ -16,6 +17,7 @@ from pipeline.reporting.charts import (
     Chart,
     HeatMap,
     LineChart,
+    Panel,
     Series,
 )
 
@@ -46,6 +48,11 @@ def to_plotly(chart: Chart) -> dict[str, Any]:
     return plain
 
 
+def _plain(labels: list[str]) -> list[str]:
+    """Names as they are: plotly reads a part of HTML in every text."""
+    return [html.escape(label, quote=False) for label in labels]
+
+
 def _times(values: list[Any], factor: float) -> list[Any]:
     return [None if value is None else value * factor for value in values]
 
@@ -63,8 +70,10 @@ def _lines(chart: LineChart) -> go.Figure:
     figure = go.Figure()
     for series in chart.series:
         _one_line(figure, series, _factor(chart.x), _factor(chart.y))
-    figure.update_xaxes(title=chart.x.title, type="log" if chart.x.log else None, zeroline=False)
-    figure.update_yaxes(title=chart.y.title, type="log" if chart.y.log else None, zeroline=False)
+    figure.update_xaxes(title=chart.x.title, zeroline=False)
+    if chart.x.whole and max((max(s.x, default=0) for s in chart.series), default=0) <= 12:
+        figure.update_xaxes(dtick=1)  # plotly would put ticks at halves
+    figure.update_yaxes(title=chart.y.title, zeroline=False)
     figure.update_layout(
         height=380,
         showlegend=len(chart.series) > 1,
@@ -117,7 +126,7 @@ def _bars(chart: BarChart) -> go.Figure:
             figure.add_bar(
                 orientation="h",
                 x=_times(series.values, factor),
-                y=chart.categories,
+                y=_plain(chart.categories),
                 name=series.name,
                 marker_color=OKABE_ITO[series.colour],
                 error_x=_error_x(series, factor),
@@ -127,7 +136,7 @@ def _bars(chart: BarChart) -> go.Figure:
     if chart.dots:
         figure.update_yaxes(
             tickvals=list(range(rows)),
-            ticktext=chart.categories,
+            ticktext=_plain(chart.categories),
             range=[rows - 0.5, -0.5],
             zeroline=False,
         )
@@ -155,7 +164,7 @@ def _dots(figure: go.Figure, chart: BarChart, series: BarSeries, index: int, fac
         mode="markers",
         x=_times(series.values, factor),
         y=[place + offset for place in range(len(chart.categories))],
-        text=chart.categories,
+        text=_plain(chart.categories),
         name=series.name,
         marker={"color": OKABE_ITO[series.colour], "symbol": MARKS[series.mark], "size": 9},
         error_x=_error_x(series, factor),
@@ -163,21 +172,27 @@ def _dots(figure: go.Figure, chart: BarChart, series: BarSeries, index: int, fac
     )
 
 
+def _written(panel: Panel, percent: bool) -> list[list[str]]:
+    """The figures in the cells; counts of zero are left out."""
+    if percent:
+        return [["" if v is None else f"{100 * v:.1f}" for v in row] for row in panel.values]
+    return [[f"{v:.0f}" if v else "" for v in row] for row in panel.values]
+
+
 def _heat(chart: HeatMap) -> go.Figure:
     count = len(chart.panels)
     across = 1 if count == 1 else 2
     down = -(-count // across)
     rows, columns = len(chart.y_labels), len(chart.x_labels)
+    down_names, across_names = _plain(chart.y_labels), _plain(chart.x_labels)
     figure = make_subplots(
         down,
         across,
         subplot_titles=[panel.title for panel in chart.panels] if count > 1 else None,
-        x_title=chart.x_title,
-        y_title=chart.y_title,
         shared_xaxes=True,
         shared_yaxes=True,
         horizontal_spacing=0.05,
-        vertical_spacing=0.3 / down if rows < 3 else 0.12 / down,
+        vertical_spacing=0.3 / down if rows < 3 else 0.16 / down,
     )
     percent = chart.scale == "share"
     many = rows * columns > FIGURES_UP_TO
@@ -188,8 +203,9 @@ def _heat(chart: HeatMap) -> go.Figure:
             x=list(range(columns)),
             y=list(range(rows)),
             coloraxis="coloraxis",
-            customdata=[[[y, x] for x in chart.x_labels] for y in chart.y_labels],
-            texttemplate=None if many else ("%{z:.1f}" if percent else "%{z}"),
+            customdata=[[[y, x] for x in across_names] for y in down_names],
+            text=None if many else _written(panel, percent),
+            texttemplate=None if many else "%{text}",
             hovertemplate=(
                 f"{chart.y_title} %{{customdata[0]}}<br>{chart.x_title} %{{customdata[1]}}"
                 f"<br>%{{z{':.2f' if percent else ''}}}{' %' if percent else ''}<extra></extra>"
@@ -203,13 +219,19 @@ def _heat(chart: HeatMap) -> go.Figure:
             box = {"x0": x - 0.5, "x1": x + 0.5, "y0": y - 0.5, "y1": y + 0.5}
             figure.add_shape(type="rect", line=edge, row=row, col=column, **box)
     bare = {"showgrid": False, "zeroline": False}
-    figure.update_xaxes(tickvals=list(range(columns)), ticktext=chart.x_labels, **bare)
+    figure.update_xaxes(tickvals=list(range(columns)), ticktext=across_names, **bare)
     figure.update_yaxes(
         tickvals=list(range(rows)),
-        ticktext=chart.y_labels,
+        ticktext=down_names,
         range=[rows - 0.5, -0.5],
         **bare,
     )
+    figure.update_annotations(font_size=12)
+    figure.update_xaxes(title=chart.x_title, row=down)
+    figure.update_yaxes(title=chart.y_title, col=1)
+    if not percent:
+        figure.update_yaxes(scaleanchor="x", constrain="domain")
+        figure.update_xaxes(constrain="domain")
     side = 34 if not many else max(5, 420 // rows)
     figure.update_layout(
         height=min(760, 150 + down * (rows * side + 50)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import quote
 
 from pipeline.reporting.charts import BarChart, HeatMap, LineChart
 from pipeline.reporting.document import Details, Document, Gallery, Items, Section, Text
@@ -16,6 +17,10 @@ def to_report(document: Document) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _link(folder: str, name: str) -> str:
+    return f"{folder}/{quote(name)}"
+
+
 def _section(section: Section, level: int) -> Iterator[str]:
     yield f"{'#' * level} {section.title}"
     for block in section.blocks:
@@ -25,19 +30,20 @@ def _section(section: Section, level: int) -> Iterator[str]:
             case Items():
                 yield "\n".join(f"* {line}" for line in block.lines)
             case Table():
-                yield f"{block.caption} ([CSV](tables/{block.name}.csv))"
+                yield f"{block.caption} ([CSV]({_link('tables', block.name)}.csv))"
                 yield to_markdown(block)
             case Details():
-                file = f"tables/{block.table.name}.csv"
-                yield f"{block.summary}: [{file}]({file})"
+                file = f"{_link('tables', block.table.name)}.csv"
+                yield f"{block.summary}: [CSV]({file})"
             case Gallery():
                 yield f"**{block.title}**"
+                start = _link("figures", block.name)
                 yield "\n".join(
-                    f"![{picture.caption}](figures/{block.name}-{i}.png) {picture.caption}  "
+                    f"![{picture.caption}]({start}-{i}.png) {picture.caption}  "
                     for i, picture in enumerate(block.pictures)
                 )
             case LineChart() | BarChart() | HeatMap():
-                yield f"![{block.title}](figures/{block.name}.svg)"
+                yield f"![{block.title}]({_link('figures', block.name)}.svg)"
                 yield f"*{block.caption}*"
     for below in section.sections:
         yield from _section(below, level + 1)

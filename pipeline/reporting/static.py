@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from typing import Any
 
 import matplotlib as mpl
@@ -10,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from pipeline.reporting.charts import (
     OKABE_ITO,
@@ -28,6 +30,8 @@ FIGURES_UP_TO = 100
 
 STYLE: Any = {
     "svg.hashsalt": "vdtransfer",  # the same numbers give the same bytes
+    "svg.fonttype": "none",  # text stays text: the reader's fonts know every script
+    "text.parse_math": False,  # a class may be called "$"
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -39,7 +43,8 @@ STYLE: Any = {
 
 
 def to_svg(chart: Chart) -> bytes:
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         match chart:
             case LineChart():
                 figure = _lines(chart)
@@ -61,17 +66,12 @@ def _lines(chart: LineChart) -> Figure:
     axes = figure.subplots()
     for series in chart.series:
         _one_line(axes, series, _factor(chart.x), _factor(chart.y))
-    _scale(axes.set_xscale, chart.x)
-    _scale(axes.set_yscale, chart.y)
+    if chart.x.whole:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(title=chart.title, xlabel=chart.x.title, ylabel=chart.y.title)
     if len(chart.series) > 1:
         axes.legend()
     return figure
-
-
-def _scale(setter: Any, axis: Axis) -> None:
-    if axis.log:
-        setter("log")
 
 
 def _one_line(axes: Axes, series: Series, fx: float, fy: float) -> None:

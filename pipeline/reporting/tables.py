@@ -116,11 +116,15 @@ def _raw(value: Value) -> str:
 
 def to_markdown(table: Table) -> str:
     def line(fields: list[str]) -> str:
-        return "| " + " | ".join(field.replace("|", "\\|") for field in fields) + " |"
+        return "| " + " | ".join(_cell(field) for field in fields) + " |"
 
     rule = ["---:" if column.numeric else "---" for column in table.columns]
     rows = [[c.full_heading for c in table.columns], rule, *table.shown()]
     return "\n".join(line(row) for row in rows)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
 
 
 def to_text(table: Table) -> str:

@@ -1,0 +1,86 @@
+"""Gap to the grid against the number of trials, the figure the original later removed."""
+
+from __future__ import annotations
+
+from pipeline.reporting.charts import (
+    STRATEGY_COLOURS,
+    STRATEGY_MARKS,
+    Axis,
+    LineChart,
+    Series,
+)
+from pipeline.reporting.places import Place
+from pipeline.reporting.published import PublishedRow
+from pipeline.reporting.results import Cell
+from pipeline.statistics import clip_failures, gap_curve, random_search_gap
+
+SEARCHES = ("bayes", "random")
+
+
+def gap_chart(place: Place, published: PublishedRow | None) -> LineChart | None:
+    """None unless the grid and at least one search of it are there."""
+    searches = [place.cells[name] for name in SEARCHES if name in place.cells]
+    if "grid" not in place.cells or not searches:
+        return None
+    grid = place.cells["grid"]
+    best = grid.best.objective
+    longest = max(len(cell.trials) for cell in searches)
+    series = [_expected(grid, longest)]
+    series += [_walked(cell, best) for cell in searches]
+    if "fixed" in place.cells:
+        loss = best - place.cells["fixed"].best.objective
+        series.append(Series("fixed scheme", [1, longest], [loss, loss], "orange", dashed=True))
+    if published is not None:
+        series.append(
+            Series(
+                name="published, bayes (test)",
+                x=[published.trials["bayes"]],
+                y=[published.loss],
+                colour="grey",
+                style="points",
+                mark="triangle",
+            )
+        )
+    return LineChart(
+        name=f"{place.stem}-gap",
+        title="Gap to the grid's best against trials",
+        caption=(
+            "Best validation top-1 of the grid minus the best the search has seen so far, in "
+            "points. Random search without repeats is computed exactly from the finished grid: "
+            "its mean, and the band that holds 95 % of such searches."
+        ),
+        x=Axis("trials", whole=True),
+        y=Axis("gap, points", percent=True),
+        series=series,
+    )
+
+
+def _expected(grid: Cell, trials: int) -> Series:
+    measured = [row for row in grid.trials if row.objective is not None]
+    objectives = clip_failures(
+        [row.objective for row in measured if row.objective is not None],
+        [row.status == "diverged" for row in measured],
+    )
+    count = min(trials, len(measured))
+    band = random_search_gap(objectives.tolist(), count)
+    return Series(
+        name="random search, expected",
+        x=[float(k) for k in range(1, count + 1)],
+        y=band.mean.tolist(),
+        low=band.low.tolist(),
+        high=band.high.tolist(),
+        colour="pink",
+    )
+
+
+def _walked(cell: Cell, best: float) -> Series:
+    objectives = [row.objective or 0.0 for row in cell.trials]
+    strategy = cell.name.strategy
+    return Series(
+        name=f"{strategy}, this search",
+        x=[float(k) for k in range(1, len(objectives) + 1)],
+        y=gap_curve(objectives, best).tolist(),
+        colour=STRATEGY_COLOURS[strategy],
+        mark=STRATEGY_MARKS[strategy],
+        style="step",
+    )

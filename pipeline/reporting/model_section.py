@@ -1,0 +1,125 @@
+"""The final model of one dataset: per-class accuracy and what it confuses."""
+
+from __future__ import annotations
+
+from pipeline.reporting.charts import Axis, BarChart, BarSeries, HeatMap, Panel
+from pipeline.reporting.document import Block, Details, Section, Text
+from pipeline.reporting.places import Place, describe
+from pipeline.reporting.results import Cell
+from pipeline.reporting.schema import ClassRow, FinalFile
+from pipeline.reporting.tables import Column, Table, Value
+from pipeline.statistics import wilson_interval
+
+MOST_PAIRS = 20
+MOST_BARS = 30
+
+
+def final_cell(place: Place) -> Cell | None:
+    """The evaluated cell whose point was best on validation; the test split has no say in it."""
+    evaluated = [cell for cell in place.cells.values() if cell.final]
+    return max(evaluated, key=lambda cell: cell.best.objective, default=None)
+
+
+def model_section(place: Place) -> Section | None:
+    cell = final_cell(place)
+    if cell is None or cell.final is None:
+        return None
+    final = cell.final
+    blocks: list[Block] = [
+        Text(
+            f"The model of {cell.name.strategy}, best of all strategies on validation: "
+            f"{describe(cell.best.point)}. {len(final.classes)} classes; {final.images.train:,} "
+            f"images to train, {final.images.val:,} to choose by, {final.images.test:,} to test."
+        ),
+        per_class_chart(place, final),
+        Details("Accuracy of every class", per_class_table(place, final)),
+        confusion_chart(place, final),
+    ]
+    pairs = confused_pairs(final)
+    if pairs:
+        blocks.append(pair_table(place, pairs, final))
+    return Section("The final model", f"model-{place.stem}", blocks)
+
+
+def _correct(row: ClassRow) -> int:
+    return round((row.top1 or 0.0) * row.images)
+
+
+def per_class_chart(place: Place, final: FinalFile) -> BarChart:
+    measured = [row for row in final.per_class if row.images and row.top1 is not None]
+    worst = sorted(measured, key=lambda row: (row.top1, row.name))[:MOST_BARS]
+    intervals = [wilson_interval(_correct(row), row.images) for row in worst]
+    title = "Test accuracy by class"
+    if len(measured) > MOST_BARS:
+        title += f": the {MOST_BARS} worst of {len(measured)}"
+    return BarChart(
+        name=f"{place.stem}-classes",
+        title=title,
+        caption=(
+            "Mean over the refit seeds; number of test images in brackets; bars are Wilson's 95 % "
+            "interval for that many images."
+        ),
+        x=Axis("test top-1, %", percent=True),
+        categories=[f"{row.name} ({row.images:,})" for row in worst],
+        series=[
+            BarSeries(
+                name="accuracy",
+                values=[row.top1 for row in worst],
+                low=[interval.low for interval in intervals],
+                high=[interval.high for interval in intervals],
+                colour="blue",
+            )
+        ],
+        dots=True,
+    )
+
+
+def per_class_table(place: Place, final: FinalFile) -> Table:
+    columns = [
+        Column("class", "Class"),
+        Column("images", "Test images", "count"),
+        Column("top1", "Top-1 %", "share"),
+    ]
+    rows: list[list[Value]] = [[row.name, row.images, row.top1] for row in final.per_class]
+    caption = "Mean over the refit seeds."
+    return Table(f"{place.stem}-classes", caption, columns, rows)
+
+
+def confusion_chart(place: Place, final: FinalFile) -> HeatMap:
+    return HeatMap(
+        name=f"{place.stem}-confusion",
+        title="Confusion matrix",
+        caption="Test images of the first seed: true class down, predicted class across.",
+        x_title="predicted class",
+        y_title="true class",
+        x_labels=final.classes,
+        y_labels=final.classes,
+        panels=[Panel("", [[float(count) for count in row] for row in final.confusion])],
+        scale="count",
+    )
+
+
+def confused_pairs(final: FinalFile) -> list[tuple[int, int, int]]:
+    """True class, predicted class and number of images, most confused first."""
+    pairs = [
+        (i, j, count)
+        for i, row in enumerate(final.confusion)
+        for j, count in enumerate(row)
+        if i != j and count
+    ]
+    return sorted(pairs, key=lambda pair: -pair[2])[:MOST_PAIRS]
+
+
+def pair_table(place: Place, pairs: list[tuple[int, int, int]], final: FinalFile) -> Table:
+    columns = [
+        Column("true", "True class"),
+        Column("predicted", "Predicted"),
+        Column("images", "Images", "count"),
+        Column("share", "Of the true class, %", "share"),
+    ]
+    rows: list[list[Value]] = [
+        [final.classes[i], final.classes[j], count, count / sum(final.confusion[i])]
+        for i, j, count in pairs
+    ]
+    caption = "The most confused pairs of classes, test images of the first seed."
+    return Table(f"{place.stem}-pairs", caption, columns, rows)

@@ -1,0 +1,91 @@
+"""Results by place, that is dataset and model, and a finished grid as an array."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.reporting.results import Cell
+from pipeline.reporting.schema import Point
+from pipeline.statistics import Floats, clip_failures
+
+HYPERPARAMETERS = {
+    "lr": "lr",
+    "l2_decay": "L2 decay",
+    "label_smoothing": "label smoothing",
+    "mixup": "mixup",
+}
+"""Names in the files, and as a person reads them."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The cells of one dataset and model, by strategy."""
+
+    dataset: str
+    model: str
+    cells: dict[str, Cell]
+
+    @property
+    def stem(self) -> str:
+        """Start of the names of its files; also fit for an HTML anchor."""
+        return re.sub(r"\s+", "_", f"{self.dataset}-{self.model}")
+
+    @property
+    def title(self) -> str:
+        finals = [cell.final for cell in self.cells.values() if cell.final]
+        return f"{finals[0].title}, {finals[0].model_title}" if finals else self.stem
+
+
+def places(cells: Sequence[Cell]) -> list[Place]:
+    found: dict[tuple[str, str], Place] = {}
+    for cell in cells:
+        name = cell.name
+        at = (name.dataset, name.model)
+        found.setdefault(at, Place(*at, {})).cells[name.strategy] = cell
+    return list(found.values())
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A full factorial sweep. ``values`` has one axis per hyperparameter, in their order.
+
+    Values are validation top-1; a diverged trial counts as the worst of the others, a point that
+    failed or was not measured is NaN.
+    """
+
+    axes: dict[str, list[Any]]
+    """Values of each hyperparameter, ascending."""
+    values: Floats
+
+    @property
+    def complete(self) -> bool:
+        return bool(np.isfinite(self.values).all())
+
+    def index(self, point: Point) -> tuple[int, ...]:
+        return tuple(values.index(getattr(point, name)) for name, values in self.axes.items())
+
+
+def grid_of(cell: Cell) -> Grid:
+    measured = [row for row in cell.trials if row.objective is not None]
+    axes = {name: sorted({getattr(row, name) for row in cell.trials}) for name in HYPERPARAMETERS}
+    grid = Grid(axes, np.full([len(values) for values in axes.values()], np.nan))
+    objectives = clip_failures(
+        [row.objective for row in measured if row.objective is not None],
+        [row.status == "diverged" for row in measured],
+    )
+    for row, value in zip(measured, objectives, strict=True):
+        grid.values[grid.index(row.point)] = value
+    return grid
+
+
+def describe(point: Point) -> str:
+    """A point in a few words."""
+    extras = [
+        HYPERPARAMETERS[name] for name in ("label_smoothing", "mixup") if getattr(point, name)
+    ]
+    return ", ".join([f"lr {point.lr:g}", f"L2 decay {point.l2_decay:g}", *extras])

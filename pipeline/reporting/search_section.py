@@ -1,0 +1,228 @@
+"""How the searches of one dataset and model went: gap, heat maps, importance, curves, cost."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.reporting.charts import (
+    STRATEGY_COLOURS,
+    STRATEGY_MARKS,
+    Axis,
+    BarChart,
+    BarSeries,
+    HeatMap,
+    LineChart,
+    Panel,
+    Series,
+)
+from pipeline.reporting.document import Block, Details, Section, Text
+from pipeline.reporting.places import HYPERPARAMETERS, Grid, Place, describe, grid_of
+from pipeline.reporting.results import Cell
+from pipeline.reporting.schema import CurveRow, TrialRow
+from pipeline.reporting.tables import Column, Table, Value
+from pipeline.statistics import variance_shares
+
+
+def search_section(place: Place) -> Section:
+    blocks: list[Block] = []
+    if "grid" in place.cells:
+        grid = grid_of(place.cells["grid"])
+        blocks.append(heat_maps(place, grid))
+        blocks.append(importance(place, grid))
+    blocks += learning_curves(place)
+    blocks.append(cost(place))
+    blocks += [trial_table(cell) for cell in place.cells.values()]
+    return Section("The search", f"search-{place.stem}", blocks)
+
+
+def heat_maps(place: Place, grid: Grid) -> HeatMap:
+    best = grid.index(place.cells["grid"].best.point)
+    axes = grid.axes
+    panels = []
+    for i, j in itertools.product(range(len(axes["label_smoothing"])), range(len(axes["mixup"]))):
+        plane = grid.values[:, ::-1, i, j].T  # decay from large at the top to small, lr across
+        rows = len(axes["l2_decay"])
+        panels.append(
+            Panel(
+                title=_setting(axes["label_smoothing"][i], axes["mixup"][j]),
+                values=[[None if np.isnan(v) else float(v) for v in row] for row in plane],
+                marked=(rows - 1 - best[1], best[0]) if best[2:] == (i, j) else None,
+            )
+        )
+    return HeatMap(
+        name=f"{place.stem}-heat",
+        title="Validation top-1 over the grid, %",
+        caption=(
+            "Every point of the grid, with neither label smoothing nor mixup, one of them, or "
+            "both; the framed one was chosen. An empty place has failed."
+        ),
+        x_title="learning rate per 256 images",
+        y_title="L2 decay",
+        x_labels=[f"{value:g}" for value in axes["lr"]],
+        y_labels=[f"{value:g}" for value in reversed(axes["l2_decay"])],
+        panels=panels,
+        scale="share",
+    )
+
+
+def _setting(label_smoothing: bool, mixup: bool) -> str:
+    if label_smoothing and mixup:
+        return "both"
+    return "label smoothing" if label_smoothing else "mixup" if mixup else "neither"
+
+
+def importance(place: Place, grid: Grid) -> BarChart | Text:
+    """Shares of variance over the axes that vary, or why there are none."""
+    names = [name for name, values in grid.axes.items() if len(values) > 1]
+    shares = None
+    if grid.complete and names:
+        shares = variance_shares(names, grid.values.squeeze())
+    if shares is None:
+        reason = "is the same everywhere" if grid.complete else "is missing at some points"
+        return Text(f"Hyperparameter importance is not shown: validation top-1 {reason}.")
+    title = HYPERPARAMETERS
+    bars = {title[name]: share for name, share in shares.main.items()}
+    bars |= {f"{title[a]} × {title[b]}": share for (a, b), share in shares.pairs.items()}
+    if len(names) > 2:
+        bars["three or more together"] = shares.higher
+    return BarChart(
+        name=f"{place.stem}-importance",
+        title="How much each hyperparameter matters",
+        caption=(
+            "Share of the variance of validation top-1 over the full grid that each "
+            "hyperparameter explains alone, and two together beyond that (functional analysis of "
+            "variance, exact as every point was measured; diverged trials count as the worst of "
+            "the others)."
+        ),
+        x=Axis("share of variance, %", percent=True),
+        categories=list(bars),
+        series=[BarSeries("share of variance", list(bars.values()), "blue")],
+    )
+
+
+def learning_curves(place: Place) -> list[Block]:
+    """Best and median trial of the sweep with most trials."""
+    cell = max(place.cells.values(), key=lambda each: len(each.trials))
+    chosen = {"best": cell.trials[cell.best.trial]}
+    ranked = sorted(
+        (row for row in cell.trials if row.objective is not None),
+        key=lambda row: (row.objective, row.trial),
+    )
+    median = ranked[(len(ranked) - 1) // 2]
+    if median.trial != cell.best.trial:
+        chosen["median"] = median
+    told = "; ".join(
+        f"{which}: trial {row.trial}, {describe(row)}" for which, row in chosen.items()
+    )
+    caption = f"Trials of {cell.name.strategy}. {told[0].upper()}{told[1:]}."
+    epochs = Axis("epoch", whole=True)
+    return [
+        LineChart(
+            name=f"{place.stem}-curves-top1",
+            title="Learning curves: validation top-1",
+            caption=caption,
+            x=epochs,
+            y=Axis("validation top-1, %", percent=True),
+            series=[_curve(cell, row, which, "top1") for which, row in chosen.items()],
+        ),
+        LineChart(
+            name=f"{place.stem}-curves-loss",
+            title="Learning curves: loss",
+            caption="Dashed: training, with its augmentation. Solid: validation. Same trials.",
+            x=epochs,
+            y=Axis("loss"),
+            series=[
+                _curve(cell, row, which, measure)
+                for which, row in chosen.items()
+                for measure in ("loss", "train_loss")
+            ],
+        ),
+    ]
+
+
+def _curve(cell: Cell, row: TrialRow, which: str, measure: str) -> Series:
+    points = [
+        (float(curve.epoch), value)
+        for curve in cell.curves
+        if curve.trial == row.trial and (value := _finite(curve, measure)) is not None
+    ]
+    names = {"top1": which, "loss": f"{which}, validation", "train_loss": f"{which}, training"}
+    return Series(
+        name=names[measure],
+        x=[epoch for epoch, _ in points],
+        y=[value for _, value in points],
+        colour="blue" if which == "best" else "orange",
+        dashed=measure == "train_loss",
+    )
+
+
+def _finite(curve: CurveRow, measure: str) -> float | None:
+    value: float | None = getattr(curve, measure)
+    return value if value is not None and np.isfinite(value) else None
+
+
+def cost(place: Place) -> LineChart:
+    return LineChart(
+        name=f"{place.stem}-cost",
+        title="Cost per trial",
+        caption="Seconds each trial took when it was trained, in the order of its sweep.",
+        x=Axis("trial", whole=True),
+        y=Axis("seconds"),
+        series=[_costs(cell) for cell in place.cells.values()],
+    )
+
+
+def _costs(cell: Cell) -> Series:
+    timed = [(run, run.seconds) for run in cell.runs if run.seconds is not None]
+    strategy = cell.name.strategy
+    return Series(
+        name=strategy,
+        x=[float(run.trial) for run, _ in timed],
+        y=[seconds for _, seconds in timed],
+        colour=STRATEGY_COLOURS.get(strategy, "grey"),
+        mark=STRATEGY_MARKS.get(strategy, "circle"),
+        style="points",
+        hover=[
+            f"{strategy} trial {run.trial}: {seconds:.1f} s<br>{describe(cell.trials[run.trial])}"
+            for run, seconds in timed
+        ],
+    )
+
+
+TRIAL_COLUMNS: Sequence[Column] = (
+    Column("trial", "Trial", "count"),
+    Column("lr", "lr", "number"),
+    Column("l2_decay", "L2 decay", "number"),
+    Column("label_smoothing", "Label smoothing", "flag"),
+    Column("mixup", "Mixup", "flag"),
+    Column("status", "Status"),
+    Column("top1", "Validation top-1 %", "share"),
+    Column("mean_class", "Mean per class %", "share"),
+    Column("loss", "Loss", "number"),
+    Column("seconds", "Seconds", "number"),
+    Column("replayed", "Replayed", "flag"),
+    Column("run_id", "MLflow run", "run"),
+)
+
+
+def trial_table(cell: Cell) -> Details:
+    rows: list[list[Value]] = [
+        [
+            *(row.trial, row.lr, row.l2_decay, row.label_smoothing, row.mixup, row.status),
+            *(row.objective, row.mean_class, row.loss, run.seconds, run.replayed, run.run_id),
+        ]
+        for row, run in zip(cell.trials, cell.runs, strict=True)
+    ]
+    table = Table(
+        name=f"trials-{cell.name}",
+        caption=(
+            f"Trials of {cell.name.strategy}. A run opens in the MLflow UI while `make ui` runs "
+            "(or on the tracking server the report was made with)."
+        ),
+        columns=list(TRIAL_COLUMNS),
+        rows=rows,
+    )
+    return Details(f"Every trial of {cell.name.strategy}", table)
