@@ -327,9 +327,11 @@ def fashion_mnist(folder: Path) -> Miniature:
     from pipeline.datasets.readers.fashion_mnist import CLASSES
 
     files = []
-    for prefix, count in (("train", 60), ("t10k", 20)):
+    for prefix, start, count in (("train", 0, 60), ("t10k", 60, 20)):
         labels = np.arange(count, dtype=np.uint8) % 10
-        images = np.stack([np.asarray(picture(n % 10, n, (28, 28)).convert("L")) for n in labels])
+        images = np.stack(
+            [np.asarray(picture(n % 10, start + n, (28, 28)).convert("L")) for n in range(count)]
+        )
         for name, array in (("images-idx3", images), ("labels-idx1", labels)):
             head = bytes((0, 0, 8, array.ndim)) + np.array(array.shape, ">u4").tobytes()
             files.append(f"{prefix}-{name}-ubyte.gz")
