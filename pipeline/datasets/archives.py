@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.config import ArchiveConfig, UserError
 from pipeline.datasets.digests import Digests, WrongContentError
-from pipeline.datasets.hub import SCHEME, transfer_from_hub, web_address
+from pipeline.datasets.hub import SCHEME, discard_hub_folder, transfer_from_hub, web_address
 from pipeline.datasets.transfer import PATIENCE, Patience, TransferError, discard, transfer
 from pipeline.datasets.unpacking import unpack
 
@@ -32,6 +32,7 @@ def fetch(archive: ArchiveConfig, folder: Path, patience: Patience = PATIENCE) -
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / archive.file
+    part = part_of(path)
     digests = Digests(folder)
     if path.exists():
         try:
@@ -42,10 +43,10 @@ def fetch(archive: ArchiveConfig, folder: Path, patience: Patience = PATIENCE) -
                 "or remove it and run the same command to fetch it"
             ) from error
         digests.keep(archive, path, found)
-        discard(part_of(path))
+        discard(part)
+        discard_hub_folder(part)
         return path
 
-    part = part_of(path)
     faults: list[tuple[str, Exception]] = []
     for url in archive.urls:
         try:
@@ -73,9 +74,10 @@ def _from(
     A part that was begun elsewhere or earlier gets a second chance from its first byte, since
     the bytes of the other source may be the wrong ones.
     """
-    begun = part.exists()
+    from_hub = url.startswith(SCHEME)
+    begun = part.exists() and not from_hub
     while True:
-        if url.startswith(SCHEME):
+        if from_hub:
             transfer_from_hub(url, part)
         else:
             any_source = bool(archive.sha256 or archive.md5)

@@ -39,7 +39,7 @@ def transfer_from_hub(url: str, part: Path) -> None:
 
     if fault := _unreachable(ENDPOINT):
         raise TransferError(fault)
-    folder = part.with_name(part.name + ".hub")
+    folder = _folder(part)
     try:
         fetched = hf_hub_download(
             found["repo"],
@@ -51,7 +51,16 @@ def transfer_from_hub(url: str, part: Path) -> None:
     except (OSError, ValueError, httpx.HTTPError) as error:  # the hub's own errors are of these
         raise TransferError(str(error).strip().split("\n")[0] or type(error).__name__) from error
     Path(fetched).replace(part)
-    shutil.rmtree(folder)
+    discard_hub_folder(part)
+
+
+def discard_hub_folder(part: Path) -> None:
+    """Remove what the hub's client keeps to go on with ``part``."""
+    shutil.rmtree(_folder(part), ignore_errors=True)
+
+
+def _folder(part: Path) -> Path:
+    return part.with_name(part.name + ".hub")
 
 
 @cache

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import re
-import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
-from pipeline.config import UserError
+from pipeline.datasets.disk import full_disk_explained, require_room
 from pipeline.datasets.files import write_json
 from pipeline.datasets.progress import bytes_bar
 
@@ -151,6 +147,9 @@ class _Attempt:
         if self.size is not None and total not in (None, self.size):
             raise TransferError(f"offers {total:,} bytes instead of {self.size:,}")
         total = self.size if total is None else total
+        chunked = response.headers.get("Transfer-Encoding", "").lower() == "chunked"
+        if total is None and not chunked and not self.any_source:
+            raise TransferError("no length, size or digest is stated: half a file would pass")
         most = MOST_BYTES if total is None else total
         if most > MOST_BYTES and self.size is None:
             raise TransferError(f"offers {most:,} bytes; without a stated size {MOST_BYTES:,} go")
@@ -158,7 +157,7 @@ class _Attempt:
             require_room(self.part.parent, total - have)
         write_json(self.note, {"url": self.url, "validator": _validator(response)})
         with (
-            _full_disk_explained(self.part),
+            full_disk_explained(self.part.parent),
             self.part.open("ab" if have else "wb") as target,
             bytes_bar(self.part.stem, total, initial=have) as bar,
         ):
@@ -177,29 +176,6 @@ def discard(part: Path) -> None:
     """Remove ``part`` and what was noted of it."""
     part.unlink(missing_ok=True)
     _note(part).unlink(missing_ok=True)
-
-
-def require_room(folder: Path, size: int) -> None:
-    """Raises UserError when the disk of ``folder`` has no room for ``size`` bytes."""
-    free = shutil.disk_usage(folder).free
-    if size > free:
-        raise UserError(
-            f"not enough disk: {size / 1e9:.2f} GB are still to come to {folder}, which has "
-            f"{free / 1e9:.2f} GB free. Make room, or make the folder a link to a larger disk"
-        )
-
-
-@contextmanager
-def _full_disk_explained(part: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise UserError(
-            f"the disk of {part.parent} is full. Make room and run the same command: "
-            "it goes on where it stopped"
-        ) from error
 
 
 def _note(part: Path) -> Path:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,7 +104,6 @@ def test_starts_over_where_the_file_changed_in_between(server: Server, raw: Path
     old = bytes(len(CONTENT))
     (server.folder / "a.bin").write_bytes(old)
     server.faults["a.bin"] = [Drop(after=400_000), Replace(CONTENT)]
-    (server.folder / "a.bin").write_bytes(old)
     path = fetch(archive(f"{server.url}/a.bin"), raw, QUICK)
     assert path.read_bytes() == CONTENT
 
@@ -212,20 +212,51 @@ def test_another_length_than_stated_is_refused_at_once(server: Server, raw: Path
         fetch(asked, raw, QUICK)
 
 
+FETCH = """
+import sys
+from pathlib import Path
+from pipeline.config import ArchiveConfig
+from pipeline.datasets.archives import fetch
+fetch(ArchiveConfig(file="a.bin", urls=[sys.argv[1]]), Path(sys.argv[2]))
+"""
+
+
+def test_goes_on_after_a_kill(server: Server, raw: Path) -> None:
+    server.faults["a.bin"] = [Hang(after=500_000)]
+    url = f"{server.url}/a.bin"
+    with subprocess.Popen([sys.executable, "-c", FETCH, url, raw]) as process:
+        part = part_of(raw / "a.bin")
+        deadline = time.monotonic() + 60
+        while not (part.exists() and part.stat().st_size) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.kill()
+    kept = part.stat().st_size
+    assert 0 < kept <= 500_000
+    assert not (raw / "a.bin").exists()
+    assert fetch(archive(url), raw, QUICK).read_bytes() == CONTENT
+    assert ranges(server) == [None, f"bytes={kept}-"]
+
+
 def test_no_length_announced(server: Server, raw: Path) -> None:
     server.faults["a.bin"] = [NoLength()]
     asked = archive(f"{server.url}/a.bin", sha256=SHA256)
     assert fetch(asked, raw, QUICK).read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("size", [1000, None])
+def test_no_length_size_or_digest_is_refused(server: Server, raw: Path) -> None:
+    server.faults["a.bin"] = [NoLength()]
+    with pytest.raises(NotFetchedError, match="half a file would pass"):
+        fetch(archive(f"{server.url}/a.bin"), raw, QUICK)
+
+
+@pytest.mark.parametrize("facts", [{"size": 1000}, {"sha256": SHA256}])
 def test_an_endless_file_is_cut_off(
-    server: Server, raw: Path, size: int | None, monkeypatch: pytest.MonkeyPatch
+    server: Server, raw: Path, facts: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transfer_module, "MOST_BYTES", 3_000_000)
     server.faults["a.bin"] = [Endless()]
     with pytest.raises(NotFetchedError, match="sends more than"):
-        fetch(archive(f"{server.url}/a.bin", size=size), raw, QUICK)
+        fetch(archive(f"{server.url}/a.bin", **facts), raw, QUICK)
     assert sum(p.stat().st_size for p in raw.iterdir()) < 1000
 
 
