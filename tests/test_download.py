@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from pipeline.config import ArchiveConfig, DatasetConfig, UserError
 from pipeline.datasets.transfer import Patience
@@ -171,3 +172,19 @@ def test_front_door(server: Server, tmp_path: Path) -> None:
     assert failed.returncode == 2
     assert failed.stderr.splitlines()[-1].startswith("error: data/raw/flowers102/labels.mat is not")
     assert "Traceback" not in failed.stderr
+
+
+def test_a_second_download_of_a_dataset_waits_for_the_first(tmp_path: Path) -> None:
+    raw = tmp_path / "data" / "raw"
+    raw.mkdir(parents=True)
+    command = [sys.executable, "-m", "pipeline.download", "--config-path", str(CONF.parent)]
+    with FileLock(raw / ".digits.lock"):
+        second = subprocess.Popen(
+            [*command, "dataset=digits"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        )
+        assert second.stderr is not None
+        assert "waiting for another download to data/raw/digits" in second.stderr.readline()
+        assert not (raw / "digits" / "source.txt").exists()
+    second.communicate()
+    assert second.returncode == 0
+    assert (raw / "digits" / "source.txt").exists()

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.config import ArchiveConfig, UserError
 from pipeline.datasets import transfer as transfer_module
@@ -71,6 +73,27 @@ def test_goes_on_after_dropped_connections(server: Server, raw: Path) -> None:
     fetch(archive(f"{server.url}/a.bin", sha256=SHA256), raw, QUICK)
     assert ranges(server) == [None, "bytes=300000-", "bytes=500000-"]
     assert server.sent["a.bin"] == len(CONTENT)  # not a byte twice
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    size=st.integers(1, 50_000),
+    drops=st.lists(st.integers(0, 20_000), max_size=5),
+    stated=st.booleans(),
+)
+def test_wherever_it_breaks_no_byte_comes_twice(
+    tmp_path_factory: pytest.TempPathFactory, size: int, drops: list[int], stated: bool
+) -> None:
+    folder = tmp_path_factory.mktemp("breaks")
+    content = CONTENT[:size]
+    (folder / "a.bin").write_bytes(content)
+    patience = Patience(connect=2, read=2, attempts=7, pause=0.0)
+    with Server(folder) as server:
+        server.faults["a.bin"] = [Drop(after=drop) for drop in drops]
+        facts = {"sha256": hashlib.sha256(content).hexdigest()} if stated else {}
+        path = fetch(archive(f"{server.url}/a.bin", **facts), folder / "raw", patience)
+        assert path.read_bytes() == content
+        assert server.sent["a.bin"] == size
 
 
 def test_goes_on_in_a_later_run(server: Server, raw: Path) -> None:
@@ -404,6 +427,14 @@ def test_too_small_a_disk_is_said_before_a_byte_comes(
     with pytest.raises(UserError, match=r"not enough disk: .* are still to come"):
         fetch(archive(f"{server.url}/a.bin"), raw, QUICK)
     assert not part_of(raw / "a.bin").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_a_disk_that_fills_up_is_said(server: Server, raw: Path) -> None:
+    raw.mkdir(parents=True)
+    part_of(raw / "a.bin").symlink_to("/dev/full")
+    with pytest.raises(UserError, match=f"the disk of {raw} is full. Make room"):
+        fetch(archive(f"{server.url}/a.bin"), raw, QUICK)
 
 
 def test_a_name_that_is_no_file_name_is_refused() -> None:

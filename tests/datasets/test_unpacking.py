@@ -1,5 +1,6 @@
 """Unpacking genuine and hostile archives."""
 
+import contextlib
 import gzip
 import io
 import os
@@ -239,6 +240,31 @@ def test_hostile_archives_are_refused_and_leave_nothing(
     assert str(archive) in str(caught.value)
     assert sorted(work.iterdir()) == before
     assert nothing_left(tmp_path, "work")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.text(alphabet="./a\\~\n", min_size=1, max_size=8),
+            st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE]),
+            st.text(alphabet="./a", max_size=6),
+        ),
+        max_size=4,
+    )
+)
+def test_no_name_leads_out(
+    tmp_path_factory: pytest.TempPathFactory, members: list[tuple[str, bytes, str]]
+) -> None:
+    work = tmp_path_factory.mktemp("names") / "a" / "a"
+    work.mkdir(parents=True)
+    archive = write_tar(work / "x.tgz", *((tar_member(*member), b"") for member in members))
+    outside = sorted(work.parent.parent.rglob("*"))
+    with contextlib.suppress(UserError):
+        unpack(archive, work / "out")
+    inside = [work / "out", *(work / "out").rglob("*")] if (work / "out").exists() else []
+    assert sorted(work.parent.parent.rglob("*")) == sorted([*outside, *inside])
+    assert not any(path.is_symlink() for path in inside)
 
 
 @pytest.mark.parametrize("name", ["x.tgz", "x.tar.xz", "x.zip", "x.gz", "x.tar"])
