@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
 import tarfile
 import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 
@@ -34,11 +32,13 @@ def tensors(path: Path) -> dict[str, torch.Tensor]:
             f"{path} is a folder, perhaps an unpacked .tar of Paddle's old static format;"
             f" expected a {_KINDS} file"
         )
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such file; expected a {_KINDS} file")
     try:
         with path.open("rb") as file:
             start = file.read(len(_TORCH_1_5))
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; expected a {_KINDS} file") from None
+        raise UserError(f"{path}: {error.strerror}") from None
     if not start:
         raise UserError(f"{path} is empty; expected a {_KINDS} file")
     if start.startswith((_ZIP, _TORCH_1_5)):
@@ -50,13 +50,10 @@ def tensors(path: Path) -> dict[str, torch.Tensor]:
     if start[8:9] == b"{":
         try:
             return safetensors.torch.load_file(path)
-        except (safetensors.SafetensorError, OSError, ValueError) as error:
-            raise UserError(f"{path}: broken .safetensors file, or half of one: {error}") from None
+        except Exception as error:  # the header can name any type and size
+            raise _unreadable(path, ".safetensors", error) from None
     if tarfile.is_tarfile(path):
-        raise UserError(
-            f"{path} is a .tar, Paddle's old static format; expected a {_KINDS} file."
-            " PaddleClas publishes the same weights as .pdparams beside it"
-        )
+        raise UserError(f"{path} is a .tar, Paddle's old static format; expected a {_KINDS} file")
     raise UserError(f"{path} is none of {_KINDS}; it begins with {start!r}")
 
 
@@ -66,12 +63,16 @@ def _torch(path: Path) -> dict[str, torch.Tensor]:
             with zipfile.ZipFile(path) as archive:
                 size = sum(member.file_size for member in archive.infolist())
             if size > paddle.MAX_BYTES:
-                raise UserError(f"{path}: unpacks to {size:,} bytes, too many for weights")
+                raise ValueError(f"it unpacks to {size:,} bytes, too many for weights")
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise UserError(f"{path}: not a readable PyTorch file, or half of one: {reason}") from None
+    except Exception as error:  # a hostile or broken file can make any operation fail
+        raise _unreadable(path, "PyTorch", error) from None
     return _state_dict(path, content)
+
+
+def _unreadable(path: Path, kind: str, error: Exception) -> UserError:
+    reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
+    return UserError(f"{path}: not a readable {kind} file, or half of one: {reason}")
 
 
 def _state_dict(path: Path, content: Any) -> dict[str, torch.Tensor]:

@@ -33,7 +33,7 @@ _PUT_OPCODES = {"PUT", "BINPUT", "LONG_BINPUT"}
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """Return the file's arrays by name, as stored; read-only, in any of float16/32/64 and int64.
+    """Return the file's arrays by name, in native float16, float32, float64 or int64; read-only.
 
     Accepts pickle protocols 2 to 4, both spellings of numpy's modules, ``(name, array)`` tuples
     and the split tensors that Paddle writes above 1 GiB. Raises UserError for anything else.
@@ -126,7 +126,7 @@ class _Array:
             raise UserError("holds an array of impossible shape")
         if len(data) != math.prod(shape) * dtype.value.itemsize:
             raise UserError(f"holds an array of shape {shape} with {len(data):,} bytes")
-        values = np.frombuffer(data, dtype.value)
+        values = np.frombuffer(data, dtype.value).astype(dtype.value.newbyteorder("="), copy=False)
         self.value = values.reshape(shape, order="F" if fortran is True else "C")
 
 

@@ -17,7 +17,7 @@ import torch
 
 from pipeline.config import UserError
 from pipeline.datasets.files import write_bytes
-from pipeline.models.architecture import Architecture, describe
+from pipeline.models.architecture import ALIASES, Architecture, describe
 from pipeline.models.checkpoints import tensors
 from pipeline.models.layouts import Layout, detect
 from pipeline.models.sources import WeightsFile, locate, sha256
@@ -28,7 +28,7 @@ RESNET50_VD = (
     "https://paddle-imagenet-models-name.bj.bcebos.com"
     "/dygraph/legendary_models/ResNet50_vd_pretrained.pdparams"
 )
-"""Where the published ResNet50_vd is: what an error offers instead."""
+"""What an error offers instead."""
 
 
 @dataclass(frozen=True)
@@ -60,16 +60,18 @@ def load(path: Path, arch: str = "resnet50_vd") -> LoadedWeights:
     """Read ``path`` for the network ``arch``.
 
     Every source tensor is used exactly once and every tensor of the network but its head is filled;
-    shapes agree, values are finite, running variances positive. Raises UserError with what is wrong
-    otherwise; there are never random values in the result.
+    shapes agree, values are finite, running variances positive (but for dead channels). Raises
+    UserError with what is wrong otherwise; there are never random values in the result.
     """
     target = describe(arch)
-    source = tensors(path)
+    try:
+        source = tensors(path)
+    except UserError as error:
+        raise UserError(f"{error}. {_expected(target)}") from None
     layout = detect(source)
     if layout and layout.arch != target.name:
         raise UserError(
-            f"{path}: holds {layout.arch} in the layout {layout.title},"
-            f" but the model is {arch} ({target.name})"
+            f"{path}: holds {layout.arch} in the layout {layout.title}. {_expected(target)}"
         )
     state = _verified(_renamed(source, layout, target, path), target, path)
     weight, _ = target.head_names
@@ -171,9 +173,17 @@ def _refuse(path: Path, target: Architecture, faults: dict[str, list[str]]) -> N
     if found:
         raise UserError(
             f"{path}: these are not weights of {target.name}: tensors {'; '.join(found)}."
-            f" It has {len(target.shapes)} tensors, counters included."
-            f" ResNet50_vd is published at {RESNET50_VD}"
+            f" {_expected(target)}"
         )
+
+
+def _expected(target: Architecture) -> str:
+    """Say what was wanted and where it is."""
+    needed = [name for name in target.shapes if not name.endswith("num_batches_tracked")]
+    text = f"Expected {len(needed)} tensors of {target.name}, or {len(needed) - 2} without its head"
+    if target.name == ALIASES["resnet50_vd"]:
+        text += f", PaddleClas's ResNet50_vd, such as {RESNET50_VD}"
+    return text
 
 
 def _shortened(names: Iterable[str], most: int = 5) -> str:
@@ -196,22 +206,36 @@ def main(arguments: list[str] | None = None) -> int:
         if options.to and options.to.suffix != ".safetensors":
             raise UserError(f"--to {options.to}: the name must end in .safetensors")
         loaded = load(options.path, options.arch)
+        print(_description(loaded, options.arch))
+        if options.to:
+            print(f"written  {options.to} (sha256 {_convert(loaded, options.to)})")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    values = sum(tensor.numel() for tensor in loaded.state.values())
-    print(f"file     {loaded.path} ({loaded.path.stat().st_size:,} bytes)")
-    print(f"sha256   {loaded.sha256}")
-    print(f"layout   {loaded.layout}")
-    print(f"tensors  {len(loaded.state)}, {values:,} values")
-    print(f"head     {f'{loaded.head} classes' if loaded.head else 'none'}")
-    filled = "all of the network filled" + ("" if loaded.head else " but its head")
-    print(f"matches  {options.arch}: every tensor of the file used once, {filled}")
-    if options.to:
-        metadata = {"format": "pt", "arch": loaded.arch, "source_sha256": loaded.sha256}
-        write_bytes(options.to, safetensors.torch.save(loaded.state, metadata))
-        print(f"written  {options.to} (sha256 {sha256(options.to)})")
     return 0
+
+
+def _description(loaded: LoadedWeights, arch: str) -> str:
+    values = sum(tensor.numel() for tensor in loaded.state.values())
+    filled = "all of the network filled" + ("" if loaded.head else " but its head")
+    return (
+        f"file     {loaded.path} ({loaded.path.stat().st_size:,} bytes)\n"
+        f"sha256   {loaded.sha256}\n"
+        f"layout   {loaded.layout}\n"
+        f"tensors  {len(loaded.state)}, {values:,} values\n"
+        f"head     {f'{loaded.head} classes' if loaded.head else 'none'}\n"
+        f"matches  {arch}: every tensor of the file used once, {filled}"
+    )
+
+
+def _convert(loaded: LoadedWeights, path: Path) -> str:
+    """Write the weights in timm's names; return the digest of the file."""
+    metadata = {"format": "pt", "arch": loaded.arch, "source_sha256": loaded.sha256}
+    try:
+        write_bytes(path, safetensors.torch.save(loaded.state, metadata))
+    except OSError as error:
+        raise UserError(f"--to {path}: {error.strerror}") from None
+    return sha256(path)
 
 
 if __name__ == "__main__":
