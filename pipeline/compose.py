@@ -62,20 +62,22 @@ def compose(config_dir: Path, overrides: Sequence[str] = ()) -> Config:
             composed = hydra_compose(
                 CONFIG_NAME, [searchpath_override(), *overrides], return_hydra_config=True
             )
-            return check(composed, config_dir, overrides)
+            values = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
+            return check(values, composed.hydra.runtime.choices, config_dir, overrides)
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise UserError(_composition_fault(error, params)) from error
 
 
-def check(composed: DictConfig, config_dir: Path, overrides: Sequence[str] = ()) -> Config:
-    """Check a composed configuration (with its ``hydra`` node) against the schema."""
-    choices = {
-        group: str(choice) for group, choice in composed.hydra.runtime.choices.items() if choice
-    }
-    values = {str(key): composed[key] for key in composed if key != "hydra"}
-    plain = OmegaConf.to_container(OmegaConf.create(values), resolve=True)
+def check(
+    values: DictConfig, choices: Mapping[str, str], config_dir: Path, overrides: Sequence[str] = ()
+) -> Config:
+    """Check a composed configuration (without its ``hydra`` node) against the schema.
+
+    ``choices`` names the file chosen in each group; with it and ``overrides`` a UserError says
+    where a faulty value came from.
+    """
     try:
-        return Config.model_validate(plain)
+        return Config.model_validate(OmegaConf.to_container(values, resolve=True))
     except ValidationError as error:
         faults = [
             _fault(fault, _source(fault["loc"], config_dir, overrides, choices))
@@ -93,10 +95,11 @@ def _fault(fault: Mapping[str, Any], source: str) -> str:
         return f"{source}: unknown key '{key}'.{hint} Allowed: {', '.join(allowed)}"
     if fault["type"] == "missing":
         return f"{source}: key '{key}' is missing"
-    message = fault["msg"].removeprefix("Value error, ").replace("Input should be", "allowed is")
+    message = fault["msg"].removeprefix("Value error, ").replace("Input should be", "allowed:")
+    message = message.replace("String should match pattern", "allowed: text matching")
     if fault["type"] == "value_error":
         return f"{source}: '{key}': {message}"
-    return f"{source}: '{key}': found {fault['input']!r}, {message}"
+    return f"{source}: '{key}': found {fault['input']!r}; {message}"
 
 
 def _fields(loc: Sequence[str | int]) -> list[str]:
@@ -108,7 +111,7 @@ def _fields(loc: Sequence[str | int]) -> list[str]:
 
 
 def _source(
-    loc: Sequence[str | int], config_dir: Path, overrides: Sequence[str], choices: dict[str, str]
+    loc: Sequence[str | int], config_dir: Path, overrides: Sequence[str], choices: Mapping[str, str]
 ) -> str:
     """The override or the file that gave the value at ``loc``, the strongest first."""
     words = [str(part) for part in loc]

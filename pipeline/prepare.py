@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from filelock import FileLock, Timeout
 
 from pipeline.cli import stage
 from pipeline.config import Config, DatasetConfig, UserError
@@ -32,9 +35,27 @@ _FEW = 500
 def run(cfg: Config) -> None:
     name = cfg.dataset.name
     archives = Archives(name, raw_dir(name), unpacked_dir(name))
-    manifest = prepare(cfg.dataset, archives, prepared_dir(name), workers=os.cpu_count() or 1)
+    into = prepared_dir(name)
+    into.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(into):
+        manifest = prepare(cfg.dataset, archives, into, workers=os.cpu_count() or 1)
     totals = ", ".join(f"{len(manifest.rows([split])):,} {split}" for split in SPLITS)
     print(f"{cfg.dataset.title}: {len(manifest.class_names)} classes, {totals} images")
+
+
+@contextmanager
+def _alone(into: Path) -> Iterator[None]:
+    """Wait for another prepare of the same dataset, such as one whose dvc was killed."""
+    lock = FileLock(into.parent / f".{into.name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"waiting for another process that writes {into} to end", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def prepare(dataset: DatasetConfig, archives: Archives, into: Path, *, workers: int) -> Manifest:
@@ -48,6 +69,8 @@ def prepare(dataset: DatasetConfig, archives: Archives, into: Path, *, workers: 
     listing.require_sound()
     entries = _split(dataset, listing)
     (into / MANIFEST).unlink(missing_ok=True)
+    for abandoned in into.glob(f".{PIXELS}.*"):  # by a process that was killed
+        abandoned.unlink()
 
     sources = {entry.path: entry.source for entry in entries}
     how = Decoding(

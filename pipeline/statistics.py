@@ -6,6 +6,7 @@ Accuracies are fractions from 0 to 1 throughout; percent only appears in the rep
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,7 +45,7 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     mean = float(sample.mean())
     if sample.size == 1:
         return Interval(mean, None, None)
-    error = float(sample.std(ddof=1)) / np.sqrt(sample.size)
+    error = float(sample.std(ddof=1)) / math.sqrt(sample.size)
     reach = float(stdtrit(sample.size - 1, (1 + level) / 2)) * error
     return Interval(mean, mean - reach, mean + reach)
 
@@ -60,9 +61,11 @@ def wilson_interval(successes: int, total: int, level: float = 0.95) -> Interval
     share = successes / total
     z = float(ndtri((1 + level) / 2))
     centre = (share + z * z / (2 * total)) / (1 + z * z / total)
-    reach = z / (1 + z * z / total) * np.sqrt(share * (1 - share) / total + (z / (2 * total)) ** 2)
-    low = 0.0 if successes == 0 else float(centre - reach)
-    high = 1.0 if successes == total else float(centre + reach)
+    reach = (
+        z / (1 + z * z / total) * math.sqrt(share * (1 - share) / total + (z / (2 * total)) ** 2)
+    )
+    low = 0.0 if successes == 0 else centre - reach
+    high = 1.0 if successes == total else centre + reach
     return Interval(share, low, high)
 
 

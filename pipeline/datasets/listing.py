@@ -47,6 +47,10 @@ class Listing:
         """Raise UserError where no model could be trained on this listing, or rows would clash."""
         if not self.entries:
             raise UserError("there are no images in the lists of this dataset")
+        if len(self.class_names) < 2:
+            raise UserError(
+                f"there is only one class, {_shown(self.class_names)}. Is this the right folder?"
+            )
         clashing = [name for name, times in Counter(self.class_names).items() if times > 1]
         if clashing:
             raise UserError(f"two classes have the same name: {_shown(clashing)}")
@@ -62,10 +66,13 @@ class Listing:
             if labels.setdefault(entry.path, entry.label) != entry.label:
                 both = [self.class_names[labels[entry.path]], self.class_names[entry.label]]
                 raise UserError(f"{entry.path} is listed in two classes: {_shown(both)}")
-            if not entry.path.isprintable():
-                raise UserError(
-                    f"the file name {entry.path!r} has characters that cannot be written; rename it"
-                )
+            if not _writable(entry.path):
+                raise UserError(f"the file name {entry.path!r} cannot be kept in a list; rename it")
+
+
+def _writable(path: str) -> bool:
+    """Not bytes that are no text (kept as surrogates), nor a name of several lines."""
+    return "\n" not in path and path.encode(errors="replace").decode() == path
 
 
 def _shown(names: list[str]) -> str:

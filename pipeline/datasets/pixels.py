@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from pipeline.config import UserError
 from pipeline.datasets.decoding import Decoding, UnreadableError, decode, shrink
 from pipeline.datasets.files import replacing
 from pipeline.datasets.listing import Source
@@ -72,7 +76,8 @@ def write_store(
     """Decode ``sources`` into ``path`` and say where each went, with the sha256 of the store.
 
     The same bytes for any number of ``workers`` (1: in this process). Memory does not grow with
-    the number of images. Raises OSError when the disk is full; ``path`` is then left as it was.
+    the number of images. Raises UserError when a worker was killed, OSError when the disk is full;
+    ``path`` is then left as it was.
     """
     placed: list[Stored | Unreadable] = []
     digest = hashlib.sha256()
@@ -109,7 +114,7 @@ def _decoded(sources: Sequence[Source], how: Decoding, workers: int) -> Iterator
         return
     # Spawned, not forked: the caller may hold threads (a progress bar, a logger).
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker) as pool:
         waiting: deque[Future[list[_Decoded]]] = deque()
         try:
             for batch in batches:
@@ -118,9 +123,27 @@ def _decoded(sources: Sequence[Source], how: Decoding, workers: int) -> Iterator
                     yield from waiting.popleft().result()
             while waiting:
                 yield from waiting.popleft().result()
+        except BrokenProcessPool:
+            raise UserError(
+                "a process that decodes images was killed, most likely for want of memory. "
+                "Lower dataset.max_pixels, or close other programs, and run it again."
+            ) from None
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _begin_worker() -> None:
+    """Ctrl-C is the parent's to handle; a parent that was killed leaves no worker behind."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def _decode_batch(sources: Iterable[Source], how: Decoding) -> list[_Decoded]:

@@ -6,6 +6,7 @@ import html
 import json
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
@@ -199,15 +200,14 @@ def _heat(chart: HeatMap) -> go.Figure:
     for i, panel in enumerate(chart.panels):
         row, column = i // across + 1, i % across + 1
         figure.add_heatmap(
-            z=[_times(line, 100.0 if percent else 1.0) for line in panel.values],
-            x=list(range(columns)),
-            y=list(range(rows)),
+            z=np.array(panel.values, dtype=float) * (100.0 if percent else 1.0),
+            x=across_names,
+            y=down_names,
             coloraxis="coloraxis",
-            customdata=[[[y, x] for x in across_names] for y in down_names],
             text=None if many else _written(panel, percent),
             texttemplate=None if many else "%{text}",
             hovertemplate=(
-                f"{chart.y_title} %{{customdata[0]}}<br>{chart.x_title} %{{customdata[1]}}"
+                f"{chart.y_title} %{{y}}<br>{chart.x_title} %{{x}}"
                 f"<br>%{{z{':.2f' if percent else ''}}}{' %' if percent else ''}<extra></extra>"
             ),
             row=row,
@@ -218,11 +218,9 @@ def _heat(chart: HeatMap) -> go.Figure:
             edge = {"color": OKABE_ITO["orange"], "width": 3}
             box = {"x0": x - 0.5, "x1": x + 0.5, "y0": y - 0.5, "y1": y + 0.5}
             figure.add_shape(type="rect", line=edge, row=row, col=column, **box)
-    bare = {"showgrid": False, "zeroline": False}
-    figure.update_xaxes(tickvals=list(range(columns)), ticktext=across_names, **bare)
+    bare = {"showgrid": False, "zeroline": False, "type": "category"}
+    figure.update_xaxes(**bare)
     figure.update_yaxes(
-        tickvals=list(range(rows)),
-        ticktext=down_names,
         range=[rows - 0.5, -0.5],
         **bare,
     )

@@ -53,7 +53,7 @@ def to_svg(chart: Chart) -> bytes:
             case HeatMap():
                 figure = _heat(chart)
         out = io.BytesIO()
-        figure.savefig(out, format="svg", bbox_inches="tight", metadata={"Date": None})
+        figure.savefig(out, format="svg", metadata={"Date": None})
     return out.getvalue()
 
 
@@ -62,7 +62,7 @@ def _factor(axis: Axis) -> float:
 
 
 def _lines(chart: LineChart) -> Figure:
-    figure = Figure(figsize=(7, 3.6))
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.subplots()
     for series in chart.series:
         _one_line(axes, series, _factor(chart.x), _factor(chart.y))
@@ -96,14 +96,15 @@ def _one_line(axes: Axes, series: Series, fx: float, fy: float) -> None:
 
 def _bars(chart: BarChart) -> Figure:
     count, each = len(chart.categories), len(chart.series)
-    figure = Figure(figsize=(7, 1.1 + 0.26 * count * max(1.0, 0.75 * each)))
+    height = 1.1 + 0.26 * count * max(1.0, 0.75 * each)
+    figure = Figure(figsize=(7, height), layout="constrained")
     axes = figure.subplots()
     factor = _factor(chart.x)
-    height = 0.8 / each
+    thickness = 0.8 / each
     for i, series in enumerate(chart.series):
         places = [k for k, value in enumerate(series.values) if value is not None]
         values = np.array([series.values[k] for k in places], dtype=float) * factor
-        y = np.array(places, dtype=float) + (i - (each - 1) / 2) * height
+        y = np.array(places, dtype=float) + (i - (each - 1) / 2) * thickness
         errors = _reach(series.low, series.high, places, values, factor)
         colour = OKABE_ITO[series.colour]
         if chart.dots:
@@ -111,13 +112,13 @@ def _bars(chart: BarChart) -> Figure:
                 values, y, xerr=errors, fmt=MARKS[series.mark], color=colour, label=series.name
             )
         else:
-            axes.barh(y, values, height * 0.9, color=colour, label=series.name, xerr=errors)
+            axes.barh(y, values, thickness * 0.9, color=colour, label=series.name, xerr=errors)
     axes.set_yticks(range(count), chart.categories)
     axes.set_ylim(count - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     axes.set(title=chart.title, xlabel=chart.x.title)
     if each > 1:
-        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+        figure.legend(loc="outside right center")
     return figure
 
 
@@ -203,4 +204,5 @@ def _figures(
             va="center",
             fontsize=7,
             color="white" if light else "black",
+            in_layout=False,
         )

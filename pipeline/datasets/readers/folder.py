@@ -57,19 +57,28 @@ def _read_folders(root: Path) -> Listing:
             f"{root} holds no images in a known layout: one folder per class; train, val and test "
             "folders of classes; train_list.txt; or a CSV or parquet file with path and label"
         )
-    if "train" in {folder.name for folder in folders} and all(
-        folder.name in SPLIT_NAMES for folder in folders
-    ):
-        parts = [(SPLIT_NAMES[folder.name], folder) for folder in folders]
-        taken = [split for split, _ in parts]
-        if len(set(taken)) != len(taken):
-            raise UserError(f"{root} has two folders for one split: {_names(folders)}")
-        for _, part in parts:
-            _require_no_images(part, "class folders")
-            if not _folders(part):
-                raise UserError(f"{part} holds no class folders")
-        return _listing(root, [(split, folder) for split, p in parts for folder in _folders(p)])
+    parts = [folder for folder in folders if folder.name in SPLIT_NAMES]
+    if len(parts) == len(folders) and any(folder.name == "train" for folder in parts):
+        return _read_splits(root, parts)
+    if len(parts) > 1:
+        raise UserError(
+            f"{root} has folders of splits ({_names(parts)}) beside others "
+            f"({_names([folder for folder in folders if folder not in parts])}). Keep one kind."
+        )
     return _listing(root, [(None, folder) for folder in folders])
+
+
+def _read_splits(root: Path, parts: list[Path]) -> Listing:
+    taken = [SPLIT_NAMES[part.name] for part in parts]
+    if len(set(taken)) != len(taken):
+        raise UserError(f"{root} has two folders for one split: {_names(parts)}")
+    for part in parts:
+        _require_no_images(part, "class folders")
+        if not _folders(part):
+            raise UserError(f"{part} holds no class folders")
+    return _listing(
+        root, [(SPLIT_NAMES[part.name], folder) for part in parts for folder in _folders(part)]
+    )
 
 
 def _listing(root: Path, classes: list[tuple[Split | None, Path]]) -> Listing:
@@ -130,4 +139,5 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _names(folders: list[Path]) -> str:
-    return ", ".join(folder.name for folder in folders)
+    more = ", ..." if len(folders) > 5 else ""
+    return ", ".join(folder.name for folder in folders[:5]) + more

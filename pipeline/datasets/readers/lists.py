@@ -23,7 +23,7 @@ def lines(path: Path) -> list[str]:
             text = data.decode("gbk")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read ({error}). Is the archive whole?") from error
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    return [line.strip() for line in text.split("\n") if line.strip()]
 
 
 def parsed(path: Path, parse: Callable[[str], T]) -> Iterator[T]:

@@ -1,0 +1,259 @@
+"""Run a trial through the journal: replay it if it is finished, else train it, once, and record."""
+
+from __future__ import annotations
+
+import os
+import socket
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from filelock import FileLock, Timeout
+from safetensors.torch import save_file
+
+from pipeline.config import Config, UserError
+from pipeline.datasets.files import replacing
+from pipeline.datasets.manifest import Manifest
+from pipeline.datasets.pixels import PixelStore
+from pipeline.identity import Environment, identity, key_of, point_of
+from pipeline.layout import prepared_dir, runs_dir, weights_dir
+from pipeline.models.weights import WeightsFile, locate
+from pipeline.tracking import KEY_TAG, Journal
+from pipeline.training.data import Purpose
+from pipeline.trial import (
+    FinalOutput,
+    Result,
+    resolve_device,
+    resolve_precision,
+    train,
+)
+
+MODEL = "model.safetensors"
+PREDICTIONS = "predictions.parquet"
+DEATHS = 2
+"""A trial whose process died so often is failed without another try."""
+
+
+class TrialFailedError(Exception):
+    """The trial could not be computed; its run says FAILED and holds the traceback."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished trial and where it stands in the journal."""
+
+    key: str
+    run_id: str
+    replayed: bool
+    result: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Data, weights and machine of the trials of one process, found once."""
+
+    manifest: Manifest
+    store: PixelStore
+    weights: WeightsFile | None
+    environment: Environment
+
+
+def setting(cfg: Config) -> Setting:
+    """Find what a trial of ``cfg`` works on. Raises UserError when data or weights are missing."""
+    folder = prepared_dir(cfg.dataset.name)
+    manifest = _manifest(folder, (folder / "manifest.parquet").exists())
+    weights = locate(cfg.model, weights_dir())
+    device = resolve_device(cfg.machine.device)
+    environment = Environment(
+        data_digest=manifest.digest,
+        weights_digest=weights.sha256 if weights else "none",
+        precision=resolve_precision(cfg.machine.precision, device),
+        device=device,
+        threads=cfg.machine.threads or os.cpu_count() or 1,
+    )
+    return Setting(manifest, PixelStore(folder / "pixels.bin", manifest), weights, environment)
+
+
+@lru_cache(maxsize=2)
+def _manifest(folder: Path, _present: bool) -> Manifest:
+    return Manifest.load(folder)
+
+
+@contextmanager
+def owning(name: str, what: str) -> Iterator[None]:
+    """Be the only process that works on ``name``; wait, and say so, while another one does."""
+    folder = runs_dir() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"{what} is under way in another process; waiting for it", flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def run(
+    cfg: Config,
+    purpose: Purpose,
+    journal: Journal,
+    *,
+    name: str,
+    label: str,
+    parent_id: str | None,
+    tags: Mapping[str, str],
+) -> Outcome:
+    """The result of a trial, replayed from the journal or trained now.
+
+    ``name`` and ``tags`` show the run to people, ``label`` stands before its progress bar.
+    Raises TrialFailedError when training failed; KeyboardInterrupt passes through with the run
+    closed as KILLED.
+    """
+    found = setting(cfg)
+    plain = identity(cfg, purpose, found.environment)
+    key = key_of(plain)
+    params = {**point_of(cfg), "seed": cfg.seed}
+    with owning(key, f"trial {key[:12]}"):
+        finished = journal.find(key)
+        if finished is not None:
+            if parent_id is not None and finished.parent_id != parent_id:
+                metrics = _ui_metrics(finished.result)
+                journal.mirror(finished, name, parent_id, params, tags, metrics)
+            return Outcome(key, finished.run_id, True, finished.result)
+        _bury(journal, key)
+        run_id = journal.start(
+            name, parent_id=parent_id, params=params, tags={**tags, KEY_TAG: key}
+        )
+        journal.write_json(run_id, "config.json", cfg.model_dump(mode="json"))
+        result = _train(cfg, purpose, journal, run_id, key, found, label)
+        plain_result = {**asdict(result), "identity": plain, **_where(found.environment)}
+        journal.log(run_id, _ui_metrics(plain_result), step=result.epoch)
+        if result.status == "diverged":
+            journal.tag(run_id, {"diverged": "true"})
+        journal.write_json(run_id, "result.json", plain_result)
+        journal.close(run_id, "FINISHED")
+        _checkpoint(key).unlink(missing_ok=True)
+        return Outcome(key, run_id, False, plain_result)
+
+
+def _train(
+    cfg: Config,
+    purpose: Purpose,
+    journal: Journal,
+    run_id: str,
+    key: str,
+    found: Setting,
+    label: str,
+) -> Result:
+    def record(row: Mapping[str, float | int]) -> None:
+        metrics = {f"val/{k}": v for k, v in row.items() if k not in ("epoch", "train_loss")}
+        journal.log(run_id, {**metrics, "train/loss": row["train_loss"]}, step=int(row["epoch"]))
+
+    try:
+        result, final = train(
+            cfg,
+            purpose,
+            found.manifest,
+            found.store,
+            found.weights.path if found.weights else None,
+            checkpoint=_checkpoint(key),
+            record=record,
+            label=label,
+            precision=found.environment.precision,
+            device=found.environment.device,
+            threads=found.environment.threads,
+        )
+        if final is not None:
+            _keep(journal, run_id, key, found.manifest, final)
+        return result
+    except KeyboardInterrupt:
+        journal.close(run_id, "KILLED")
+        raise
+    except Exception as error:
+        journal.write_text(run_id, "error.txt", traceback.format_exc())
+        journal.close(run_id, "FAILED")
+        if isinstance(error, UserError):
+            raise
+        raise TrialFailedError(f"{type(error).__name__}: {error}") from error
+
+
+def _keep(journal: Journal, run_id: str, key: str, manifest: Manifest, final: FinalOutput) -> None:
+    """Store a final trial's weights and its predictions on the test split."""
+    folder = runs_dir() / key
+    with replacing(folder / MODEL) as temporary:
+        save_file({k: v.contiguous() for k, v in final.state.items()}, temporary)
+    with replacing(folder / PREDICTIONS) as temporary:
+        pq.write_table(predictions(manifest, final.logits), temporary)
+    for name in (MODEL, PREDICTIONS):
+        journal.write_file(run_id, folder / name)
+        (folder / name).unlink()
+
+
+def predictions(manifest: Manifest, logits: torch.Tensor) -> pa.Table:
+    """One row per test image: path, label, prediction, probability, top5 (class numbers)."""
+    rows = manifest.rows(("test",))
+    probability, order = logits.float().softmax(1).topk(min(5, logits.shape[1]))
+    return pa.table(
+        {
+            "path": manifest.table["path"].take(pa.array(rows)),
+            "label": manifest.labels[rows],
+            "prediction": order[:, 0].numpy(),
+            "probability": probability[:, 0].numpy(),
+            "top5": order.tolist(),
+        }
+    )
+
+
+def _checkpoint(key: str) -> Path:
+    return runs_dir() / key / "checkpoint.ckpt"
+
+
+def _bury(journal: Journal, key: str) -> None:
+    """Mark runs whose process died; the free lock proves that nobody works on them.
+
+    Raises TrialFailedError, with a FAILED run, when the last runs of the key all died.
+    """
+    runs = journal.search(f"tags.`{KEY_TAG}` = '{key}'")
+    for each in runs:
+        if each.info.status == "RUNNING":
+            journal.tag(each.info.run_id, {"died": "true"})
+            journal.close(each.info.run_id, "KILLED")
+    deaths = 0
+    for each in reversed(runs):
+        if each.info.status == "FAILED":
+            break
+        deaths += each.info.status == "RUNNING" or "died" in each.data.tags
+    if deaths >= DEATHS:
+        message = f"its process died {deaths} times; the memory of the machine may not do"
+        run_id = journal.start("died", parent_id=None, params={}, tags={KEY_TAG: key})
+        journal.write_text(run_id, "error.txt", message)
+        journal.close(run_id, "FAILED")
+        raise TrialFailedError(message)
+
+
+def _where(environment: Environment) -> dict[str, Any]:
+    return {
+        "host": socket.gethostname(),
+        "device": environment.device,
+        "threads": environment.threads,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _ui_metrics(result: Mapping[str, Any]) -> dict[str, float]:
+    return {
+        "objective": result["objective"],
+        "cost/seconds": result["seconds"],
+        "cost/fit_seconds": result["fit_seconds"],
+    }

@@ -1,0 +1,184 @@
+"""MLflow, the one journal of trials. Nothing else imports mlflow."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag, ViewType
+from mlflow.exceptions import MlflowException
+
+from pipeline.config import UserError
+from pipeline.layout import runs_dir
+
+RESULT = "result.json"
+KEY_TAG = "trial.key"
+PARENT_TAG = "mlflow.parentRunId"
+
+logging.getLogger("alembic").setLevel(logging.WARNING)
+logging.getLogger("mlflow").setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run of the journal."""
+
+    run_id: str
+    parent_id: str | None
+    result: dict[str, Any]
+
+
+def tracking_uri() -> str:
+    """``MLFLOW_TRACKING_URI``, or a sqlite database under ``runs/``."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or (
+        f"sqlite:///{(runs_dir() / 'mlflow.db').resolve()}"
+    )
+
+
+class Journal:
+    """The runs of one experiment."""
+
+    def __init__(self, client: MlflowClient, experiment_id: str) -> None:
+        self.client, self.experiment_id = client, experiment_id
+
+    @classmethod
+    def open(cls, project: str, description: str = "") -> Journal:
+        """Open the experiment, made on first use under a lock: a fresh database does not bear
+        two processes at once. Raises UserError when the store cannot be reached or written.
+        """
+        uri = tracking_uri()
+        try:
+            runs_dir().mkdir(parents=True, exist_ok=True)
+            with FileLock(runs_dir() / "mlflow.lock"):
+                client = MlflowClient(uri)
+                experiment = client.get_experiment_by_name(project)
+                if experiment is None:
+                    local = uri.startswith("sqlite:")
+                    store = (runs_dir() / "artifacts").resolve().as_uri() if local else None
+                    tags = {"mlflow.note.content": description}
+                    return cls(client, client.create_experiment(project, store, tags))
+            if experiment.lifecycle_stage != "active":
+                raise UserError(
+                    f"MLflow experiment '{project}' is deleted; restore it with "
+                    f"`mlflow experiments restore -x {experiment.experiment_id}`"
+                )
+            return cls(client, experiment.experiment_id)
+        except (MlflowException, OSError) as error:
+            raise UserError(
+                f"cannot use the MLflow store {uri}: {str(error).strip().splitlines()[0]}. "
+                "Check that the folder can be written, or set MLFLOW_TRACKING_URI"
+            ) from error
+
+    # Looking up
+
+    def search(self, *conditions: str, order: str = "attributes.start_time ASC") -> list[Run]:
+        return list(
+            self.client.search_runs(
+                [self.experiment_id],
+                " and ".join(conditions),
+                ViewType.ACTIVE_ONLY,
+                order_by=[order],
+            )
+        )
+
+    def find(self, key: str) -> Finished | None:
+        """The oldest finished run of a trial, with the result it wrote."""
+        for run in self.search(f"tags.`{KEY_TAG}` = '{key}'", "attributes.status = 'FINISHED'"):
+            return Finished(run.info.run_id, run.data.tags.get(PARENT_TAG), self.result(run))
+        return None
+
+    def result(self, run: Run) -> dict[str, Any]:
+        """The ``result.json`` of a run; metrics are for the UI, this file is exact."""
+        path = self.client.download_artifacts(run.info.run_id, RESULT)
+        loaded: dict[str, Any] = json.loads(Path(path).read_text())
+        return loaded
+
+    def artifact(self, run_id: str, name: str) -> Path:
+        return Path(self.client.download_artifacts(run_id, name))
+
+    # Writing
+
+    def start(
+        self,
+        name: str,
+        *,
+        parent_id: str | None,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+    ) -> str:
+        """Create a RUNNING run and return its id."""
+        every = {"mlflow.source.name": "vdtransfer", "mlflow.source.type": "LOCAL", **tags}
+        if parent_id is not None:
+            every[PARENT_TAG] = parent_id
+        run = self.client.create_run(self.experiment_id, tags=every, run_name=name)
+        self.client.log_batch(
+            run.info.run_id, params=[Param(key, str(value)) for key, value in params.items()]
+        )
+        return str(run.info.run_id)
+
+    def log(self, run_id: str, metrics: Mapping[str, float], step: int = 0) -> None:
+        now = int(time.time() * 1000)
+        points = [Metric(key, float(value), now, step) for key, value in metrics.items()]
+        self.client.log_batch(run_id, metrics=points)
+
+    def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
+        self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+    def write_json(self, run_id: str, name: str, obj: Any) -> None:
+        self.client.log_text(run_id, json.dumps(obj, allow_nan=False), name)
+
+    def write_text(self, run_id: str, name: str, text: str) -> None:
+        self.client.log_text(run_id, text, name)
+
+    def write_file(self, run_id: str, path: Path) -> None:
+        self.client.log_artifact(run_id, str(path))
+
+    def reopen(self, run_id: str) -> None:
+        self.client.update_run(run_id, status="RUNNING")
+
+    def close(self, run_id: str, status: str) -> None:
+        """End a run: FINISHED, FAILED or KILLED."""
+        self.client.set_terminated(run_id, status)
+
+    # Sweeps
+
+    def parent(self, name: str, fingerprint: str, tags: Mapping[str, str], note: str) -> str:
+        """The parent run of a sweep: found again by its fingerprint, or made."""
+        for run in self.search(f"tags.`sweep.fingerprint` = '{fingerprint}'"):
+            self.reopen(run.info.run_id)
+            return str(run.info.run_id)
+        every = {**tags, "sweep.fingerprint": fingerprint, "mlflow.note.content": note}
+        return self.start(name, parent_id=None, params={}, tags=every)
+
+    def mirror(
+        self,
+        finished: Finished,
+        name: str,
+        parent_id: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        metrics: Mapping[str, float],
+    ) -> None:
+        """Show a trial of another sweep under this one too, once, tagged ``replay_of``."""
+        known: Sequence[Run] = self.search(
+            f"tags.replay_of = '{finished.run_id}'", f"tags.`{PARENT_TAG}` = '{parent_id}'"
+        )
+        if known:
+            return
+        every = {**tags, "replay_of": finished.run_id}
+        run_id = self.start(name, parent_id=parent_id, params=params, tags=every)
+        self.log(run_id, metrics)
+        self.close(run_id, "FINISHED")
+
+
+def version() -> str:
+    return str(mlflow.__version__)

@@ -1,0 +1,80 @@
+"""Random crops for training and the centre crop of evaluation, on stored uint8 images."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+ASPECT = (3 / 4, 4 / 3)
+TRIES = 10
+"""torchvision's RandomResizedCrop gives up after ten boxes that do not fit."""
+
+Box = tuple[int, int, int, int]
+"""left, top, right, bottom in pixels"""
+
+
+def random_box(
+    width: int,
+    height: int,
+    scale: tuple[float, float],
+    sampling: Literal["torchvision", "paddle"],
+    rng: np.random.Generator,
+) -> Box:
+    """The box of a random crop inside a width x height image.
+
+    ``torchvision``: area uniform in ``scale``, aspect log-uniform in [3/4, 4/3], ten tries, then
+    the largest centre box of an allowed aspect (torchvision RandomResizedCrop). ``paddle``: aspect
+    uniform, area bounded so that every box fits (PaddleClas release/2.0, RandCropImage).
+    """
+    if sampling == "paddle":
+        root = math.sqrt(rng.uniform(*ASPECT))
+        bound = min((width / height) / root**2, (height / width) * root**2)
+        least, most = min(scale[0], bound), min(scale[1], bound)
+        side = math.sqrt(width * height * rng.uniform(least, most))
+        return _placed(max(1, int(side * root)), max(1, int(side / root)), width, height, rng)
+    areas = rng.uniform(*scale, TRIES) * (width * height)
+    aspects = np.exp(rng.uniform(math.log(ASPECT[0]), math.log(ASPECT[1]), TRIES))
+    for area, aspect in zip(areas, aspects, strict=True):
+        w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < w <= width and 0 < h <= height:
+            return _placed(w, h, width, height, rng)
+    w, h = width, height
+    if width / height < ASPECT[0]:
+        h = round(width / ASPECT[0])
+    elif width / height > ASPECT[1]:
+        w = round(height * ASPECT[1])
+    left, top = (width - w) // 2, (height - h) // 2
+    return left, top, left + w, top + h
+
+
+def _placed(w: int, h: int, width: int, height: int, rng: np.random.Generator) -> Box:
+    left = int(rng.integers(0, width - w + 1))
+    top = int(rng.integers(0, height - h + 1))
+    return left, top, left + w, top + h
+
+
+def crop(image: NDArray[np.uint8], box: Box, size: int) -> NDArray[np.uint8]:
+    """Cut ``box`` out of an [H, W, 3] image and resize it to [size, size, 3] (bilinear)."""
+    left, top, right, bottom = box
+    cut = Image.fromarray(image[top:bottom, left:right])
+    return np.asarray(cut.resize((size, size), Image.Resampling.BILINEAR))
+
+
+def centre_crop(image: NDArray[np.uint8], resize: int, size: int) -> NDArray[np.uint8]:
+    """Resize the short side to ``resize`` (bilinear), then cut the [size, size, 3] centre.
+
+    Equals PIL's resize and crop byte for byte; an image whose short side has that length
+    already is cut without a resize.
+    """
+    height, width = image.shape[:2]
+    if min(height, width) != resize:
+        factor = resize / min(height, width)
+        target = (round(width * factor), round(height * factor))
+        image = np.asarray(Image.fromarray(image).resize(target, Image.Resampling.BILINEAR))
+        height, width = image.shape[:2]
+    left, top = (width - size) // 2, (height - size) // 2
+    return image[top : top + size, left : left + size]

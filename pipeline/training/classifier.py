@@ -1,0 +1,167 @@
+"""The LightningModule: one network, one optimiser, one curve."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+
+from pipeline.config import ModelConfig, RecipeConfig
+from pipeline.training.data import Batch
+from pipeline.training.losses import mix, mixed_cross_entropy
+from pipeline.training.metrics import Metrics, measure
+from pipeline.training.schedule import Schedule, micro_batches
+from pipeline.training.stages import parameter_groups
+
+LOSS_CHECK_STEPS = 20
+"""Steps between looks at the loss; each look waits for the device."""
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """The point of the search space a trial trains. ``lr`` is per 256 images."""
+
+    lr: float
+    l2_decay: float
+    label_smoothing: bool
+    mixup: bool
+
+
+class Classifier(pl.LightningModule):
+    """Trains by the recipe and keeps the curve: one row of measurements per epoch.
+
+    The optimiser is stepped by hand, for gradients are accumulated over micro-batches of one
+    batch and the learning rate is a function of the step alone.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        model: ModelConfig,
+        recipe: RecipeConfig,
+        point: Hyperparameters,
+        schedule: Schedule,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.network = network.to(memory_format=torch.channels_last)
+        self.recipe, self.point, self.schedule = recipe, point, schedule
+        self.register_buffer("mean", 255 * torch.tensor(model.mean).view(1, 3, 1, 1), False)
+        self.register_buffer("std", 255 * torch.tensor(model.std).view(1, 3, 1, 1), False)
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = schedule.batch_norm_momentum()
+        self.curve: list[dict[str, float | int]] = []
+        self.diverged = False
+        self.measured: Metrics | None = None
+        self.logits: Tensor | None = None
+        self._losses: list[Tensor] = []
+        self._outputs: list[tuple[Tensor, Tensor]] = []
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """uint8 [N, H, W, 3] to float [N, 3, H, W], channels last in memory."""
+        return (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits [N, K] of uint8 images [N, H, W, 3]."""
+        return self.network(self.normalise(images))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """SGD with L2 decay on every parameter, batch norm and biases included."""
+        peak = self.schedule.peak(self.point.lr)
+        decay = self.point.l2_decay
+        return torch.optim.SGD(
+            parameter_groups(self.network, self.recipe.stage_lr),
+            lr=peak,
+            momentum=self.recipe.momentum,
+            nesterov=self.recipe.nesterov,
+            weight_decay=decay / peak if self.recipe.decay_over_lr else decay,
+        )
+
+    def training_step(self, batch: Batch, _index: int) -> None:
+        optimizer = self.optimizers()
+        assert isinstance(optimizer, LightningOptimizer)
+        rate = self.schedule.peak(self.point.lr) * self.schedule.factor(self.global_step)
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group["lr_factor"]
+        images, labels, lam = self.normalise(batch.images), batch.labels, batch.lam
+        partners = None
+        if batch.partners is not None:
+            images, partners = mix(images, images[batch.partners], lam), labels[batch.partners]
+        smoothing = self.recipe.smoothing_epsilon if self.point.label_smoothing else 0.0
+        optimizer.zero_grad()
+        total = torch.zeros((), device=self.device)
+        for part in micro_batches(len(labels), self.recipe.micro_batch):
+            loss = mixed_cross_entropy(
+                self.network(images[part]),
+                labels[part],
+                None if partners is None else partners[part],
+                lam,
+                smoothing,
+                reduction="sum",
+            ) / len(labels)
+            self.manual_backward(loss)
+            total += loss.detach()
+        optimizer.step()
+        self._losses.append(total)
+        if len(self._losses) % LOSS_CHECK_STEPS == 0 and not math.isfinite(float(total)):
+            self._diverge()
+        if self.global_step >= self.schedule.steps:
+            self.trainer.should_stop = True
+
+    def _diverge(self) -> None:
+        self.diverged = True
+        self.trainer.should_stop = True
+
+    def on_train_epoch_start(self) -> None:
+        self._losses.clear()
+
+    def on_validation_epoch_start(self) -> None:
+        self._outputs.clear()
+
+    def validation_step(self, batch: Batch, _index: int) -> None:
+        self._outputs.append((self(batch.images).float().cpu(), batch.labels.cpu()))
+
+    def on_validation_epoch_end(self) -> None:
+        """Add the epoch to the curve; a loss that is not finite ends the trial."""
+        train_loss = float(torch.stack(self._losses).mean())
+        self._measure()
+        assert self.measured is not None
+        row = {"epoch": self.current_epoch + 1, "train_loss": train_loss}
+        for name in ("loss", "top1", "top5", "mean_class"):
+            row[name] = getattr(self.measured, name)
+        if all(math.isfinite(value) for value in row.values()):
+            self.curve.append(row)
+        else:
+            self._diverge()
+
+    on_test_epoch_start = on_validation_epoch_start
+    test_step = validation_step
+
+    def on_test_epoch_end(self) -> None:
+        self._measure()
+        assert self.measured is not None
+        self.diverged = not math.isfinite(self.measured.loss)
+
+    def _measure(self) -> None:
+        logits = torch.cat([outputs for outputs, _ in self._outputs])
+        labels = torch.cat([labels for _, labels in self._outputs])
+        self.logits, self.measured = logits, measure(logits, labels)
+        self._outputs.clear()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["curve"] = self.curve
+        checkpoint["measured"] = None if self.measured is None else asdict(self.measured)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.curve = checkpoint["curve"]
+        measured = checkpoint["measured"]
+        self.measured = None if measured is None else Metrics(**measured)

@@ -1,0 +1,196 @@
+"""Batches of stored images: addressed training crops, centre crops in list order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from pipeline.config import ProtocolConfig, RecipeConfig
+from pipeline.datasets.manifest import Manifest, Split
+from pipeline.datasets.pixels import PixelStore
+from pipeline.training.addresses import generator
+from pipeline.training.augment import centre_crop, crop, random_box
+from pipeline.training.schedule import Schedule
+
+EVALUATION_BATCH = 64
+
+
+class Purpose(StrEnum):
+    """What a trial is for. Only ``FINAL`` opens the test split under the held-out protocol."""
+
+    SEARCH = "search"
+    FINAL = "final"
+
+
+class TestSetLockedError(RuntimeError):
+    """Something asked for test images before the final evaluation."""
+
+    __test__ = False  # a name for readers, not a class for pytest
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """Which splits a trial trains on, and which one it measures."""
+
+    train: tuple[Split, ...]
+    measure: Split
+
+
+def split_plan(protocol: ProtocolConfig, purpose: Purpose) -> SplitPlan:
+    """``paddle`` selects on the test list, as PaddleClas did; ``heldout`` never does."""
+    if protocol.name == "paddle" or purpose is Purpose.FINAL:
+        return SplitPlan(("train", "val"), "test")
+    return SplitPlan(("train",), "val")
+
+
+class Batch(NamedTuple):
+    """images: uint8 [N, H, W, 3]; labels: int64 [N]; partners: a permutation of the batch or
+    None without mixup, when ``lam`` is 1."""
+
+    images: Tensor
+    labels: Tensor
+    partners: Tensor | None
+    lam: float
+
+
+class StepAddress(NamedTuple):
+    epoch: int
+    step: int
+    rows: NDArray[np.int64]
+
+
+class EpochOrder(Sampler[StepAddress]):
+    """The steps of the current epoch; their order follows from (seed, epoch) alone."""
+
+    def __init__(
+        self, rows: NDArray[np.int64], schedule: Schedule, seed: int, epoch: Callable[[], int]
+    ) -> None:
+        self.rows, self.schedule, self.seed, self.epoch = rows, schedule, seed, epoch
+
+    def __len__(self) -> int:
+        return self.schedule.steps_per_epoch
+
+    def __iter__(self) -> Iterator[StepAddress]:
+        epoch = self.epoch()
+        order = generator("order", self.seed, epoch).permutation(self.rows)
+        size = self.schedule.batch_size
+        for step in range(len(self)):
+            yield StepAddress(epoch, step, order[step * size : (step + 1) * size])
+
+
+class TrainingCrops(Dataset[Batch]):
+    """A batch of random crops for each step address."""
+
+    def __init__(
+        self,
+        store: PixelStore,
+        labels: NDArray[np.int64],
+        recipe: RecipeConfig,
+        seed: int,
+        mixup: bool,
+    ) -> None:
+        self.store, self.labels, self.recipe = store, labels, recipe
+        self.seed, self.mixup = seed, mixup
+
+    def __getitem__(self, address: StepAddress) -> Batch:
+        recipe, rows = self.recipe, address.rows
+        rng = generator("crop", self.seed, address.epoch, address.step)
+        size = recipe.image_size
+        images = np.empty((len(rows), size, size, 3), np.uint8)
+        for slot, row in enumerate(rows):
+            image = self.store.image(int(row))
+            height, width = image.shape[:2]
+            scale = (recipe.crop_scale[0], recipe.crop_scale[1])
+            box = random_box(width, height, scale, recipe.crop_sampling, rng)
+            cut = crop(image, box, size)
+            if recipe.horizontal_flip and rng.random() < 0.5:
+                cut = cut[:, ::-1]
+            images[slot] = cut
+        labels = torch.from_numpy(self.labels[rows])
+        if not self.mixup:
+            return Batch(torch.from_numpy(images), labels, None, 1.0)
+        rng = generator("mixup", self.seed, address.epoch, address.step)
+        lam = float(rng.beta(recipe.mixup_alpha, recipe.mixup_alpha))
+        partners = torch.from_numpy(rng.permutation(len(rows)))
+        return Batch(torch.from_numpy(images), labels, partners, lam)
+
+
+class CentreCrops(Dataset[Batch]):
+    """A batch of centre crops for each array of row numbers."""
+
+    def __init__(self, store: PixelStore, labels: NDArray[np.int64], recipe: RecipeConfig) -> None:
+        self.store, self.labels, self.recipe = store, labels, recipe
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> Batch:
+        images = [
+            centre_crop(self.store.image(int(row)), self.recipe.resize_size, self.recipe.image_size)
+            for row in rows
+        ]
+        labels = torch.from_numpy(self.labels[rows])
+        return Batch(torch.from_numpy(np.stack(images)), labels, None, 1.0)
+
+
+class TrialData(pl.LightningDataModule):
+    """The images of one trial. Raises ValueError when there is too little to train on."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        store: PixelStore,
+        recipe: RecipeConfig,
+        plan: SplitPlan,
+        seed: int,
+        mixup: bool,
+        workers: int,
+    ) -> None:
+        super().__init__()
+        self.manifest, self.store, self.recipe, self.plan = manifest, store, recipe, plan
+        self.seed, self.mixup, self.workers = seed, mixup, workers
+        self.rows = manifest.rows(plan.train)
+        if len(self.rows) < 2:
+            raise ValueError(f"{len(self.rows)} training images: batch norm needs at least two")
+        self.schedule = Schedule(len(self.rows), recipe)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        trainer = self.trainer
+        assert trainer is not None
+        crops = TrainingCrops(self.store, self.manifest.labels, self.recipe, self.seed, self.mixup)
+        order = EpochOrder(self.rows, self.schedule, self.seed, lambda: trainer.current_epoch)
+        return self._loader(crops, order)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """The split the trial is measured on after each epoch."""
+        return self._centre_crops(self.plan.measure)
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Raises TestSetLockedError unless the plan measures on the test split."""
+        if self.plan.measure != "test":
+            raise TestSetLockedError("the test split is opened once, by evaluate")
+        return self._centre_crops("test")
+
+    def _centre_crops(self, split: Split) -> DataLoader[Batch]:
+        rows = self.manifest.rows((split,))
+        batches = [
+            rows[start : start + EVALUATION_BATCH]
+            for start in range(0, len(rows), EVALUATION_BATCH)
+        ]
+        return self._loader(CentreCrops(self.store, self.manifest.labels, self.recipe), batches)
+
+    def _loader(self, dataset: Dataset[Batch], sampler: object) -> DataLoader[Batch]:
+        return DataLoader(
+            dataset,
+            sampler=sampler,  # type: ignore[arg-type]  # any iterable of addresses will do
+            batch_size=None,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )

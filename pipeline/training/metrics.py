@@ -1,0 +1,56 @@
+"""What is measured on a list of images, from the logits of all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torchmetrics.functional.classification import (
+    multiclass_accuracy,
+    multiclass_confusion_matrix,
+)
+
+PADDLE_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Fractions from 0 to 1; ``loss`` in nats, without label smoothing."""
+
+    loss: float
+    top1: float
+    top5: float
+    mean_class: float
+    paddle_batch_mean: float
+    per_class: list[float]
+    """Top-1 of each class; 0 for a class without images."""
+    confusion: list[list[int]]
+    """Counts, rows the true class, columns the predicted one."""
+
+
+def measure(logits: Tensor, labels: Tensor) -> Metrics:
+    """Metrics of float logits [N, K] against int64 labels [N], in list order.
+
+    Classes without an image in the list do not count in ``mean_class``.
+    ``paddle_batch_mean`` is the unweighted mean of the accuracies of batches of 32, the short
+    last one counted in full: the only reading that explains the published figures of the second
+    table (PaddleClas of 2020 weighted batches by the number of feeds).
+    """
+    logits = logits.float()
+    classes = logits.shape[1]
+    predicted = logits.argmax(1)
+    hits = (predicted == labels).double()
+    images = torch.bincount(labels, minlength=classes)
+    per_class = multiclass_accuracy(predicted, labels, classes, average=None).double()
+    top5 = multiclass_accuracy(logits, labels, classes, average="micro", top_k=min(5, classes))
+    return Metrics(
+        loss=float(cross_entropy(logits.double(), labels)),
+        top1=float(hits.mean()),
+        top5=float(top5),
+        mean_class=float(per_class[images > 0].mean()),
+        paddle_batch_mean=float(torch.stack([b.mean() for b in hits.split(PADDLE_BATCH)]).mean()),
+        per_class=[float(value) for value in per_class],
+        confusion=multiclass_confusion_matrix(predicted, labels, classes).tolist(),
+    )

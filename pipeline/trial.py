@@ -1,0 +1,218 @@
+"""One trial: configuration in, measured result out. A pure function of its identity."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from torch import Tensor
+
+from pipeline.config import Config, UserError
+from pipeline.datasets.manifest import Manifest
+from pipeline.datasets.pixels import PixelStore
+from pipeline.models.backbones import build
+from pipeline.training.callbacks import (
+    Checkpoint,
+    EpochRecord,
+    Progress,
+    Record,
+    TimeLimit,
+)
+from pipeline.training.classifier import Classifier, Hyperparameters
+from pipeline.training.data import Purpose, TrialData, split_plan
+from pipeline.training.metrics import Metrics
+
+CHECKPOINT_SECONDS = 60.0
+"""A checkpoint of this network is 180 MB and costs up to a second."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a trial computed (equal whenever it is computed again) and what it cost.
+
+    ``objective`` is top-1 at the last epoch (``heldout``) or the best one (``paddle``), 0.0 for a
+    diverged trial. ``curve`` has a row per epoch: epoch, train_loss, loss, top1, top5, mean_class.
+    """
+
+    status: str
+    objective: float
+    epoch: int
+    train_loss: float | None
+    metrics: dict[str, Any] | None
+    curve: list[dict[str, float | int]]
+    seconds: float
+    fit_seconds: float
+
+
+@dataclass(frozen=True)
+class FinalOutput:
+    """Of a final trial: the test logits [N, K] in manifest order and the network's weights."""
+
+    logits: Tensor
+    state: dict[str, Tensor]
+
+
+def resolve_device(device: str) -> str:
+    """``cpu`` or ``cuda``. Raises UserError when cuda is asked for and absent."""
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise UserError("machine.device: found 'cuda', but torch sees no CUDA device here")
+    return "cuda" if device != "cpu" and available else "cpu"
+
+
+def resolve_precision(precision: str, device: str) -> str:
+    """``bf16`` where the processor computes it natively and ``auto`` asks, else ``float32``."""
+    if precision != "auto":
+        return precision
+    if device == "cuda":
+        native = torch.cuda.get_device_capability() >= (8, 0)
+    else:
+        capabilities = torch.cpu.get_capabilities()
+        native = bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    return "bf16" if native else "float32"
+
+
+def train(
+    cfg: Config,
+    purpose: Purpose,
+    manifest: Manifest,
+    store: PixelStore,
+    weights: Path | None,
+    *,
+    checkpoint: Path,
+    record: EpochRecord,
+    label: str,
+    precision: str,
+    device: str,
+    threads: int,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> tuple[Result, FinalOutput | None]:
+    """Train one point from ``checkpoint`` if it exists, else from the start.
+
+    ``record`` is called with each row of the curve; ``label`` names the trial in its progress
+    bar. Raises whatever training raises; a loss that is not finite is a result, not an error.
+    """
+    begin = time.monotonic()
+    torch.set_num_threads(threads)
+    plan = split_plan(cfg.protocol, purpose)
+    point = Hyperparameters(cfg.lr, cfg.l2_decay, cfg.label_smoothing, cfg.mixup)
+    data = TrialData(manifest, store, cfg.recipe, plan, cfg.seed, cfg.mixup, cfg.machine.workers)
+    network = build(cfg.model, len(manifest.class_names), weights=weights, seed=cfg.seed)
+    module = Classifier(network, cfg.model, cfg.recipe, point, data.schedule)
+    callbacks: list[Callback] = [Progress(label), Record(record)]
+    if cfg.tune.max_trial_seconds is not None:
+        callbacks.append(TimeLimit(cfg.tune.max_trial_seconds))
+    callbacks.append(Checkpoint(checkpoint, checkpoint_seconds))
+    with _quiet(), _deterministic():
+        trainer = _trainer(data.schedule.epochs, purpose, callbacks, precision, device)
+        start = time.monotonic()
+        resume = str(checkpoint) if checkpoint.exists() else None
+        try:
+            trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+        except SystemExit as stop:  # what Lightning makes of Ctrl-C and of SIGTERM
+            raise KeyboardInterrupt from stop
+        fit_seconds = time.monotonic() - start
+        final = None
+        if purpose is Purpose.FINAL and not module.diverged:
+            trainer.test(module, datamodule=data, verbose=False)
+            final = _final_output(module)
+    seconds = time.monotonic() - begin
+    return _result(cfg, module, seconds, fit_seconds), final
+
+
+def _final_output(module: Classifier) -> FinalOutput | None:
+    if module.diverged:
+        return None
+    assert module.logits is not None
+    state = {name: tensor.cpu() for name, tensor in module.network.state_dict().items()}
+    return FinalOutput(module.logits, state)
+
+
+def _trainer(
+    epochs: int, purpose: Purpose, callbacks: Sequence[Callback], precision: str, device: str
+) -> pl.Trainer:
+    return pl.Trainer(
+        accelerator="gpu" if device == "cuda" else "cpu",
+        devices=1,
+        precision="bf16-mixed" if precision == "bf16" else "32-true",
+        max_epochs=epochs,
+        callbacks=list(callbacks),
+        limit_val_batches=0 if purpose is Purpose.FINAL else None,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        inference_mode=True,
+    )
+
+
+def _result(cfg: Config, module: Classifier, seconds: float, fit_seconds: float) -> Result:
+    curve, metrics = module.curve, module.measured
+    if module.diverged or metrics is None:
+        return Result("diverged", 0.0, 0, None, None, curve, seconds, fit_seconds)
+    if not curve:  # a final trial is measured once, after its last epoch
+        epoch = module.schedule.epochs
+        return Result(
+            "finished", metrics.top1, epoch, None, asdict(metrics), curve, seconds, fit_seconds
+        )
+    row = curve[-1]
+    if cfg.protocol.name == "paddle":
+        row = max(curve, key=lambda each: each["top1"])
+    return Result(
+        "finished",
+        float(row["top1"]),
+        int(row["epoch"]),
+        float(row["train_loss"]),
+        _of_epoch(metrics, row),
+        curve,
+        seconds,
+        fit_seconds,
+    )
+
+
+def _of_epoch(metrics: Metrics, row: dict[str, float | int]) -> dict[str, Any]:
+    """The numbers of the epoch the objective was taken from.
+
+    Per-class figures are measured at the last epoch only; for another one they are left out.
+    """
+    known = asdict(metrics)
+    scalars = {name: row[name] for name in ("loss", "top1", "top5", "mean_class")}
+    if all(known[name] == value for name, value in scalars.items()):
+        return known
+    return scalars
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    """Deterministic kernels for the block; an operation that has none is an error."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what Lightning says about every fit and what is meant as it is here."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+        warnings.filterwarnings("ignore", message=".*in `training_step` returned `None`.*")
+        yield
+    logger.setLevel(level)

@@ -1,0 +1,90 @@
+"""Search the hyperparameters of one cell on train and validation.
+
+Run: python -m pipeline.tune dataset=digits strategy=grid --config-path quickstart
+Finished trials are replayed from the MLflow journal, so an interrupted sweep goes on where it
+stopped. Writes trials.csv, curves.csv, runs.csv and best.yaml under results/.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+from pipeline.cli import guarded, parser
+from pipeline.compose import CONFIG_NAME, compose, searchpath_override
+from pipeline.config import UserError
+
+
+def main() -> None:
+    arguments = parser(__doc__ or "").parse_args()
+    signal.signal(signal.SIGTERM, _interrupt)
+    tune(arguments.config_path, arguments.overrides)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def tune(config_dir: Path, overrides: Sequence[str]) -> None:
+    """Run the sweep of a cell and export its tables.
+
+    Raises UserError for bad input, before any trial, and when more trials failed than
+    ``tune.allowed_failures``.
+    """
+    cfg = compose(config_dir, overrides)
+    from pipeline import sweep  # torch and mlflow: only once the configuration is known to be good
+
+    with sweep.opened(cfg) as parent:
+        shutil.rmtree(parent.folder, ignore_errors=True)
+        os.environ[sweep.PARENT] = parent.run_id
+        _multirun(config_dir, overrides)
+        trials = parent.trials()
+        failed = [trial for trial in trials if trial.status == "failed"]
+        for trial in failed:
+            print(f"trial {trial.number} failed: {parent.error(trial)}", file=sys.stderr)
+        if len(failed) > cfg.tune.allowed_failures:
+            raise UserError(
+                f"{len(failed)} of {len(trials)} trials failed (tune.allowed_failures is "
+                f"{cfg.tune.allowed_failures}): "
+                + ", ".join(str(trial.number) for trial in failed)
+                + ". The finished ones are kept; mend the cause and run the same command again"
+            )
+        parent.export(trials)
+
+
+def _multirun(config_dir: Path, overrides: Sequence[str]) -> None:
+    """Hand the sweep to Hydra, whose front door reads the arguments of the process."""
+    arguments, sys.argv = (
+        sys.argv,
+        [
+            "pipeline.tune",
+            "--config-dir",
+            str(config_dir.resolve()),
+            searchpath_override(),
+            *overrides,
+        ],
+    )
+    try:
+        hydra.main(
+            config_path=str(config_dir.resolve()), config_name=CONFIG_NAME, version_base="1.3"
+        )(_job)()
+    finally:
+        sys.argv = arguments
+
+
+def _job(composed: DictConfig) -> float:
+    """One trial; runs wherever the launcher puts it."""
+    from pipeline.sweep import job
+
+    return job(composed)
+
+
+if __name__ == "__main__":
+    guarded(main)
