@@ -40,7 +40,7 @@ def _values(path: Path, space: Space, direction: str) -> dict[Point, float]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SweepError(f"hydra.sweeper.warm_start: cannot read {path}: {error}") from None
     columns = {p.name: parameter_column(p.name) for p in space.parameters}
     found = set(rows[0]) if rows else set()
@@ -51,7 +51,7 @@ def _values(path: Path, space: Space, direction: str) -> dict[Point, float]:
         try:
             objective = float(row["objective"])
             point = space.point({name: row[column] for name, column in columns.items()})
-        except (ValueError, SweepError):
+        except (ValueError, TypeError, SweepError):
             continue  # a failed trial, or a point that this space does not have
         if math.isfinite(objective):
             values[point] = sign(direction) * objective

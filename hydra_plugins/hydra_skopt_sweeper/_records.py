@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -77,11 +76,10 @@ def read_table(folder: Path, names: Sequence[str]) -> list[Trial]:
     path = folder / TABLE
     if not path.exists():
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
     try:
-        return [_trial(row, names) for row in rows]
-    except (KeyError, ValueError, TypeError) as error:
+        with path.open(encoding="utf-8", newline="") as file:
+            return [_trial(row, names) for row in csv.DictReader(file)]
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
         raise SweepError(
             f"cannot resume: {path} is not the table of this sweep ({error})"
         ) from None
@@ -107,12 +105,19 @@ def write_results(folder: Path, results: Mapping[str, Any]) -> None:
 
 
 def read_results(folder: Path) -> dict[str, Any]:
-    """The content of `optimization_results.yaml`, empty if there is no such file."""
+    """The content of `optimization_results.yaml`.
+
+    Raises:
+        SweepError: the file is missing or damaged.
+    """
     path = folder / RESULTS
-    if not path.exists():
-        return {}
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return content if isinstance(content, dict) else {}
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SweepError(f"cannot resume: {path} cannot be read ({error})") from None
+    if not isinstance(content, dict):
+        raise SweepError(f"cannot resume: {path} is not the result of a sweep")
+    return content
 
 
 def forget(folder: Path) -> None:
@@ -122,13 +127,12 @@ def forget(folder: Path) -> None:
 
 
 def _write_whole(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with fresh.open("w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)

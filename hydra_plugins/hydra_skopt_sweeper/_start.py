@@ -91,7 +91,7 @@ def _resumed(folder: Path, search: dict[str, Any], space: Space) -> list[Trial]:
     trials = read_table(folder, [parameter.name for parameter in space.parameters])
     if not trials:
         return []
-    before = read_results(folder).get("search", {})
+    before = read_results(folder).get("search") or {}
     for name, value in search.items():
         if name not in before or before[name] != value:
             raise SweepError(

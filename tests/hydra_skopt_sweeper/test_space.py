@@ -3,7 +3,11 @@
 import math
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import OverrideParseException
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hydra_plugins.hydra_skopt_sweeper._dimensions import Levels, Span
 from hydra_plugins.hydra_skopt_sweeper._errors import SweepError
@@ -164,6 +168,24 @@ def test_points_are_found_by_value(values: dict[str, object]) -> None:
 def test_a_point_outside_is_refused_by_name(values: dict[str, object], reason: str) -> None:
     with pytest.raises(SweepError, match=reason):
         space().point(values)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, unique=True))
+def test_any_numbers_come_back_exactly(numbers: list[float]) -> None:
+    found = parameter(f"choice({','.join(map(repr, numbers))})")
+    texts = [found.text(index) for index in range(len(numbers))]
+    assert [float(text) for text in texts] == numbers
+    assert [found.coordinate(number) for number in numbers] == list(range(len(numbers)))
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.text(max_size=8), min_size=2, max_size=4, unique=True))
+def test_any_quoted_texts_come_back_exactly(texts: list[str]) -> None:
+    found = parameter(",".join(QuotedString(text, Quote.single).with_quotes() for text in texts))
+    for index, text in enumerate(texts):
+        [given_to_job] = OverridesParser.create().parse_overrides([f"x={found.text(index)}"])
+        assert given_to_job.value() == text
 
 
 def test_text_reads_back_as_the_value_hydra_would_give() -> None:
