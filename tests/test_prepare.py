@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -215,7 +216,10 @@ def test_a_class_that_loses_all_images_of_a_split_is_named(tmp_path):
 
 def test_the_same_image_in_two_splits_is_reported(tmp_path):
     for split, start in (("train", 0), ("test", 50)):
-        (tmp_path / "images" / split / "cat").mkdir(parents=True)
+        images(tmp_path / "images" / split, classes=("dog",), number=0)
+        (tmp_path / "images" / split / "cat").mkdir()
+        (tmp_path / "images" / split / "dog" / "1.jpg").write_bytes(jpeg(1, start))
+        (tmp_path / "images" / split / "dog" / "2.jpg").write_bytes(jpeg(2, start))
         for image in range(start, start + 5):
             (tmp_path / "images" / split / "cat" / f"{image}.jpg").write_bytes(jpeg(0, image))
     train = tmp_path / "images" / "train" / "cat"
@@ -227,10 +231,45 @@ def test_the_same_image_in_two_splits_is_reported(tmp_path):
     assert set(leak["paths"]) == {"train/cat/1.jpg", "test/cat/copy.jpg"}
 
 
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+def command(arguments):
+    return [sys.executable, "-m", "pipeline.prepare", f"--config-path={ROOT}", *arguments]
+
+
 def run(arguments, cwd):
-    command = [sys.executable, "-m", "pipeline.prepare", f"--config-path={ROOT}", *arguments]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    return subprocess.run(
+        command(arguments), cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True
+    )
+
+
+@pytest.mark.slow
+def test_killed_prepare_leaves_nothing_that_looks_complete(tmp_path):
+    """kill -9 while it decodes: no manifest, no worker left, and the next run is as the first."""
+    images(tmp_path / "my images", number=400)
+    arguments = ["dataset=folder", f"dataset.root='{tmp_path}/my images'"]
+    into = tmp_path / "data/prepared/folder"
+    killed = subprocess.Popen(command(arguments), cwd=tmp_path, env=ENVIRONMENT)
+    while not list(into.glob(f".{PIXELS}.*")):
+        assert killed.poll() is None
+        time.sleep(0.01)
+    workers = children(killed.pid)
+    killed.kill()
+    killed.wait()
+    assert not (into / MANIFEST).exists()
+    again = run(arguments, tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert len(Manifest.load(into).labels) == 800
+    assert sorted(path.name for path in into.iterdir()) == [MANIFEST, PIXELS, STATS]
+    for worker in workers:
+        assert not Path(f"/proc/{worker}").exists()
+
+
+def children(pid):
+    """Process ids of its children."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
 
 
 def test_front_door(tmp_path):

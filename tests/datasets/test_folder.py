@@ -56,6 +56,17 @@ def test_one_folder_per_class(root):
     }
 
 
+def test_wide_blanks_of_screenshots_and_chinese_names(tmp_path):
+    fill(tmp_path, "猫　一/Screenshot at 1.23\u202fPM.png", "b/1.jpg")
+    assert "猫　一/Screenshot at 1.23\u202fPM.png" in found(tmp_path)
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path):
+    fill(tmp_path, "a/1.jpg", "b/1.jpg", "b/\udcff.jpg")
+    with pytest.raises(UserError, match="rename it"):
+        read(tmp_path)
+
+
 def test_folders_of_splits(root):
     fill(root, "train/cat/1.jpg", "train/dog/1.jpg", "valid/cat/1.jpg", "test/dog/deep/1.jpg")
     assert found(root) == {
@@ -173,6 +184,13 @@ def write(path, text):
         ),
         pytest.param(
             ["train/a/1.jpg", "val/a/1.jpg", "valid/a/1.jpg"], {}, "two folders", id="two vals"
+        ),
+        pytest.param(["cats/1.jpg"], {}, "only one class, 'cats'", id="one class"),
+        pytest.param(
+            ["train/a/1.jpg", "val/a/1.jpg", "masks/1.jpg"],
+            {},
+            r"splits \(train, val\) beside others \(masks\)",
+            id="splits and others",
         ),
         pytest.param(["a/1.jpg"], {"b/note.txt": "x"}, "to train on.*'b'", id="class of notes"),
         pytest.param(
