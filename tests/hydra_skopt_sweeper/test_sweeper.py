@@ -53,6 +53,13 @@ def test_the_command_line_wins_over_the_params(sweep: Sweep, tmp_path: Path) -> 
     assert [row["width"] for row in rows] == ["null" if w is None else "'a b'" for w in widths]
 
 
+def test_a_glob_sweeps_the_files_of_a_group(sweep: Sweep, tmp_path: Path) -> None:
+    fixed = ["lr=0.1", "decay=0.001", "mixup=true", "hydra.sweeper.initial_points=[]"]
+    with sweep(lambda cfg: cfg.model.width, "+model=glob(*)", *fixed):
+        results = read_results(tmp_path / "sweep")
+    assert (results["best_params"], results["best_value"]) == ({"model": "large"}, 64.0)
+
+
 @pytest.mark.slow
 def test_processes_get_the_proposals_of_a_serial_sweep(sweep: Sweep, tmp_path: Path) -> None:
     options = ["hydra.sweeper.batch_size=3", "hydra.sweeper.n_trials=8"]
