@@ -110,6 +110,10 @@ class Sweep:
             self._write_results(None)
         for trial, result in zip(made, outcomes, strict=True):
             self._report(trial, result)
+        if self._options.on_failure == "raise":
+            for result in outcomes:
+                if result.error is not None:
+                    raise result.error
         return jobs
 
     def _replayed(self, proposal: Proposal, trial: Trial) -> Trial:
@@ -177,8 +181,6 @@ class Sweep:
                 self._folder / trial.dir,
                 tail,
             )
-            if self._options.on_failure == "raise":
-                raise result.error
         else:
             log.info("%s -> %.6g%s %.1f s", head, trial.objective, tail, trial.seconds)
 
