@@ -22,7 +22,7 @@ from pipeline.reporting.published import table1
 from pipeline.reporting.results import CellName, Results, read_results
 from pipeline.reporting.summary import summarise
 from pipeline.reporting.tables import to_text
-from pipeline.reporting.writing import write_report
+from pipeline.reporting.writing import write_plots, write_report
 
 LOCAL_UI = "http://127.0.0.1:5000"
 PADDLE_ROOT = Path("paddle_protocol")
@@ -42,6 +42,7 @@ def report(cfg: Config) -> None:
         cfg.title, results, summaries, summarise(paddle, published), published
     )
     write_report(document, folder, ui_address())
+    write_plots(summaries, results.cells, folder)
     write_json(folder / "metrics.json", metrics(summaries))
     if summaries:
         print(to_text(console_table(summaries)))

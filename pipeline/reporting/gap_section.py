@@ -12,7 +12,8 @@ from pipeline.reporting.charts import (
 from pipeline.reporting.places import Place
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Cell
-from pipeline.statistics import clip_failures, gap_curve, random_search_gap
+from pipeline.reporting.schema import ReplaysFile
+from pipeline.statistics import clip_failures, gap_curve, mean_gap, random_search_gap
 
 SEARCHES = ("bayes", "random")
 
@@ -26,6 +27,8 @@ def gap_chart(place: Place, published: PublishedRow | None) -> LineChart | None:
     best = grid.best.objective
     longest = max(len(cell.trials) for cell in searches)
     series = [_expected(grid, longest)]
+    if grid.replays is not None:
+        series.append(_replayed(grid.replays))
     series += [_walked(cell, best) for cell in searches]
     if "fixed" in place.cells:
         loss = best - place.cells["fixed"].best.objective
@@ -47,7 +50,8 @@ def gap_chart(place: Place, published: PublishedRow | None) -> LineChart | None:
         caption=(
             "Best validation top-1 of the grid minus the best the search has seen so far, in "
             "points. Random search without repeats is computed exactly from the finished grid: "
-            "its mean, and the band that holds 95 % of such searches."
+            "its mean, and the band that holds 95 % of such searches. Replays look every trial of "
+            "a search up in the grid: their mean, with its 95 % interval."
         ),
         x=Axis("trials", whole=True),
         y=Axis("gap, points", percent=True),
@@ -70,6 +74,18 @@ def _expected(grid: Cell, trials: int) -> Series:
         low=band.low.tolist(),
         high=band.high.tolist(),
         colour="pink",
+    )
+
+
+def _replayed(replays: ReplaysFile) -> Series:
+    band = mean_gap(replays.gaps)
+    return Series(
+        name=f"bayes, mean of {len(replays.gaps)} replays",
+        x=[float(k) for k in range(1, len(band.mean) + 1)],
+        y=band.mean.tolist(),
+        low=band.low.tolist(),
+        high=band.high.tolist(),
+        colour="blue",
     )
 
 

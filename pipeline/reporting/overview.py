@@ -11,11 +11,11 @@ from pipeline.reporting.charts import (
     BarChart,
     BarSeries,
 )
+from pipeline.reporting.claim_section import claim_section
 from pipeline.reporting.document import Block, Items, Section, Text
-from pipeline.reporting.results import Missing
+from pipeline.reporting.results import CellName, Missing
 from pipeline.reporting.summary import CellSummary, Claim
 from pipeline.reporting.tables import Column, Table, Value
-from pipeline.statistics import Interval
 
 STRATEGY_TITLES = {
     "fixed": "Fixed",
@@ -84,14 +84,14 @@ def result_table(summaries: Sequence[CellSummary], paddle: Sequence[CellSummary]
             columns.append(Column(f"{strategy}_difference", "difference", "points", group))
         columns.append(Column(f"{strategy}_trials", "trials", "count", group))
         columns.append(Column(f"{strategy}_hours", "hours", "hours", group))
-    for strategy in strategies if paddle else ():
-        title = STRATEGY_TITLES.get(strategy, strategy)
-        columns.append(Column(f"paddle_{strategy}_top1", title, "share", "Paddle protocol"))
+    if paddle:
+        columns += _paddle_columns(strategies, compared)
     ours = {s.name: s for s in summaries}
     theirs = {s.name: s for s in paddle}
     rows = []
     for dataset, model in dict.fromkeys((s.name.dataset, s.name.model) for s in summaries):
-        cells = {n.strategy: s for n, s in ours.items() if (n.dataset, n.model) == (dataset, model)}
+        found = {s: ours.get(CellName(dataset, model, s)) for s in strategies}
+        cells = {strategy: cell for strategy, cell in found.items() if cell}
         some = next(iter(cells.values()))
         row = _place(some, summaries)
         for strategy in strategies:
@@ -101,9 +101,10 @@ def result_table(summaries: Sequence[CellSummary], paddle: Sequence[CellSummary]
                 row += [cell.published, cell.difference] if cell else [None, None]
             row += [cell.trials, cell.hours] if cell else [None, None]
         for strategy in strategies if paddle else ():
-            found = [s for n, s in theirs.items() if (n.dataset, n.model) == (dataset, model)]
-            match = next((s for s in found if s.name.strategy == strategy), None)
+            match = theirs.get(CellName(dataset, model, strategy))
             row.append(match.top1 if match else None)
+            if compared:
+                row.append(match.difference if match else None)
         rows.append(row)
     caption = f"Test accuracy by search strategy{_only_model(summaries)}; hours are device-hours."
     if compared:
@@ -114,6 +115,17 @@ def result_table(summaries: Sequence[CellSummary], paddle: Sequence[CellSummary]
             "epoch, as PaddleClas did: they are optimistic and not comparable with the others."
         )
     return Table("result", caption, columns, rows)
+
+
+def _paddle_columns(strategies: Sequence[str], compared: bool) -> list[Column]:
+    columns = []
+    for strategy in strategies:
+        title = f"{STRATEGY_TITLES.get(strategy, strategy).lower()} top-1 %"
+        group = "Paddle protocol"
+        columns.append(Column(f"paddle_{strategy}_top1", title, "share", group))
+        if compared:
+            columns.append(Column(f"paddle_{strategy}_difference", "difference", "points", group))
+    return columns
 
 
 def cell_table(summaries: Sequence[CellSummary]) -> Table:
@@ -177,10 +189,7 @@ def accuracy_chart(evaluated: Sequence[CellSummary]) -> BarChart:
         return f"{cell.dataset_title}, {cell.model_title}" if many_models else cell.dataset_title
 
     def series(strategy: str) -> BarSeries:
-        cells = [
-            next((s for n, s in found.items() if (n.dataset, n.model, n.strategy) == p), None)
-            for p in [(*place, strategy) for place in places]
-        ]
+        cells = [found.get(CellName(*place, strategy)) for place in places]
         means = [s.top1 if s else None for s in cells]
         return BarSeries(
             name=STRATEGY_TITLES.get(strategy, strategy),
@@ -200,57 +209,6 @@ def accuracy_chart(evaluated: Sequence[CellSummary]) -> BarChart:
         series=[series(s) for s in _ordered({s.name.strategy for s in evaluated})],
         dots=True,
     )
-
-
-def claim_section(tested: Sequence[Claim]) -> Section:
-    columns = [
-        Column("dataset", "Dataset"),
-        Column("model", "Model"),
-        Column("loss", "Test loss, points", "points"),
-        Column("verdict", "Reading"),
-        Column("validation_loss", "Validation loss, points", "points"),
-        Column("published_loss", "Published loss, points", "points"),
-        Column("grid_trials", "Grid trials", "count"),
-        Column("bayes_trials", "Bayes trials", "count"),
-    ]
-    rows: list[list[Value]] = [
-        [
-            *(c.dataset_title, c.model, c.loss, verdict(c)),
-            *(c.validation_loss, c.published, c.grid_trials, c.bayes_trials),
-        ]
-        for c in tested
-    ]
-    caption = (
-        "What Bayesian search loses against the grid: grid minus bayes, test top-1, paired over "
-        "the refit seeds, mean ± half of the 95 % interval."
-    )
-    text = (
-        "The published text says that Bayesian search loses 0 to 0.4 points at a tenth of the "
-        "trials; its table has up to 0.51. The interval below covers the refits of the two chosen "
-        "points only: it says nothing of how lucky this one search was."
-    )
-    return Section(
-        "What the cheap search loses",
-        "claim",
-        [Text(text), Table("claim", caption, columns, rows)],
-    )
-
-
-def verdict(claim: Claim) -> str:
-    """What the paired interval allows to say."""
-    if claim.same_point:
-        return "same point"
-    return _verdict(claim.loss, claim.seeds)
-
-
-def _verdict(loss: Interval, seeds: int) -> str:
-    if loss.low is None or loss.high is None:
-        return f"{seeds} seed: no interval"
-    if loss.low > 0:
-        return "bayes is worse"
-    if loss.high < 0:
-        return "bayes is better"
-    return "no difference shown"
 
 
 def _place_columns(summaries: Sequence[CellSummary]) -> list[Column]:

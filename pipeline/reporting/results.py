@@ -8,6 +8,7 @@ what is there and cannot be right is a :class:`UserError`.
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +19,15 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from pipeline.config import UserError
-from pipeline.reporting.schema import BestFile, CurveRow, FinalFile, FinalRunRow, RunRow, TrialRow
+from pipeline.reporting.schema import (
+    BestFile,
+    CurveRow,
+    FinalFile,
+    FinalRunRow,
+    ReplaysFile,
+    RunRow,
+    TrialRow,
+)
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -44,6 +53,8 @@ class Cell:
     best: BestFile
     final: FinalFile | None
     final_runs: list[FinalRunRow]
+    replays: ReplaysFile | None
+    """Of this very grid; None where it was not replayed, or changed since."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +101,8 @@ def _read_cell(folder: Path, name: CellName) -> Cell | None:
     if best.trial >= len(trials) or trials[best.trial].key != best.key:
         raise _wrong(tuned[3], f"trial {best.trial} of trials.csv is not the one it names")
     final, final_runs = _read_final(folder, best)
-    return Cell(name, trials, _rows(tuned[1], CurveRow), runs, best, final, final_runs)
+    curves = _rows(tuned[1], CurveRow)
+    return Cell(name, trials, curves, runs, best, final, final_runs, _read_replays(folder))
 
 
 def _read_final(folder: Path, best: BestFile) -> tuple[FinalFile | None, list[FinalRunRow]]:
@@ -101,6 +113,15 @@ def _read_final(folder: Path, best: BestFile) -> tuple[FinalFile | None, list[Fi
     if final.point != best.point or final.data_digest != best.data_digest:
         return None, []
     return final, _rows(folder / "final_runs.csv", FinalRunRow)
+
+
+def _read_replays(folder: Path) -> ReplaysFile | None:
+    path = folder / "replays.json"
+    if not path.is_file():
+        return None
+    replays = _mapping(path, ReplaysFile)
+    same = hashlib.sha256((folder / "trials.csv").read_bytes()).hexdigest()
+    return replays if replays.trials_sha256 == same else None
 
 
 def _rows(path: Path, kind: type[M]) -> list[M]:

@@ -130,6 +130,20 @@ class Provenance(Record):
     versions: dict[str, Any]
 
 
+class ReplaysFile(Record):
+    """Searches replayed on a finished grid, one row each: gap to its best after every trial."""
+
+    trials_sha256: str
+    """Of the trials.csv that was replayed."""
+    gaps: Annotated[list[Annotated[list[Finite], Field(min_length=1)]], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _same_length(self) -> ReplaysFile:
+        if len({len(row) for row in self.gaps}) != 1:
+            raise ValueError("every search must have the same number of trials")
+        return self
+
+
 class FinalFile(Record):
     """The test split, opened once: one entry per seed in the lists of figures."""
 

@@ -60,6 +60,9 @@ class Claim:
     """The gap between the two on validation, where the points were chosen."""
     grid_trials: int
     bayes_trials: int
+    replayed: Interval | None
+    """Validation gap to the grid's best over searches replayed on it, after as many trials."""
+    searches: int
     published: float | None
 
 
@@ -129,7 +132,16 @@ def claims(results: Results, published: Mapping[str, PublishedRow]) -> list[Clai
                 validation_loss=grid.best.objective - bayes.best.objective,
                 grid_trials=len(grid.trials),
                 bayes_trials=len(bayes.trials),
+                replayed=_replayed(grid, len(bayes.trials)),
+                searches=len(grid.replays.gaps) if grid.replays else 0,
                 published=row.loss if row else None,
             )
         )
     return found
+
+
+def _replayed(grid: Cell, trials: int) -> Interval | None:
+    """None without replays of so many trials."""
+    if grid.replays is None or len(grid.replays.gaps[0]) < trials:
+        return None
+    return t_interval([row[trials - 1] for row in grid.replays.gaps])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from pipeline.datasets.files import write_bytes, write_text
+from pipeline.reporting import plots
 from pipeline.reporting.charts import Chart
 from pipeline.reporting.document import Document
 from pipeline.reporting.markdown import to_report
 from pipeline.reporting.page import to_page
+from pipeline.reporting.results import Cell
 from pipeline.reporting.static import to_svg
+from pipeline.reporting.summary import CellSummary
 from pipeline.reporting.tables import to_csv
 
 
@@ -30,6 +34,14 @@ def write_report(document: Document, folder: Path, ui: str) -> None:
     _fill(folder / "figures", figures)
     write_text(folder / "report.md", to_report(document))
     write_text(folder / "report.html", page)
+
+
+def write_plots(summaries: Sequence[CellSummary], cells: Sequence[Cell], folder: Path) -> None:
+    """``plots/accuracy.csv`` and ``plots/search/<cell>.csv``, for `dvc plots`."""
+    write_text(folder / "plots" / "accuracy.csv", to_csv(plots.accuracy(summaries)))
+    searches = [plots.search(cell) for cell in cells]
+    files = {f"{table.name}.csv": to_csv(table).encode() for table in searches}
+    _fill(folder / "plots" / "search", files)
 
 
 def _draw(charts: list[Chart]) -> dict[str, bytes]:

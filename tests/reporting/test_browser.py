@@ -1,0 +1,174 @@
+"""The page in a real headless Chromium: what a reader sees, and that it asks the network nothing.
+
+Needs Debian's chromium and Python's playwright (for its protocol only, not its browsers).
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.reporting.content import compose_report
+from pipeline.reporting.published import table1
+from pipeline.reporting.results import CellName, read_results
+from pipeline.reporting.summary import summarise
+from pipeline.reporting.writing import write_report
+from tests.reporting.synthetic import Benchmark
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DATASETS = ("dtd", "<i>digits<i> 数字")
+STRATEGIES = ("fixed", "grid", "bayes")
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two datasets, one of them published, with a cell missing."""
+    root = tmp_path_factory.mktemp("benchmark")
+    Benchmark(datasets=DATASETS, classes=12).write(root)
+    names = [CellName(d, "resnet50_vd", s) for d in DATASETS for s in STRATEGIES]
+    results = read_results(root, [*names, CellName("flowers102", "resnet50_vd", "grid")])
+    published = table1()
+    summaries = summarise(results, published)
+    document = compose_report("A report", results, summaries, [], published)
+    write_report(document, root / "report", "http://127.0.0.1:5000")
+    return root / "report" / "report.html"
+
+
+@dataclass
+class Visit:
+    page: Any
+    faults: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def scroll_through(self) -> None:
+        """Figures draw as they come into view."""
+        for plot in self.page.locator(".plot").all():
+            plot.scroll_into_view_if_needed()
+            playwright.expect(plot).to_have_attribute("data-ready", "yes", timeout=30_000)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(
+    scope="module", params=[(390, "light"), (1280, "dark")], ids=["phone-light", "desktop-dark"]
+)
+def visit(browser: Any, page_file: Path, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    width, scheme = request.param
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
+    )
+    seen = Visit(context.new_page())
+    seen.page.on("console", lambda m: m.type in ("error", "warning") and seen.faults.append(m.text))
+    seen.page.on("pageerror", lambda error: seen.faults.append(str(error)))
+    seen.page.on("request", lambda each: seen.requests.append(each.url))
+    seen.page.goto(page_file.as_uri())
+    seen.scroll_through()
+    yield seen
+    context.close()
+
+
+def test_every_figure_draws_without_an_error_or_a_request(visit: Visit, page_file: Path) -> None:
+    assert visit.page.locator(".plot").count() == visit.page.locator(".plot .main-svg").count() / 3
+    assert visit.faults == []
+    outside = [url for url in visit.requests if not url.startswith(("data:", "blob:"))]
+    assert outside == [page_file.as_uri()]
+
+
+def test_nothing_is_wider_than_the_screen(visit: Visit) -> None:
+    inner, outer = visit.page.evaluate(
+        "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    )
+    assert inner <= outer
+
+
+def test_tables_sort_by_figure_not_by_text(visit: Visit) -> None:
+    visit.page.locator("details > summary", has_text="Every trial of grid").first.click()
+    table = visit.page.locator("details[open] table")
+    head = table.locator("th", has_text=re.compile("^L2 decay|^lr"))
+    loss = table.locator("th", has_text="Validation top-1")
+    column = [th.inner_text().strip() for th in table.locator("thead th").all()].index(
+        "Validation top-1 %"
+    )
+
+    def figures() -> list[float]:
+        cells = table.locator(f"tbody td:nth-child({column + 1})").all_inner_texts()
+        return [float(text) for text in cells]
+
+    assert head.count() == 2
+    before = figures()
+    loss.locator("button").click()
+    assert figures() == sorted(before)
+    assert loss.get_attribute("aria-sort") == "ascending"
+    loss.locator("button").click()
+    assert figures() == sorted(before, reverse=True)
+    assert sorted(before) != before
+
+
+def test_names_are_text_never_markup(visit: Visit) -> None:
+    assert visit.page.locator("main i").count() == 0
+    assert visit.page.locator("h2", has_text="<i>digits<i> 数字").count() == 1
+
+
+def test_trials_link_to_their_mlflow_run(visit: Visit) -> None:
+    link = visit.page.locator("details a").first
+    assert re.fullmatch(r"http://127\.0\.0\.1:5000/#/runs/[0-9a-f]+", link.get_attribute("href"))
+
+
+def test_text_is_readable_on_its_ground(visit: Visit) -> None:
+    """WCAG's contrast of at least 4.5 for body text and figures' text, in light and dark."""
+    contrasts = visit.page.evaluate(
+        """() => {
+          const light = (css) => {
+            const [r, g, b] = css.match(/[\\d.]+/g).slice(0, 3).map((v) => {
+              v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+            });
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+          };
+          const ground = light(getComputedStyle(document.body).backgroundColor);
+          const against = (css) => {
+            const [a, b] = [light(css), ground].sort((x, y) => y - x);
+            return (a + 0.05) / (b + 0.05);
+          };
+          const texts = document.querySelectorAll("p, td, th, figcaption, .xtitle");
+          const colour = (e) => getComputedStyle(e)[e.matches("text") ? "fill" : "color"];
+          return [...texts].filter((e) => !e.matches(".notice")).map((e) => against(colour(e)));
+        }"""
+    )
+    assert len(contrasts) > 50
+    assert min(contrasts) >= 4.5
+
+
+def test_print_shows_the_static_drawings(visit: Visit) -> None:
+    visit.page.emulate_media(media="print")
+    visit.page.wait_for_function("document.querySelector('img.drawn').complete")
+    first = visit.page.locator("figure.chart").first
+    playwright.expect(first.locator("img.drawn")).to_be_visible()
+    playwright.expect(first.locator(".plot")).to_be_hidden()
+    assert first.locator("img.drawn").evaluate("image => image.naturalWidth") > 100
+    visit.page.emulate_media(media="screen")
