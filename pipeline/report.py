@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline.cli import stage
 from pipeline.config import Config
-from pipeline.datasets.files import write_json
+from pipeline.datasets.files import write_json, write_text
 from pipeline.layout import report_dir
 from pipeline.reporting.content import compose_report
 from pipeline.reporting.metrics import metrics
@@ -44,11 +44,11 @@ def report(cfg: Config) -> None:
     write_report(document, folder, ui_address())
     write_plots(summaries, results.cells, folder)
     write_json(folder / "metrics.json", metrics(summaries))
-    if summaries:
-        print(to_text(console_table(summaries)))
-    for cell in results.missing:
-        print(f"missing: {cell.target}")
-    print(f"report: {folder / 'report.html'}")
+    lines = [to_text(console_table(summaries))] if summaries else []
+    lines += [f"missing: {cell.target}" for cell in results.missing]
+    lines += [f"report: {folder / 'report.html'}", "trials: make ui"]
+    write_text(folder / "summary.txt", "\n".join(lines) + "\n")
+    print("\n".join(lines))
 
 
 def ui_address() -> str:

@@ -31,13 +31,12 @@ def model_section(place: Place) -> Section | None:
             f"{describe(cell.best.point)}. {len(final.classes)} classes; {final.images.train:,} "
             f"images to train, {final.images.val:,} to choose by, {final.images.test:,} to test."
         ),
-        per_class_chart(place, final),
-        Details("Accuracy of every class", per_class_table(place, final)),
-        confusion_chart(place, final),
     ]
-    pairs = confused_pairs(final)
-    if pairs:
-        blocks.append(pair_table(place, pairs, final))
+    if final.per_class:
+        blocks.append(per_class_chart(place, final))
+        blocks.append(Details("Accuracy of every class", per_class_table(place, final)))
+    if final.confusion is not None:
+        blocks += confusion(place, final, final.confusion)
     return Section("The final model", f"model-{place.stem}", blocks)
 
 
@@ -85,8 +84,11 @@ def per_class_table(place: Place, final: FinalFile) -> Table:
     return Table(f"{place.stem}-classes", caption, columns, rows)
 
 
-def confusion_chart(place: Place, final: FinalFile) -> HeatMap:
-    return HeatMap(
+Matrix = list[list[int]]
+
+
+def confusion(place: Place, final: FinalFile, matrix: Matrix) -> list[Block]:
+    chart = HeatMap(
         name=f"{place.stem}-confusion",
         title="Confusion matrix",
         caption="Test images of the first seed: true class down, predicted class across.",
@@ -94,23 +96,27 @@ def confusion_chart(place: Place, final: FinalFile) -> HeatMap:
         y_title="true class",
         x_labels=final.classes,
         y_labels=final.classes,
-        panels=[Panel("", [[float(count) for count in row] for row in final.confusion])],
+        panels=[Panel("", [[float(count) for count in row] for row in matrix])],
         scale="count",
     )
+    pairs = confused_pairs(matrix)
+    return [chart, pair_table(place, final.classes, matrix, pairs)] if pairs else [chart]
 
 
-def confused_pairs(final: FinalFile) -> list[tuple[int, int, int]]:
+def confused_pairs(matrix: Matrix) -> list[tuple[int, int, int]]:
     """True class, predicted class and number of images, most confused first."""
     pairs = [
         (i, j, count)
-        for i, row in enumerate(final.confusion)
+        for i, row in enumerate(matrix)
         for j, count in enumerate(row)
         if i != j and count
     ]
     return sorted(pairs, key=lambda pair: -pair[2])[:MOST_PAIRS]
 
 
-def pair_table(place: Place, pairs: list[tuple[int, int, int]], final: FinalFile) -> Table:
+def pair_table(
+    place: Place, classes: list[str], matrix: Matrix, pairs: list[tuple[int, int, int]]
+) -> Table:
     columns = [
         Column("true", "True class"),
         Column("predicted", "Predicted"),
@@ -118,8 +124,7 @@ def pair_table(place: Place, pairs: list[tuple[int, int, int]], final: FinalFile
         Column("share", "Of the true class, %", "share"),
     ]
     rows: list[list[Value]] = [
-        [final.classes[i], final.classes[j], count, count / sum(final.confusion[i])]
-        for i, j, count in pairs
+        [classes[i], classes[j], count, count / sum(matrix[i])] for i, j, count in pairs
     ]
     caption = "The most confused pairs of classes, test images of the first seed."
     return Table(f"{place.stem}-pairs", caption, columns, rows)

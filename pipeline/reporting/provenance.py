@@ -23,8 +23,8 @@ def provenance(cells: Sequence[Cell]) -> Section:
         Column("machine", "Machine"),
         Column("versions", "Versions"),
         Column("code", "Code digest"),
-        Column("first", "First trial"),
-        Column("last", "Last trial"),
+        Column("first", "First trial done"),
+        Column("last", "Last trial done"),
     ]
     rows = [_row(cell) for cell in cells]
     notes = [
@@ -43,7 +43,7 @@ def provenance(cells: Sequence[Cell]) -> Section:
 
 def _row(cell: Cell) -> list[Value]:
     best, final = cell.best, cell.final
-    started = sorted(run.started for run in cell.runs if run.started)
+    finished = sorted(run.finished for run in cell.runs if run.finished)
     machines = sorted({f"{run.device} on {run.host}, {run.threads} threads" for run in cell.runs})
     return [
         str(cell.name),
@@ -55,8 +55,8 @@ def _row(cell: Cell) -> list[Value]:
         f"{'; '.join(machines)}; {best.machine.get('precision', '')}".rstrip("; "),
         _plain(final.provenance.versions if final else best.versions),
         best.code_digest[:12],
-        started[0].strftime("%Y-%m-%d %H:%M") if started else None,
-        started[-1].strftime("%Y-%m-%d %H:%M") if started else None,
+        finished[0].strftime("%Y-%m-%d %H:%M") if finished else None,
+        finished[-1].strftime("%Y-%m-%d %H:%M") if finished else None,
     ]
 
 
@@ -71,7 +71,8 @@ def _weights(cell: Cell) -> str | None:
     if cell.final is None:
         return (cell.best.weights_digest or "")[:12] or None
     weights = cell.final.weights
-    digest = f" ({weights.sha256[:12]})" if weights.sha256 else ""
+    known = weights.sha256 and weights.sha256 != weights.source
+    digest = f" ({weights.sha256[:12]})" if weights.sha256 and known else ""
     return f"{weights.source}{digest}"
 
 

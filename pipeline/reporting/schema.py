@@ -78,7 +78,7 @@ class FinalRunRow(Record):
     device: str | None
     threads: Count | None
     host: str | None
-    started: datetime | None
+    finished: datetime | None
 
 
 class RunRow(FinalRunRow):
@@ -114,7 +114,6 @@ class ClassRow(Record):
 class Weights(Record):
     source: str
     sha256: str | None
-    summary: str
 
 
 class Images(Record):
@@ -156,13 +155,15 @@ class FinalFile(Record):
     top1: list[Share]
     top5: list[Share]
     mean_class: list[Share]
-    paddle_batch_mean: list[Share]
     loss: list[float | None]
     images: Images
     classes: list[str]
     per_class: list[ClassRow]
-    confusion: list[list[Count]]
-    """Rows are true classes, columns predictions; first seed."""
+    confusion: list[list[Count]] | None
+    """Rows are true classes, columns predictions; first seed.
+
+    The paddle protocol measures neither: ``per_class`` is empty and ``confusion`` None.
+    """
     data_digest: str
     weights: Weights
     accepted_counts: bool
@@ -170,12 +171,13 @@ class FinalFile(Record):
 
     @model_validator(mode="after")
     def _lengths_agree(self) -> FinalFile:
-        for name in ("keys", "top1", "top5", "mean_class", "paddle_batch_mean", "loss"):
+        for name in ("keys", "top1", "top5", "mean_class", "loss"):
             if len(getattr(self, name)) != len(self.seeds):
                 raise ValueError(f"{name} must have one entry per seed ({len(self.seeds)})")
         width = len(self.classes)
-        if len(self.confusion) != width or any(len(row) != width for row in self.confusion):
+        square = self.confusion is None or ([len(row) for row in self.confusion] == [width] * width)
+        if not square:
             raise ValueError(f"confusion must be {width} x {width}, one row per class")
-        if len(self.per_class) != width:
+        if len(self.per_class) not in (0, width):
             raise ValueError(f"per_class must have one entry per class ({width})")
         return self

@@ -18,7 +18,7 @@ POINT_FIELDS = ["lr", "l2_decay", "label_smoothing", "mixup"]
 MEASURES = ["top1", "top5", "mean_class", "loss", "train_loss"]
 TRIAL_FIELDS = ["trial", *POINT_FIELDS, "seed", "status", "objective", *MEASURES, "epoch", "key"]
 CURVE_FIELDS = ["trial", "epoch", "train_loss", "loss", "top1", "top5", "mean_class"]
-COST_FIELDS = ["replayed", "seconds", "fit_seconds", "device", "threads", "host", "started"]
+COST_FIELDS = ["replayed", "seconds", "fit_seconds", "device", "threads", "host", "finished"]
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Benchmark:
                 | {"replayed": strategy != "grid" and number % 2 == 0}
                 | {"seconds": 12.5 + number % 3, "fit_seconds": 11.0, "device": "cpu"}
                 | {"threads": 2, "host": "synthetic"}
-                | {"started": f"2026-01-02T03:{number % 60:02d}:05+00:00"}
+                | {"finished": f"2026-01-02T03:{number % 60:02d}:05+00:00"}
             )
         best = max(trials, key=lambda row: row["objective"])
         table(folder / "trials.csv", TRIAL_FIELDS, trials)
@@ -132,6 +132,11 @@ class Benchmark:
             wrong = rng.randrange(1, 4)
             confusion[i][i] = images - wrong
             confusion[i][(i + 1 + i % 3) % self.classes] += wrong
+        heldout = self.protocol == "heldout"
+        per_class = [
+            {"class": name, "images": images, "top1": confusion[i][i] / images}
+            for i, name in enumerate(names)
+        ]
         seeds = len(self.seeds)
         (folder / "final.json").write_text(
             json.dumps(
@@ -140,19 +145,15 @@ class Benchmark:
                 | {"protocol": self.protocol, "point": best["point"], "seeds": list(self.seeds)}
                 | {"keys": [f"final {best['key']} {seed}" for seed in self.seeds]}
                 | {"top1": top1, "top5": [min(1.0, v + 0.03) for v in top1]}
-                | {"mean_class": [v - 0.003 for v in top1], "paddle_batch_mean": top1}
+                | {"mean_class": [v - 0.003 for v in top1]}
+                | {"paddle_batch_mean": top1 if heldout else [None] * seeds}
                 | {"loss": [0.2] * seeds, "top1_mean": interval.mean}
                 | {"top1_low": interval.low, "top1_high": interval.high}
                 | {"images": {"train": 400, "val": 100, "test": images * self.classes}}
-                | {"classes": names, "confusion": confusion}
-                | {
-                    "per_class": [
-                        {"class": name, "images": images, "top1": confusion[i][i] / images}
-                        for i, name in enumerate(names)
-                    ]
-                }
+                | {"classes": names, "confusion": confusion if heldout else None}
+                | {"per_class": per_class if heldout else []}
                 | {"data_digest": "d" * 64, "accepted_counts": False}
-                | {"weights": {"source": "none", "sha256": None, "summary": "invented"}}
+                | {"weights": {"source": "none", "sha256": "none"}}
                 | {
                     "provenance": {"commit": "0" * 40, "dirty": False, "code_digest": "c" * 64}
                     | {"versions": {"torch": "0.0.0-synthetic"}}
@@ -162,7 +163,7 @@ class Benchmark:
         rows = [
             {"seed": seed, "key": f"final {best['key']} {seed}", "run_id": f"{seed}f{best['key']}"}
             | {"replayed": False, "seconds": 30.0, "fit_seconds": 29.0, "device": "cpu"}
-            | {"threads": 2, "host": "synthetic", "started": "2026-01-02T04:00:00+00:00"}
+            | {"threads": 2, "host": "synthetic", "finished": "2026-01-02T04:00:00+00:00"}
             for seed in self.seeds
         ]
         table(folder / "final_runs.csv", ["seed", "key", "run_id", *COST_FIELDS], rows)

@@ -1,0 +1,187 @@
+"""The numbers in the figures, and that both drawings are made of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.reporting.charts import OKABE_ITO, Axis, BarChart, BarSeries, LineChart, Series
+from pipeline.reporting.document import Text
+from pipeline.reporting.gap_section import gap_chart
+from pipeline.reporting.interactive import to_plotly
+from pipeline.reporting.model_section import confused_pairs, final_cell, model_section
+from pipeline.reporting.places import Place, grid_of, places
+from pipeline.reporting.published import table1
+from pipeline.reporting.results import CellName, read_results
+from pipeline.reporting.search_section import (
+    cost,
+    heat_maps,
+    importance,
+    learning_curves,
+    search_section,
+)
+from pipeline.reporting.static import to_svg
+from tests.reporting.synthetic import PUBLISHED_SPACE, Benchmark, Space, paddle
+
+STRATEGIES = ("fixed", "grid", "bayes")
+
+
+def place_of(root: Path, benchmark: Benchmark) -> Place:
+    benchmark.write(root)
+    [dataset] = benchmark.datasets
+    names = [CellName(dataset, "resnet50_vd", s) for s in benchmark.strategies]
+    [place] = places(read_results(root, names).cells)
+    return place
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return place_of(tmp_path_factory.mktemp("place"), Benchmark(datasets=("dtd",)))
+
+
+def test_the_gap_ends_where_the_search_ended(place: Place) -> None:
+    chart = gap_chart(place, table1()["dtd"])
+    assert chart is not None
+    series = {each.name: each for each in chart.series}
+    walked = series["bayes, this search"].y
+    grid, bayes = place.cells["grid"].best, place.cells["bayes"].best
+    assert walked[-1] == pytest.approx(grid.objective - bayes.objective)
+    assert walked == sorted(walked, reverse=True)
+    published = series["published, bayes (test)"]
+    assert (published.x, published.y) == ([13], [pytest.approx(0.0006)])
+    assert len(series["random search, expected"].y) == 6
+
+
+def test_no_grid_no_gap(place: Place) -> None:
+    cells = {name: cell for name, cell in place.cells.items() if name != "grid"}
+    assert gap_chart(replace(place, cells=cells), None) is None
+    only_grid = {"grid": place.cells["grid"]}
+    assert gap_chart(replace(place, cells=only_grid), None) is None
+
+
+@pytest.mark.parametrize("space", [Space(), PUBLISHED_SPACE, Space(lr=(0.1,))], ids=str)
+def test_heat_maps_hold_every_point_once(tmp_path: Path, space: Space) -> None:
+    place = place_of(tmp_path, Benchmark(space=space, epochs=1, bayes_trials=2))
+    grid = place.cells["grid"]
+    chart = heat_maps(place, grid_of(grid))
+    shown = sorted(v for panel in chart.panels for row in panel.values for v in row if v)
+    assert shown == sorted(row.objective for row in grid.trials if row.objective)
+    assert [panel.title for panel in chart.panels] == [
+        "neither",
+        "mixup",
+        "label smoothing",
+        "both",
+    ]
+    [(panel, marked)] = [(p, p.marked) for p in chart.panels if p.marked is not None]
+    assert panel.values[marked[0]][marked[1]] == grid.best.objective
+    assert chart.x_labels[marked[1]] == f"{grid.best.point.lr:g}"
+    assert chart.y_labels[marked[0]] == f"{grid.best.point.l2_decay:g}"
+
+
+def test_importance_names_what_the_grid_was_made_of(place: Place) -> None:
+    chart = importance(place, grid_of(place.cells["grid"]))
+    assert isinstance(chart, BarChart)
+    shares = dict(zip(chart.categories, chart.series[0].values, strict=True))
+    assert "L2 decay" not in shares  # one value only
+    assert max(shares, key=lambda name: shares[name] or 0) == "lr"
+    assert sum(value or 0 for value in shares.values()) == pytest.approx(1)
+
+
+def test_a_grid_with_a_hole_says_why_it_has_no_importance(place: Place) -> None:
+    grid = grid_of(place.cells["grid"])
+    holed = grid.values.copy()
+    holed[0, 0, 0, 0] = np.nan
+    found = importance(place, replace(grid, values=holed))
+    assert isinstance(found, Text)
+    assert "missing at some points" in found.text
+    flat = importance(place, replace(grid, values=np.full_like(holed, 0.5)))
+    assert isinstance(flat, Text)
+    assert "the same everywhere" in flat.text
+
+
+def test_a_diverged_point_counts_as_the_worst_of_the_others(place: Place) -> None:
+    cell = place.cells["grid"]
+    lost = cell.trials[0].model_copy(update={"status": "diverged", "objective": 0.0})
+    failed = cell.trials[1].model_copy(update={"status": "failed", "objective": None})
+    grid = grid_of(replace(cell, trials=[lost, failed, *cell.trials[2:]]))
+    worst = min(row.objective for row in cell.trials[2:] if row.objective is not None)
+    assert grid.values[grid.index(lost.point)] == worst
+    assert np.isnan(grid.values[grid.index(failed.point)])
+    assert not grid.complete
+
+
+def test_curves_are_of_the_best_and_the_median_trial(place: Place) -> None:
+    top1, loss = learning_curves(place)
+    assert isinstance(top1, LineChart)
+    assert isinstance(loss, LineChart)
+    assert [series.name for series in top1.series] == ["best", "median"]
+    assert top1.series[0].y[-1] == place.cells["grid"].best.objective
+    assert [len(series.x) for series in loss.series] == [4] * 4
+
+
+def test_costs_are_the_recorded_seconds(place: Place) -> None:
+    assert {s.name: len(s.y) for s in cost(place).series} == {"fixed": 1, "grid": 12, "bayes": 6}
+    assert cost(place).series[1].y[:3] == [12.5, 13.5, 14.5]
+
+
+def test_the_final_model_is_chosen_on_validation(place: Place) -> None:
+    cell = final_cell(place)
+    assert cell is not None
+    assert cell.best.objective == max(c.best.objective for c in place.cells.values())
+    lucky = place.cells["fixed"].final
+    assert lucky is not None
+    boosted = replace(
+        place.cells["fixed"], final=lucky.model_copy(update={"top1": [1.0, 1.0, 1.0]})
+    )
+    assert final_cell(replace(place, cells=place.cells | {"fixed": boosted})) == cell
+
+
+def test_confused_pairs_come_most_confused_first() -> None:
+    matrix = [[5, 3, 0], [1, 9, 0], [0, 4, 6]]
+    assert confused_pairs(matrix) == [(2, 1, 4), (0, 1, 3), (1, 0, 1)]
+
+
+def test_the_paddle_protocol_measures_no_classes(tmp_path: Path) -> None:
+    place = place_of(tmp_path, paddle(Benchmark()))
+    section = model_section(place)
+    assert section is not None
+    assert [type(block) for block in section.blocks] == [Text]
+
+
+def test_an_unevaluated_place_has_no_model(place: Place) -> None:
+    cells = {name: replace(cell, final=None) for name, cell in place.cells.items()}
+    assert model_section(replace(place, cells=cells)) is None
+    assert search_section(replace(place, cells=cells)).blocks
+
+
+def test_both_drawings_hold_the_same_numbers() -> None:
+    chart = LineChart(
+        "c",
+        "Title",
+        "Caption",
+        Axis("trials", whole=True),
+        Axis("gap, points", percent=True),
+        [Series("one", [1, 2], [0.5, 0.25], "blue", low=[0.4, 0.2], high=[0.6, 0.3])],
+    )
+    drawn = to_plotly(chart)
+    line = next(trace for trace in drawn["data"] if trace.get("name") == "one")
+    assert line["y"] == [50.0, 25.0]
+    assert line["line"]["color"] == OKABE_ITO["blue"]
+    svg = to_svg(chart).decode()
+    assert "gap, points" in svg
+    assert OKABE_ITO["blue"].lower() in svg
+    assert to_svg(chart) == to_svg(chart)
+
+
+def test_names_survive_both_drawings() -> None:
+    names = ["$x_1$", "<b>bold</b>", "数字"]
+    chart = BarChart(
+        "c", "Title", "Caption", Axis("x"), names, [BarSeries("s", [1.0, None, 2.0], "green")]
+    )
+    assert to_plotly(chart)["data"][0]["y"] == ["$x_1$", "&lt;b&gt;bold&lt;/b&gt;", "数字"]
+    svg = to_svg(chart).decode()
+    for shown in ("$x_1$", "&lt;b&gt;bold&lt;/b&gt;", "数字"):
+        assert shown in svg

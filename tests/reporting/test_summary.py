@@ -1,0 +1,168 @@
+"""The figures of a cell, the comparison with the published ones, and the claim."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.reporting.claim_section import verdict
+from pipeline.reporting.metrics import metrics
+from pipeline.reporting.overview import overview, result_table
+from pipeline.reporting.published import table1
+from pipeline.reporting.results import CellName, Results, read_results
+from pipeline.reporting.summary import Claim, claims, summarise
+from pipeline.reporting.tables import to_csv, to_markdown
+from pipeline.statistics import Interval
+from tests.reporting.synthetic import Benchmark, paddle
+
+STRATEGIES = ("fixed", "grid", "bayes")
+CELL = Path("results/dtd/resnet50_vd")
+
+
+def read(root: Path, benchmark: Benchmark) -> Results:
+    benchmark.write(root)
+    names = [
+        CellName(d, m, s)
+        for d in benchmark.datasets
+        for m in benchmark.models
+        for s in benchmark.strategies
+    ]
+    return read_results(root, names)
+
+
+def set_test_accuracy(root: Path, strategy: str, top1: list[float]) -> None:
+    path = root / CELL / strategy / "final.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"top1": top1}))
+
+
+def test_the_published_figures_are_the_tables() -> None:
+    published = table1()
+    assert len(published) == 8
+    assert published["dtd"].top1 == {"fixed": 0.7687, "grid": 0.7753, "bayes": 0.7747}
+    assert published["dtd"].trials == {"grid": 196, "bayes": 13}
+    losses = {name: round(100 * row.loss, 2) for name, row in published.items()}
+    assert losses["oxford_iiit_pet"] == 0.51
+    assert max(loss for name, loss in losses.items() if name != "oxford_iiit_pet") <= 0.4
+
+
+def test_ours_stand_beside_the_published_with_the_difference(tmp_path: Path) -> None:
+    read(tmp_path, Benchmark(datasets=("dtd",)))
+    set_test_accuracy(tmp_path, "grid", [0.78, 0.79, 0.80])
+    results = read_results(tmp_path, [CellName("dtd", "resnet50_vd", s) for s in STRATEGIES])
+    grid = summarise(results, table1())[1]
+    assert grid.published == 0.7753
+    assert grid.difference == pytest.approx(0.79 - 0.7753)
+    table = result_table(summarise(results, table1()), [])
+    assert "77.53" in to_markdown(table)
+    assert "+1.47" in to_markdown(table)
+
+
+def test_without_a_published_dataset_there_are_no_published_columns(tmp_path: Path) -> None:
+    results = read(tmp_path, Benchmark())
+    assert "published" not in to_csv(result_table(summarise(results, table1()), []))
+
+
+def test_replayed_trials_count_at_their_recorded_cost(tmp_path: Path) -> None:
+    results = read(tmp_path, Benchmark())
+    bayes = summarise(results, {})[2]
+    assert bayes.trained == 3
+    assert bayes.trials == 6
+    assert bayes.hours == pytest.approx(sum(12.5 + n % 3 for n in range(6)) / 3600)
+
+
+def test_strategies_that_chose_the_same_point_say_so(tmp_path: Path) -> None:
+    results = read(tmp_path, Benchmark(bayes_trials=12))
+    fixed, grid, bayes = summarise(results, {})
+    assert (grid.same_as, bayes.same_as) == (["bayes"], ["grid"])
+    assert fixed.same_as == []
+    [claim] = claims(results, {})
+    assert verdict(claim) == "same point"
+    assert claim.loss == Interval(0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("grid", "bayes", "reading"),
+    [
+        ([0.90, 0.91, 0.92], [0.89, 0.90, 0.911], "bayes is worse"),
+        ([0.89, 0.90, 0.911], [0.90, 0.91, 0.92], "bayes is better"),
+        ([0.90, 0.91, 0.92], [0.92, 0.90, 0.91], "no difference shown"),
+    ],
+)
+def test_the_claim_is_paired_over_seeds(
+    tmp_path: Path, grid: list[float], bayes: list[float], reading: str
+) -> None:
+    benchmark = Benchmark(datasets=("dtd",), bayes_trials=1)
+    read(tmp_path, benchmark)
+    set_test_accuracy(tmp_path, "grid", grid)
+    set_test_accuracy(tmp_path, "bayes", bayes)
+    results = read_results(tmp_path, [CellName("dtd", "resnet50_vd", s) for s in STRATEGIES])
+    [claim] = claims(results, table1())
+    assert claim.loss.mean == pytest.approx(sum(grid) / 3 - sum(bayes) / 3)
+    assert claim.published == pytest.approx(0.0006)
+    assert not claim.same_point
+    assert verdict(claim) == reading
+
+
+def test_one_seed_allows_no_verdict(tmp_path: Path) -> None:
+    results = read(tmp_path, Benchmark(datasets=("dtd",), bayes_trials=1, seeds=(0,)))
+    [claim] = claims(results, {})
+    assert verdict(claim) == "1 seed: no interval"
+
+
+def test_replayed_searches_are_read_at_the_trials_bayes_had(tmp_path: Path) -> None:
+    results = read(tmp_path, Benchmark(datasets=("dtd",), bayes_trials=1))
+    trials = (tmp_path / CELL / "grid/trials.csv").read_bytes()
+    gaps = [[0.02, 0.0], [0.04, 0.0]]
+    (tmp_path / CELL / "grid/replays.json").write_text(
+        json.dumps({"trials_sha256": hashlib.sha256(trials).hexdigest(), "gaps": gaps})
+    )
+    results = read_results(tmp_path, [cell.name for cell in results.cells])
+    [claim] = claims(results, {})
+    assert claim.searches == 2
+    assert claim.replayed is not None
+    assert claim.replayed.mean == pytest.approx(0.03)
+
+
+def test_a_claim_needs_both_sides_evaluated(tmp_path: Path) -> None:
+    read(tmp_path, Benchmark(datasets=("dtd",)))
+    (tmp_path / CELL / "bayes/final.json").unlink()
+    results = read_results(tmp_path, [CellName("dtd", "resnet50_vd", s) for s in STRATEGIES])
+    assert claims(results, {}) == []
+
+
+def test_figures_of_the_paddle_protocol_stand_apart_and_are_labelled(tmp_path: Path) -> None:
+    benchmark = Benchmark(datasets=("dtd",))
+    ours = summarise(read(tmp_path / "ours", benchmark), table1())
+    theirs = summarise(read(tmp_path / "paddle", paddle(benchmark)), table1())
+    table = result_table(ours, theirs)
+    paddle_columns = [column for column in table.columns if column.group == "Paddle protocol"]
+    assert [c.key for c in paddle_columns if "top1" in c.key] == [
+        f"paddle_{strategy}_top1" for strategy in STRATEGIES
+    ]
+    assert "optimistic" in table.caption
+    assert "Paddle" not in to_markdown(result_table(ours, []))
+
+
+def test_unevaluated_cells_show_their_search(tmp_path: Path) -> None:
+    read(tmp_path, Benchmark(datasets=("dtd",)))
+    for strategy in STRATEGIES:
+        (tmp_path / CELL / strategy / "final.json").unlink()
+    results = read_results(tmp_path, [CellName("dtd", "resnet50_vd", s) for s in STRATEGIES])
+    summaries = summarise(results, table1())
+    section = overview(summaries, [], [], results.missing)
+    assert section.sections == []
+    assert {s.top1 for s in summaries} == {None}
+    assert set(metrics(summaries)["dtd"]["resnet50_vd"]["grid"]) == {"validation_top1", "trials"}
+
+
+def test_claims_are_one_per_dataset_and_model(tmp_path: Path) -> None:
+    results = read(tmp_path, Benchmark(datasets=("dtd", "digits"), models=("a", "b")))
+    found = claims(results, table1())
+    assert [(c.dataset, c.model) for c in found] == [
+        (d, m) for d in ("dtd", "digits") for m in ("a", "b")
+    ]
+    assert all(isinstance(claim, Claim) for claim in found)
+    assert [c.published is None for c in found] == [False, False, True, True]

@@ -1,0 +1,95 @@
+"""One table as CSV, Markdown and text."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.reporting.tables import (
+    Column,
+    Kind,
+    Table,
+    Value,
+    show,
+    to_csv,
+    to_markdown,
+    to_text,
+)
+from pipeline.statistics import Interval
+
+TABLE = Table(
+    "example",
+    "An example.",
+    [
+        Column("name", "Name"),
+        Column("top1", "top-1 %", "share", "Grid"),
+        Column("trials", "trials", "count", "Grid"),
+    ],
+    [["a | b", Interval(0.9583, 0.95, 0.9666), 1568], ["c", None, 1]],
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "shown"),
+    [
+        (0.95833, "share", "95.83"),
+        (Interval(0.95833, 0.95, 0.96666), "share", "95.83 ± 0.83"),
+        (Interval(0.95833, None, None), "share", "95.83"),
+        (0.0038, "points", "+0.38"),
+        (-0.0051, "points", "−0.51"),
+        (Interval(-0.002, -0.006, 0.002), "points", "−0.20 ± 0.40"),
+        (1568, "count", "1,568"),
+        (0.0417, "hours", "0.042"),
+        (1234.56, "hours", "1,234.6"),
+        (0.0001, "number", "0.0001"),
+        (True, "flag", "yes"),
+        (False, "flag", "no"),
+        (None, "share", "–"),
+        ("", "text", "–"),
+    ],
+)
+def test_a_value_is_shown_as_a_person_reads_it(value: Value, kind: Kind, shown: str) -> None:
+    assert show(value, kind) == shown
+
+
+def test_csv_keeps_fractions_and_spreads_intervals() -> None:
+    rows = list(csv.DictReader(to_csv(TABLE).splitlines()))
+    assert rows[0] == {
+        "name": "a | b",
+        "top1": "0.9583",
+        "top1_low": "0.95",
+        "top1_high": "0.9666",
+        "trials": "1568",
+    }
+    assert rows[1]["top1"] == rows[1]["top1_low"] == ""
+
+
+@given(st.floats(0, 1), st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=9))
+def test_csv_gives_back_every_bit(fraction: float, name: str) -> None:
+    table = Table("t", "", [Column("n", "n"), Column("v", "v", "share")], [[name, fraction]])
+    [row] = csv.DictReader(to_csv(table).splitlines(keepends=True))
+    assert (row["n"], float(row["v"])) == (name, fraction)
+
+
+def test_markdown_has_one_line_per_row_whatever_the_names() -> None:
+    lines = to_markdown(TABLE).splitlines()
+    assert lines == [
+        "| Name | Grid top-1 % | Grid trials |",
+        "| --- | ---: | ---: |",
+        "| a \\| b | 95.83 ± 0.83 | 1,568 |",
+        "| c | – | 1 |",
+    ]
+    odd = Table("t", "", [Column("n", "n")], [["<script>\nx"]])
+    assert to_markdown(odd).splitlines()[-1] == "| &lt;script> x |"
+
+
+def test_text_is_aligned() -> None:
+    assert to_text(TABLE).splitlines() == [
+        "Name   Grid top-1 %  Grid trials",
+        "-----  ------------  -----------",
+        "a | b  95.83 ± 0.83        1,568",
+        "c                 –            1",
+    ]
