@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.reporting.charts import Axis, BarChart, BarSeries, HeatMap, Panel
+from pipeline.reporting.confused_images import confused_images
 from pipeline.reporting.document import Block, Details, Section, Text
 from pipeline.reporting.places import Place, describe
 from pipeline.reporting.results import Cell
@@ -36,7 +37,7 @@ def model_section(place: Place) -> Section | None:
         blocks.append(per_class_chart(place, final))
         blocks.append(Details("Accuracy of every class", per_class_table(place, final)))
     if final.confusion is not None:
-        blocks += confusion(place, final, final.confusion)
+        blocks += confusion(place, cell, final)
     return Section("The final model", f"model-{place.stem}", blocks)
 
 
@@ -87,7 +88,9 @@ def per_class_table(place: Place, final: FinalFile) -> Table:
 Matrix = list[list[int]]
 
 
-def confusion(place: Place, final: FinalFile, matrix: Matrix) -> list[Block]:
+def confusion(place: Place, cell: Cell, final: FinalFile) -> list[Block]:
+    """The matrix, its most confused pairs and, where the data are here, images of them."""
+    matrix = final.confusion or []
     chart = HeatMap(
         name=f"{place.stem}-confusion",
         title="Confusion matrix",
@@ -100,7 +103,11 @@ def confusion(place: Place, final: FinalFile, matrix: Matrix) -> list[Block]:
         scale="count",
     )
     pairs = confused_pairs(matrix)
-    return [chart, pair_table(place, final.classes, matrix, pairs)] if pairs else [chart]
+    if not pairs:
+        return [chart]
+    gallery = confused_images(place, cell, pairs)
+    table = pair_table(place, final.classes, matrix, pairs)
+    return [chart, table, gallery] if gallery else [chart, table]
 
 
 def confused_pairs(matrix: Matrix) -> list[tuple[int, int, int]]:

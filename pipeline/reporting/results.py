@@ -47,6 +47,7 @@ class Cell:
     """One finished sweep; ``final`` is None until evaluate has opened the test split for it."""
 
     name: CellName
+    folder: Path
     trials: list[TrialRow]
     curves: list[CurveRow]
     runs: list[RunRow]
@@ -102,7 +103,7 @@ def _read_cell(folder: Path, name: CellName) -> Cell | None:
         raise _wrong(tuned[3], f"trial {best.trial} of trials.csv is not the one it names")
     final, final_runs = _read_final(folder, best)
     curves = _rows(tuned[1], CurveRow)
-    return Cell(name, trials, curves, runs, best, final, final_runs, _read_replays(folder))
+    return Cell(name, folder, trials, curves, runs, best, final, final_runs, _read_replays(folder))
 
 
 def _read_final(folder: Path, best: BestFile) -> tuple[FinalFile | None, list[FinalRunRow]]:

@@ -1,0 +1,72 @@
+"""Test images of the most confused pairs, where the prepared pixels are on this machine.
+
+The report needs nothing but results; these pictures are the one thing that comes from data.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow.parquet as pq
+from PIL import Image
+
+from pipeline.config import UserError
+from pipeline.datasets.listing import Split
+from pipeline.datasets.manifest import PIXELS, Manifest
+from pipeline.datasets.pixels import PixelStore
+from pipeline.layout import prepared_dir
+from pipeline.reporting.document import Gallery, Picture
+from pipeline.reporting.places import Place
+from pipeline.reporting.results import Cell
+
+PAIRS_SHOWN = 12
+SIDE = 128
+"""Long side of a picture in pixels; smaller images are not enlarged."""
+
+
+def confused_images(
+    place: Place, cell: Cell, pairs: Sequence[tuple[int, int, int]]
+) -> Gallery | None:
+    """The surest wrong prediction of each pair; None without predictions or without their data."""
+    path = cell.folder / "predictions.parquet"
+    prepared = prepared_dir(place.dataset)
+    if not path.is_file() or not prepared.is_dir():
+        return None
+    try:
+        manifest = Manifest.load(prepared)
+    except UserError:
+        return None  # prepare says what is wrong with its output; the report does without
+    if manifest.digest != cell.best.data_digest:
+        return None
+    store = PixelStore(prepared / PIXELS, manifest)
+    paths = manifest.column("path")
+    tested: tuple[Split, ...] = ("test",)
+    row_of = {paths[row]: int(row) for row in manifest.rows(tested)}
+    table = pq.read_table(path, columns=["path", "label", "prediction", "probability"])
+    guesses = {name: table.column(name).to_numpy() for name in table.column_names}
+    pictures = []
+    for true, predicted, _ in pairs[:PAIRS_SHOWN]:
+        wrong = (guesses["label"] == true) & (guesses["prediction"] == predicted)
+        if not wrong.any():
+            continue
+        surest = int(np.argmax(np.where(wrong, guesses["probability"], -1.0)))
+        names = manifest.class_names
+        caption = (
+            f"{names[true]}, taken for {names[predicted]} ({guesses['probability'][surest]:.0%})"
+        )
+        pixels = store.image(row_of[guesses["path"][surest]])
+        pictures.append(Picture(_png(pixels), caption))
+    if not pictures:
+        return None
+    title = "The surest mistake of each of the most confused pairs"
+    return Gallery(f"{place.stem}-mistakes", title, pictures)
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    image.thumbnail((SIDE, SIDE))
+    out = io.BytesIO()
+    image.save(out, format="PNG", optimize=True)
+    return out.getvalue()
