@@ -5,6 +5,7 @@ Writes data/prepared/<dataset>/: manifest.parquet (one row per image), pixels.bi
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -31,6 +32,13 @@ from pipeline.layout import prepared_dir, raw_dir, unpacked_dir
 _FEW = 500
 """Below this many images, or with pixels at hand, starting workers takes longer than they save."""
 
+_WARNINGS = {
+    "count_differences": "differences to the stated counts were accepted",
+    "unreadable": "images cannot be read and were left out",
+    "duplicates": "images are in more than one split: what is measured on them is leaked",
+}
+"""By key of stats.json."""
+
 
 def run(cfg: Config) -> None:
     name = cfg.dataset.name
@@ -41,6 +49,10 @@ def run(cfg: Config) -> None:
         manifest = prepare(cfg.dataset, archives, into, workers=os.cpu_count() or 1)
     totals = ", ".join(f"{len(manifest.rows([split])):,} {split}" for split in SPLITS)
     print(f"{cfg.dataset.title}: {len(manifest.class_names)} classes, {totals} images")
+    stats = json.loads((into / STATS).read_text(encoding="utf-8"))
+    for key, meaning in _WARNINGS.items():
+        if stats[key]:
+            print(f"{len(stats[key])} {meaning}; {into / STATS} names them", file=sys.stderr)
 
 
 @contextmanager

@@ -13,11 +13,13 @@ import pytest
 import yaml
 from PIL import Image
 
+from pipeline.compose import compose, quote
 from pipeline.config import DatasetConfig, UserError
 from pipeline.datasets.manifest import MANIFEST, PIXELS, STATS, Manifest
 from pipeline.datasets.pixels import PixelStore
 from pipeline.datasets.readers.archives import Archives
 from pipeline.prepare import prepare
+from pipeline.prepare import run as run_stage
 from tests import miniatures
 from tests.miniatures import encoded, jpeg, picture
 
@@ -229,6 +231,16 @@ def test_the_same_image_in_two_splits_is_reported(tmp_path):
     duplicates = json.loads((tmp_path / "prepared" / STATS).read_text())["duplicates"]
     (leak,) = [found for found in duplicates if "test" in found["splits"]]
     assert set(leak["paths"]) == {"train/cat/1.jpg", "test/cat/copy.jpg"}
+
+
+def test_what_was_left_out_is_said(tmp_path, monkeypatch, capsys):
+    mixed(tmp_path / "été, 图片 [1]=a")
+    monkeypatch.chdir(tmp_path)
+    overrides = ["dataset=folder", f"dataset.root={quote(tmp_path / 'été, 图片 [1]=a')}"]
+    run_stage(compose(ROOT, [*overrides, "dataset.max_unreadable=0.2"]))
+    said = capsys.readouterr()
+    assert "Own images: 2 classes, 20 train, 4 val, 7 test images" in said.out
+    assert "3 images cannot be read and were left out" in said.err
 
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
