@@ -12,17 +12,14 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
-from skopt.learning import GaussianProcessRegressor
-from skopt.learning.gaussian_process.kernels import ConstantKernel, Matern
 from threadpoolctl import threadpool_limits
 
 from ._dimensions import Dimension, Point
+from ._surrogate import Surrogate, without_depths
 
 ACQUISITIONS = ("EI",)
 SURROGATES = ("gp", "random")
@@ -35,7 +32,10 @@ CANDIDATES = 2_000
 
 @dataclass(frozen=True)
 class Proposal:
-    """A point to try, and what the engine expected of it (None where no model was asked)."""
+    """A point to try, and what the engine expected of it (None where no model was asked).
+
+    `std` contains the noise of a trial.
+    """
 
     point: Point
     kind: str  # initial, model or random
@@ -52,7 +52,7 @@ class Engine:
         seed: decides every random choice.
         n_initial: points tried before the first model, `initial_points` included.
         initial_points: points tried first, in this order.
-        acquisition: "EI", expected improvement.
+        acquisition: "EI", expected improvement of a trial's noisy value on the best one.
         surrogate: "gp", or "random" for a search that learns nothing.
         impute_failures: whether the model takes a failure for the worst value told so far, or
             does not see it at all.
@@ -64,7 +64,7 @@ class Engine:
         dimensions: Sequence[Dimension],
         *,
         seed: int = 0,
-        n_initial: int = 6,
+        n_initial: int = 5,
         initial_points: Sequence[Point] = (),
         acquisition: str = "EI",
         surrogate: str = "gp",
@@ -84,7 +84,7 @@ class Engine:
         self._points = self._enumerate()
         self._initial = list(dict.fromkeys(initial_points))
         if surrogate == "gp":
-            self._initial += self._design(n_initial - len(self._initial))
+            self._initial += self._design(n_initial - len(self._initial), self._initial)
 
     @property
     def size(self) -> float:
@@ -121,8 +121,13 @@ class Engine:
         points, values = self._lessons()
         if self._surrogate == "random" or not values:
             return Proposal(candidates[self._rng().integers(len(candidates))], "random")
-        mean, std = self._predict(points, values, candidates)
-        gain = _expected_improvement(mean, std, max(values))
+        with threadpool_limits(limits=1):  # same bits on any machine
+            shown = without_depths(np.array(values))
+            known = self._encode(points)
+            model = Surrogate(known.shape[1])
+            prediction = model.predict(known, shown, self._encode(candidates))
+            gain = prediction.expected_improvement(max(values))
+            mean, std = prediction.moments()
         chosen = int(np.argmax(gain))
         return Proposal(
             candidates[chosen],
@@ -153,28 +158,6 @@ class Engine:
         collapsed = self._collapse_at is not None and value <= self._collapse_at
         return math.isfinite(value) and not collapsed
 
-    def _predict(
-        self, points: list[Point], values: list[float], candidates: list[Point]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Posterior mean and standard deviation of the noise-free value at each candidate."""
-        known = self._encode(points)
-        kernel = ConstantKernel(1.0, (0.05, 20.0)) * Matern(
-            length_scale=np.full(known.shape[1], 0.5),
-            length_scale_bounds=(0.1, 10.0),
-            nu=2.5,
-        )
-        model = GaussianProcessRegressor(
-            kernel=kernel,
-            normalize_y=True,
-            noise="gaussian",
-            n_restarts_optimizer=1,
-            random_state=int(self._rng().integers(2**31)),
-        )
-        with warnings.catch_warnings(), threadpool_limits(limits=1):  # same bits on any machine
-            warnings.simplefilter("ignore")  # a length scale at its bound is no news
-            model.fit(known, values)
-            return model.predict(self._encode(candidates), return_std=True)
-
     def _candidates(self) -> list[Point]:
         if self._points is not None:
             return [point for point in self._points if point not in self._tried]
@@ -200,13 +183,21 @@ class Engine:
         steps = rng.normal(size=(CANDIDATES, len(self._dimensions))) * widths
         return np.clip(centres[rng.integers(len(centres), size=CANDIDATES)] + steps, 0, 1)
 
-    def _design(self, n: int) -> list[Point]:
-        """Up to `n` points of a Latin hypercube: the values of each parameter in equal shares."""
+    def _design(self, n: int, given: Sequence[Point]) -> list[Point]:
+        """Up to `n` points that make `given` a Latin hypercube: each parameter's range in shares.
+
+        With n + len(given) equal shares, the new points lie in those that no given point is in.
+        """
         if n <= 0 or not self._dimensions:
             return []
         rng = self._rng()
-        strata = np.stack([rng.permutation(n) for _ in self._dimensions], axis=-1, dtype=float)
-        shares = (strata + rng.random(strata.shape)) / n
+        total = n + len(given)
+        shares = np.empty((n, len(self._dimensions)))
+        for number, dimension in enumerate(self._dimensions):
+            places = dimension.to_unit([point[number] for point in given])
+            taken = np.minimum((places * total).astype(int), total - 1)
+            free = np.setdiff1d(np.arange(total), taken)
+            shares[:, number] = (rng.permutation(free)[:n] + rng.random(n)) / total
         return list(dict.fromkeys(self._from_unit(shares)))
 
     def _enumerate(self) -> list[Point] | None:
@@ -225,10 +216,3 @@ class Engine:
     def _rng(self) -> np.random.Generator:
         """A generator addressed by the seed and the number of points proposed so far."""
         return np.random.default_rng([self._seed, len(self._tried)])
-
-
-def _expected_improvement(mean: np.ndarray, std: np.ndarray, best: float) -> np.ndarray:
-    """Jones et al. 1998, eq. 15, for maximisation."""
-    std = np.maximum(std, 1e-12)
-    z = (mean - best) / std
-    return std * (z * norm.cdf(z) + norm.pdf(z))

@@ -13,7 +13,7 @@ from pathlib import Path
 from joblib import Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
 
-from hydra_plugins.hydra_skopt_sweeper import _dimensions, _engine, _space
+from hydra_plugins.hydra_skopt_sweeper import _dimensions, _engine, _space, _surrogate
 from pipeline.search import peers, replay
 from pipeline.search.grid import FinishedGrid, Point
 
@@ -84,7 +84,7 @@ def _read(file: Path, n_trials: int) -> Iterator[tuple[int, list[Point]]]:
 
 def _key(grid: FinishedGrid, name: str, n_trials: int) -> str:
     """Names the file: whatever could change a search is in it."""
-    modules = (_engine, _dimensions, _space, replay) if name == "sweeper" else (peers,)
+    modules = (_engine, _surrogate, _dimensions, _space, replay) if name == "sweeper" else (peers,)
     sources = [inspect.getsource(module) for module in modules]
     values = {key: list(map(repr, column)) for key, column in grid.values.items()}
     facts = json.dumps([values, grid.objective.tolist(), n_trials, versions(), sources])
