@@ -13,7 +13,7 @@ import json
 import tarfile
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,6 @@ class Miniature:
     class_names: tuple[str, ...]
     counts: tuple[int, int, int]
     unreadable: tuple[str, ...] = ()
-    options: dict[str, Any] = field(default_factory=dict)
 
     def archives(self, url: str) -> list[dict[str, Any]]:
         """The ``archives`` of a config that fetches the files from ``url``."""
@@ -64,7 +63,7 @@ class Miniature:
             "counts": {"train": train, "val": val, "test": test},
             "max_unreadable": 0.1,
         }
-        return DatasetConfig.model_validate(values | self.options | changes)
+        return DatasetConfig.model_validate(values | changes)
 
 
 def picture(label: int, number: int, size: tuple[int, int] = (48, 40)) -> Image.Image:
@@ -102,11 +101,9 @@ def tar_bytes(members: dict[str, bytes], mode: str = "w:gz") -> bytes:
     return buffer.getvalue()
 
 
-def _mat(path_or_none: Path | None = None, **values: Any) -> bytes:
+def _mat(**values: Any) -> bytes:
     buffer = io.BytesIO()
     savemat(buffer, values)
-    if path_or_none is not None:
-        path_or_none.write_bytes(buffer.getvalue())
     return buffer.getvalue()
 
 
@@ -149,8 +146,9 @@ def flowers102(folder: Path) -> Miniature:
     parts = (order[:102] + 1, order[102:204] + 1, order[204:] + 1)
     images = {f"jpg/image_{n + 1:05d}.jpg": jpeg(int(labels[n]) - 1, n) for n in range(408)}
     tar(folder / "102flowers.tgz", images)
-    _mat(folder / "imagelabels.mat", labels=labels[None])
-    _mat(folder / "setid.mat", trnid=parts[0][None], valid=parts[1][None], tstid=parts[2][None])
+    train, val, test = (part[None] for part in parts)
+    (folder / "imagelabels.mat").write_bytes(_mat(labels=labels[None]))
+    (folder / "setid.mat").write_bytes(_mat(trnid=train, valid=val, tstid=test))
     files = ("102flowers.tgz", "imagelabels.mat", "setid.mat")
     return Miniature("flowers102", folder, files, CLASSES, (102, 102, 204))
 
@@ -266,7 +264,8 @@ def stanford_cars(folder: Path) -> Miniature:
         "devkit/cars_test_annos.mat": _mat(annotations=unlabelled),
     }
     tar(folder / "car_devkit.tgz", devkit)
-    _mat(folder / "cars_test_annos_withlabels.mat", annotations=annotations["test"])
+    labelled = _mat(annotations=annotations["test"])
+    (folder / "cars_test_annos_withlabels.mat").write_bytes(labelled)
     files = (
         "cars_train.tgz",
         "cars_test.tgz",

@@ -62,13 +62,14 @@ class Manifest:
         The pixels are checked by size; reading them all at each start would take minutes.
         """
         name = prepared.name
+        elsewhere = f" (in a folder with its own dvc.yaml: FOLDER/dvc.yaml:prepare@{name})"
         path = prepared / MANIFEST
         if not path.is_file():
             raise UserError(
                 f"dataset {name} is not prepared: there is no {path}. "
-                f"Run `dvc repro prepare@{name}`."
+                f"Run `dvc repro prepare@{name}`{elsewhere}."
             )
-        again = f"Run `dvc repro -f prepare@{name}` to make it again."
+        again = f"Run `dvc repro -f prepare@{name}` to make it again{elsewhere}."
         try:
             table = pq.read_table(path, memory_map=False)
             about = json.loads(table.schema.metadata[_KEY])
