@@ -1,6 +1,7 @@
 """The pixel store: the same bytes however it is written, and PIL's pixels when it is read."""
 
 import hashlib
+import multiprocessing
 import pickle
 import tracemalloc
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from pipeline.config import UserError
 from pipeline.datasets.decoding import Decoding
 from pipeline.datasets.manifest import SCHEMA, Manifest
 from pipeline.datasets.pixels import PixelStore, Stored, Unreadable, write_store
@@ -90,6 +92,21 @@ def test_arrays_are_stored_like_images(tmp_path):
 def test_files_that_are_gone_are_unreadable(tmp_path):
     placed, _ = write([tmp_path / "gone.jpg"], tmp_path / "pixels.bin")
     assert placed == [Unreadable("cannot be read: No such file or directory")]
+
+
+def test_a_killed_worker_is_explained(files, tmp_path):
+    class Killing(list):
+        """Kills the workers, as a machine short of memory does, when the fourth batch is cut."""
+
+        def __getitem__(self, part):
+            if isinstance(part, slice) and part.start >= 48:
+                for worker in multiprocessing.active_children():
+                    worker.kill()
+            return super().__getitem__(part)
+
+    with pytest.raises(UserError, match="want of memory"):
+        write(Killing(files * 10), tmp_path / "pixels.bin", workers=2)
+    assert not (tmp_path / "pixels.bin").exists()
 
 
 def test_nothing_is_left_of_an_interrupted_write(files, tmp_path, monkeypatch):
