@@ -1,66 +1,39 @@
-"""Replay the Bayesian search on a finished grid of this project, 100 times, training nothing.
+"""Replay the Bayesian search on a finished grid of this project, training nothing.
 
-One search may be lucky. This looks every trial up in the grid's own table and writes what the
-searches lose against its best to <root>/results/<dataset>/<model>/grid/replays.json, which the
-report shows. Run: python -m pipeline.replays [--config-path quickstart] [dataset=... model=...]
+One search may be lucky. Here every trial is looked up in the grid's own table, so many searches
+cost seconds; the report shows what they lose against the grid's best.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
-import os
 from pathlib import Path
+from typing import Any
 
-import joblib
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from pipeline.cli import stage
-from pipeline.config import Config, UserError
-from pipeline.datasets.files import write_json
+from pipeline.config import UserError
 from pipeline.search.grid import FinishedGrid
 from pipeline.search.replay import gaps, sweeper, trace
 
 SEARCHES = 100
 
 
-def replays(cfg: Config) -> None:
-    """Raises UserError when the cell's grid is not finished."""
-    folder = Path(cfg.root) / "results" / cfg.dataset.name / cfg.model.name / "grid"
-    lost = write_replays(folder, cfg.search.n_trials)
-    print(
-        f"{folder / 'replays.json'}: after {lost.shape[1]} trials {SEARCHES} searches lost "
-        f"{100 * lost[:, -1].mean():.2f} points on average"
-    )
+def replays(trials: Path, n_trials: int, searches: int = SEARCHES) -> dict[str, Any] | None:
+    """Searches under seeds 0, 1, ... on the grid in a cell's ``trials.csv``.
 
-
-def write_replays(folder: Path, n_trials: int, searches: int = SEARCHES) -> NDArray[np.float64]:
-    """Replay ``folder``'s grid and write ``replays.json`` into it, on all cores.
-
-    Returns the gaps to the grid's best as fractions, shape (searches, trials); trials are at most
-    the points of the grid. Raises UserError when ``trials.csv`` is absent or not a full grid.
+    ``gaps`` has a row per search: the gap to the grid's best, as a fraction, after each trial; as
+    many trials as asked for or as the grid has points. None where the grid is not whole, because
+    a trial of it failed. Raises UserError when there is no such file.
     """
-    path = folder / "trials.csv"
-    if not path.is_file():
-        raise UserError(f"{path} is not there: the grid has to be finished first (tune)")
-    data = path.read_bytes()
-    table = pd.read_csv(io.BytesIO(data))
+    if not trials.is_file():
+        raise UserError(f"{trials} is not there: the grid has to be finished first (tune)")
+    table = pd.read_csv(trials)
     if (table["status"] == "failed").any():
-        raise UserError(f"{path}: some trials failed; only a whole grid can be replayed")
+        return None
     grid = FinishedGrid.from_table(table)
     count = min(n_trials, grid.size)
-
-    def search(seed: int) -> NDArray[np.float64]:
-        return gaps(grid, trace(grid, sweeper, n_trials=count, seed=seed)) / 100
-
-    jobs = joblib.Parallel(n_jobs=min(os.cpu_count() or 1, searches))
-    lost = np.array(jobs(joblib.delayed(search)(seed) for seed in range(searches)))
-    digest = hashlib.sha256(data).hexdigest()
-    write_json(folder / "replays.json", {"trials_sha256": digest, "gaps": lost.tolist()})
-    return lost
-
-
-if __name__ == "__main__":
-    stage(replays, __doc__ or "")
+    lost = [
+        gaps(grid, trace(grid, sweeper, n_trials=count, seed=seed)) / 100
+        for seed in range(searches)
+    ]
+    return {"gaps": [[round(float(gap), 9) for gap in row] for row in lost]}

@@ -9,51 +9,57 @@ import numpy as np
 import pytest
 
 from pipeline.config import UserError
-from pipeline.replays import write_replays
+from pipeline.replays import replays
+from pipeline.reporting.gap_section import gap_chart
+from pipeline.reporting.places import places
 from pipeline.reporting.results import CellName, read_results
 from tests.reporting.synthetic import Benchmark
 
-GRID = Path("results/digits/resnet50_vd/grid")
+CELL = Path("results/digits/resnet50_vd")
+TRIALS = CELL / "grid" / "trials.csv"
 
 
-def test_replays_are_gaps_to_the_grids_best_and_the_report_reads_them(tmp_path: Path) -> None:
-    Benchmark(strategies=("grid",)).write(tmp_path)
-    lost = write_replays(tmp_path / GRID, n_trials=4, searches=3)
+def test_replays_are_gaps_to_the_grids_best_and_the_report_draws_them(tmp_path: Path) -> None:
+    Benchmark().write(tmp_path)
+    found = replays(tmp_path / TRIALS, n_trials=4, searches=3)
+    assert found is not None
+    lost = np.array(found["gaps"])
     assert lost.shape == (3, 4)
     assert (np.diff(lost, axis=1) <= 0).all()
-    [cell] = read_results(tmp_path, [CellName("digits", "resnet50_vd", "grid")]).cells
-    assert cell.replays is not None
-    assert cell.replays.gaps == lost.tolist()
-    objectives = [row.objective or 0.0 for row in cell.trials]
+    path = tmp_path / CELL / "grid" / "final.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"replays": found}))
+    names = [CellName("digits", "resnet50_vd", s) for s in ("grid", "bayes")]
+    [place] = places(read_results(tmp_path, names).cells)
+    objectives = [row.objective or 0.0 for row in place.cells["grid"].trials]
     possible = [max(objectives) - objective for objective in objectives]
     assert all(np.isclose(possible, gap).any() for gap in lost.ravel())
+    chart = gap_chart(place, None)
+    assert chart is not None
+    [drawn] = [s for s in chart.series if s.name == "bayes, mean of 3 replays"]
+    assert drawn.y == pytest.approx(lost.mean(axis=0))
 
 
 def test_a_search_of_every_point_loses_nothing(tmp_path: Path) -> None:
     Benchmark(strategies=("grid",)).write(tmp_path)
-    lost = write_replays(tmp_path / GRID, n_trials=99, searches=1)
-    assert lost.shape == (1, 12)
-    assert lost[0, -1] == 0
-
-
-def test_a_grid_that_is_not_there_or_not_whole_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"trials\.csv is not there: the grid has to be finished"):
-        write_replays(tmp_path / GRID, 5)
-    Benchmark(strategies=("grid",)).write(tmp_path)
-    path = tmp_path / GRID / "trials.csv"
-    path.write_text(path.read_text().replace("finished", "failed", 1))
-    with pytest.raises(UserError, match="some trials failed"):
-        write_replays(tmp_path / GRID, 5)
-    lines = path.read_text().replace("failed", "finished").splitlines()
-    path.write_text("\n".join(lines[:-1]) + "\n")
-    with pytest.raises(UserError, match="11 different points"):
-        write_replays(tmp_path / GRID, 5)
-    assert not (tmp_path / GRID / "replays.json").exists()
+    found = replays(tmp_path / TRIALS, n_trials=99, searches=1)
+    assert found is not None
+    assert len(found["gaps"][0]) == 12
+    assert found["gaps"][0][-1] == 0
 
 
 def test_replays_are_the_same_every_time(tmp_path: Path) -> None:
     Benchmark(strategies=("grid",)).write(tmp_path)
-    write_replays(tmp_path / GRID, n_trials=5, searches=2)
-    first = json.loads((tmp_path / GRID / "replays.json").read_text())
-    write_replays(tmp_path / GRID, n_trials=5, searches=2)
-    assert json.loads((tmp_path / GRID / "replays.json").read_text()) == first
+    first = replays(tmp_path / TRIALS, n_trials=5, searches=2)
+    assert replays(tmp_path / TRIALS, n_trials=5, searches=2) == first
+
+
+def test_a_grid_with_a_failed_trial_is_not_replayed(tmp_path: Path) -> None:
+    Benchmark(strategies=("grid",)).write(tmp_path)
+    path = tmp_path / TRIALS
+    path.write_text(path.read_text().replace("finished", "failed", 1))
+    assert replays(path, 5) is None
+
+
+def test_a_grid_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"trials\.csv is not there: the grid has to be finished"):
+        replays(tmp_path / TRIALS, 5)

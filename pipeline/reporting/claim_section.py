@@ -51,7 +51,7 @@ def claim_section(tested: Sequence[Claim]) -> Section:
 def _searches(tested: Sequence[Claim]) -> str:
     counts = sorted({c.searches for c in tested if c.searches})
     if not counts:
-        return "no grid was replayed yet (`python -m pipeline.replays`)."
+        return "evaluate replays a grid only where none of its trials failed."
     return (
         f"the mean gap on validation, with its 95 % interval, over {' or '.join(map(str, counts))} "
         "searches with other seeds, looked up in the finished grid after as many trials."

@@ -12,7 +12,7 @@ from pipeline.reporting.charts import (
 from pipeline.reporting.places import Place
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Cell
-from pipeline.reporting.schema import ReplaysFile
+from pipeline.reporting.schema import Replays
 from pipeline.statistics import clip_failures, gap_curve, mean_gap, random_search_gap
 
 SEARCHES = ("bayes", "random")
@@ -27,8 +27,8 @@ def gap_chart(place: Place, published: PublishedRow | None) -> LineChart | None:
     best = grid.best.objective
     longest = max(len(cell.trials) for cell in searches)
     series = [_expected(grid, longest)]
-    if grid.replays is not None:
-        series.append(_replayed(grid.replays))
+    if grid.final is not None and grid.final.replays is not None:
+        series.append(_replayed(grid.final.replays))
     series += [_walked(cell, best) for cell in searches]
     if "fixed" in place.cells:
         loss = best - place.cells["fixed"].best.objective
@@ -77,7 +77,7 @@ def _expected(grid: Cell, trials: int) -> Series:
     )
 
 
-def _replayed(replays: ReplaysFile) -> Series:
+def _replayed(replays: Replays) -> Series:
     band = mean_gap(replays.gaps)
     return Series(
         name=f"bayes, mean of {len(replays.gaps)} replays",

@@ -8,7 +8,6 @@ what is there and cannot be right is a :class:`UserError`.
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ from pipeline.reporting.schema import (
     CurveRow,
     FinalFile,
     FinalRunRow,
-    ReplaysFile,
     RunRow,
     TrialRow,
 )
@@ -54,8 +52,6 @@ class Cell:
     best: BestFile
     final: FinalFile | None
     final_runs: list[FinalRunRow]
-    replays: ReplaysFile | None
-    """Of this very grid; None where it was not replayed, or changed since."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +99,7 @@ def _read_cell(folder: Path, name: CellName) -> Cell | None:
         raise _wrong(tuned[3], f"trial {best.trial} of trials.csv is not the one it names")
     final, final_runs = _read_final(folder, best)
     curves = _rows(tuned[1], CurveRow)
-    return Cell(name, folder, trials, curves, runs, best, final, final_runs, _read_replays(folder))
+    return Cell(name, folder, trials, curves, runs, best, final, final_runs)
 
 
 def _read_final(folder: Path, best: BestFile) -> tuple[FinalFile | None, list[FinalRunRow]]:
@@ -114,15 +110,6 @@ def _read_final(folder: Path, best: BestFile) -> tuple[FinalFile | None, list[Fi
     if final.point != best.point or final.data_digest != best.data_digest:
         return None, []
     return final, _rows(folder / "final_runs.csv", FinalRunRow)
-
-
-def _read_replays(folder: Path) -> ReplaysFile | None:
-    path = folder / "replays.json"
-    if not path.is_file():
-        return None
-    replays = _mapping(path, ReplaysFile)
-    same = hashlib.sha256((folder / "trials.csv").read_bytes()).hexdigest()
-    return replays if replays.trials_sha256 == same else None
 
 
 def _rows(path: Path, kind: type[M]) -> list[M]:

@@ -129,15 +129,13 @@ class Provenance(Record):
     versions: dict[str, Any]
 
 
-class ReplaysFile(Record):
+class Replays(Record):
     """Searches replayed on a finished grid, one row each: gap to its best after every trial."""
 
-    trials_sha256: str
-    """Of the trials.csv that was replayed."""
     gaps: Annotated[list[Annotated[list[Finite], Field(min_length=1)]], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _same_length(self) -> ReplaysFile:
+    def _same_length(self) -> Replays:
         if len({len(row) for row in self.gaps}) != 1:
             raise ValueError("every search must have the same number of trials")
         return self
@@ -168,6 +166,8 @@ class FinalFile(Record):
     weights: Weights
     accepted_counts: bool
     provenance: Provenance
+    replays: Replays | None = None
+    """Only of a grid cell, and of a whole grid."""
 
     @model_validator(mode="after")
     def _lengths_agree(self) -> FinalFile:

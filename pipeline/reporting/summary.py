@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Cell, CellName, Results
-from pipeline.reporting.schema import FinalRunRow, Point
+from pipeline.reporting.schema import FinalRunRow, Point, Replays
 from pipeline.statistics import Interval, paired_difference, t_interval
 
 SECONDS_PER_HOUR = 3600
@@ -132,16 +132,16 @@ def claims(results: Results, published: Mapping[str, PublishedRow]) -> list[Clai
                 validation_loss=grid.best.objective - bayes.best.objective,
                 grid_trials=len(grid.trials),
                 bayes_trials=len(bayes.trials),
-                replayed=_replayed(grid, len(bayes.trials)),
-                searches=len(grid.replays.gaps) if grid.replays else 0,
+                replayed=_replayed(grid.final.replays, len(bayes.trials)),
+                searches=len(grid.final.replays.gaps) if grid.final.replays else 0,
                 published=row.loss if row else None,
             )
         )
     return found
 
 
-def _replayed(grid: Cell, trials: int) -> Interval | None:
+def _replayed(replays: Replays | None, trials: int) -> Interval | None:
     """None without replays of so many trials."""
-    if grid.replays is None or len(grid.replays.gaps[0]) < trials:
+    if replays is None or len(replays.gaps[0]) < trials:
         return None
-    return t_interval([row[trials - 1] for row in grid.replays.gaps])
+    return t_interval([row[trials - 1] for row in replays.gaps])
