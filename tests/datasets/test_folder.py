@@ -185,6 +185,7 @@ def write(path, text):
         pytest.param(
             ["train/a/1.jpg", "val/a/1.jpg", "valid/a/1.jpg"], {}, "two folders", id="two vals"
         ),
+        pytest.param(["val/a/1.jpg", "test/a/1.jpg"], {}, "but no train", id="no train"),
         pytest.param(["cats/1.jpg"], {}, "only one class, 'cats'", id="one class"),
         pytest.param(
             ["train/a/1.jpg", "val/a/1.jpg", "masks/1.jpg"],

@@ -61,9 +61,10 @@ def _read_folders(root: Path) -> Listing:
     if len(parts) == len(folders) and any(folder.name == "train" for folder in parts):
         return _read_splits(root, parts)
     if len(parts) > 1:
+        others = _names([folder for folder in folders if folder not in parts])
         raise UserError(
-            f"{root} has folders of splits ({_names(parts)}) beside others "
-            f"({_names([folder for folder in folders if folder not in parts])}). Keep one kind."
+            f"{root} has folders of splits ({_names(parts)}) "
+            + (f"beside others ({others}). Keep one kind." if others else "but no train.")
         )
     return _listing(root, [(None, folder) for folder in folders])
 
