@@ -28,8 +28,13 @@ def quote(value: str | Path) -> str:
     return "'" + text.replace("'", "\\'") + "'"
 
 
-def searchpath_override() -> str:
-    return f"hydra.searchpath=[{quote(f'file://{CONF}')}]"
+def hydra_overrides(overrides: Sequence[str]) -> list[str]:
+    """``overrides`` as Hydra needs them: with our groups to be found, and with keys of the schema
+    that no file mentions (they have defaults) added rather than refused.
+    """
+    known = {path for path in _paths(Config) if "." in path}
+    forced = [f"++{each}" if each.partition("=")[0] in known else each for each in overrides]
+    return [f"hydra.searchpath=[{quote(f'file://{CONF}')}]", *forced]
 
 
 def register_resolvers() -> None:
@@ -60,7 +65,7 @@ def compose(config_dir: Path, overrides: Sequence[str] = ()) -> Config:
     try:
         with initialize_config_dir(str(config_dir.resolve()), version_base="1.3"):
             composed = hydra_compose(
-                CONFIG_NAME, [searchpath_override(), *overrides], return_hydra_config=True
+                CONFIG_NAME, hydra_overrides(overrides), return_hydra_config=True
             )
             values = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
             return check(values, composed.hydra.runtime.choices, config_dir, overrides)

@@ -27,7 +27,7 @@ from pipeline.identity import Environment, identity, key_of, point_of
 from pipeline.layout import prepared_dir, runs_dir, weights_dir
 from pipeline.models.weights import WeightsFile, locate
 from pipeline.tracking import KEY_TAG, Journal
-from pipeline.training.data import Purpose
+from pipeline.training.data import TEST, Purpose, split_plan
 from pipeline.trial import (
     FinalOutput,
     Result,
@@ -163,7 +163,7 @@ def _train(
     try:
         result, final = train(
             cfg,
-            purpose,
+            split_plan(cfg.protocol, purpose),
             found.manifest,
             found.store,
             found.weights.path if found.weights else None,
@@ -202,7 +202,7 @@ def _keep(journal: Journal, run_id: str, key: str, manifest: Manifest, final: Fi
 
 def predictions(manifest: Manifest, logits: torch.Tensor) -> pa.Table:
     """One row per test image: path, label, prediction, probability, top5 (class numbers)."""
-    rows = manifest.rows(("test",))
+    rows = manifest.rows(TEST)
     probability, order = logits.float().softmax(1).topk(min(5, logits.shape[1]))
     return pa.table(
         {

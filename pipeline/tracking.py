@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mlflow
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 
+from pipeline.cli import guarded
 from pipeline.config import UserError
 from pipeline.layout import runs_dir
 
@@ -180,5 +180,11 @@ class Journal:
         self.close(run_id, "FINISHED")
 
 
-def version() -> str:
-    return str(mlflow.__version__)
+def main() -> None:
+    """Make or migrate the database before several processes use it; print its address."""
+    Journal.open("benchmark")
+    print(tracking_uri())
+
+
+if __name__ == "__main__":
+    guarded(main)

@@ -28,7 +28,7 @@ from pipeline.training.callbacks import (
     TimeLimit,
 )
 from pipeline.training.classifier import Classifier, Hyperparameters
-from pipeline.training.data import Purpose, TrialData, split_plan
+from pipeline.training.data import SplitPlan, TrialData
 from pipeline.training.metrics import Metrics
 
 CHECKPOINT_SECONDS = 60.0
@@ -55,7 +55,7 @@ class Result:
 
 @dataclass(frozen=True)
 class FinalOutput:
-    """Of a final trial: the test logits [N, K] in manifest order and the network's weights."""
+    """Logits [N, K] of the predicted split in manifest order, and the network's weights."""
 
     logits: Tensor
     state: dict[str, Tensor]
@@ -83,7 +83,7 @@ def resolve_precision(precision: str, device: str) -> str:
 
 def train(
     cfg: Config,
-    purpose: Purpose,
+    plan: SplitPlan,
     manifest: Manifest,
     store: PixelStore,
     weights: Path | None,
@@ -96,14 +96,13 @@ def train(
     threads: int,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> tuple[Result, FinalOutput | None]:
-    """Train one point from ``checkpoint`` if it exists, else from the start.
+    """Train one point by ``plan`` from ``checkpoint`` if it exists, else from the start.
 
     ``record`` is called with each row of the curve; ``label`` names the trial in its progress
     bar. Raises whatever training raises; a loss that is not finite is a result, not an error.
     """
     begin = time.monotonic()
     torch.set_num_threads(threads)
-    plan = split_plan(cfg.protocol, purpose)
     point = Hyperparameters(cfg.lr, cfg.l2_decay, cfg.label_smoothing, cfg.mixup)
     data = TrialData(manifest, store, cfg.recipe, plan, cfg.seed, cfg.mixup, cfg.machine.workers)
     network = build(cfg.model, len(manifest.class_names), weights=weights, seed=cfg.seed)
@@ -113,7 +112,7 @@ def train(
         callbacks.append(TimeLimit(cfg.tune.max_trial_seconds))
     callbacks.append(Checkpoint(checkpoint, checkpoint_seconds))
     with _quiet(), _deterministic():
-        trainer = _trainer(data.schedule.epochs, purpose, callbacks, precision, device)
+        trainer = _trainer(data.schedule.epochs, plan, callbacks, precision, device)
         start = time.monotonic()
         resume = str(checkpoint) if checkpoint.exists() else None
         try:
@@ -121,12 +120,13 @@ def train(
         except SystemExit as stop:  # what Lightning makes of Ctrl-C and of SIGTERM
             raise KeyboardInterrupt from stop
         fit_seconds = time.monotonic() - start
-        final = None
-        if purpose is Purpose.FINAL and not module.diverged:
+        final, measured = None, module.measured
+        if plan.predict is not None and not module.diverged:
             trainer.test(module, datamodule=data, verbose=False)
             final = _final_output(module)
     seconds = time.monotonic() - begin
-    return _result(cfg, module, seconds, fit_seconds), final
+    result = _result(cfg, module, measured or module.measured, seconds, fit_seconds)
+    return result, final
 
 
 def _final_output(module: Classifier) -> FinalOutput | None:
@@ -138,7 +138,7 @@ def _final_output(module: Classifier) -> FinalOutput | None:
 
 
 def _trainer(
-    epochs: int, purpose: Purpose, callbacks: Sequence[Callback], precision: str, device: str
+    epochs: int, plan: SplitPlan, callbacks: Sequence[Callback], precision: str, device: str
 ) -> pl.Trainer:
     return pl.Trainer(
         accelerator="gpu" if device == "cuda" else "cpu",
@@ -146,7 +146,7 @@ def _trainer(
         precision="bf16-mixed" if precision == "bf16" else "32-true",
         max_epochs=epochs,
         callbacks=list(callbacks),
-        limit_val_batches=0 if purpose is Purpose.FINAL else None,
+        limit_val_batches=None if plan.measure else 0,
         num_sanity_val_steps=0,
         logger=False,
         enable_checkpointing=False,
@@ -157,8 +157,10 @@ def _trainer(
     )
 
 
-def _result(cfg: Config, module: Classifier, seconds: float, fit_seconds: float) -> Result:
-    curve, metrics = module.curve, module.measured
+def _result(
+    cfg: Config, module: Classifier, metrics: Metrics | None, seconds: float, fit_seconds: float
+) -> Result:
+    curve = module.curve
     if module.diverged or metrics is None:
         return Result("diverged", 0.0, 0, None, None, curve, seconds, fit_seconds)
     if not curve:  # a final trial is measured once, after its last epoch

@@ -18,7 +18,7 @@ import hydra
 from omegaconf import DictConfig
 
 from pipeline.cli import guarded, parser
-from pipeline.compose import CONFIG_NAME, compose, searchpath_override
+from pipeline.compose import CONFIG_NAME, compose, hydra_overrides
 from pipeline.config import UserError
 
 
@@ -67,7 +67,7 @@ def _multirun(config_dir: Path, overrides: Sequence[str]) -> None:
             "pipeline.tune",
             "--config-dir",
             str(config_dir.resolve()),
-            searchpath_override(),
+            hydra_overrides(),
             *overrides,
         ],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
@@ -22,6 +22,7 @@ from pipeline.training.augment import centre_crop, crop, random_box
 from pipeline.training.schedule import Schedule
 
 EVALUATION_BATCH = 64
+TEST: tuple[Split, ...] = ("test",)
 
 
 class Purpose(StrEnum):
@@ -39,17 +40,21 @@ class TestSetLockedError(RuntimeError):
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """Which splits a trial trains on, and which one it measures."""
+    """Which splits a trial trains on, which one it measures after each epoch, and which one it
+    predicts once at the end."""
 
     train: tuple[Split, ...]
-    measure: Split
+    measure: Split | None
+    predict: Split | None
 
 
 def split_plan(protocol: ProtocolConfig, purpose: Purpose) -> SplitPlan:
     """``paddle`` selects on the test list, as PaddleClas did; ``heldout`` never does."""
-    if protocol.name == "paddle" or purpose is Purpose.FINAL:
-        return SplitPlan(("train", "val"), "test")
-    return SplitPlan(("train",), "val")
+    if protocol.name == "paddle":
+        return SplitPlan(("train", "val"), measure="test", predict=None)
+    if purpose is Purpose.FINAL:
+        return SplitPlan(("train", "val"), measure=None, predict="test")
+    return SplitPlan(("train",), measure="val", predict=None)
 
 
 class Batch(NamedTuple):
@@ -167,15 +172,15 @@ class TrialData(pl.LightningDataModule):
         order = EpochOrder(self.rows, self.schedule, self.seed, lambda: trainer.current_epoch)
         return self._loader(crops, order)
 
-    def val_dataloader(self) -> DataLoader[Batch]:
-        """The split the trial is measured on after each epoch."""
-        return self._centre_crops(self.plan.measure)
+    def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
+        """The split the trial is measured on after each epoch, if any."""
+        return self._centre_crops(self.plan.measure) if self.plan.measure else []
 
     def test_dataloader(self) -> DataLoader[Batch]:
-        """Raises TestSetLockedError unless the plan measures on the test split."""
-        if self.plan.measure != "test":
+        """Raises TestSetLockedError unless the plan predicts a split at the end."""
+        if self.plan.predict is None:
             raise TestSetLockedError("the test split is opened once, by evaluate")
-        return self._centre_crops("test")
+        return self._centre_crops(self.plan.predict)
 
     def _centre_crops(self, split: Split) -> DataLoader[Batch]:
         rows = self.manifest.rows((split,))

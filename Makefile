@@ -1,0 +1,58 @@
+# Two commands matter: `make quickstart` and `make test`. `make help` lists the others.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export PATH := $(abspath $(BIN)):$(PATH)
+export VIRTUAL_ENV := $(abspath $(VENV))
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+# The stamp is as new as the lock it was installed from.
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=..."; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.PHONY: setup
+setup: $(VENV)/.installed ## Make the environment and the database of the journal
+	@python -m pipeline.tracking
+
+.PHONY: quickstart
+quickstart: setup ## Run the quickstart pipeline and print its table
+	@dvc repro --quiet quickstart/dvc.yaml
+	@cat quickstart/report/summary.txt
+
+.PHONY: test
+test: setup lint ## Lint, check types, run the default tests
+	pytest
+
+.PHONY: test-slow
+test-slow: setup ## Run the slow tests too
+	pytest -m "slow and not engine and not faults"
+
+.PHONY: test-engine
+test-engine: setup ## Run the tests that need a browser, a database or a cluster on this machine
+	pytest -m engine
+
+.PHONY: lint
+lint: setup ## Lint and check types
+	ruff check .
+	ruff format --check .
+	mypy
+
+.PHONY: ui
+ui: setup ## Browse the trials at http://127.0.0.1:5000
+	mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri "$$(python -m pipeline.tracking)"
+
+.PHONY: lock
+lock: ## Compile requirements.lock from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --all-extras pyproject.toml --output-file requirements.lock

@@ -1,0 +1,140 @@
+"""Train the published 196 points on a small real dataset, for searchers to be replayed on.
+
+Run: python benchmarks/grid.py digits          (or fashion_mnist, its files placed by hand)
+Fine-tunes EfficientNet-Lite0 from its ImageNet weights on one thread; resumable: points that stand
+in the table are not trained again. The official test split stays closed: `test` is measured on an
+audit split cut from the official training images, stratified, from a pinned seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from tqdm import tqdm
+
+from pipeline.compose import compose
+from pipeline.config import Config
+from pipeline.datasets.manifest import Manifest
+from pipeline.datasets.pixels import PixelStore
+from pipeline.datasets.readers.archives import Archives
+from pipeline.export import POINT, write_csv
+from pipeline.layout import prepared_dir, raw_dir, unpacked_dir, weights_dir
+from pipeline.models.weights import locate
+from pipeline.prepare import prepare
+from pipeline.training.addresses import generator
+from pipeline.training.data import SplitPlan
+from pipeline.trial import train
+
+TRAIN, VAL, AUDIT = 320, 300, 500
+POOL = 2000
+PLAN = SplitPlan(("train",), measure="val", predict="test")
+
+
+def prepared(cfg: Config) -> Path:
+    """The prepared images of the official lists, in a folder of the grids' own."""
+    name = cfg.dataset.name
+    folder = prepared_dir(f"{name}_grid")
+    if not (folder / "manifest.parquet").exists():
+        limits = {"max_train_images": POOL, "max_val_images": POOL}
+        dataset = cfg.dataset.model_copy(update=limits)
+        archives = Archives(name, raw_dir(name), unpacked_dir(name))
+        prepare(dataset, archives, folder, workers=1)
+    return folder
+
+
+def audited(manifest: Manifest, seed: int) -> Manifest:
+    """``manifest`` with TRAIN, VAL and AUDIT images of its official training part, stratified.
+
+    The audit images stand in the place of the test split; the official one is dropped.
+    """
+    labels = manifest.labels
+    splits = np.full(len(labels), "", dtype=object)
+    wanted = {"train": TRAIN, "val": VAL, "test": AUDIT}
+    classes = len(manifest.class_names)
+    pool = manifest.rows(("train", "val"))
+    for label in range(classes):
+        rows = generator("audit", seed, label).permutation(pool[labels[pool] == label])
+        start = 0
+        for split, total in wanted.items():
+            share = total // classes
+            splits[rows[start : start + share]] = split
+            start += share
+    keep = np.flatnonzero(splits != "")
+    column = manifest.table.schema.get_field_index("split")
+    table = manifest.table.set_column(column, "split", pa.array(splits, pa.string()))
+    return Manifest.of(table.take(pa.array(keep)), manifest.class_names, manifest.pixels_sha256)
+
+
+def columns(epochs: int) -> list[str]:
+    curve = [f"top1_epoch{epoch}" for epoch in range(1, epochs + 1)]
+    return [*POINT, "status", "objective", "loss", "test", *curve, "seconds"]
+
+
+def row_of(cfg: Config, manifest: Manifest, store: PixelStore, weights: Path) -> dict[str, Any]:
+    """Train one point and measure it."""
+    with TemporaryDirectory() as scratch:
+        result, final = train(
+            cfg,
+            PLAN,
+            manifest,
+            store,
+            weights,
+            checkpoint=Path(scratch) / "checkpoint.ckpt",
+            record=lambda row: None,
+            label="trial",
+            precision="float32",
+            device="cpu",
+            threads=1,
+        )
+    labels = manifest.labels[manifest.rows(("test",))]
+    test = None
+    if final is not None:
+        test = float((final.logits.argmax(1).numpy() == labels).mean())
+    return {
+        **{name: getattr(cfg, name) for name in POINT},
+        "status": result.status,
+        "objective": result.objective,
+        "loss": (result.metrics or {}).get("loss"),
+        "test": test,
+        **{f"top1_epoch{row['epoch']}": row["top1"] for row in result.curve},
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument("dataset", choices=("digits", "fashion_mnist"))
+    dataset = arguments.parse_args().dataset
+    cfg = compose(Path(), [f"dataset={dataset}", "model=efficientnet_lite0", "recipe=grid"])
+    folder = prepared(cfg)
+    manifest = audited(Manifest.load(folder), cfg.seed)
+    # The store reads by offset, so rows of the new manifest find their pixels in the old file.
+    store = PixelStore(folder / "pixels.bin", manifest)
+    weights = locate(cfg.model, weights_dir())
+    assert weights is not None
+    table = Path(__file__).parent / "grids" / f"{dataset}.csv"
+    rows: list[dict[str, Any]] = []
+    if table.exists():
+        with table.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+    space = cfg.space
+    points = itertools.product(space.lr, space.l2_decay, space.label_smoothing, space.mixup)
+    todo = list(points)[len(rows) :]
+    for point in tqdm(todo, desc=dataset, initial=len(rows), total=space.size()):
+        update = dict(zip(POINT, point, strict=True))
+        rows.append(row_of(cfg.model_copy(update=update), manifest, store, weights.path))
+        assert cfg.recipe.epochs is not None
+        write_csv(table, columns(cfg.recipe.epochs), rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""Refit the chosen point of a cell on train and validation, and open the test split, once.
+
+Reads best.yaml; writes final.json, final_runs.csv, predictions.parquet and the model of the first
+seed. Refits are journalled trials: cells that chose the same point share them. Under the paddle
+protocol nothing is refitted: the figure is the one the point was selected by.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from pipeline import sweep
+from pipeline.cli import stage
+from pipeline.config import Config, UserError
+from pipeline.datasets.files import replacing, write_json
+from pipeline.export import RUNS, run_row, write_csv
+from pipeline.identity import code_digest, versions
+from pipeline.journalled import (
+    MODEL,
+    PREDICTIONS,
+    Outcome,
+    Setting,
+    TrialFailedError,
+    run,
+    setting,
+)
+from pipeline.layout import prepared_dir, results_dir
+from pipeline.replays import replays
+from pipeline.statistics import t_interval
+from pipeline.tracking import Journal
+from pipeline.training.data import TEST, Purpose
+
+FINAL_RUNS = ("seed", *RUNS[1:])
+_METRICS = ("top1", "top5", "mean_class", "paddle_batch_mean", "loss")
+
+
+def evaluate(cfg: Config) -> None:
+    """Raises UserError when the cell is not tuned, or was tuned on other data or weights."""
+    folder = results_dir(cfg)
+    best = _chosen(cfg, folder)
+    cfg = cfg.model_copy(update=best["point"])
+    found = setting(cfg)
+    for what, now in (
+        ("data_digest", found.environment.data_digest),
+        ("weights_digest", found.environment.weights_digest),
+    ):
+        if best[what] != now:
+            raise UserError(
+                f"{folder / 'best.yaml'}: {what} is {best[what][:12]}, but it is {now[:12]} now. "
+                f"Run tune again: dvc repro -s tune@{_cell(cfg)}"
+            )
+    journal = Journal.open(cfg.project, cfg.title)
+    if cfg.protocol.name == "paddle":
+        outcomes = {cfg.seed: _trial(cfg, Purpose.SEARCH, journal)}
+    else:
+        outcomes = {
+            seed: _trial(cfg.model_copy(update={"seed": seed}), Purpose.FINAL, journal)
+            for seed in cfg.evaluate.seeds
+        }
+    first = next(iter(outcomes.values()))
+    if cfg.protocol.name == "heldout":
+        _export_model(cfg, journal, first, found, folder)
+    rows = [
+        run_row(each.key, each.run_id, each.replayed, each.result) | {"seed": seed}
+        for seed, each in outcomes.items()
+    ]
+    write_csv(folder / "final_runs.csv", FINAL_RUNS, rows)
+    write_json(folder / "final.json", _final(cfg, found, outcomes))
+    values = [each.result["metrics"]["top1"] for each in outcomes.values()]
+    print(f"{_cell(cfg)}: test top-1 {np.mean(values):.4f} over {len(values)} seeds")
+
+
+def _chosen(cfg: Config, folder: Path) -> dict[str, Any]:
+    path = folder / "best.yaml"
+    if not path.is_file():
+        raise UserError(
+            f"{path}: no such file; the cell is not tuned. Run: dvc repro tune@{_cell(cfg)}"
+        )
+    best: dict[str, Any] = yaml.safe_load(path.read_text())
+    return best
+
+
+def _cell(cfg: Config) -> str:
+    return f"{cfg.dataset.name}-{cfg.model.name}-{cfg.strategy.name}"
+
+
+def _trial(cfg: Config, purpose: Purpose, journal: Journal) -> Outcome:
+    try:
+        outcome = run(
+            cfg,
+            purpose,
+            journal,
+            name=f"{cfg.dataset.name} · final · seed {cfg.seed}",
+            label=f"{_cell(cfg)} seed {cfg.seed}",
+            parent_id=None,
+            tags=sweep.tags(cfg, purpose),
+        )
+    except TrialFailedError as error:
+        raise UserError(f"{_cell(cfg)}: the refit with seed {cfg.seed} failed: {error}") from error
+    if outcome.result["metrics"] is None:
+        raise UserError(
+            f"{_cell(cfg)}: the refit with seed {cfg.seed} diverged at a learning rate of "
+            f"{cfg.lr:g}. Leave that rate out of the space and run tune again"
+        )
+    return outcome
+
+
+def _export_model(
+    cfg: Config, journal: Journal, first: Outcome, found: Setting, folder: Path
+) -> None:
+    """The first seed's model, never the best on test, with what is needed to use it."""
+    model = folder / "model"
+    for name, target in ((MODEL, model / MODEL), (PREDICTIONS, folder / PREDICTIONS)):
+        with replacing(target) as temporary:
+            shutil.copyfile(journal.artifact(first.run_id, name), temporary)
+    write_json(
+        model / "model.json",
+        {
+            "format": 1,
+            "arch": cfg.model.arch,
+            "classes": found.manifest.class_names,
+            "mean": cfg.model.mean,
+            "std": cfg.model.std,
+            "image_size": cfg.recipe.image_size,
+            "resize_size": cfg.recipe.resize_size,
+            "dataset": cfg.dataset.name,
+            "data_digest": found.environment.data_digest,
+            "key": first.key,
+        },
+    )
+
+
+def _final(cfg: Config, found: Setting, outcomes: dict[int, Outcome]) -> dict[str, Any]:
+    results = [each.result["metrics"] for each in outcomes.values()]
+    stats = json.loads((prepared_dir(cfg.dataset.name) / "stats.json").read_text())
+    per_seed = {name: [result.get(name) for result in results] for name in _METRICS}
+    interval = t_interval(per_seed["top1"])
+    return {
+        "dataset": cfg.dataset.name,
+        "title": cfg.dataset.title,
+        "model": cfg.model.name,
+        "model_title": cfg.model.title,
+        "strategy": cfg.strategy.name,
+        "protocol": cfg.protocol.name,
+        "point": next(iter(outcomes.values())).result["identity"]["point"],
+        "seeds": list(outcomes),
+        "keys": [each.key for each in outcomes.values()],
+        **per_seed,
+        "top1_mean": interval.mean,
+        "top1_low": interval.low,
+        "top1_high": interval.high,
+        "images": stats["totals"],
+        "classes": found.manifest.class_names,
+        "per_class": _per_class(found, results),
+        "confusion": results[0].get("confusion"),
+        "data_digest": found.environment.data_digest,
+        "weights": {
+            "source": cfg.model.weights,
+            "sha256": found.environment.weights_digest,
+        },
+        "accepted_counts": stats["accepted_counts"],
+        "provenance": _provenance(),
+        "replays": _replays(cfg),
+    }
+
+
+def _replays(cfg: Config) -> dict[str, Any] | None:
+    """How lucky one search of a finished grid may be; only the grid itself can tell."""
+    if cfg.strategy.name != "grid":
+        return None
+    return replays(results_dir(cfg) / "trials.csv", cfg.search.n_trials)
+
+
+def _per_class(found: Setting, results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mean over seeds, where every seed measured classes."""
+    if any("per_class" not in result for result in results):
+        return []
+    manifest = found.manifest
+    names = manifest.class_names
+    images = np.bincount(manifest.labels[manifest.rows(TEST)], minlength=len(names))
+    means = np.mean([result["per_class"] for result in results], axis=0)
+    return [
+        {"class": name, "images": int(count), "top1": float(mean)}
+        for name, count, mean in zip(names, images, means, strict=True)
+    ]
+
+
+def _provenance() -> dict[str, Any]:
+    return {
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "versions": versions(),
+        "code_digest": code_digest(),
+    }
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    stage(evaluate, __doc__ or "")
