@@ -25,10 +25,12 @@ def gap_chart(place: Place, published: PublishedRow | None) -> LineChart | None:
         return None
     grid = place.cells["grid"]
     best = grid.best.objective
-    longest = max(len(cell.trials) for cell in searches)
+    replays = grid.final.replays if grid.final is not None else None
+    lengths = [len(cell.trials) for cell in searches]
+    longest = max([*lengths, len(replays.gaps[0])] if replays else lengths)
     series = [_expected(grid, longest)]
-    if grid.final is not None and grid.final.replays is not None:
-        series.append(_replayed(grid.final.replays))
+    if replays is not None:
+        series.append(_replayed(replays))
     series += [_walked(cell, best) for cell in searches]
     if "fixed" in place.cells:
         loss = best - place.cells["fixed"].best.objective

@@ -81,7 +81,7 @@ def result_table(summaries: Sequence[CellSummary], paddle: Sequence[CellSummary]
         columns.append(Column(f"{strategy}_top1", "top-1 %", "share", group))
         if compared:
             columns.append(Column(f"{strategy}_published", "published", "share", group))
-            columns.append(Column(f"{strategy}_difference", "difference", "points", group))
+            columns.append(Column(f"{strategy}_difference", "diff.", "points", group))
         columns.append(Column(f"{strategy}_trials", "trials", "count", group))
         columns.append(Column(f"{strategy}_hours", "hours", "hours", group))
     if paddle:
@@ -124,7 +124,7 @@ def _paddle_columns(strategies: Sequence[str], compared: bool) -> list[Column]:
         group = "Paddle protocol"
         columns.append(Column(f"paddle_{strategy}_top1", title, "share", group))
         if compared:
-            columns.append(Column(f"paddle_{strategy}_difference", "difference", "points", group))
+            columns.append(Column(f"paddle_{strategy}_difference", "diff.", "points", group))
     return columns
 
 

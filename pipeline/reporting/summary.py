@@ -64,6 +64,7 @@ class Claim:
     """Validation gap to the grid's best over searches replayed on it, after as many trials."""
     searches: int
     published: float | None
+    published_trials: int | None
 
 
 def summarise(results: Results, published: Mapping[str, PublishedRow]) -> list[CellSummary]:
@@ -135,6 +136,7 @@ def claims(results: Results, published: Mapping[str, PublishedRow]) -> list[Clai
                 replayed=_replayed(grid.final.replays, len(bayes.trials)),
                 searches=len(grid.final.replays.gaps) if grid.final.replays else 0,
                 published=row.loss if row else None,
+                published_trials=row.trials["bayes"] if row else None,
             )
         )
     return found
