@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 
 from pipeline.config import Config, UserError
 from pipeline.datasets.files import replacing
-from pipeline.datasets.manifest import Manifest
+from pipeline.datasets.manifest import MANIFEST, Manifest
 from pipeline.datasets.pixels import PixelStore
 from pipeline.identity import Environment, identity, key_of, point_of
 from pipeline.layout import prepared_dir, runs_dir, weights_dir
@@ -69,7 +69,8 @@ class Setting:
 def setting(cfg: Config) -> Setting:
     """Find what a trial of ``cfg`` works on. Raises UserError when data or weights are missing."""
     folder = prepared_dir(cfg.dataset.name)
-    manifest = _manifest(folder, (folder / "manifest.parquet").exists())
+    written = folder / MANIFEST
+    manifest = _manifest(folder, written.stat().st_mtime_ns if written.exists() else 0)
     weights = locate(cfg.model, weights_dir())
     device = resolve_device(cfg.machine.device)
     environment = Environment(
@@ -83,7 +84,7 @@ def setting(cfg: Config) -> Setting:
 
 
 @lru_cache(maxsize=2)
-def _manifest(folder: Path, _present: bool) -> Manifest:
+def _manifest(folder: Path, _written: int) -> Manifest:
     return Manifest.load(folder)
 
 

@@ -29,7 +29,6 @@ from pipeline.training.callbacks import (
 )
 from pipeline.training.classifier import Classifier, Hyperparameters
 from pipeline.training.data import SplitPlan, TrialData
-from pipeline.training.metrics import Metrics
 
 CHECKPOINT_SECONDS = 60.0
 """A checkpoint of this network is 180 MB and costs up to a second."""
@@ -40,7 +39,8 @@ class Result:
     """What a trial computed (equal whenever it is computed again) and what it cost.
 
     ``objective`` is top-1 at the last epoch (``heldout``) or the best one (``paddle``), 0.0 for a
-    diverged trial. ``curve`` has a row per epoch: epoch, train_loss, loss, top1, top5, mean_class.
+    diverged trial. ``curve`` has a row per epoch: epoch, train_loss and the scalars of Metrics;
+    ``metrics`` are those of the objective's epoch, and all of Metrics for a final trial.
     """
 
     status: str
@@ -120,13 +120,12 @@ def train(
         except SystemExit as stop:  # what Lightning makes of Ctrl-C and of SIGTERM
             raise KeyboardInterrupt from stop
         fit_seconds = time.monotonic() - start
-        final, measured = None, module.measured
+        final = None
         if plan.predict is not None and not module.diverged:
             trainer.test(module, datamodule=data, verbose=False)
             final = _final_output(module)
     seconds = time.monotonic() - begin
-    result = _result(cfg, module, measured or module.measured, seconds, fit_seconds)
-    return result, final
+    return _result(cfg, module, seconds, fit_seconds), final
 
 
 def _final_output(module: Classifier) -> FinalOutput | None:
@@ -157,42 +156,30 @@ def _trainer(
     )
 
 
-def _result(
-    cfg: Config, module: Classifier, metrics: Metrics | None, seconds: float, fit_seconds: float
-) -> Result:
-    curve = module.curve
-    if module.diverged or metrics is None:
+def _result(cfg: Config, module: Classifier, seconds: float, fit_seconds: float) -> Result:
+    curve, measured = module.curve, module.measured
+    if module.diverged:
         return Result("diverged", 0.0, 0, None, None, curve, seconds, fit_seconds)
-    if not curve:  # a final trial is measured once, after its last epoch
-        epoch = module.schedule.epochs
+    if not curve:  # nothing was measured on the way: what was predicted at the end counts
+        assert measured is not None
+        epochs = module.schedule.epochs
         return Result(
-            "finished", metrics.top1, epoch, None, asdict(metrics), curve, seconds, fit_seconds
+            "finished", measured.top1, epochs, None, asdict(measured), curve, seconds, fit_seconds
         )
     row = curve[-1]
     if cfg.protocol.name == "paddle":
         row = max(curve, key=lambda each: each["top1"])
+    metrics = {name: value for name, value in row.items() if name not in ("epoch", "train_loss")}
     return Result(
         "finished",
         float(row["top1"]),
         int(row["epoch"]),
         float(row["train_loss"]),
-        _of_epoch(metrics, row),
+        metrics,
         curve,
         seconds,
         fit_seconds,
     )
-
-
-def _of_epoch(metrics: Metrics, row: dict[str, float | int]) -> dict[str, Any]:
-    """The numbers of the epoch the objective was taken from.
-
-    Per-class figures are measured at the last epoch only; for another one they are left out.
-    """
-    known = asdict(metrics)
-    scalars = {name: row[name] for name in ("loss", "top1", "top5", "mean_class")}
-    if all(known[name] == value for name, value in scalars.items()):
-        return known
-    return scalars
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
@@ -135,9 +135,8 @@ class Classifier(pl.LightningModule):
         train_loss = float(torch.stack(self._losses).mean())
         self._measure()
         assert self.measured is not None
-        row = {"epoch": self.current_epoch + 1, "train_loss": train_loss}
-        for name in ("loss", "top1", "top5", "mean_class"):
-            row[name] = getattr(self.measured, name)
+        row: dict[str, float | int] = {"epoch": self.current_epoch + 1, "train_loss": train_loss}
+        row |= self.measured.scalars()
         if all(math.isfinite(value) for value in row.values()):
             self.curve.append(row)
         else:
@@ -159,9 +158,6 @@ class Classifier(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["curve"] = self.curve
-        checkpoint["measured"] = None if self.measured is None else asdict(self.measured)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.curve = checkpoint["curve"]
-        measured = checkpoint["measured"]
-        self.measured = None if measured is None else Metrics(**measured)

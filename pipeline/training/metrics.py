@@ -26,6 +26,16 @@ class Metrics:
     confusion: list[list[int]]
     """Counts, rows the true class, columns the predicted one."""
 
+    def scalars(self) -> dict[str, float]:
+        """The figures of one number each."""
+        return {
+            "loss": self.loss,
+            "top1": self.top1,
+            "top5": self.top5,
+            "mean_class": self.mean_class,
+            "paddle_batch_mean": self.paddle_batch_mean,
+        }
+
 
 def measure(logits: Tensor, labels: Tensor) -> Metrics:
     """Metrics of float logits [N, K] against int64 labels [N], in list order.
