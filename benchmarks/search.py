@@ -27,11 +27,12 @@ from pipeline.search.comparison import Replays
 from pipeline.search.figure import draw
 from pipeline.search.grid import FinishedGrid
 from pipeline.search.peers import SEARCHERS
-from pipeline.search.replay import gaps, test_losses
+from pipeline.search.replay import gaps, losses_on_test
 from pipeline.search.summary import markdown, summary
 from pipeline.search.traces import search, versions
 
 ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "runs" / "search"
 N_TRIALS = 34
 """Budgets as in the figure of the first PaddleClas page: up to 34."""
 
@@ -53,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--figure",
         type=Path,
-        default=ROOT / "runs" / "search" / "search.svg",
+        default=FOLDER / "search.svg",
         metavar="PATH",
         help="svg, png or pdf (default: runs/search/search.svg)",
     )
@@ -69,7 +70,7 @@ def replays(
         searchers,
         seeds=seeds,
         n_trials=min(N_TRIALS, grid.size),
-        folder=ROOT / "runs" / "search",
+        folder=FOLDER,
         workers=workers,
     )
     total = seeds * len(searchers)
@@ -82,7 +83,7 @@ def replays(
         traces = [found[searcher, seed] for seed in range(seeds)]
         loss = None
         if grid.test is not None:
-            loss = np.array([test_losses(grid, points) for points in traces])
+            loss = np.array([losses_on_test(grid, points) for points in traces])
         result[searcher] = Replays(np.array([gaps(grid, points) for points in traces]), loss)
     return result
 

@@ -70,7 +70,7 @@ def gaps(grid: FinishedGrid, points: Sequence[Point]) -> NDArray[np.float64]:
     return 100 * (grid.objective.max() - np.maximum.accumulate(found))
 
 
-def test_losses(grid: FinishedGrid, points: Sequence[Point]) -> NDArray[np.float64]:
+def losses_on_test(grid: FinishedGrid, points: Sequence[Point]) -> NDArray[np.float64]:
     """Accuracy points on the test column between the grid's choice and the search's, per trial.
 
     Both choose by the objective; of equals the first in the order of the space. Negative where

@@ -60,7 +60,7 @@ def search(
     with parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
         for name, seed, points in Parallel(return_as="generator_unordered")(jobs):
             with files[name].open("a") as lines:
-                lines.write(json.dumps([seed, points]) + "\n")
+                lines.write("\n" + json.dumps([seed, points]))  # after half a line, if need be
             yield name, seed, points
 
 
