@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -14,7 +16,6 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
-from yaml import YAMLError
 
 from pipeline.config import Config, UserError
 from pipeline.layout import CONF
@@ -23,18 +24,42 @@ CONFIG_NAME = "params"
 
 
 def quote(value: str | Path) -> str:
-    """Quote a string for Hydra's override grammar, so that no character in it means anything."""
-    text = str(value).replace("\\", "\\\\") if str(value).endswith("\\") else str(value)
-    return "'" + text.replace("'", "\\'") + "'"
+    """Quote a string for Hydra's override grammar, so that no character in it means anything.
+
+    Backslashes count only before ``${`` (an interpolation), before a quote and at the end.
+    """
+    text = re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + "\\${", str(value))
+    text = re.sub(r"(\\+)$", lambda found: found[1] * 2, text)
+    return "'" + re.sub(r"(\\*)'", lambda found: found[1] * 2 + "\\'", text) + "'"
 
 
-def hydra_overrides(overrides: Sequence[str]) -> list[str]:
-    """``overrides`` as Hydra needs them: with our groups to be found, and with keys of the schema
-    that no file mentions (they have defaults) added rather than refused.
+def hydra_overrides(config_dir: Path, overrides: Sequence[str]) -> list[str]:
+    """``overrides`` as Hydra needs them: with our groups to be found, the names of ``folders``
+    spelled out, and with keys of the schema that no file mentions (they have defaults) added
+    rather than refused.
     """
     known = {path for path in _paths(Config) if "." in path}
-    forced = [f"++{each}" if each.partition("=")[0] in known else each for each in overrides]
+    spelled = _own_folder(config_dir, overrides)
+    forced = [f"++{each}" if each.partition("=")[0] in known else each for each in spelled]
     return [f"hydra.searchpath=[{quote(f'file://{CONF}')}]", *forced]
+
+
+def _own_folder(config_dir: Path, overrides: Sequence[str]) -> list[str]:
+    """Spell ``dataset=NAME`` out where params.yaml has NAME in ``folders``, and the first of its
+    ``folders`` where no dataset is chosen.
+    """
+    params = yaml.safe_load((config_dir / f"{CONFIG_NAME}.yaml").read_text(encoding="utf-8"))
+    folders = params.get("folders") if isinstance(params, dict) else None
+    if not folders or not isinstance(folders, dict):
+        return list(overrides)
+    chosen = [each.removeprefix("dataset=") for each in overrides if each.startswith("dataset=")]
+    name = chosen[-1] if chosen else next(iter(folders))
+    if name not in folders or any(each.startswith("dataset.root=") for each in overrides):
+        return list(overrides)
+    own = {"name": name, "title": name, "root": folders[name]}
+    spelled = [f"dataset.{key}={quote(str(value))}" for key, value in own.items()]
+    rest = [each for each in overrides if not each.startswith("dataset=")]
+    return ["dataset=folder", *spelled, *rest]
 
 
 def register_resolvers() -> None:
@@ -65,11 +90,11 @@ def compose(config_dir: Path, overrides: Sequence[str] = ()) -> Config:
     try:
         with initialize_config_dir(str(config_dir.resolve()), version_base="1.3"):
             composed = hydra_compose(
-                CONFIG_NAME, hydra_overrides(overrides), return_hydra_config=True
+                CONFIG_NAME, hydra_overrides(config_dir, overrides), return_hydra_config=True
             )
             values = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
             return check(values, composed.hydra.runtime.choices, config_dir, overrides)
-    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise UserError(_composition_fault(error, params)) from error
 
 

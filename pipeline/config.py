@@ -257,6 +257,8 @@ class Config(Model):
     label_smoothing: bool
     mixup: bool
     seed: Annotated[int, Field(ge=0)]
+    folders: dict[Name, str] = {}
+    """The user's own folders of images; ``dataset=NAME`` then takes these names too."""
     datasets: Annotated[list[str], Field(min_length=1)]
     models: Annotated[list[str], Field(min_length=1)]
     strategies: Annotated[list[str], Field(min_length=1)]

@@ -61,7 +61,7 @@ def tune(config_dir: Path, overrides: Sequence[str]) -> None:
 
 def _multirun(config_dir: Path, overrides: Sequence[str]) -> None:
     """Hand the sweep to Hydra, whose front door reads the arguments of the process."""
-    arguments, sys.argv = sys.argv, ["pipeline.tune", *hydra_overrides(overrides)]
+    arguments, sys.argv = sys.argv, ["pipeline.tune", *hydra_overrides(config_dir, overrides)]
     try:
         hydra.main(
             config_path=str(config_dir.resolve()), config_name=CONFIG_NAME, version_base="1.3"
