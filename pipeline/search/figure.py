@@ -73,7 +73,8 @@ def _gaps(axes: Axes, searchers: dict[str, Replays], published: Published) -> No
     for number, (name, replays) in enumerate(searchers.items()):
         _curve(axes, name, replays.gap_band(), number)
     _published(axes, published)
-    axes.set(xlabel="trials", ylabel="accuracy points", ylim=(0, None))
+    highest = max(line.get_ydata().max() for line in axes.lines)  # a wide band may leave the frame
+    axes.set(xlabel="trials", ylabel="accuracy points", ylim=(0, 1.1 * highest or None))
 
 
 def _test(axes: Axes, searchers: dict[str, Replays]) -> None:
