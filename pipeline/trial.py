@@ -184,13 +184,20 @@ def _result(cfg: Config, module: Classifier, seconds: float, fit_seconds: float)
 
 @contextmanager
 def _deterministic() -> Iterator[None]:
-    """Deterministic kernels for the block; an operation that has none is an error."""
+    """Deterministic kernels for the block; an operation that has none is an error.
+
+    New memory is not filled with NaN beforehand, which finds faults in kernels and changes no
+    result: it costs a twentieth of a step.
+    """
     before = torch.are_deterministic_algorithms_enabled()
+    filling = torch.utils.deterministic.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
+        torch.utils.deterministic.fill_uninitialized_memory = filling
 
 
 @contextmanager

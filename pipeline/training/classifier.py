@@ -75,7 +75,10 @@ class Classifier(pl.LightningModule):
         return self.network(self.normalise(images))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """SGD with L2 decay on every parameter, batch norm and biases included."""
+        """SGD with L2 decay on every parameter, batch norm and biases included.
+
+        ``fused`` goes once over the weights instead of four times.
+        """
         peak = self.schedule.peak(self.point.lr)
         decay = self.point.l2_decay
         return torch.optim.SGD(
@@ -84,6 +87,7 @@ class Classifier(pl.LightningModule):
             momentum=self.recipe.momentum,
             nesterov=self.recipe.nesterov,
             weight_decay=decay / peak if self.recipe.decay_over_lr else decay,
+            fused=True,
         )
 
     def training_step(self, batch: Batch, _index: int) -> None:
