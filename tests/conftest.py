@@ -1,6 +1,64 @@
-"""Settings all tests share."""
+"""Settings and fixtures all tests share."""
 
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.small_project import SmallProject
 
 settings.register_profile("project", deadline=None)  # a busy machine is not a failure
 settings.load_profile("project")
+
+
+@pytest.fixture(scope="session")
+def prepared_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ``data`` folder with 60 train, 40 validation and 359 test images of digits."""
+    from pipeline import prepare
+    from tests.small_project import SmallProject
+
+    folder = tmp_path_factory.mktemp("digits")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        prepare.run(SmallProject(folder).compose())
+    return folder / "data"
+
+
+@pytest.fixture(scope="session")
+def empty_journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database after its migrations, which take seconds."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("journal") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path,
+    prepared_digits: Path,
+    empty_journal: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[SmallProject]:
+    """A small project in the working directory, with a journal of its own."""
+    from pipeline import sweep
+    from tests.small_project import SmallProject
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv(sweep.PARENT, "")
+    shutil.copytree(prepared_digits, tmp_path / "data", copy_function=_link)
+    (tmp_path / "runs").mkdir()
+    shutil.copy(empty_journal, tmp_path / "runs" / "mlflow.db")
+    yield SmallProject(tmp_path)
+
+
+def _link(source: str, target: str) -> None:
+    Path(target).hardlink_to(source)

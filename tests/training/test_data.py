@@ -1,0 +1,139 @@
+"""Batches by address, and which splits a trial may see."""
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.config import ProtocolConfig, RecipeConfig
+from pipeline.datasets.manifest import Manifest
+from pipeline.datasets.pixels import PixelStore
+from pipeline.training.data import (
+    Purpose,
+    StepAddress,
+    TestSetLockedError,
+    TrainingCrops,
+    TrialData,
+    split_plan,
+)
+
+HELDOUT, PADDLE = ProtocolConfig(name="heldout"), ProtocolConfig(name="paddle")
+RECIPE = RecipeConfig(name="r", epochs=2, batch_size=16, image_size=32, resize_size=32)
+
+
+@pytest.fixture(scope="module")
+def manifest(prepared_digits):
+    return Manifest.load(prepared_digits / "prepared" / "digits")
+
+
+@pytest.fixture(scope="module")
+def store(prepared_digits, manifest):
+    return PixelStore(prepared_digits / "prepared" / "digits" / "pixels.bin", manifest)
+
+
+class Trainer:
+    """What the data asks of a trainer."""
+
+    def __init__(self, epoch=0):
+        self.current_epoch = epoch
+
+
+def data(manifest, store, *, recipe=RECIPE, protocol=HELDOUT, purpose=Purpose.SEARCH, epoch=0):
+    made = TrialData(manifest, store, recipe, split_plan(protocol, purpose), 7, False, 0)
+    made.trainer = Trainer(epoch)
+    return made
+
+
+def test_a_search_never_sees_the_test_split(manifest, store):
+    made = data(manifest, store)
+    assert set(made.rows) == set(manifest.rows(["train"]))
+    measured = torch.cat([batch.labels for batch in made.val_dataloader()])
+    assert torch.equal(measured, torch.from_numpy(manifest.labels[manifest.rows(["val"])]))
+    with pytest.raises(TestSetLockedError, match="opened once, by evaluate"):
+        made.test_dataloader()
+
+
+def test_a_refit_trains_on_both_and_predicts_the_test_split_in_order(manifest, store):
+    made = data(manifest, store, purpose=Purpose.FINAL)
+    assert set(made.rows) == set(manifest.rows(["train", "val"]))
+    assert made.val_dataloader() == []
+    labels = torch.cat([batch.labels for batch in made.test_dataloader()])
+    assert torch.equal(labels, torch.from_numpy(manifest.labels[manifest.rows(["test"])]))
+
+
+@pytest.mark.parametrize("purpose", list(Purpose))
+def test_the_paddle_protocol_selects_on_the_test_list(manifest, store, purpose):
+    made = data(manifest, store, protocol=PADDLE, purpose=purpose)
+    assert set(made.rows) == set(manifest.rows(["train", "val"]))
+    assert sum(len(b.labels) for b in made.val_dataloader()) == len(manifest.rows(["test"]))
+    with pytest.raises(TestSetLockedError):
+        made.test_dataloader()
+
+
+def test_an_epoch_has_every_image_at_most_once_and_another_order_than_the_next(manifest, store):
+    orders = []
+    for epoch in range(2):
+        steps = list(data(manifest, store, epoch=epoch).train_dataloader().sampler)
+        rows = np.concatenate([address.rows for address in steps])
+        assert [address.step for address in steps] == [0, 1, 2]
+        assert {len(address.rows) for address in steps} == {16}
+        assert len(set(rows)) == len(rows) == 48
+        assert set(rows) <= set(manifest.rows(["train"]))
+        orders.append(rows.tolist())
+    assert orders[0] != orders[1]
+
+
+def test_a_batch_follows_from_its_address_alone(manifest, store):
+    first = list(data(manifest, store).train_dataloader())
+    again = list(data(manifest, store).train_dataloader())
+    next_epoch = list(data(manifest, store, epoch=1).train_dataloader())
+    for one, two in zip(first, again, strict=True):
+        assert torch.equal(one.images, two.images)
+        assert torch.equal(one.labels, two.labels)
+    assert not torch.equal(first[0].images, next_epoch[0].images)
+    assert first[0].images.dtype == torch.uint8
+    assert first[0].images.shape == (16, 32, 32, 3)
+    assert first[0].partners is None
+
+
+def test_a_set_smaller_than_a_batch_is_one_batch(manifest, store):
+    recipe = RECIPE.model_copy(update={"batch_size": 256})
+    (batch,) = data(manifest, store, recipe=recipe).train_dataloader()
+    assert sorted(batch.labels.tolist()) == sorted(manifest.labels[manifest.rows(["train"])])
+
+
+def test_mixup_permutes_the_batch_with_one_coefficient(manifest, store):
+    crops = TrainingCrops(store, manifest.labels, RECIPE, seed=7, mixup=True)
+    rows = manifest.rows(["train"])[:16]
+    batches = [crops[StepAddress(0, step, rows)] for step in range(50)]
+    for batch in batches:
+        assert sorted(batch.partners.tolist()) == list(range(16))
+        assert 0 <= batch.lam <= 1
+    lams = [batch.lam for batch in batches]
+    assert len(set(lams)) == 50
+    # Beta(0.2, 0.2) is mostly near 0 or 1: the middle half holds about a sixth of it
+    assert sum(0.25 < lam < 0.75 for lam in lams) < 20
+    plain = TrainingCrops(store, manifest.labels, RECIPE, seed=7, mixup=False)
+    assert torch.equal(plain[StepAddress(0, 3, rows)].images, batches[3].images)
+
+
+def test_flips_are_left_out_where_an_image_has_a_side(manifest, store):
+    whole = {"crop_scale": [1.0, 1.0], "crop_sampling": "paddle"}
+    rows = np.repeat(manifest.rows(["train"])[:1], 64)
+
+    def distinct(flip):
+        recipe = RECIPE.model_copy(update={**whole, "horizontal_flip": flip})
+        images = TrainingCrops(store, manifest.labels, recipe, 7, False)[StepAddress(0, 0, rows)]
+        found = {image.numpy().tobytes() for image in images.images}
+        mirrored = {image.numpy()[:, ::-1].tobytes() for image in images.images}
+        return found, mirrored
+
+    plain, _ = distinct(False)
+    both, mirrored = distinct(True)
+    assert both & mirrored
+    assert len(both) > len(plain)
+
+
+def test_one_image_is_too_little_to_train_on(manifest, store):
+    table = manifest.table.slice(int(manifest.rows(["train"])[0]), 1)
+    with pytest.raises(ValueError, match="1 training images"):
+        data(Manifest.of(table, manifest.class_names, ""), store)
