@@ -30,6 +30,23 @@ quickstart: setup ## Run the quickstart pipeline and print its table
 	@dvc repro --quiet quickstart/dvc.yaml
 	@cat quickstart/report/summary.txt
 
+# Paths and names reach the program through the environment, as they were typed: no character in
+# them means anything to make or to the shell.
+given = $(if $(filter command override,$(origin $(1))),$(2) "$$$(1)")
+define as_typed
+override export $(1) := $$(value $(1))
+endef
+$(foreach each,DATA NAME MODEL STRATEGIES,$(if $(filter command,$(origin $(each))),$(eval $(call as_typed,$(each)))))
+
+.PHONY: tune
+tune: setup ## Tune a model on your own images: make tune DATA=PATH [NAME=... MODEL=... STRATEGIES=...]
+	@python -m pipeline.project $(call given,NAME,--name) $(call given,MODEL,--model) \
+	  $(call given,STRATEGIES,--strategies) -- "$${DATA:?set DATA=PATH, the folder of your images}"
+
+.PHONY: plan
+plan: setup ## Say what the benchmark downloads, needs and takes, before anything runs
+	@python -m pipeline.plan
+
 .PHONY: test
 test: setup lint ## Lint, check types, run the default tests
 	pytest

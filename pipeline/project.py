@@ -1,0 +1,204 @@
+"""Tune a model on your own images: make projects/NAME/ and run its pipeline to model and report.
+
+    make tune DATA=PATH [NAME=...] [MODEL=...] [STRATEGIES=fixed,bayes]
+
+PATH is whatever conf/dataset/folder.yaml takes. A project is params.yaml, which is yours to edit,
+and dvc.yaml, written again each time. A second run trains only what has changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.cli import guarded
+from pipeline.compose import CONFIG_NAME, compose
+from pipeline.config import UserError
+from pipeline.datasets.files import write_text
+from pipeline.layout import CONF, report_dir, weights_dir
+from pipeline.models.sources import locate
+
+PROJECTS = Path("projects")
+MODEL = "resnet50_vd"
+STRATEGIES = ("fixed", "bayes")
+_ROOT = CONF.parent
+_CHOICES = {"dataset": "folder", "model": MODEL, "recipe": "quick20"}
+
+_PARAMS_HEADER = """\
+# Your own images, {name}. This file is yours to edit: `make tune` never writes it again, and trains
+# what a change touches. Plain values only: it is read by Hydra and by DVC alike.
+"""
+_DVC_HEADER = """\
+# Written by `make tune` from large_scale/dvc.yaml; params.yaml is the file to edit.
+# Run: dvc repro {folder}/dvc.yaml
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__
+    )
+    parser.add_argument("data", metavar="PATH", help="your images, or a table that lists them")
+    parser.add_argument("--name", help="name of the project (default: the folder's)")
+    parser.add_argument("--model", help=f"a file of conf/model (default: {MODEL})")
+    parser.add_argument("--strategies", help=f"default: {','.join(STRATEGIES)}")
+    given = parser.parse_args()
+    run(make(given.data, given.name, given.model, given.strategies))
+
+
+def make(
+    data: str, name: str | None = None, model: str | None = None, strategies: str | None = None
+) -> Path:
+    """Write ``projects/NAME/`` and return it; one that is there keeps its params.yaml.
+
+    Raises UserError, with nothing written, when there are no images, a name is taken or unknown,
+    the weights cannot be had, or an option differs from the project's own params.yaml.
+    """
+    images = _images(data)
+    name = _checked_name(name or default_name(images))
+    folder = PROJECTS / name
+    params = folder / f"{CONFIG_NAME}.yaml"
+    if params.exists():
+        _require_same(params, name, images, model, strategies)
+    else:
+        asked = parameters(images, name, model or MODEL, strategies or ",".join(STRATEGIES))
+        _require_weights(model or MODEL)
+        text = yaml.safe_dump(asked, sort_keys=False, allow_unicode=True)
+        write_text(params, _PARAMS_HEADER.format(name=name) + text)
+    write_text(folder / "dvc.yaml", _DVC_HEADER.format(folder=folder) + _pipeline(folder))
+    return folder
+
+
+def run(folder: Path) -> None:
+    """Run the project's pipeline and print its summary. Raises UserError when it stops early."""
+    cfg = compose(folder)
+    command = [sys.executable, "-m", "dvc", "repro", "--quiet", str(folder / "dvc.yaml")]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    if subprocess.run(command, env=os.environ | {"PATH": path}, check=False).returncode:
+        raise UserError(
+            f"{folder}: the stage above stopped. What is finished is kept: mend the cause and run "
+            "the same command again"
+        )
+    print((report_dir(cfg) / "summary.txt").read_text(encoding="utf-8"), end="")
+    for strategy in cfg.strategies:
+        for model in cfg.models:
+            print(f"model: {folder / 'results' / cfg.dataset.name / model / strategy / 'model'}")
+
+
+def parameters(images: Path, name: str, model: str, strategies: str) -> dict[str, Any]:
+    """The benchmark's parameters turned to one folder: recipe ``quick20`` and its learning rate.
+
+    Raises UserError for a model or strategy that has no file under ``conf/``.
+    """
+    chosen = strategies.split(",")
+    for group, names in (("model", [model]), ("strategy", chosen)):
+        for each in names:
+            _require_known(group, each)
+    params: dict[str, Any] = yaml.safe_load((_ROOT / f"{CONFIG_NAME}.yaml").read_text())
+    for entry in params["defaults"]:
+        if isinstance(entry, dict):
+            entry.update({k: v for k, v in (_CHOICES | {"model": model}).items() if k in entry})
+    changed = {
+        "project": name,
+        "root": str(PROJECTS / name),
+        "title": name,
+        "folders": {name: str(images)},
+        "datasets": [name],
+        "models": [model],
+        "strategies": chosen,
+        "dataset": {"val_fraction": 0.2, "test_fraction": 0.2, "split_seed": 0},
+        "lr": 0.03,  # PaddleClas's quick start: 0.00375 at batch 32
+    }
+    order = ["defaults", *changed]
+    return {key: (params | changed)[key] for key in dict.fromkeys([*order, *params])}
+
+
+def default_name(images: Path) -> str:
+    """A name for a project from that of its images: letters of any script, digits, _ and -."""
+    stem = images.stem if images.is_file() else images.name
+    return re.sub(r"[^\w-]+", "_", stem).strip("_-")
+
+
+def _images(data: str) -> Path:
+    path = Path(os.path.abspath(Path(data).expanduser()))  # noqa: PTH100 - keeps links as given
+    if not path.exists():
+        raise UserError(f"DATA={data}: no such folder or table")
+    if "${" in str(path) or "\n" in str(path):
+        raise UserError(
+            f"DATA={data}: a path may not hold '${{' or a line break; give a link to it"
+        )
+    return path
+
+
+def _checked_name(name: str) -> str:
+    if not re.fullmatch(r"\w[\w-]{0,99}", name):
+        raise UserError(
+            f"NAME={name}: allowed are letters, digits, _ and -, up to 100. Set NAME=..."
+        )
+    owners = {path.stem: path for path in (CONF / "dataset").glob("*.yaml")}
+    for params in _ROOT.glob(f"*/{CONFIG_NAME}.yaml"):
+        folders = (yaml.safe_load(params.read_text(encoding="utf-8")) or {}).get("folders", {})
+        owners |= dict.fromkeys(folders, params)
+    if name in owners:
+        raise UserError(
+            f"NAME={name} is the name of a dataset in {owners[name]}. Set another NAME=..."
+        )
+    return name
+
+
+def _require_known(group: str, name: str) -> None:
+    allowed = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    if name not in allowed:
+        near = difflib.get_close_matches(name, allowed, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise UserError(f"no {group} '{name}'.{hint} Allowed: {', '.join(allowed)}")
+
+
+def _require_same(
+    params: Path, name: str, images: Path, model: str | None, strategies: str | None
+) -> None:
+    """A project's own file counts: what is asked for otherwise must agree with it."""
+    cfg = compose(params.parent)
+    kept = cfg.folders.get(name)
+    if kept != str(images):
+        raise UserError(
+            f"{params} has {name}: {kept}, not {images}. Edit it there, or set another NAME=..."
+        )
+    for option, asked, there in (
+        ("MODEL", model, cfg.models),
+        ("STRATEGIES", strategies, cfg.strategies),
+    ):
+        if asked is not None and asked.split(",") != there:
+            raise UserError(
+                f"{option}={asked}: {params} has {','.join(there)}. Edit it there, or set another "
+                "NAME=..."
+            )
+
+
+def _pipeline(folder: Path) -> str:
+    """``large_scale/dvc.yaml``, a pipeline over named folders, moved to ``folder``."""
+    text = (_ROOT / "large_scale" / "dvc.yaml").read_text(encoding="utf-8")
+    body = text[text.index("stages:") :]
+    return body.replace("large_scale", str(folder)).replace("wdir: ..\n", "wdir: ../..\n")
+
+
+def _require_weights(model: str) -> None:
+    """Fetch the weights first: nothing is decoded or written for a model that cannot be had."""
+    try:
+        locate(compose(_ROOT, [f"model={model}"]).model, weights_dir())
+    except UserError as error:
+        raise UserError(
+            f"{error}\nor set MODEL=resnet50_vd_random: it needs no weights, at a cost in accuracy"
+        ) from error
+
+
+if __name__ == "__main__":
+    guarded(main)
