@@ -6,7 +6,7 @@ import os
 import socket
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -23,6 +23,7 @@ from pipeline.config import Config, UserError
 from pipeline.datasets.files import replacing
 from pipeline.datasets.manifest import MANIFEST, Manifest
 from pipeline.datasets.pixels import PixelStore
+from pipeline.deaths import own_fault, stamp, watched
 from pipeline.identity import Environment, identity, key_of, point_of
 from pipeline.layout import prepared_dir, runs_dir, weights_dir
 from pipeline.models.weights import WeightsFile, locate
@@ -39,7 +40,7 @@ from pipeline.trial import (
 MODEL = "model.safetensors"
 PREDICTIONS = "predictions.parquet"
 DEATHS = 2
-"""A trial whose process died so often is failed without another try."""
+"""A trial that killed its process so often is failed without another try."""
 
 
 class TrialFailedError(Exception):
@@ -134,10 +135,19 @@ def run(
             return Outcome(key, finished.run_id, True, finished.result)
         _bury(journal, key)
         run_id = journal.start(
-            name, parent_id=parent_id, params=params, tags={**tags, KEY_TAG: key}
+            name, parent_id=parent_id, params=params, tags={**tags, **stamp(), KEY_TAG: key}
         )
         journal.write_json(run_id, "config.json", cfg.model_dump(mode="json"))
-        result = _train(cfg, purpose, journal, run_id, key, found, label)
+        journal.log_dataset(
+            run_id,
+            cfg.dataset.name,
+            found.manifest.digest,
+            str(prepared_dir(cfg.dataset.name)),
+            "+".join(split_plan(cfg.protocol, purpose).train),
+        )
+        monitor = journal.system_metrics(run_id) if purpose is Purpose.FINAL else nullcontext()
+        with watched(_trace(key)), monitor:
+            result = _train(cfg, purpose, journal, run_id, key, found, label)
         plain_result = {**asdict(result), "identity": plain, **_where(found.environment)}
         journal.log(run_id, _ui_metrics(plain_result), step=result.epoch)
         if result.status == "diverged":
@@ -223,24 +233,32 @@ def _checkpoint(key: str) -> Path:
 def _bury(journal: Journal, key: str) -> None:
     """Mark runs whose process died; the free lock proves that nobody works on them.
 
-    Raises TrialFailedError, with a FAILED run, when the last runs of the key all died.
+    Raises TrialFailedError, with a FAILED run, when the trial itself killed its process in its
+    last tries.
     """
     runs = journal.search(f"tags.`{KEY_TAG}` = '{key}'")
-    for each in runs:
-        if each.info.status == "RUNNING":
-            journal.tag(each.info.run_id, {"died": "true"})
-            journal.close(each.info.run_id, "KILLED")
     deaths = 0
-    for each in reversed(runs):
-        if each.info.status == "FAILED":
-            break
-        deaths += each.info.status == "RUNNING" or "died" in each.data.tags
+    for each in runs:
+        died = each.data.tags.get("died")
+        if each.info.status == "RUNNING":
+            died = "itself" if own_fault(each.data.tags, _trace(key)) else "stopped"
+            journal.tag(each.info.run_id, {"died": died})
+            journal.close(each.info.run_id, "KILLED")
+        deaths = 0 if each.info.status == "FAILED" else deaths + (died == "itself")
+    _trace(key).unlink(missing_ok=True)
     if deaths >= DEATHS:
-        message = f"its process died {deaths} times; the memory of the machine may not do"
+        message = (
+            f"its process ran out of memory or crashed {deaths} times; "
+            "a smaller recipe.micro_batch needs less memory"
+        )
         run_id = journal.start("died", parent_id=None, params={}, tags={KEY_TAG: key})
         journal.write_text(run_id, "error.txt", message)
         journal.close(run_id, "FAILED")
         raise TrialFailedError(message)
+
+
+def _trace(key: str) -> Path:
+    return runs_dir() / key / "crash.txt"
 
 
 def _where(environment: Environment) -> dict[str, Any]:
