@@ -64,7 +64,7 @@ class Engine:
         dimensions: Sequence[Dimension],
         *,
         seed: int = 0,
-        n_initial: int = 5,
+        n_initial: int = 3,
         initial_points: Sequence[Point] = (),
         acquisition: str = "EI",
         surrogate: str = "gp",

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 SETTINGS = 32
 
-LENGTH_SCALE = (0.7, 1.0)
+LENGTH_SCALE = (1.0, 1.0)
 """Median and log-normal width of the prior on a length scale; a dimension spans [0, 1]."""
 NOISE = (0.05, 1.5)
 """The same for the variance of a trial's noise, in units of the variance of the process."""

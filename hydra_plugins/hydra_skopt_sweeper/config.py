@@ -42,7 +42,7 @@ class SkoptSweeperConf:
     repeat_key: str | None = None
 
     # Trials before the first model: initial_points, then the best of warm_start, then a design.
-    n_initial: int = 5
+    n_initial: int = 3
     # Points to try first, such as [{lr: 0.01, mixup: true}].
     initial_points: list[dict[str, Any]] = field(default_factory=list)
     # Tables of other sweeps (CSV: a column per parameter, and `objective`, of the same direction);
