@@ -22,9 +22,9 @@ from pipeline.cli import stage
 from pipeline.config import Config, UserError
 from pipeline.datasets.files import replacing, write_json
 from pipeline.export import RUNS, run_row, write_csv
+from pipeline.final_model import package_final, register_final
 from pipeline.identity import code_digest, versions
 from pipeline.journalled import (
-    MODEL,
     PREDICTIONS,
     Outcome,
     Setting,
@@ -67,13 +67,18 @@ def evaluate(cfg: Config) -> None:
         }
     first = next(iter(outcomes.values()))
     if cfg.protocol.name == "heldout":
-        _export_model(cfg, journal, first, found, folder)
+        with replacing(folder / PREDICTIONS) as temporary:
+            shutil.copyfile(journal.artifact(first.run_id, PREDICTIONS), temporary)
+        package_final(cfg, journal, first, found, folder / "model")
     rows = [
         run_row(each.key, each.run_id, each.replayed, each.result) | {"seed": seed}
         for seed, each in outcomes.items()
     ]
     write_csv(folder / "final_runs.csv", FINAL_RUNS, rows)
     write_json(folder / "final.json", _final(cfg, found, outcomes))
+    if cfg.protocol.name == "heldout":
+        model = folder / "model"
+        print(register_final(cfg, journal, first, found, best["objective"], model))
     values = [each.result["metrics"]["top1"] for each in outcomes.values()]
     print(f"{_cell(cfg)}: test top-1 {np.mean(values):.4f} over {len(values)} seeds")
 
@@ -111,31 +116,6 @@ def _trial(cfg: Config, purpose: Purpose, journal: Journal) -> Outcome:
             f"{cfg.lr:g}. Leave that rate out of the space and run tune again"
         )
     return outcome
-
-
-def _export_model(
-    cfg: Config, journal: Journal, first: Outcome, found: Setting, folder: Path
-) -> None:
-    """The first seed's model, never the best on test, with what is needed to use it."""
-    model = folder / "model"
-    for name, target in ((MODEL, model / MODEL), (PREDICTIONS, folder / PREDICTIONS)):
-        with replacing(target) as temporary:
-            shutil.copyfile(journal.artifact(first.run_id, name), temporary)
-    write_json(
-        model / "model.json",
-        {
-            "format": 1,
-            "arch": cfg.model.arch,
-            "classes": found.manifest.class_names,
-            "mean": cfg.model.mean,
-            "std": cfg.model.std,
-            "image_size": cfg.recipe.image_size,
-            "resize_size": cfg.recipe.resize_size,
-            "dataset": cfg.dataset.name,
-            "data_digest": found.environment.data_digest,
-            "key": first.key,
-        },
-    )
 
 
 def _final(cfg: Config, found: Setting, outcomes: dict[int, Outcome]) -> dict[str, Any]:

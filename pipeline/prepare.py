@@ -85,12 +85,7 @@ def prepare(dataset: DatasetConfig, archives: Archives, into: Path, *, workers: 
         abandoned.unlink()
 
     sources = {entry.path: entry.source for entry in entries}
-    how = Decoding(
-        side=dataset.store_side,
-        scaled=dataset.scaled_decoding,
-        max_pixels=dataset.max_pixels,
-        crop_bottom=20 if dataset.crop_banner else 0,
-    )
+    how = Decoding.of(dataset)
     at_hand = len(sources) < _FEW or not isinstance(entries[0].source, Path)
     placed, pixels_sha256 = write_store(
         list(sources.values()),

@@ -5,15 +5,28 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sqlite3
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag, ViewType
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+    ViewType,
+)
 from mlflow.exceptions import MlflowException
 
 from pipeline.cli import guarded
@@ -23,6 +36,12 @@ from pipeline.layout import runs_dir
 RESULT = "result.json"
 KEY_TAG = "trial.key"
 PARENT_TAG = "mlflow.parentRunId"
+LOCK_SECONDS = 60.0
+"""How long a sqlite journal may stay locked by other processes."""
+
+_DIGEST_LENGTH = 36  # of a data set's digest in MLflow's database
+_DESCRIPTION = "mlflow.note.content"
+_SYSTEM_METRICS_SECONDS = 5.0
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -44,6 +63,17 @@ def tracking_uri() -> str:
     )
 
 
+def _check_sqlite(uri: str) -> None:
+    """Take the write lock once. MLflow itself tries for 100 seconds before it tells of a fault.
+
+    Raises sqlite3.Error.
+    """
+    if uri.startswith("sqlite:///"):
+        path = uri.removeprefix("sqlite:///").partition("?")[0]
+        with closing(sqlite3.connect(path, timeout=LOCK_SECONDS)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+
+
 class Journal:
     """The runs of one experiment."""
 
@@ -59,20 +89,23 @@ class Journal:
         try:
             runs_dir().mkdir(parents=True, exist_ok=True)
             with FileLock(runs_dir() / "mlflow.lock"):
+                _check_sqlite(uri)
                 client = MlflowClient(uri)
                 experiment = client.get_experiment_by_name(project)
                 if experiment is None:
                     local = uri.startswith("sqlite:")
                     store = (runs_dir() / "artifacts").resolve().as_uri() if local else None
-                    tags = {"mlflow.note.content": description}
+                    tags = {_DESCRIPTION: description}
                     return cls(client, client.create_experiment(project, store, tags))
+                if description and experiment.tags.get(_DESCRIPTION) != description:
+                    client.set_experiment_tag(experiment.experiment_id, _DESCRIPTION, description)
             if experiment.lifecycle_stage != "active":
                 raise UserError(
                     f"MLflow experiment '{project}' is deleted; restore it with "
                     f"`mlflow experiments restore -x {experiment.experiment_id}`"
                 )
             return cls(client, experiment.experiment_id)
-        except (MlflowException, OSError) as error:
+        except (MlflowException, sqlite3.Error, OSError) as error:
             raise UserError(
                 f"cannot use the MLflow store {uri}: {str(error).strip().splitlines()[0]}. "
                 "Check that the folder can be written, or set MLFLOW_TRACKING_URI"
@@ -142,6 +175,56 @@ class Journal:
     def write_file(self, run_id: str, path: Path) -> None:
         self.client.log_artifact(run_id, str(path))
 
+    def log_dataset(self, run_id: str, name: str, digest: str, source: str, context: str) -> None:
+        """Name the data a run worked on; ``context`` says which splits."""
+        dataset = Dataset(name, digest[:_DIGEST_LENGTH], "local", json.dumps({"uri": source}))
+        tag = InputTag("mlflow.data.context", context)
+        self.client.log_inputs(run_id, [DatasetInput(dataset, [tag])])
+
+    @contextmanager
+    def system_metrics(self, run_id: str) -> Iterator[None]:
+        """Log the load of the machine to the run during the block."""
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+        monitor = SystemMetricsMonitor(
+            run_id, sampling_interval=_SYSTEM_METRICS_SECONDS, tracking_uri=tracking_uri()
+        )
+        monitor.start()
+        try:
+            yield
+        finally:
+            monitor.finish()
+
+    def log_onnx(
+        self,
+        run_id: str,
+        path: Path,
+        inputs: Mapping[str, np.ndarray],
+        outputs: Mapping[str, np.ndarray],
+        requirements: Sequence[str],
+    ) -> str:
+        """Log an ONNX file as a model that MLflow can serve; return its address.
+
+        ``inputs`` is kept as the example, ``outputs`` is what the model makes of it; the first
+        axis of each is the batch. ``requirements`` are pip's, with exact versions.
+        """
+        import mlflow.onnx  # slow to import
+        import onnx
+        from mlflow.models import infer_signature
+
+        with tempfile.TemporaryDirectory() as scratch:
+            mlflow.onnx.save_model(
+                onnx.load(path),
+                f"{scratch}/model",
+                signature=infer_signature(dict(inputs), dict(outputs)),
+                input_example=dict(inputs),
+                pip_requirements=list(requirements),
+                onnx_execution_providers=["CPUExecutionProvider"],
+                save_as_external_data=False,
+            )
+            self.client.log_artifacts(run_id, f"{scratch}/model", "model")
+        return f"runs:/{run_id}/model"
+
     def reopen(self, run_id: str) -> None:
         self.client.update_run(run_id, status="RUNNING")
 
@@ -156,7 +239,7 @@ class Journal:
         for run in self.search(f"tags.`sweep.fingerprint` = '{fingerprint}'"):
             self.reopen(run.info.run_id)
             return str(run.info.run_id)
-        every = {**tags, "sweep.fingerprint": fingerprint, "mlflow.note.content": note}
+        every = {**tags, "sweep.fingerprint": fingerprint, _DESCRIPTION: note}
         return self.start(name, parent_id=None, params={}, tags=every)
 
     def mirror(

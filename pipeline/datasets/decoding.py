@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps
 
+from pipeline.config import DatasetConfig
+
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
 """Judged by content, not by name. EPS and PDF are left out: they run a program to be decoded."""
 
@@ -33,6 +35,16 @@ class Decoding:
     """Larger images are decoded at reduced size where the format can, else refused."""
     crop_bottom: int = 0
     """Rows cut from the bottom before anything else."""
+
+    @classmethod
+    def of(cls, dataset: DatasetConfig) -> Decoding:
+        """How prepare decodes the images of a dataset."""
+        return cls(
+            side=dataset.store_side,
+            scaled=dataset.scaled_decoding,
+            max_pixels=dataset.max_pixels,
+            crop_bottom=20 if dataset.crop_banner else 0,
+        )
 
 
 def decode(data: bytes, how: Decoding) -> np.ndarray:

@@ -1,0 +1,91 @@
+"""MLflow's registry of models: the versions of each dataset's model and its champion."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pipeline.tracking import KEY_TAG, Journal
+
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered model; fields but ``number`` are None where somebody else registered it."""
+
+    number: str
+    key: str | None
+    """Of the final trial that made the weights."""
+    objective: float | None
+    """Validation accuracy of the trial that chose the hyperparameters."""
+    data_digest: str | None
+
+    @classmethod
+    def of(cls, number: str, tags: Mapping[str, str]) -> Version:
+        objective = tags.get("objective")
+        return cls(
+            number,
+            tags.get(KEY_TAG),
+            None if objective is None else float(objective),
+            tags.get("data_digest"),
+        )
+
+
+def beats(version: Version, champion: Version) -> bool:
+    """Better on validation of the same data; figures on other data are not compared."""
+    if version.objective is None or champion.objective is None:
+        return False
+    return version.data_digest == champion.data_digest and version.objective > champion.objective
+
+
+class Registry:
+    """The versions of one registered model."""
+
+    def __init__(self, journal: Journal, name: str) -> None:
+        self.client = journal.client
+        self.name = re.sub("[/:'\"`]", "-", name)  # which MLflow's names or filters do not take
+        self._condition = f"name = '{self.name}'"
+
+    def versions(self) -> list[Version]:
+        found = self.client.search_model_versions(self._condition)
+        return [Version.of(str(each.version), each.tags) for each in found]
+
+    def champion(self) -> Version | None:
+        for model in self.client.search_registered_models(self._condition):
+            number = model.aliases.get(CHAMPION)
+            if number is not None:
+                found = self.client.get_model_version(self.name, number)
+                return Version.of(str(found.version), found.tags)
+        return None
+
+    def add(
+        self,
+        key: str,
+        objective: float,
+        data_digest: str,
+        *,
+        description: str,
+        run_id: str,
+        log: Callable[[], str],
+        tags: Mapping[str, str],
+    ) -> Version:
+        """The version of ``key``, registered now unless it is there.
+
+        ``log`` stores the model in the run and returns its address. The champion is moved to the
+        version when there is none, or when the version beats it.
+        """
+        version = next((each for each in self.versions() if each.key == key), None)
+        if version is None:
+            if not self.client.search_registered_models(self._condition):
+                self.client.create_registered_model(self.name, description=description)
+            facts = {KEY_TAG: key, "objective": repr(objective), "data_digest": data_digest}
+            made = self.client.create_model_version(
+                self.name, log(), run_id=run_id, tags={**tags, **facts}
+            )
+            version = Version.of(str(made.version), facts)
+        champion = self.champion()
+        if champion is None or beats(version, champion):
+            self.client.set_registered_model_alias(self.name, CHAMPION, version.number)
+        return version

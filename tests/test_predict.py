@@ -1,0 +1,192 @@
+"""``python -m pipeline.predict``: what it prints, what it refuses, and that it sees as evaluate."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.config import UserError
+from pipeline.datasets.decoding import Decoding, decode
+from pipeline.packaged import predictor
+from pipeline.packaged.description import read
+from pipeline.packaged.package import package
+from pipeline.predict import main
+from pipeline.statistics import wilson_interval
+from pipeline.training.augment import centre_crop
+from tests.miniatures import jpeg, picture
+from tests.packaged_model import CLASSES, check_images, description, save_weights
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("packaged")
+    weights = save_weights(base / "weights.safetensors")
+    package(description(), weights, check_images(), base / "model")
+    return base / "model"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Three images of different kinds and sizes, two files that are none, one hidden."""
+    folder = tmp_path / "photos"
+    (folder / "deeper").mkdir(parents=True)
+    (folder / "a.jpg").write_bytes(jpeg(0, 0, (200, 120)))
+    picture(1, 1, (40, 90)).convert("RGBA").save(folder / "deeper" / "b.png")
+    picture(2, 2, (20, 20)).convert("L").save(folder / "c.bmp")
+    (folder / "notes.txt").write_text("no image")
+    (folder / "cut.jpg").write_bytes(jpeg(0, 0)[:300])
+    (folder / ".hidden").write_text("not looked at")
+    return folder
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, list[str]]:
+    code = main([str(each) for each in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err.splitlines()
+
+
+def test_names_what_it_cannot_read_and_does_the_rest(
+    model: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, errors = run(capsys, model, photos, photos / "gone.jpg", "--format", "json")
+    assert code == 1
+    cut, gone, notes = sorted(errors)
+    assert cut.startswith(f"error: {photos}/cut.jpg: damaged: ")
+    assert gone == f"error: {photos}/gone.jpg: cannot be read: No such file or directory"
+    assert notes == f"error: {photos}/notes.txt: not an image of a known format"
+    rows = json.loads(out)
+    names = [Path(row["path"]).name for row in rows]
+    assert names == ["a.jpg", "c.bmp", "b.png"]
+    for row in rows:
+        shares = [each["probability"] for each in row["predictions"]]
+        assert shares == sorted(shares, reverse=True)
+        assert sum(shares) == pytest.approx(1, abs=1e-5)
+        assert {each["class"] for each in row["predictions"]} == set(CLASSES)
+
+
+def test_csv_and_table_say_the_same(
+    model: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = photos / "a.jpg"
+    code, out, errors = run(capsys, model, image, "--format", "csv", "--top-k", 2)
+    assert (code, errors) == (0, [])
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [row["rank"] for row in rows] == ["1", "2"]
+    _, table, _ = run(capsys, model, image, "--top-k", 2)
+    for row in rows:
+        assert f"{row['class']} {float(row['probability']):.4f}" in table
+    assert table.count("\n") == 1
+
+
+def test_sees_the_same_pixels_as_prepare_and_evaluate(model: Path, photos: Path) -> None:
+    """Shrunk to the store's side first; resizing at once would give other pixels."""
+    found = read(model / "model.json")
+    data = (photos / "a.jpg").read_bytes()
+    stored = decode(data, Decoding(side=48))
+    expected = centre_crop(stored, 40, 32)
+    assert np.array_equal(found.image(data), expected)
+    at_once = centre_crop(np.asarray(Image.open(photos / "a.jpg")), 40, 32)
+    assert not np.array_equal(expected, at_once)
+
+
+def test_onnx_and_weights_agree(
+    model: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = [
+        json.loads(run(capsys, path, photos / "a.jpg", photos / "c.bmp", "--format", "json")[1])
+        for path in (model, model / "model.onnx")
+    ]
+    for one, other in zip(*shown, strict=True):
+        for first, second in zip(one["predictions"], other["predictions"], strict=True):
+            assert first["class"] == second["class"]
+            assert first["probability"] == pytest.approx(second["probability"], abs=1e-4)
+
+
+def test_measures_accuracy_on_folders_of_classes(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labelled = tmp_path / "labelled"
+    for label, name in enumerate(CLASSES[:2]):
+        (labelled / name).mkdir(parents=True)
+        for number in range(4 + label):
+            (labelled / name / f"{number}.jpg").write_bytes(jpeg(label, number))
+    (labelled / CLASSES[0] / "bad.jpg").write_bytes(b"bad")
+    opened = predictor.load(model)
+    correct = {}
+    for label, name in enumerate(CLASSES[:2]):
+        paths = sorted((labelled / name).glob("[0-9].jpg"))
+        images = np.stack([opened.description.image(path.read_bytes()) for path in paths])
+        correct[name] = int((opened.probabilities(images).argmax(1) == label).sum())
+
+    code, out, errors = run(capsys, model, labelled, "--evaluate", "--format", "json")
+    assert code == 1
+    assert len(errors) == 1
+    assert "bad.jpg" in errors[0]
+    found = json.loads(out)
+    interval = wilson_interval(sum(correct.values()), 9)
+    assert (found["images"], found["correct"]) == (9, sum(correct.values()))
+    assert (found["accuracy"], found["low"], found["high"]) == (
+        interval.mean,
+        interval.low,
+        interval.high,
+    )
+    assert {row["class"]: row["correct"] for row in found["per_class"]} == correct
+    (labelled / CLASSES[0] / "bad.jpg").unlink()
+    code, out, _ = run(capsys, model, labelled, "--evaluate")
+    assert code == 0
+    assert out.startswith(f"accuracy {interval.mean:.4f}   95 % interval {interval.low:.4f} to")
+
+
+def test_refuses_folders_that_are_no_classes_of_the_model(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "wasp").mkdir()
+    with pytest.raises(
+        UserError, match="'wasp' is no class of this model. Its 3 classes: ant, bee"
+    ):
+        main([str(model), str(tmp_path), "--evaluate"])
+
+
+def test_an_empty_folder_is_one_clear_line(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, errors = run(capsys, model, tmp_path)
+    assert (code, out) == (1, "")
+    assert errors == [f"error: {tmp_path}: the folder holds no files"]
+    with pytest.raises(UserError, match="no images in folders that are named after classes"):
+        main([str(model), str(tmp_path), "--evaluate"])
+
+
+def test_a_model_of_another_version_or_kind_is_refused(model: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(model, tmp_path / "model")
+    described = json.loads((model / "model.json").read_text())
+
+    def refused(match: str) -> None:
+        with pytest.raises(UserError, match=match):
+            main([str(copy), "x.jpg"])
+
+    (copy / "model.json").write_text(json.dumps(described | {"format": 2}))
+    refused(r"model\.json: a model of format 2, but this version reads format 1")
+    (copy / "model.json").write_text(json.dumps(described | {"image_size": 0}))
+    refused(r"image_size: .*damaged")
+    (copy / "model.json").write_text("{")
+    refused("no JSON")
+    (copy / "model.json").write_text(json.dumps(described | {"classes": ["a", "b"]}))
+    refused(r"model\.safetensors: not the weights of test_resnet with 2 classes")
+    (copy / "model.json").write_text(json.dumps(described))
+    (copy / "model.safetensors").write_bytes(b"\x80\x04pickle")
+    refused(r"model\.safetensors: no safetensors file")
+    (copy / "model.safetensors").unlink()
+    refused(r"model\.safetensors: no such file")
+    (copy / "model.json").unlink()
+    refused(r"model\.json: No such file or directory")
+
+
+def test_at_least_one_class_is_shown(model: Path) -> None:
+    with pytest.raises(UserError, match="--top-k: found 0"):
+        main([str(model), "x.jpg", "--top-k", "0"])

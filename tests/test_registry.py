@@ -1,0 +1,127 @@
+"""The registry: one version a final trial, the champion moved on the same data only."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from pipeline.registry import Registry, Version, beats
+from pipeline.tracking import Journal
+
+if TYPE_CHECKING:
+    from tests.small_project import SmallProject
+
+
+def version(objective: float | None, data: str | None = "a") -> Version:
+    return Version("1", "key", objective, data)
+
+
+def test_only_a_better_figure_on_the_same_data_beats_the_champion() -> None:
+    assert beats(version(0.9), version(0.8))
+    assert not beats(version(0.8), version(0.8))
+    assert not beats(version(0.7), version(0.8))
+    assert not beats(version(0.9, "b"), version(0.8, "a"))
+    assert not beats(version(0.9), version(None, None)), "what a person registered stays"
+
+
+@pytest.fixture
+def registry(tmp_path: Path, empty_journal: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "runs").mkdir()
+    shutil.copy(empty_journal, tmp_path / "runs" / "mlflow.db")
+    return Registry(Journal.open("one: two", "a description"), "vdtransfer-one: two's-花")
+
+
+def add(registry: Registry, journal: Journal, key: str, objective: float, data: str) -> Version:
+    run_id = journal.start(key, parent_id=None, params={}, tags={})
+
+    def log() -> str:
+        journal.write_text(run_id, "model/MLmodel", key)
+        return f"runs:/{run_id}/model"
+
+    return registry.add(
+        key, objective, data, description="d", run_id=run_id, log=log, tags={"lr": "0.1"}
+    )
+
+
+def test_registers_a_final_trial_once_and_crowns_the_better_one(registry: Registry) -> None:
+    journal = Journal.open("one: two")
+    first = add(registry, journal, "k1", 0.8, "a")
+    assert registry.champion() == first
+    assert add(registry, journal, "k1", 0.8, "a") == first
+    worse = add(registry, journal, "k2", 0.7, "a")
+    assert registry.champion() == first
+    better = add(registry, journal, "k3", 0.9, "a")
+    assert registry.champion() == better
+    elsewhere = add(registry, journal, "k4", 0.99, "b")
+    assert registry.champion() == better
+    assert {each.key for each in registry.versions()} == {"k1", "k2", "k3", "k4"}
+    assert len({first.number, worse.number, better.number, elsewhere.number}) == 4
+
+
+def test_the_description_of_an_experiment_is_kept_up_to_date(registry: Registry) -> None:
+    journal = Journal.open("one: two", "another")
+    experiment = journal.client.get_experiment(journal.experiment_id)
+    assert experiment.tags["mlflow.note.content"] == "another"
+    Journal.open("one: two")
+    experiment = journal.client.get_experiment(journal.experiment_id)
+    assert experiment.tags["mlflow.note.content"] == "another"
+
+
+@pytest.mark.slow
+def test_evaluate_hands_over_a_model_that_everyone_can_use(project: SmallProject) -> None:
+    """Tune, evaluate twice; predict, ONNX, the registry and ``mlflow models predict`` agree."""
+    from pipeline.packaged import predictor
+
+    project.tune("strategy=fixed")
+    project.evaluate("strategy=fixed")
+    cell = project.folder / "results" / "digits" / "resnet50_vd_random" / "fixed"
+    journal = Journal.open("small")
+    registry = Registry(journal, "vdtransfer-small-digits")
+    (made,) = registry.versions()
+    assert registry.champion() == made
+    before = {path.name: path.read_bytes() for path in (cell / "model").iterdir()}
+    assert set(before) == {"model.safetensors", "model.json", "model.onnx"}
+    shutil.rmtree(cell / "model")
+    project.evaluate("strategy=fixed")
+    assert registry.versions() == [made], "a rerun registers nothing"
+    assert {path.name: path.read_bytes() for path in (cell / "model").iterdir()} == before
+
+    run = next(
+        each
+        for each in journal.search("attributes.status = 'FINISHED'")
+        if each.data.tags.get("trial.key") == made.key
+    )
+    (used,) = run.inputs.dataset_inputs
+    assert made.data_digest is not None
+    assert made.data_digest.startswith(used.dataset.digest)
+    assert [(tag.key, tag.value) for tag in used.tags] == [("mlflow.data.context", "train+val")]
+
+    logged = Path(journal.client.download_artifacts(run.info.run_id, "model"))
+    pins = (logged / "requirements.txt").read_text().split()
+    assert {pin.split("==")[0] for pin in pins} >= {"mlflow", "onnx", "onnxruntime", "numpy"}
+    example = json.loads((logged / "serving_input_example.json").read_text())
+    environment = os.environ | {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{project.folder / 'runs' / 'mlflow.db'}",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+    }
+    served = subprocess.run(
+        [sys.executable, "-m", "mlflow", "models", "predict", "--env-manager", "local",
+         "-m", "models:/vdtransfer-small-digits@champion", "-t", "json",
+         "-i", str(logged / "serving_input_example.json"), "-o", "out.json"],
+        env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert served.returncode == 0, served.stderr
+    answer = json.loads((project.folder / "out.json").read_text())["predictions"]
+    images = np.asarray(example["inputs"]["images"], np.uint8).transpose(0, 2, 3, 1)
+    expected = predictor.load(cell / "model").probabilities(images)
+    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-4)
