@@ -62,7 +62,7 @@ def make(
     Raises UserError, with nothing written, when there are no images, a name is taken or unknown,
     the weights cannot be had, or an option differs from the project's own params.yaml.
     """
-    images = _images(data)
+    images = existing(data)
     name = _checked_name(name or default_name(images))
     folder = PROJECTS / name
     params = folder / f"{CONFIG_NAME}.yaml"
@@ -127,8 +127,9 @@ def default_name(images: Path) -> str:
     return re.sub(r"[^\w-]+", "_", stem).strip("_-")
 
 
-def _images(data: str) -> Path:
-    path = Path(os.path.abspath(Path(data).expanduser()))  # noqa: PTH100 - keeps links as given
+def existing(data: str) -> Path:
+    """The absolute path of a folder or table, links kept. Raises UserError for one not taken."""
+    path = Path(os.path.abspath(Path(data).expanduser()))  # noqa: PTH100 - resolve() follows links
     if not path.exists():
         raise UserError(f"DATA={data}: no such folder or table")
     if "${" in str(path) or "\n" in str(path):

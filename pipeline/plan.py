@@ -1,0 +1,184 @@
+"""Say what a pipeline will download, keep, train and take, before anything runs.
+
+    python -m pipeline.plan                   the benchmark
+    python -m pipeline.plan quickstart        the pipeline of a folder with a params.yaml
+    python -m pipeline.plan PATH              your own images, as `make tune DATA=PATH` would
+    python -m pipeline.plan dataset=dtd       one dataset
+
+Times come from a few training steps taken now, so a busy machine makes them long.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from pipeline import project
+from pipeline.cli import guarded, parser
+from pipeline.compose import CONFIG_NAME, compose
+from pipeline.config import Config, UserError
+from pipeline.datasets.files import write_text
+from pipeline.estimates import Need, need, trials
+from pipeline.layout import weights_dir
+
+GB = 1e9
+
+
+def main() -> None:
+    arguments = parser(__doc__ or "").parse_args()
+    words = [each for each in arguments.overrides if "=" not in each or Path(each).exists()]
+    overrides = [each for each in arguments.overrides if each not in words]
+    if len(words) > 1:
+        raise UserError(f"one folder at a time, found {', '.join(words)}")
+    folder = Path(words[0]) if words else arguments.config_path
+    if words and not (folder / f"{CONFIG_NAME}.yaml").is_file():
+        with tempfile.TemporaryDirectory() as temporary:
+            plan(_own_images(words[0], Path(temporary)), overrides)
+    else:
+        plan(folder, overrides)
+
+
+def _own_images(data: str, folder: Path) -> Path:
+    """What `make tune` would write for ``data``, in ``folder``."""
+    images = project.existing(data)
+    params = project.parameters(
+        images, project.default_name(images), project.MODEL, ",".join(project.STRATEGIES)
+    )
+    write_text(folder / f"{CONFIG_NAME}.yaml", yaml.safe_dump(params, allow_unicode=True))
+    return folder
+
+
+def plan(config_dir: Path, overrides: Sequence[str]) -> None:
+    """Print the plan. Raises UserError for bad input."""
+    cfg = compose(config_dir, overrides)
+    one = any(each.startswith("dataset=") for each in overrides)
+    names = [cfg.dataset.name] if one else cfg.datasets
+    print(
+        f"{cfg.title}: {len(names)} datasets x {len(cfg.models)} models x "
+        f"{len(cfg.strategies)} strategies, recipe {cfg.recipe.name}, protocol {cfg.protocol.name}",
+        flush=True,
+    )
+    configs = [cfg if one else compose(config_dir, [*overrides, f"dataset={n}"]) for n in names]
+    needs = {each.dataset.name: need(each.dataset) for each in configs}
+    _print_data(needs)
+    by_model = [compose(config_dir, [*overrides, f"model={model}"]) for model in cfg.models]
+    _print_weights(by_model)
+    _print_trials(cfg, len(needs))
+    warnings = _disk_warnings(needs)
+    print("timing a few training steps ...", flush=True)
+    warnings += _print_times(by_model, needs)
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def _print_data(needs: dict[str, Need]) -> None:
+    width = max(len(name) for name in [*needs, "dataset"])
+    print(
+        f"{'dataset':{width}}  {'train':>7}  {'val':>6}  {'test':>6}  {'to download':>14}  to keep"
+    )
+    for name, each in needs.items():
+        images = each.images
+        kept = "prepared" if each.exact else f"{each.store / GB:.2f} GB"
+        print(
+            f"{name:{width}}  {images.train:7,}  {images.val:6,}  {images.test:6,}  "
+            f"{_download(each.download, each.unstated):>14}  {kept}"
+        )
+    total = sum(e.images.train + e.images.val + e.images.test for e in needs.values())
+    fetched = _download(
+        sum(e.download for e in needs.values()), sum(e.unstated for e in needs.values())
+    )
+    print(f"{total:,} images; to download: {fetched}; disk: {_disk(needs) / GB:.2f} GB", end=" ")
+    print(f"of {shutil.disk_usage(Path()).free / GB:.2f} GB free", flush=True)
+
+
+def _download(size: int, unstated: int) -> str:
+    stated = f"{size / GB:.2f} GB" if size or not unstated else ""
+    files = f"{unstated} file{'s' * (unstated > 1)} unstated" if unstated else ""
+    return " + ".join(part for part in (stated, files) if part)
+
+
+def _disk(needs: dict[str, Need]) -> int:
+    """Archives and pixels of all, and room to unpack the largest."""
+    kept = sum(each.download + each.store for each in needs.values())
+    return kept + max((each.scratch for each in needs.values()), default=0)
+
+
+def _print_weights(configs: Sequence[Config]) -> None:
+    for cfg in configs:
+        source = cfg.model.weights
+        if source.startswith(("http://", "https://", "hf-hub:")):
+            name = source.rpartition("/")[2]
+            there = any(name in path.parts for path in weights_dir().rglob("*"))
+            state = "are here" if there else f"to download, size unstated: {source}"
+            print(f"weights of {cfg.model.name}: {state}")
+
+
+def _print_trials(cfg: Config, datasets: int) -> None:
+    counted = trials(cfg)
+    places = datasets * len(cfg.models)
+    each = ", ".join(f"{name} {count}" for name, count in counted.by_strategy.items())
+    print(
+        f"trials of a dataset and model: {each}; {counted.search} to train, for they share, "
+        f"and up to {counted.refits} refits"
+    )
+    print(
+        f"in all: {places * counted.search:,} trials and up to {places * counted.refits:,} refits"
+    )
+
+
+def _disk_warnings(needs: dict[str, Need]) -> list[str]:
+    needed, free = _disk(needs), shutil.disk_usage(Path()).free
+    if needed <= free:
+        return []
+    return [f"the disk will not do: {needed / GB:.2f} GB needed, {free / GB:.2f} GB free"]
+
+
+def _print_times(configs: Sequence[Config], needs: dict[str, Need]) -> list[str]:
+    from pipeline.timing import Speed, measure, seconds_of  # torch, after all that needs none
+
+    warnings: list[str] = []
+    speeds: dict[str, Speed] = {}
+    total = 0.0
+    for cfg in configs:
+        recipe, counted = cfg.recipe, trials(cfg)
+        if cfg.model.arch not in speeds:
+            speed = speeds[cfg.model.arch] = measure(cfg)
+            print(
+                f"{cfg.model.arch} at {recipe.image_size} px on {speed.device}, "
+                f"{speed.precision}, {speed.threads} threads: {1 / speed.train:.1f} images/s "
+                f"trained, {1 / speed.evaluate:.1f} measured; {speed.memory / GB:.1f} GB a step"
+            )
+            if speed.memory > speed.free:
+                warnings.append(
+                    f"memory will not do: a step of {recipe.micro_batch or recipe.batch_size} "
+                    f"images takes about {speed.memory / GB:.1f} GB, {speed.free / GB:.1f} GB are "
+                    "free. Set recipe.micro_batch, which is part of a trial's key"
+                )
+        for name, each in needs.items():
+            trial, refit = seconds_of(
+                speeds[cfg.model.arch], recipe, each.images, paddle=cfg.protocol.name == "paddle"
+            )
+            whole = counted.search * trial + counted.refits * refit
+            total += whole
+            print(
+                f"{name}, {cfg.model.name}: {_duration(trial)} a trial, "
+                f"{_duration(refit)} a refit, up to {_duration(whole)}"
+            )
+    print(f"time on this machine, one trial after another: up to {_duration(total)}")
+    return warnings
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+if __name__ == "__main__":
+    guarded(main)
