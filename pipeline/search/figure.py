@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pipeline.config import UserError
 from pipeline.search.comparison import Replays
 from pipeline.search.summary import FIRST_BUDGET, MIN_DELTAS, Published, stop_rules
@@ -73,7 +75,8 @@ def _gaps(axes: Axes, searchers: dict[str, Replays], published: Published) -> No
     for number, (name, replays) in enumerate(searchers.items()):
         _curve(axes, name, replays.gap_band(), number)
     _published(axes, published)
-    highest = max(line.get_ydata().max() for line in axes.lines)  # a wide band may leave the frame
+    # a wide band may leave the frame
+    highest = max(float(np.max(np.asarray(line.get_ydata()))) for line in axes.lines)
     axes.set(xlabel="trials", ylabel="accuracy points", ylim=(0, 1.1 * highest or None))
 
 

@@ -23,6 +23,7 @@ from pipeline.training.schedule import Schedule
 
 EVALUATION_BATCH = 64
 TEST: tuple[Split, ...] = ("test",)
+VALIDATION: tuple[Split, ...] = ("val",)
 
 
 class Purpose(StrEnum):
