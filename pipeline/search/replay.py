@@ -26,7 +26,7 @@ def sweeper(grid: FinishedGrid, objective: Objective, n_trials: int, seed: int) 
     """This project's sweeper as ``strategy=bayes`` sets it: the fixed scheme first."""
     first = grid.fixed_scheme
     engine = Engine(
-        _dimensions(grid),
+        dimensions(grid),
         seed=seed,
         initial_points=[] if first is None else [first],
         collapse_at=0.0,
@@ -37,7 +37,7 @@ def sweeper(grid: FinishedGrid, objective: Objective, n_trials: int, seed: int) 
         engine.tell([point], [objective(point)])
 
 
-def _dimensions(grid: FinishedGrid) -> Sequence[Dimension]:
+def dimensions(grid: FinishedGrid) -> Sequence[Dimension]:
     """The dimensions the sweeper itself makes of these values."""
     params = {
         name: f"choice({','.join(str(value).lower() for value in values)})"
