@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
+from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
 
 from pipeline.cli import guarded, parser
@@ -44,11 +45,13 @@ def tune(config_dir: Path, overrides: Sequence[str]) -> None:
     with sweep.opened(cfg) as parent:
         shutil.rmtree(parent.folder, ignore_errors=True)
         os.environ[sweep.PARENT] = parent.run_id
-        _multirun(config_dir, overrides)
-        trials = parent.trials()
-        failed = [trial for trial in trials if trial.status == "failed"]
-        for trial in failed:
-            print(f"trial {trial.number} failed: {parent.error(trial)}", file=sys.stderr)
+        try:
+            _multirun(config_dir, overrides)
+        finally:
+            trials = parent.trials()
+            failed = [trial for trial in trials if trial.status == "failed"]
+            for trial in failed:
+                print(f"trial {trial.number} failed: {parent.error(trial)}", file=sys.stderr)
         if len(failed) > cfg.tune.allowed_failures:
             raise UserError(
                 f"{len(failed)} of {len(trials)} trials failed (tune.allowed_failures is "
@@ -60,12 +63,19 @@ def tune(config_dir: Path, overrides: Sequence[str]) -> None:
 
 
 def _multirun(config_dir: Path, overrides: Sequence[str]) -> None:
-    """Hand the sweep to Hydra, whose front door reads the arguments of the process."""
+    """Hand the sweep to Hydra, whose front door reads the arguments of the process.
+
+    Raises UserError when the sweeper gives up, and what a job raised: Hydra itself would print a
+    traceback and leave.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"
     arguments, sys.argv = sys.argv, ["pipeline.tune", *hydra_overrides(config_dir, overrides)]
     try:
         hydra.main(
             config_path=str(config_dir.resolve()), config_name=CONFIG_NAME, version_base="1.3"
         )(_job)()
+    except CompactHydraException as error:
+        raise UserError(str(error)) from error
     finally:
         sys.argv = arguments
 

@@ -161,7 +161,7 @@ class Classifier(pl.LightningModule):
         self._outputs.clear()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["curve"] = self.curve
+        checkpoint["curve"], checkpoint["diverged"] = self.curve, self.diverged
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.curve = checkpoint["curve"]
+        self.curve, self.diverged = checkpoint["curve"], checkpoint["diverged"]
