@@ -1,0 +1,114 @@
+"""Whether a trial's memory grows with the dataset: its peak on few and on many stored images.
+
+    python benchmarks/memory.py [--json PATH]
+
+Each case is a fresh process that trains ResNet50_vd for four steps on 32 px images and validates on
+a tenth of the dataset. Measured is anonymous memory (RssAnon of /proc/self/status, so on Linux
+only): pages of the mapped pixel store belong to the system, which drops them when it likes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import re
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import chdir, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from synthetic import configured, run_trial, write_manifest
+
+from pipeline.datasets.files import write_json
+from pipeline.datasets.listing import Split
+from pipeline.datasets.pixels import Stored
+from pipeline.layout import prepared_dir
+from pipeline.tracking import Journal
+
+SIDE = 32
+BYTES = 3 * SIDE * SIDE
+STATUS = Path("/proc/self/status")
+INTERVAL = 0.01
+"""Seconds between two looks at the memory."""
+
+
+def anonymous() -> int:
+    """Anonymous memory of this process now, in bytes."""
+    found = re.search(r"^RssAnon:\s+(\d+) kB$", STATUS.read_text(), re.MULTILINE)
+    assert found is not None
+    return 1024 * int(found[1])
+
+
+@contextmanager
+def sampled() -> Iterator[list[int]]:
+    """Collect what this process holds while the block runs."""
+    samples = [anonymous()]
+    over = threading.Event()
+
+    def sample() -> None:
+        while not over.wait(INTERVAL):
+            samples.append(anonymous())
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield samples
+    finally:
+        over.set()
+        thread.join()
+
+
+def peak(images: int) -> int:
+    """Bytes at the highest point of a trial on ``images`` stored images, a tenth to validate on."""
+    with TemporaryDirectory() as folder, chdir(folder):
+        dataset = f"images{images}"
+        pixels = prepared_dir(dataset) / "pixels.bin"
+        pixels.parent.mkdir(parents=True)
+        pixels.touch()
+        os.truncate(pixels, BYTES * images)  # black images that take no disk
+        stored = [Stored("0" * 64, BYTES * number, SIDE, SIDE) for number in range(images)]
+        splits: list[Split] = ["val" if i % 10 == 9 else "train" for i in range(images)]
+        write_manifest(dataset, stored, splits, "0" * 64)
+        sides = (f"recipe.image_size={SIDE}", f"recipe.resize_size={SIDE}")
+        cfg = configured(dataset, "recipe.epochs=null", "recipe.steps=4", *sides)
+        with sampled() as samples:
+            run_trial(cfg, Journal.open("memory"), 0)
+        return max(samples)
+
+
+def alone(images: int) -> int:
+    """``peak`` in a process of its own."""
+    spawned = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawned) as pool:
+        return pool.submit(peak, images).result()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--images", type=int, nargs=2, default=[2_000, 75_000], metavar=("FEW", "MANY")
+    )
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there, too")
+    arguments = parser.parse_args()
+    print(f"{'images':>8}  peak anonymous memory")
+    peaks: list[int] = []
+    for images in arguments.images:
+        peaks.append(alone(images))
+        print(f"{images:>8} {peaks[-1] / 1e6:11.0f} MB", flush=True)
+    print(f"{'more':>8} {(peaks[1] - peaks[0]) / 1e6:11.0f} MB")
+    if arguments.json:
+        cases: list[dict[str, Any]] = [
+            {"images": images, "peak_bytes": each}
+            for images, each in zip(arguments.images, peaks, strict=True)
+        ]
+        write_json(arguments.json, {"cases": cases, "difference_bytes": peaks[1] - peaks[0]})
+
+
+if __name__ == "__main__":
+    main()

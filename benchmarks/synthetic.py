@@ -1,0 +1,82 @@
+"""Datasets made on the spot and trials on them, for the benchmarks of training.
+
+Everything lies below the working directory, as for any stage: benchmarks change to a folder of
+their own first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from pipeline.compose import compose
+from pipeline.config import Config
+from pipeline.datasets.listing import Split
+from pipeline.datasets.manifest import SCHEMA, Manifest
+from pipeline.datasets.pixels import Stored
+from pipeline.journalled import Outcome, run
+from pipeline.layout import prepared_dir
+from pipeline.tracking import Journal
+from pipeline.training.data import Purpose
+
+ROOT = Path(__file__).resolve().parents[1]
+CLASSES = 10
+
+
+def write_photographs(folder: Path, count: int, size: tuple[int, int] = (500, 375)) -> list[Path]:
+    """``count`` different JPEG files of quality 90 in ``folder/<class>/``, in turns of class.
+
+    Each is a part of one of scikit-learn's two photographs, enlarged to ``size``.
+    """
+    rng = np.random.default_rng(0)
+    photographs = [Image.fromarray(pixels) for pixels in load_sample_images().images]
+    paths = []
+    for number in range(count):
+        photograph = photographs[number % len(photographs)]
+        side = rng.uniform(0.4, 1.0)
+        left, top = (1 - side) * rng.random(2) * photograph.size
+        right, bottom = left + side * photograph.width, top + side * photograph.height
+        part = photograph.resize(size, Image.Resampling.BILINEAR, box=(left, top, right, bottom))
+        path = folder / f"class{number % CLASSES}" / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.save(path, quality=90)
+        paths.append(path)
+    return paths
+
+
+def write_manifest(
+    dataset: str, stored: Sequence[Stored], splits: Sequence[Split], pixels_sha256: str
+) -> None:
+    """The manifest of images that lie in the dataset's pixel store, in turns of class."""
+    labels = np.arange(len(stored)) % CLASSES
+    names = [f"class{label}" for label in range(CLASSES)]
+    columns = {
+        "path": [f"{number:06}.jpg" for number in range(len(stored))],
+        "label": labels,
+        "class_name": [names[label] for label in labels],
+        "split": list(splits),
+        "sha256": [each.sha256 for each in stored],
+        "offset": [each.offset for each in stored],
+        "height": [each.height for each in stored],
+        "width": [each.width for each in stored],
+    }
+    table = pa.table({name: pa.array(columns[name], SCHEMA.field(name).type) for name in columns})
+    Manifest.of(table, names, pixels_sha256).write(prepared_dir(dataset))
+
+
+def configured(dataset: str, *overrides: str) -> Config:
+    """The configuration of a trial of ResNet50_vd from a random start on ``dataset``."""
+    chosen = ["dataset=folder", f"dataset.name={dataset}", "dataset.root=.", "machine.device=cpu"]
+    return compose(ROOT, [*chosen, "model=resnet50_vd_random", "recipe=quick20", *overrides])
+
+
+def run_trial(cfg: Config, journal: Journal, number: int) -> Outcome:
+    """Train through the journal; another ``number`` is another learning rate, so another key."""
+    cfg = cfg.model_copy(update={"lr": cfg.lr * (1 + number / 1000)})
+    name = f"trial {number}"
+    return run(cfg, Purpose.SEARCH, journal, name=name, label=name, parent_id=None, tags={})

@@ -1,0 +1,184 @@
+"""What a trial costs beyond the arithmetic of its network, on the processor.
+
+    python benchmarks/throughput.py [--size 224 64] [--json PATH]
+
+Images per second of training ResNet50_vd, in turns, in one process, each by its own way:
+
+* floor: a bare PyTorch loop over batches that lie ready in memory, with the flags of a trial
+  (channels_last, bf16 autocast where the processor has it, fused SGD);
+* trial: this project's, through the journal: stored images, random crops, flips, the record of
+  each epoch, MLflow;
+* stock: Lightning, timm and torchvision's ImageFolder on JPEG files of 500x375, as most people
+  write it: float32, default memory format, default DataLoader.
+
+Every turn is two epochs, timed from the end of its second step to the end of its last; validation
+of two images is in the trial's time. A ratio is the median over turns, so that what else the
+machine does meets both sides. Then the fixed cost: what the second and later trials of a process
+take outside fit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import platform
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import chdir, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from synthetic import configured, run_trial, write_manifest, write_photographs
+from torch.optim.optimizer import register_optimizer_step_post_hook
+from ways import EPOCHS, PHOTOGRAPHS, Load, floor, stock, trial
+
+from pipeline.datasets.decoding import Decoding
+from pipeline.datasets.files import write_json
+from pipeline.datasets.listing import Split
+from pipeline.datasets.pixels import Stored, write_store
+from pipeline.layout import prepared_dir
+from pipeline.tracking import Journal
+from pipeline.trial import resolve_precision
+
+SKIPPED = 2
+"""Steps at the start of a turn that do not count."""
+
+
+@contextmanager
+def step_ends() -> Iterator[list[float]]:
+    """Collect the time at which each optimiser step of this process ends."""
+    ends: list[float] = []
+    handle = register_optimizer_step_post_hook(lambda *_: ends.append(time.perf_counter()))
+    try:
+        yield ends
+    finally:
+        handle.remove()
+
+
+def prepare(images: int) -> None:
+    """The photographs as files for stock and, two more for validation, as a store for trial."""
+    files = write_photographs(PHOTOGRAPHS, images + 2)
+    splits: list[Split] = ["train"] * images + ["val"] * 2
+    pixels = prepared_dir(PHOTOGRAPHS.name) / "pixels.bin"
+    placed, digest = write_store(files, pixels, Decoding(256), workers=1, title="photographs")
+    stored = [each for each in placed if isinstance(each, Stored)]
+    write_manifest(PHOTOGRAPHS.name, stored, splits, digest)
+
+
+def rates(load: Load, ways: dict[str, Callable[[], None]], repeats: int) -> dict[str, list[float]]:
+    """Images per second of each way in each of its turns."""
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(repeats):
+        for name, turn in ways.items():
+            with step_ends() as ends:
+                turn()
+            seconds = ends[-1] - ends[SKIPPED - 1]
+            found[name].append(load.batch * (len(ends) - SKIPPED) / seconds)
+    return found
+
+
+def measure(load: Load, precision: str, repeats: int) -> dict[str, Any]:
+    ways = {
+        "floor": floor(load, precision),
+        "trial": trial(load, Journal.open("throughput")),
+        "stock": stock(load),
+    }
+    found = rates(load, ways, repeats)
+
+    def ratio(name: str) -> float:
+        return statistics.median(a / b for a, b in zip(found["trial"], found[name], strict=True))
+
+    return {
+        "size": load.size,
+        "batch": load.batch,
+        "images_per_second": {name: statistics.median(turns) for name, turns in found.items()},
+        "trial_over_floor": ratio("floor"),
+        "trial_over_stock": ratio("stock"),
+        "turns": found,
+    }
+
+
+def fixed_cost(trials: int) -> dict[str, Any]:
+    """Seconds of the second and later trials of this process, whole and outside fit."""
+    batch = 4
+    images = 2 * batch + 2
+    pixels = prepared_dir("tiny") / "pixels.bin"
+    pixels.parent.mkdir(parents=True)
+    pixels.write_bytes(bytes(3 * 32 * 32 * images))
+    stored = [Stored("0" * 64, 3 * 32 * 32 * number, 32, 32) for number in range(images)]
+    write_manifest("tiny", stored, ["train"] * (images - 2) + ["val"] * 2, "0" * 64)
+    sides = ("recipe.image_size=32", "recipe.resize_size=32")
+    cfg = configured("tiny", "recipe.epochs=1", f"recipe.batch_size={batch}", *sides)
+    journal = Journal.open("throughput")
+    whole, outside = [], []
+    for number in range(trials):
+        start = time.perf_counter()
+        result = run_trial(cfg, journal, number).result
+        whole.append(time.perf_counter() - start)
+        outside.append(whole[-1] - result["fit_seconds"])
+    return {
+        "trials": trials,
+        "whole_trial_seconds": statistics.median(whole[1:]),
+        "outside_fit_seconds": statistics.median(outside[1:]),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--size", type=int, nargs="+", default=[224, 64], help="crops, in pixels")
+    parser.add_argument("--steps", type=int, default=10, help="counted in a turn (default: 10)")
+    parser.add_argument("--batch", type=int, default=32, help="images of a step (default: 32)")
+    parser.add_argument("--repeats", type=int, default=3, help="turns of each way (default: 3)")
+    parser.add_argument("--trials", type=int, default=6, help="for the fixed cost (default: 6)")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there, too")
+    arguments = parser.parse_args()
+    if arguments.steps < 2 or arguments.steps % EPOCHS or arguments.trials < 2:
+        parser.error("--steps takes even numbers from 2, --trials numbers from 2")
+    target = arguments.json and arguments.json.resolve()
+
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    threads = os.cpu_count() or 1
+    torch.set_num_threads(threads)
+    precision = resolve_precision("auto", "cpu")
+    about = {
+        "machine": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
+        "torch": torch.__version__,
+        "precision": precision,
+        "threads": threads,
+    }
+    print(", ".join(f"{key} {value}" for key, value in about.items()))
+    with TemporaryDirectory() as folder, chdir(folder):
+        epoch_steps = (SKIPPED + arguments.steps) // EPOCHS
+        prepare(epoch_steps * arguments.batch)
+        print(f"{'':>6} {'images per second':^26}   {'trial over':^15}")
+        print(f"{'size':>6} {'floor':>8} {'trial':>8} {'stock':>8}   {'floor':>7} {'stock':>7}")
+        results = []
+        for size in arguments.size:
+            load = Load(size, arguments.batch, epoch_steps)
+            result = measure(load, precision, arguments.repeats)
+            results.append(result)
+            found = result["images_per_second"]
+            print(
+                f"{size:>6} {found['floor']:8.2f} {found['trial']:8.2f} {found['stock']:8.2f} "
+                f"  {result['trial_over_floor']:7.3f} {result['trial_over_stock']:7.2f}",
+                flush=True,
+            )
+        fixed = fixed_cost(arguments.trials)
+    print(
+        f"fixed cost of a trial: {fixed['outside_fit_seconds']:.2f} s outside fit "
+        f"({fixed['whole_trial_seconds']:.2f} s with its fit: two steps of four images at 32 px)"
+    )
+    if target:
+        write_json(target, about | {"results": results, "fixed_cost": fixed})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""The three ways to train ResNet50_vd that ``throughput.py`` compares; each makes its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import pytorch_lightning as pl
+import timm
+import torch
+from synthetic import CLASSES, configured, run_trial
+from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
+
+from pipeline.tracking import Journal
+
+EPOCHS = 2
+PHOTOGRAPHS = Path("photographs")
+"""The folder of the files for stock; the store for the trial has its name."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one turn trains: ``EPOCHS`` times ``epoch_steps`` batches of ``size`` px crops."""
+
+    size: int
+    batch: int
+    epoch_steps: int
+
+
+def floor(load: Load, precision: str) -> Callable[[], None]:
+    """A bare loop over batches that lie ready in memory."""
+    network = timm.create_model("resnet50d", num_classes=CLASSES)
+    network = network.to(memory_format=torch.channels_last).train()
+    optimizer = torch.optim.SGD(
+        network.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4, fused=True
+    )
+    images = torch.randn(2, load.batch, 3, load.size, load.size)
+    batches = [batch.contiguous(memory_format=torch.channels_last) for batch in images]
+    labels = torch.arange(load.batch) % CLASSES
+
+    def turn() -> None:
+        for step in range(EPOCHS * load.epoch_steps):
+            optimizer.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+                logits = network(batches[step % 2])
+            cross_entropy(logits.float(), labels).backward()
+            optimizer.step()
+
+    return turn
+
+
+def trial(load: Load, journal: Journal) -> Callable[[], None]:
+    """This project's trial on the pixel store, another one in each turn."""
+    cfg = configured(
+        PHOTOGRAPHS.name,
+        f"recipe.epochs={EPOCHS}",
+        f"recipe.batch_size={load.batch}",
+        f"recipe.image_size={load.size}",
+        f"recipe.resize_size={max(32, load.size * 8 // 7)}",
+    )
+    numbers = count()
+
+    def turn() -> None:
+        run_trial(cfg, journal, next(numbers))
+
+    return turn
+
+
+class Stock(pl.LightningModule):
+    """What Lightning's introduction shows, with timm's network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = timm.create_model("resnet50d", num_classes=CLASSES)
+
+    def training_step(self, batch: list[torch.Tensor], _index: int) -> torch.Tensor:
+        images, labels = batch
+        loss = cross_entropy(self.network(images), labels)
+        self.log("train_loss", loss)
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4)
+
+
+def stock(load: Load) -> Callable[[], None]:
+    """Lightning on the JPEG files."""
+    transform = transforms.Compose(
+        [
+            transforms.RandomResizedCrop(load.size),
+            transforms.RandomHorizontalFlip(),
+            transforms.ToTensor(),
+            transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ]
+    )
+    loader = DataLoader(ImageFolder(PHOTOGRAPHS, transform), batch_size=load.batch, shuffle=True)
+
+    def turn() -> None:
+        pl.Trainer(
+            accelerator="cpu",
+            max_epochs=EPOCHS,
+            limit_train_batches=load.epoch_steps,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=".",
+        ).fit(Stock(), loader)
+
+    return turn
