@@ -1,0 +1,203 @@
+"""`make tune`: a project folder for anybody's images, whatever their path looks like."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from pipeline import project
+from pipeline.compose import compose, quote
+from pipeline.config import UserError
+
+ROOT = Path(__file__).parents[1]
+HARD = "im ages, é中文=[x] 'q\" (p) #h {b} $HOME $(x) * \\ % & ; `ls`"
+RANDOM = "resnet50_vd_random"
+
+
+def digits(folder, per_class=20, classes=3):
+    found = load_digits()
+    for label in range(classes):
+        (folder / f"cl,as=s {label}").mkdir(parents=True)
+        for number, image in enumerate(found.images[found.target == label][:per_class]):
+            pixels = Image.fromarray((image * 15).astype(np.uint8))
+            pixels.save(folder / f"cl,as=s {label}" / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@given(st.text(alphabet="a\\'\"$ {},=[]()é中#%:;&*~`!|<>?-", min_size=1, max_size=12))
+def test_quoted_text_reaches_the_configuration_as_it_is(text):
+    override = OverridesParser.create().parse_override(f"dataset.root={quote(text)}")
+    assert not override.is_sweep_override()
+    assert OmegaConf.create({"root": str(override.value())}).root == text
+
+
+def test_a_hard_path_reaches_every_stage_and_dvc(here):
+    images = digits(here / HARD, per_class=2)
+    folder = project.make(str(images), None, RANDOM)
+    cfg = compose(folder)
+    assert cfg.dataset.root == str(images)
+    assert cfg.dataset.name == cfg.datasets[0] == cfg.project == folder.name
+    assert (cfg.model.name, cfg.recipe.name, cfg.strategies) == (
+        RANDOM,
+        "quick20",
+        ["fixed", "bayes"],
+    )
+    stages = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"]
+    assert "large_scale" not in yaml.safe_dump(stages)
+    assert stages["prepare"]["do"]["wdir"] == stages["tune"]["wdir"] == "../.."
+    assert compose(folder, [f"dataset={folder.name}"]).dataset == cfg.dataset
+
+
+def test_a_second_run_keeps_what_a_person_edited(here):
+    images = digits(here / "images", per_class=2)
+    folder = project.make(str(images), "mine", RANDOM)
+    params = folder / "params.yaml"
+    params.write_text(params.read_text().replace("seed: 7", "seed: 8"))
+    edited = params.read_bytes()
+    assert project.make("images/", "mine") == folder
+    assert project.make(str(images), "mine", RANDOM, "fixed,bayes") == folder
+    assert params.read_bytes() == edited
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"data": "others"}, "has mine: .*images, not .*others"),
+        ({"model": "resnet50_vd"}, f"MODEL=resnet50_vd: .* has {RANDOM}"),
+        ({"strategies": "grid"}, "STRATEGIES=grid: .* has fixed,bayes"),
+    ],
+)
+def test_a_project_is_not_turned_into_another(here, changed, message):
+    digits(here / "images", per_class=2)
+    digits(here / "others", per_class=2)
+    project.make("images", "mine", RANDOM)
+    before = (here / "projects" / "mine" / "params.yaml").read_bytes()
+    with pytest.raises(UserError, match=message):
+        project.make(**({"data": "images", "name": "mine"} | changed))
+    assert (here / "projects" / "mine" / "params.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"data": "nowhere"}, "no such folder"),
+        ({"data": "images", "name": "digits"}, "name of a dataset in .*digits.yaml"),
+        ({"data": "images", "name": "my_images"}, "name of a dataset in .*large_scale"),
+        ({"data": "images", "name": "a/b"}, "allowed are letters"),
+        ({"data": "images", "name": "..", "model": RANDOM}, "allowed are letters"),
+        ({"data": "images", "model": "resnet50vd"}, "Did you mean 'resnet50_vd'"),
+        ({"data": "images", "strategies": "fixed,bayez"}, "Did you mean 'bayes'"),
+        ({"data": "a${b}"}, "may not hold"),
+    ],
+)
+def test_what_cannot_be_is_one_message_and_leaves_nothing(here, asked, message):
+    digits(here / "images", per_class=2)
+    (here / "a${b}").mkdir()
+    with pytest.raises(UserError, match=message):
+        project.make(**asked)
+    assert not (here / "projects").exists()
+
+
+def test_weights_that_cannot_be_had_say_how_to_go_on(here, monkeypatch):
+    digits(here / "images", per_class=2)
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with pytest.raises(UserError, match=r"(?s)put it at .*MODEL=resnet50_vd_random"):
+        project.make("images", "mine")
+    assert not (here / "projects").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("été 2024", "été_2024"), ("花", "花"), ("a,b=c[1]", "a_b_c_1"), ("--x--", "x")],
+)
+def test_names_of_projects_come_from_the_folder(tmp_path, path, name):
+    assert project.default_name(tmp_path / path) == name
+
+
+def test_make_hands_over_what_was_typed(tmp_path):
+    """The recipe of the Makefile with a program that prints its arguments in place of ours."""
+    fake = tmp_path / "bin" / "python"
+    fake.parent.mkdir()
+    fake.write_text('#!/bin/sh\nfor each in "$@"; do printf "%s\\n" "$each"; done\n')
+    fake.chmod(0o755)
+    text = (ROOT / "Makefile").read_text().replace("tune: setup ##", "tune: ##")
+    (tmp_path / "Makefile").write_text(text)
+    typed = f"/data/{HARD} ${{y}}"
+    done = subprocess.run(
+        ["make", "-s", "tune", f"DATA={typed}", "STRATEGIES=fixed,grid", f"VENV={tmp_path}"],
+        cwd=tmp_path,
+        env=os.environ | {"NAME": "of the machine"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines() == [
+        "-m",
+        "pipeline.project",
+        "--strategies",
+        "fixed,grid",
+        "--",
+        typed,
+    ]
+
+
+@pytest.mark.slow
+def test_from_a_hard_path_to_model_and_report(tmp_path):
+    copy = tmp_path / "copy"
+    for name in ("conf", "pipeline", "hydra_plugins", "published", "large_scale"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("params.yaml", ".dvcignore"):
+        shutil.copy(ROOT / name, copy / name)
+    images = digits(tmp_path / HARD)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+
+    def run(*words):
+        return subprocess.run(
+            [sys.executable, "-m", *words],
+            cwd=copy,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+
+    assert run("dvc", "init", "--no-scm", "-q").returncode == 0
+    make = f"from pipeline import project; project.make({str(images)!r}, '花', {RANDOM!r})"
+    subprocess.run([sys.executable, "-c", make], cwd=copy, env=environment, check=True)
+    params = copy / "projects" / "花" / "params.yaml"
+    values = yaml.safe_load(params.read_text())
+    values["recipe"] = {"epochs": 1, "batch_size": 8, "image_size": 32, "resize_size": 32}
+    values |= {"evaluate": {"seeds": [0]}, "machine": {"threads": 1, "device": "cpu"}}
+    values["search"]["n_trials"] = 2
+    params.write_text(yaml.safe_dump(values, allow_unicode=True, sort_keys=False))
+
+    first = run("pipeline.project", "--name", "花", "--", str(images))
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "report: projects/花/report/report.html" in first.stdout
+    for strategy in ("fixed", "bayes"):
+        model = copy / "projects/花/results/花" / RANDOM / strategy / "model"
+        assert (model / "model.safetensors").is_file()
+    second = run("pipeline.project", "--name", "花", "--", str(images))
+    assert second.returncode == 0
+    assert "trial 1/" not in second.stdout
+    assert "花: 3 classes" not in second.stdout
+    next(images.glob("*/0.png")).unlink()
+    assert "prepare@花" in run("dvc", "status", "projects/花/dvc.yaml").stdout
