@@ -15,10 +15,12 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 from tqdm import tqdm
 
+from hydra_plugins.hydra_skopt_sweeper._engine import Engine
 from pipeline.cli import guarded
 from pipeline.config import UserError
 from pipeline.datasets.files import write_json
@@ -27,7 +29,7 @@ from pipeline.search.comparison import Replays
 from pipeline.search.figure import draw
 from pipeline.search.grid import FinishedGrid
 from pipeline.search.peers import SEARCHERS
-from pipeline.search.replay import gaps, losses_on_test
+from pipeline.search.replay import dimensions, gaps, losses_on_test
 from pipeline.search.summary import markdown, summary
 from pipeline.search.traces import search, versions
 
@@ -88,6 +90,22 @@ def replays(
     return result
 
 
+def seconds_to_propose(grid: FinishedGrid, told: int) -> float:
+    """Time of one tell and one ask of the model with ``told`` points known, the median of five."""
+    points = list(np.ndindex(grid.objective.shape))
+    times = []
+    for seed in range(5):
+        chosen = [points[i] for i in np.random.default_rng(seed).permutation(grid.size)[:told]]
+        values = [float(grid.objective[point]) for point in chosen]
+        engine = Engine(dimensions(grid), n_initial=0)
+        engine.tell(chosen[1:], values[1:])
+        start = perf_counter()
+        engine.tell(chosen[:1], values[:1])
+        engine.ask()
+        times.append(perf_counter() - start)
+    return float(np.median(times))
+
+
 def main() -> None:
     arguments = parser().parse_args()
     if arguments.seeds < 2:
@@ -113,6 +131,10 @@ def main() -> None:
     draw(results, published, arguments.figure)
     print(markdown(found, arguments.seeds, published))
     print(f"figure: {arguments.figure}", file=sys.stderr)
+    largest = max(grids.values(), key=lambda grid: grid.size)
+    for told in (34, largest.size - 1):
+        seconds = seconds_to_propose(largest, told)
+        print(f"tell and ask at {told} told points: {seconds:.3f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":

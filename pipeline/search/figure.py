@@ -1,19 +1,18 @@
-"""The figure of a comparison of searchers. Needs matplotlib, which only this comparison uses."""
+"""The figure of a comparison of searchers."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from pipeline.config import UserError
 from pipeline.search.comparison import Replays
 from pipeline.search.summary import FIRST_BUDGET, MIN_DELTAS, Published, stop_rules
 from pipeline.statistics import GapBand
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 COLOURS = ("#0072B2", "#D55E00", "#777777", "#009E73", "#CC79A7")
 """Okabe and Ito's palette, which colour-blind readers can tell apart."""
@@ -24,15 +23,8 @@ def draw(results: dict[str, dict[str, Replays]], published: Published, path: Pat
     """One row per grid: the gap, the loss on test and the stop rule.
 
     Raises:
-        UserError: matplotlib is not installed, or does not know the file's ending.
+        UserError: the file's ending is none of svg, png and pdf.
     """
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UserError(
-            "the figure needs matplotlib: pip install 'vdtransfer[benchmarks]'"
-        ) from None
     if path.suffix.lower() not in (".svg", ".png", ".pdf"):
         raise UserError(f"{path}: a figure is an svg, png or pdf")
     with rc_context(
