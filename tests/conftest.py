@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,18 +45,19 @@ def project(
     prepared_digits: Path,
     empty_journal: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[SmallProject]:
+) -> SmallProject:
     """A small project in the working directory, with a journal of its own."""
-    from pipeline import sweep
+    from pipeline import journalled, sweep
     from tests.small_project import SmallProject
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv(sweep.PARENT, "")
+    journalled._manifest.cache_clear()  # it goes by a path relative to the working directory
     shutil.copytree(prepared_digits, tmp_path / "data", copy_function=_link)
     (tmp_path / "runs").mkdir()
     shutil.copy(empty_journal, tmp_path / "runs" / "mlflow.db")
-    yield SmallProject(tmp_path)
+    return SmallProject(tmp_path)
 
 
 def _link(source: str, target: str) -> None:

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -21,7 +22,7 @@ def test_cosine_falls_at_every_step_from_the_peak_towards_zero():
     assert made.steps == 40
     assert factors[0] == 1
     assert factors[20] == pytest.approx(0.5)
-    assert all(later < earlier for earlier, later in zip(factors, factors[1:], strict=False))
+    assert all(later < earlier for earlier, later in itertools.pairwise(factors))
     assert made.factor(made.steps) == pytest.approx(0, abs=1e-12)
 
 

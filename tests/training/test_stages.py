@@ -28,5 +28,5 @@ def test_the_stem_the_stages_and_the_head_learn_at_their_own_rates():
 
 
 def test_a_network_without_such_stages_is_refused():
-    with pytest.raises(UserError, match="recipe.stage_lr needs a network with a stem"):
+    with pytest.raises(UserError, match=r"recipe\.stage_lr needs a network with a stem"):
         parameter_groups(timm.create_model("efficientnet_lite0"), FACTORS)

@@ -1,0 +1,128 @@
+"""Refits of the chosen point, the one look at the test split, and what is written of it."""
+
+import json
+import sys
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from safetensors.numpy import load_file
+
+from pipeline.cli import stage
+from pipeline.config import UserError
+from pipeline.datasets.manifest import Manifest
+from pipeline.evaluate import evaluate
+from pipeline.statistics import t_interval
+
+
+def final(project, strategy):
+    return json.loads((project.cell(strategy) / "final.json").read_text())
+
+
+def test_the_chosen_point_is_refitted_per_seed_and_measured_on_test(project):
+    project.tune("strategy=fixed")
+    before = len(project.trained())
+    project.evaluate("strategy=fixed")
+    told = final(project, "fixed")
+    refits = project.trained()[before:]
+    assert told["seeds"] == [0, 1]
+    assert len(refits) == 2
+    assert all(run.data.tags["purpose"] == "final" for run in refits)
+    results = {run.data.params["seed"]: project.result(run) for run in refits}
+    assert told["top1"] == [results[seed]["metrics"]["top1"] for seed in "01"]
+    interval = t_interval(told["top1"])
+    assert (told["top1_mean"], told["top1_low"], told["top1_high"]) == (
+        interval.mean,
+        interval.low,
+        interval.high,
+    )
+    best = yaml.safe_load((project.cell("fixed") / "best.yaml").read_text())
+    assert told["point"] == best["point"]
+    assert told["images"] == {"train": 60, "val": 40, "test": 359}
+    assert sum(map(sum, told["confusion"])) == 359
+    assert sum(row["images"] for row in told["per_class"]) == 359
+    assert [row["class"] for row in told["per_class"]] == told["classes"]
+    assert told["replays"] is None
+
+    predictions = pq.read_table(project.cell("fixed") / "predictions.parquet").to_pandas()
+    manifest = Manifest.load(project.folder / "data" / "prepared" / "digits")
+    rows = manifest.rows(["test"])
+    assert predictions["label"].tolist() == manifest.labels[rows].tolist()
+    right = (predictions["label"] == predictions["prediction"]).to_numpy()
+    assert right.mean() == pytest.approx(told["top1"][0])
+    assert predictions["probability"].between(0, 1).all()
+    assert all(
+        top[0] == first
+        for top, first in zip(predictions["top5"], predictions["prediction"], strict=True)
+    )
+
+    model = json.loads((project.cell("fixed") / "model" / "model.json").read_text())
+    weights = load_file(project.cell("fixed") / "model" / "model.safetensors")
+    assert model["classes"] == told["classes"]
+    assert len(weights["fc.weight"]) == 10
+    assert all(np.isfinite(values).all() for values in weights.values())
+
+
+def test_cells_that_chose_the_same_point_share_their_refits(project):
+    project.set(
+        space={"lr": [0.3], "l2_decay": [1e-4], "label_smoothing": [False], "mixup": [False]}
+    )
+    for strategy in ("fixed", "grid"):
+        project.tune(f"strategy={strategy}")
+        project.evaluate(f"strategy={strategy}")
+    assert len(project.trained()) == 1 + 2
+    fixed, grid = final(project, "fixed"), final(project, "grid")
+    assert fixed["keys"] == grid["keys"]
+    assert fixed["top1"] == grid["top1"]
+    replayed = [row["replayed"] for row in project.table("grid", "final_runs")]
+    assert replayed == ["true", "true"]
+    assert grid["replays"]["gaps"]
+
+
+def test_the_paddle_protocol_refits_nothing(project):
+    project.tune("protocol=paddle")
+    trained = len(project.trained())
+    project.evaluate("protocol=paddle")
+    assert len(project.trained()) == trained
+    (row,) = project.table("fixed", "trials")
+    told = final(project, "fixed")
+    assert told["protocol"] == "paddle"
+    assert told["top1"] == [float(row["top1"])]
+    assert not (project.cell("fixed") / "model").exists()
+
+
+def test_evaluate_runs_once_whatever_the_strategy(project, monkeypatch, capsys):
+    """A strategy sets hydra.mode: MULTIRUN, which must reach tune alone."""
+    runs = []
+    monkeypatch.setattr(sys, "argv", ["evaluate", "strategy=grid"])
+    stage(runs.append, "Evaluate.")
+    assert [cfg.strategy.name for cfg in runs] == ["grid"]
+
+    with pytest.raises(SystemExit) as left:
+        stage(evaluate, "Evaluate.")
+    assert left.value.code == 2
+    told = capsys.readouterr().err
+    assert told.count("error: ") == 1
+    assert "best.yaml: no such file; the cell is not tuned" in told
+    assert "dvc repro tune@digits-resnet50_vd_random-grid" in told
+    assert not (project.folder / "results").exists()
+
+
+def test_other_data_than_the_searched_is_refused(project):
+    project.tune("strategy=fixed")
+    best = project.cell("fixed") / "best.yaml"
+    best.write_text(best.read_text().replace("data_digest: ", "data_digest: f"))
+    with pytest.raises(UserError, match=r"best\.yaml: data_digest is f.*Run tune again"):
+        project.evaluate("strategy=fixed")
+    assert not (project.cell("fixed") / "final.json").exists()
+
+
+def test_a_refit_that_diverges_is_told_and_leaves_nothing(project):
+    project.tune("strategy=fixed")
+    best = project.cell("fixed") / "best.yaml"
+    best.write_text(best.read_text().replace("lr: 0.3", "lr: 1.0e+30"))
+    with pytest.raises(UserError, match="the refit with seed 0 diverged"):
+        project.evaluate("strategy=fixed")
+    assert not (project.cell("fixed") / "final.json").exists()
+    assert not (project.cell("fixed") / "model").exists()

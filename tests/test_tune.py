@@ -1,0 +1,293 @@
+"""Sweeps through tune's own door: shared trials, closed parents, tables that come again."""
+
+import csv
+import signal
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from pipeline import journalled
+from pipeline.cli import guarded
+from pipeline.config import UserError
+from pipeline.datasets.manifest import MANIFEST
+from pipeline.tune import main
+from tests.small_project import KEY
+
+TABLES = ("trials.csv", "curves.csv", "best.yaml")
+
+
+def tables(project, strategy):
+    return {name: (project.cell(strategy) / name).read_bytes() for name in TABLES}
+
+
+def failing(monkeypatch, error, when=lambda cfg: True):
+    """Make the training of some points fail."""
+    train = journalled.train
+
+    def fail(cfg, *rest, **options):
+        if when(cfg):
+            raise error
+        return train(cfg, *rest, **options)
+
+    monkeypatch.setattr(journalled, "train", fail)
+
+
+def statuses(project):
+    return sorted(run.info.status for run in project.runs())
+
+
+def test_fixed_grid_and_bayes_share_their_trials(project):
+    project.tune("strategy=fixed")
+    (fixed,) = project.table("fixed", "trials")
+    project.tune("strategy=grid")
+    grid = project.table("grid", "trials")
+    points = [(row["lr"], row["mixup"]) for row in grid]
+    assert points == [("0.3", "false"), ("0.3", "true"), ("0.03", "false"), ("0.03", "true")]
+    assert [row["replayed"] for row in project.table("grid", "runs")] == ["true", *["false"] * 3]
+    assert grid[0] | {"trial": ""} == fixed | {"trial": ""}
+    project.tune("strategy=bayes")
+    bayes = project.table("bayes", "trials")
+    assert len(bayes) == 3
+    assert bayes[0]["key"] == fixed["key"], "the fixed scheme comes first"
+    assert {row["key"] for row in bayes} <= {row["key"] for row in grid}
+    assert {row["replayed"] for row in project.table("bayes", "runs")} == {"true"}
+
+    assert len(project.trained()) == 4
+    assert set(statuses(project)) == {"FINISHED"}
+    sizes = {}
+    for parent in project.parents():
+        children = project.children(parent)
+        sizes[parent.data.tags["strategy"]] = len(children)
+        assert all((KEY in run.data.tags) != ("replay_of" in run.data.tags) for run in children)
+    assert sizes == {"fixed": 1, "grid": 4, "bayes": 3}
+
+    before = {strategy: tables(project, strategy) for strategy in sizes}
+    project.tune("strategy=grid")
+    project.tune("strategy=bayes")
+    assert {strategy: tables(project, strategy) for strategy in sizes} == before
+    assert len(project.runs()) == 4 + 3 + 1 + 3, "trials, parents, replays of fixed's and grid's"
+
+
+def test_best_is_the_best_of_the_table(project):
+    project.tune("strategy=grid")
+    best = yaml.safe_load((project.cell("grid") / "best.yaml").read_text())
+    rows = project.table("grid", "trials")
+    top = max(float(row["objective"]) for row in rows)
+    assert best["objective"] == top
+    chosen = rows[best["trial"]]
+    assert float(chosen["objective"]) == top
+    assert float(chosen["lr"]) == best["point"]["lr"]
+    assert (best["n_trials"], best["space_size"], best["protocol"]) == (4, 4, "heldout")
+    assert best["recipe"]["batch_size"] == 16
+    (parent,) = project.parents()
+    assert parent.data.metrics["best/objective"] == top
+    for name in ("trials.csv", "best.yaml"):
+        assert project.artifact(parent, name) == (project.cell("grid") / name).read_text()
+
+
+def test_a_failed_trial_does_not_stop_the_others(project, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        failing(patch, RuntimeError("no memory"), when=lambda cfg: cfg.mixup and cfg.lr == 0.3)
+        with pytest.raises(UserError, match=r"1 of 4 trials failed .*: 1\."):
+            project.tune("strategy=grid")
+    assert "trial 1 failed: RuntimeError: no memory" in capsys.readouterr().err
+    assert not project.cell("grid").exists()
+    assert statuses(project) == ["FAILED", "FAILED", "FINISHED", "FINISHED", "FINISHED"]
+    (parent,) = project.parents()
+    assert parent.info.status == "FAILED"
+
+    project.tune("strategy=grid")
+    assert project.parents()[0].info.run_id == parent.info.run_id
+    assert project.parents()[0].info.status == "FINISHED"
+    replayed = [row["replayed"] for row in project.table("grid", "runs")]
+    assert replayed == ["true", "false", "true", "true"]
+
+
+def test_allowed_failures_are_exported_as_failed(project, monkeypatch):
+    failing(monkeypatch, RuntimeError("no memory"), when=lambda cfg: cfg.mixup and cfg.lr == 0.3)
+    project.tune("strategy=grid", "tune.allowed_failures=1")
+    rows = project.table("grid", "trials")
+    assert [row["status"] for row in rows] == ["finished", "failed", "finished", "finished"]
+    assert rows[1]["objective"] == ""
+
+
+@pytest.mark.parametrize("strategy", ["grid", "bayes"])
+def test_when_everything_fails_the_message_is_one_and_the_parent_closed(
+    project, monkeypatch, capsys, strategy
+):
+    """The sweeper gives up after failures in a row; Hydra's own exit must not hide ours."""
+    failing(monkeypatch, RuntimeError("no memory"))
+    monkeypatch.setattr(sys, "argv", ["tune", f"strategy={strategy}"])
+    with pytest.raises(SystemExit) as left:
+        guarded(main)
+    assert left.value.code == 2
+    told = capsys.readouterr().err
+    assert "trial 0 failed: RuntimeError: no memory" in told
+    assert "trials failed" in told.splitlines()[-1]
+    assert "Traceback" not in told
+    assert set(statuses(project)) == {"FAILED"}
+    assert not project.cell(strategy).exists()
+
+
+def test_a_mistake_found_inside_a_job_is_one_message_too(project, monkeypatch, capsys):
+    """Weights or networks are looked at when the first trial needs them."""
+    failing(monkeypatch, UserError("the weights do not fit"))
+    monkeypatch.setattr(sys, "argv", ["tune", "strategy=grid"])
+    with pytest.raises(SystemExit) as left:
+        guarded(main)
+    assert left.value.code == 2
+    told = capsys.readouterr().err
+    assert "error: the weights do not fit" in told
+    assert "Traceback" not in told
+    assert set(statuses(project)) == {"FAILED"}
+
+
+def test_ctrl_c_keeps_what_is_finished(project, monkeypatch):
+    with monkeypatch.context() as patch:
+        failing(patch, KeyboardInterrupt(), when=lambda cfg: cfg.lr == 0.03)
+        with pytest.raises(KeyboardInterrupt):
+            project.tune("strategy=grid")
+    assert statuses(project) == ["FINISHED", "FINISHED", "KILLED", "KILLED"]
+    assert not project.cell("grid").exists()
+    project.tune("strategy=grid")
+    assert [row["replayed"] for row in project.table("grid", "runs")] == ["true"] * 2 + [
+        "false"
+    ] * 2
+    assert "RUNNING" not in statuses(project)
+
+
+def test_diverged_trials_are_results(project):
+    project.set(
+        space={"lr": [0.3, 1e30], "l2_decay": [1e-4], "label_smoothing": [False], "mixup": [False]}
+    )
+    project.tune("strategy=grid")
+    rows = project.table("grid", "trials")
+    assert [(row["status"], row["objective"]) for row in rows][1] == ("diverged", "0.0")
+    assert rows[0]["status"] == "finished"
+
+
+def test_when_everything_diverges_nothing_is_chosen(project):
+    with pytest.raises(UserError, match=r"Lower the learning rates"):
+        project.tune("strategy=fixed", "lr=1e30")
+    assert not project.cell("fixed").exists()
+    assert project.parents()[0].info.status == "FAILED"
+
+
+@pytest.mark.parametrize("fault", ["not prepared", "damaged", "no journal"])
+def test_bad_input_stops_before_any_trial(project, monkeypatch, capsys, fault):
+    manifest = project.folder / "data" / "prepared" / "digits" / MANIFEST
+    told = {"not prepared": "dvc repro prepare@digits", "damaged": f"{MANIFEST} is damaged"}
+    if fault == "no journal":
+        (project.folder / "file").write_text("")
+        uri = f"sqlite:///{project.folder}/file/mlflow.db"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        told[fault] = uri
+    else:
+        manifest.unlink()
+    if fault == "damaged":
+        manifest.write_bytes(b"PAR1 but no more")
+    monkeypatch.setattr(sys, "argv", ["tune", "strategy=grid"])
+    with pytest.raises(SystemExit) as left:
+        guarded(main)
+    assert left.value.code == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert told[fault] in message
+    assert "Traceback" not in message
+    assert project.runs() == []
+    assert not (project.folder / "results").exists()
+
+
+def test_another_recipe_is_another_sweep(project):
+    project.tune("strategy=fixed")
+    project.tune("strategy=fixed", "recipe.momentum=0.5")
+    assert len(project.parents()) == 2
+    assert len(project.trained()) == 2
+
+
+STOPPED = """
+import os, sys, signal
+from pipeline import journalled
+from pipeline.tune import tune
+from pathlib import Path
+train, started = journalled.train, []
+def train_or_die(cfg, *rest, **options):
+    started.append(cfg)
+    if len(started) == int(sys.argv[2]):
+        os.kill(os.getpid(), getattr(signal, sys.argv[3]))
+    return train(cfg, *rest, **options)
+journalled.train = train_or_die
+tune(Path(), ["strategy=" + sys.argv[1]])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("strategy", "trial"), [("grid", 1), ("grid", 3), ("bayes", 2)])
+def test_a_sweep_killed_by_kill_9_ends_with_the_same_tables(project, strategy, trial):
+    environment = project.environment()
+    command = [sys.executable, "-c", STOPPED, strategy, str(trial), "SIGKILL"]
+    done = subprocess.run(command, env=environment, cwd=project.folder, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not project.cell(strategy).exists()
+    done = project.run("tune", f"strategy={strategy}")
+    assert done.returncode == 0, done.stderr
+    replayed = [row["replayed"] for row in project.table(strategy, "runs")]
+    assert replayed.count("true") == trial - 1
+    killed = tables(project, strategy)
+    trials = len(replayed)
+    assert statuses(project).count("KILLED") == 1
+    assert statuses(project).count("FINISHED") == trials + 1
+    assert "RUNNING" not in statuses(project)
+
+    project.set(project="undisturbed")
+    done = project.run("tune", f"strategy={strategy}")
+    assert done.returncode == 0, done.stderr
+    assert {row["replayed"] for row in project.table(strategy, "runs")} == {"false"}
+    assert tables(project, strategy) == killed
+
+
+@pytest.mark.slow
+def test_sigterm_closes_every_run_and_the_rest_follows(project):
+    command = [sys.executable, "-m", "pipeline.tune", "strategy=grid", "recipe.epochs=60"]
+    process = subprocess.Popen(
+        command, env=project.environment(), cwd=project.folder, stderr=subprocess.PIPE, text=True
+    )
+    while process.poll() is None and not any(
+        run.data.metrics.get("val/top1") is not None for run in project.trained()
+    ):
+        pass
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate()
+    assert process.returncode == 130, told
+    assert "run the same command to go on" in told
+    assert "RUNNING" not in statuses(project)
+
+
+@pytest.mark.slow
+def test_a_second_tune_of_the_cell_waits_and_replays(project):
+    command = [*project.command("tune", "strategy=grid")]
+    both = [
+        subprocess.Popen(
+            command,
+            env=project.environment(),
+            cwd=project.folder,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    told = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sum("under way in another process" in each for each in told) == 1
+    assert len(project.trained()) == 4
+    assert len(project.parents()) == 1
+
+
+def test_tables_are_plain_csv(project):
+    project.tune("strategy=fixed")
+    text = (project.cell("fixed") / "trials.csv").read_bytes()
+    assert b"\r" not in text
+    assert len(list(csv.reader(text.decode().splitlines()))) == 2
+    assert (project.cell("fixed") / "trials.csv").stat().st_mode & 0o044
