@@ -147,7 +147,7 @@ def test_measures_accuracy_on_folders_of_classes(
 def test_refuses_folders_that_are_no_classes_of_the_model(model: Path, tmp_path: Path) -> None:
     (tmp_path / "wasp").mkdir()
     with pytest.raises(
-        UserError, match="'wasp' is no class of this model. Its 3 classes: ant, bee"
+        UserError, match=r"'wasp' is no class of this model. Its 3 classes: ant, bee"
     ):
         main([str(model), str(tmp_path), "--evaluate"])
 
