@@ -41,7 +41,11 @@ def save_weights(path: Path, seed: int = 0, classes: int = len(CLASSES)) -> Path
     network = timm.create_model("test_resnet", num_classes=classes)
     state = network.state_dict()
     for name, tensor in state.items():
-        if name.endswith(("running_mean", "running_var")):
+        if name.endswith("running_var"):
+            tensor.uniform_(0.5, 1.5)
+        elif name.endswith("running_mean"):
+            tensor.normal_(0, 0.1)
+        elif tensor.ndim == 1 and name.endswith("weight"):  # timm starts some at zero
             tensor.uniform_(0.5, 1.5)
         elif name == "fc.weight":
             tensor.normal_()

@@ -105,7 +105,7 @@ def test_a_replaced_file_is_read_again(golden, resnet50_vd, tmp_path):
     with pytest.raises(UserError, match="holds no array"):
         build(resnet50_vd, 5, weights=path, seed=0)
     path.unlink()
-    with pytest.raises(UserError, match="No such file"):
+    with pytest.raises(UserError, match="no such file"):
         build(resnet50_vd, 5, weights=path, seed=0)
 
 
