@@ -23,7 +23,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 
 .PHONY: setup
 setup: $(VENV)/.installed ## Make the environment and the database of the journal
-	@python -m pipeline.tracking
+	@python -m pipeline.tracking >/dev/null
 
 .PHONY: quickstart
 quickstart: setup ## Run the quickstart pipeline and print its table
