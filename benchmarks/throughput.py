@@ -13,12 +13,16 @@ Images per second of training ResNet50_vd, in turns, in one process, each by its
 
 Every turn is two epochs, timed from the end of its second step to the end of its last; validation
 of two images is in the trial's time. A ratio is the median over turns, so that what else the
-machine does meets both sides. Then the fixed cost: what the second and later trials of a process
+machine does meets both sides; processor time, of all threads, is steadier still on a machine that
+has other work. Then the fixed cost: what the second and later trials of a process
 take outside fit.
 """
 
 from __future__ import annotations
 
+import pipeline  # noqa: F401  # before torch: it says how OpenMP's threads wait, for all three ways
+
+# isort: split
 import argparse
 import logging
 import os
@@ -48,12 +52,16 @@ from pipeline.trial import resolve_precision
 SKIPPED = 2
 """Steps at the start of a turn that do not count."""
 
+Turns = list[tuple[float, float]]
+
 
 @contextmanager
-def step_ends() -> Iterator[list[float]]:
-    """Collect the time at which each optimiser step of this process ends."""
-    ends: list[float] = []
-    handle = register_optimizer_step_post_hook(lambda *_: ends.append(time.perf_counter()))
+def step_ends() -> Iterator[list[tuple[float, float]]]:
+    """Collect the time and the processor time at which each optimiser step here ends."""
+    ends: list[tuple[float, float]] = []
+    handle = register_optimizer_step_post_hook(
+        lambda *_: ends.append((time.perf_counter(), time.process_time()))
+    )
     try:
         yield ends
     finally:
@@ -70,15 +78,16 @@ def prepare(images: int) -> None:
     write_manifest(PHOTOGRAPHS.name, stored, splits, digest)
 
 
-def rates(load: Load, ways: dict[str, Callable[[], None]], repeats: int) -> dict[str, list[float]]:
-    """Images per second of each way in each of its turns."""
-    found: dict[str, list[float]] = {name: [] for name in ways}
+def rates(load: Load, ways: dict[str, Callable[[], None]], repeats: int) -> dict[str, Turns]:
+    """Images per second, and per second of processor time, of each way in each of its turns."""
+    found: dict[str, Turns] = {name: [] for name in ways}
     for _ in range(repeats):
         for name, turn in ways.items():
             with step_ends() as ends:
                 turn()
-            seconds = ends[-1] - ends[SKIPPED - 1]
-            found[name].append(load.batch * (len(ends) - SKIPPED) / seconds)
+            images = load.batch * (len(ends) - SKIPPED)
+            (start, start_used), (stop, stop_used) = ends[SKIPPED - 1], ends[-1]
+            found[name].append((images / (stop - start), images / (stop_used - start_used)))
     return found
 
 
@@ -90,15 +99,20 @@ def measure(load: Load, precision: str, repeats: int) -> dict[str, Any]:
     }
     found = rates(load, ways, repeats)
 
-    def ratio(name: str) -> float:
-        return statistics.median(a / b for a, b in zip(found["trial"], found[name], strict=True))
+    def ratio(name: str, clock: int) -> float:
+        pairs = zip(found["trial"], found[name], strict=True)
+        return statistics.median(ours[clock] / theirs[clock] for ours, theirs in pairs)
 
     return {
         "size": load.size,
         "batch": load.batch,
-        "images_per_second": {name: statistics.median(turns) for name, turns in found.items()},
-        "trial_over_floor": ratio("floor"),
-        "trial_over_stock": ratio("stock"),
+        "images_per_second": {
+            name: statistics.median(rate for rate, _ in turns) for name, turns in found.items()
+        },
+        "trial_over_floor": ratio("floor", 0),
+        "trial_over_stock": ratio("stock", 0),
+        "trial_over_floor_processor": ratio("floor", 1),
+        "trial_over_stock_processor": ratio("stock", 1),
         "turns": found,
     }
 
@@ -158,8 +172,9 @@ def main() -> None:
     with TemporaryDirectory() as folder, chdir(folder):
         epoch_steps = (SKIPPED + arguments.steps) // EPOCHS
         prepare(epoch_steps * arguments.batch)
-        print(f"{'':>6} {'images per second':^26}   {'trial over':^15}")
-        print(f"{'size':>6} {'floor':>8} {'trial':>8} {'stock':>8}   {'floor':>7} {'stock':>7}")
+        print(f"{'':>6} {'images per second':^26}   {'trial over':^15}   {'by processor':^15}")
+        ratios = f"{'floor':>7} {'stock':>7}"
+        print(f"{'size':>6} {'floor':>8} {'trial':>8} {'stock':>8}   {ratios}   {ratios}")
         results = []
         for size in arguments.size:
             load = Load(size, arguments.batch, epoch_steps)
@@ -168,7 +183,9 @@ def main() -> None:
             found = result["images_per_second"]
             print(
                 f"{size:>6} {found['floor']:8.2f} {found['trial']:8.2f} {found['stock']:8.2f} "
-                f"  {result['trial_over_floor']:7.3f} {result['trial_over_stock']:7.2f}",
+                f"  {result['trial_over_floor']:7.3f} {result['trial_over_stock']:7.2f}  "
+                f" {result['trial_over_floor_processor']:7.3f}"
+                f" {result['trial_over_stock_processor']:7.2f}",
                 flush=True,
             )
         fixed = fixed_cost(arguments.trials)
