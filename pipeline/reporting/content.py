@@ -14,6 +14,7 @@ from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Results
 from pipeline.reporting.search_section import search_section
 from pipeline.reporting.summary import CellSummary, claims
+from pipeline.reporting.weights_section import weights_section
 
 LEAD = (
     "How should a pretrained network be fine-tuned on this image dataset, and what does a cheap "
@@ -33,6 +34,9 @@ def compose_report(
     sections: list[Section] = [
         overview(summaries, paddle, claims(results, published), results.missing)
     ]
+    weights = weights_section(results.cells)
+    if weights is not None:
+        sections.append(weights)
     sections += [_place_section(place, published) for place in places(results.cells)]
     if results.cells:
         sections.append(provenance(results.cells))

@@ -1,0 +1,63 @@
+"""The second table: two sets of weights beside each other."""
+
+import itertools
+
+import pytest
+
+from pipeline.reporting.published import table2_gains
+from pipeline.reporting.results import CellName, read_results
+from pipeline.reporting.tables import Table
+from pipeline.reporting.weights_section import weights_section
+from tests.reporting.synthetic import Benchmark
+
+DATASETS = ("leaves", "chairs")
+
+
+def section(root, models, strategies=("fixed", "grid")):
+    Benchmark(DATASETS, models, strategies).write(root)
+    names = [CellName(*parts) for parts in itertools.product(DATASETS, models, strategies)]
+    results = read_results(root, names)
+    assert not results.missing
+    return weights_section(results.cells), {cell.name: cell for cell in results.cells}
+
+
+def test_a_row_per_folder_with_both_weights_in_the_order_asked_for(tmp_path):
+    found, cells = section(tmp_path, ("resnet50_vd_10w", "resnet50_vd"))
+    _, accuracy, gains = found.blocks
+    assert isinstance(accuracy, Table)
+    assert [column.key for column in accuracy.columns[5:]] == [
+        "resnet50_vd_10w_fixed",
+        "resnet50_vd_10w_grid",
+        "resnet50_vd_fixed",
+        "resnet50_vd_grid",
+    ]
+    final = cells[CellName("leaves", "resnet50_vd", "grid")].final
+    other = cells[CellName("leaves", "resnet50_vd_10w", "grid")].final
+    assert accuracy.rows[0][1:5] == [
+        len(final.classes),
+        final.images.train,
+        final.images.val,
+        final.images.test,
+    ]
+    assert accuracy.rows[0][-1].mean == pytest.approx(sum(final.top1) / len(final.top1))
+    expected = (sum(final.top1) - sum(other.top1)) / len(final.top1)
+    assert gains.rows[0][3].mean == pytest.approx(expected)
+
+
+def test_one_model_has_no_such_table(tmp_path):
+    found, _ = section(tmp_path, ("resnet50_vd",))
+    assert found is None
+
+
+def test_a_strategy_that_has_not_run_leaves_its_columns_empty(tmp_path):
+    found, _ = section(tmp_path, ("resnet50_vd", "resnet50_vd_10w"), ("fixed",))
+    _, accuracy, gains = found.blocks
+    assert accuracy.rows[0][6] is None
+    assert gains.rows[0][3:] == [None, ""]
+
+
+def test_the_published_gains():
+    fixed, searched = table2_gains()
+    assert min(fixed) == pytest.approx(0.0173)
+    assert max(searched) == pytest.approx(0.0177)
+    assert min(searched) == pytest.approx(0.0023)
