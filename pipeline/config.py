@@ -237,6 +237,16 @@ class MachineConfig(Model):
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that crop images for one trial; 0: the trial's own process."""
 
+    @field_validator("device", mode="before")
+    @classmethod
+    def _one_device(cls, device: object) -> object:
+        if device not in ("auto", "cpu", "cuda"):
+            raise ValueError(
+                f"found {device!r}; allowed: auto, cpu, cuda. A trial uses one device; to use "
+                "several, run several trials at once: VDTRANSFER_LAUNCHER=processes"
+            )
+        return device
+
 
 class Config(Model):
     """Everything a stage may read. ``params.yaml`` and the groups under ``conf/`` fill it."""

@@ -80,3 +80,8 @@ def test_every_fault_is_told_at_once():
         Config.model_validate({"seed": -1, "lr": "abc"})
     told = {fault["loc"][0] for fault in caught.value.errors()}
     assert {"seed", "lr", "space", "dataset"} <= told
+
+
+@pytest.mark.parametrize("device", ["cuda:0,1", 2, [0, 1]])
+def test_several_devices_are_refused_with_what_to_do_instead(device):
+    refused(MachineConfig, {"device": device}, "one device.*VDTRANSFER_LAUNCHER=processes")
