@@ -49,6 +49,12 @@ def overview(
 
 
 def _reading(summaries: Sequence[CellSummary]) -> str:
+    if any(s.protocol == "paddle" for s in summaries):
+        return (
+            "Top-1 accuracy in percent by PaddleClas's protocol: trained on train and validation, "
+            "chosen and measured on the test list itself, at its best epoch. These figures are "
+            "optimistic. Cost is in device-hours."
+        )
     seeds = sorted({s.seeds for s in summaries if s.seeds})
     count = " or ".join(map(str, seeds)) or "no"
     return (

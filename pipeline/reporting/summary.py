@@ -18,6 +18,7 @@ class CellSummary:
     """One cell in figures; what evaluate measures is None until it has run."""
 
     name: CellName
+    protocol: str
     dataset_title: str
     model_title: str
     top1: Interval | None
@@ -79,6 +80,7 @@ def _summary(
     statuses = [row.status for row in cell.trials]
     return CellSummary(
         name=name,
+        protocol=cell.best.protocol,
         dataset_title=final.title if final else name.dataset,
         model_title=final.model_title if final else name.model,
         top1=t_interval(final.top1) if final else None,
