@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import traceback
 from collections.abc import Iterator, Mapping
@@ -137,25 +138,57 @@ def run(
         run_id = journal.start(
             name, parent_id=parent_id, params=params, tags={**tags, **stamp(), KEY_TAG: key}
         )
-        journal.write_json(run_id, "config.json", cfg.model_dump(mode="json"))
-        journal.log_dataset(
-            run_id,
-            cfg.dataset.name,
-            found.manifest.digest,
-            str(prepared_dir(cfg.dataset.name)),
-            "+".join(split_plan(cfg.protocol, purpose).train),
-        )
-        monitor = journal.system_metrics(run_id) if purpose is Purpose.FINAL else nullcontext()
-        with watched(_trace(key)), monitor:
-            result = _train(cfg, purpose, journal, run_id, key, found, label)
-        plain_result = {**asdict(result), "identity": plain, **_where(found.environment)}
-        journal.log(run_id, _ui_metrics(plain_result), step=result.epoch)
-        if result.status == "diverged":
-            journal.tag(run_id, {"diverged": "true"})
-        journal.write_json(run_id, "result.json", plain_result)
+        with _closing(journal, run_id):
+            result = _recorded(cfg, purpose, journal, run_id, plain, found, label)
+        shutil.rmtree(_folder(key), ignore_errors=True)
+        return Outcome(key, run_id, False, result)
+
+
+@contextmanager
+def _closing(journal: Journal, run_id: str) -> Iterator[None]:
+    """Close a run as what became of the block: FINISHED, FAILED with its traceback, or KILLED."""
+    try:
+        yield
         journal.close(run_id, "FINISHED")
-        _checkpoint(key).unlink(missing_ok=True)
-        return Outcome(key, run_id, False, plain_result)
+    except KeyboardInterrupt:
+        journal.close(run_id, "KILLED")
+        raise
+    except Exception as error:
+        journal.write_text(run_id, "error.txt", traceback.format_exc())
+        journal.close(run_id, "FAILED")
+        if isinstance(error, UserError):
+            raise
+        raise TrialFailedError(f"{type(error).__name__}: {error}") from error
+
+
+def _recorded(
+    cfg: Config,
+    purpose: Purpose,
+    journal: Journal,
+    run_id: str,
+    plain: Mapping[str, Any],
+    found: Setting,
+    label: str,
+) -> dict[str, Any]:
+    """Train, and write what a replay reads: ``result.json``, last."""
+    journal.write_json(run_id, "config.json", cfg.model_dump(mode="json"))
+    journal.log_dataset(
+        run_id,
+        cfg.dataset.name,
+        found.manifest.digest,
+        str(prepared_dir(cfg.dataset.name)),
+        "+".join(split_plan(cfg.protocol, purpose).train),
+    )
+    key = key_of(plain)
+    monitor = journal.system_metrics(run_id) if purpose is Purpose.FINAL else nullcontext()
+    with watched(_trace(key)), monitor:
+        result = _train(cfg, purpose, journal, run_id, key, found, label)
+    recorded = {**asdict(result), "identity": plain, **_where(found.environment)}
+    journal.log(run_id, _ui_metrics(recorded), step=result.epoch)
+    if result.status == "diverged":
+        journal.tag(run_id, {"diverged": "true"})
+    journal.write_json(run_id, "result.json", recorded)
+    return recorded
 
 
 def _train(
@@ -171,37 +204,27 @@ def _train(
         metrics = {f"val/{k}": v for k, v in row.items() if k not in ("epoch", "train_loss")}
         journal.log(run_id, {**metrics, "train/loss": row["train_loss"]}, step=int(row["epoch"]))
 
-    try:
-        result, final = train(
-            cfg,
-            split_plan(cfg.protocol, purpose),
-            found.manifest,
-            found.store,
-            found.weights.path if found.weights else None,
-            checkpoint=_checkpoint(key),
-            record=record,
-            label=label,
-            precision=found.environment.precision,
-            device=found.environment.device,
-            threads=found.environment.threads,
-        )
-        if final is not None:
-            _keep(journal, run_id, key, found.manifest, final)
-        return result
-    except KeyboardInterrupt:
-        journal.close(run_id, "KILLED")
-        raise
-    except Exception as error:
-        journal.write_text(run_id, "error.txt", traceback.format_exc())
-        journal.close(run_id, "FAILED")
-        if isinstance(error, UserError):
-            raise
-        raise TrialFailedError(f"{type(error).__name__}: {error}") from error
+    result, final = train(
+        cfg,
+        split_plan(cfg.protocol, purpose),
+        found.manifest,
+        found.store,
+        found.weights.path if found.weights else None,
+        checkpoint=_folder(key) / "checkpoint.ckpt",
+        record=record,
+        label=label,
+        precision=found.environment.precision,
+        device=found.environment.device,
+        threads=found.environment.threads,
+    )
+    if final is not None:
+        _keep(journal, run_id, key, found.manifest, final)
+    return result
 
 
 def _keep(journal: Journal, run_id: str, key: str, manifest: Manifest, final: FinalOutput) -> None:
     """Store a final trial's weights and its predictions on the test split."""
-    folder = runs_dir() / key
+    folder = _folder(key)
     with replacing(folder / MODEL) as temporary:
         save_file({k: v.contiguous() for k, v in final.state.items()}, temporary)
     with replacing(folder / PREDICTIONS) as temporary:
@@ -226,8 +249,9 @@ def predictions(manifest: Manifest, logits: torch.Tensor) -> pa.Table:
     )
 
 
-def _checkpoint(key: str) -> Path:
-    return runs_dir() / key / "checkpoint.ckpt"
+def _folder(key: str) -> Path:
+    """What a trial under way keeps on disk; it goes when the trial is done."""
+    return runs_dir() / key
 
 
 def _bury(journal: Journal, key: str) -> None:
@@ -258,7 +282,7 @@ def _bury(journal: Journal, key: str) -> None:
 
 
 def _trace(key: str) -> Path:
-    return runs_dir() / key / "crash.txt"
+    return _folder(key) / "crash.txt"
 
 
 def _where(environment: Environment) -> dict[str, Any]:
