@@ -186,8 +186,8 @@ def _result(cfg: Config, module: Classifier, seconds: float, fit_seconds: float)
 def _deterministic() -> Iterator[None]:
     """Deterministic kernels for the block; an operation that has none is an error.
 
-    New memory is not filled with NaN beforehand, which finds faults in kernels and changes no
-    result: it costs a twentieth of a step.
+    New memory is not filled with NaN beforehand: that finds faults in kernels, changes no result
+    and takes time in every step.
     """
     before = torch.are_deterministic_algorithms_enabled()
     memory: Any = torch.utils.deterministic
