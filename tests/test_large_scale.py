@@ -14,7 +14,11 @@ from PIL import Image, ImageDraw
 from sklearn.datasets import load_digits
 
 ROOT = Path(__file__).parents[1]
-MODELS = ["resnet50_vd_random", "tiny"]
+MODELS = (
+    ("small", "resnet10t", "ImageNet stand-in"),
+    ("large", "resnet14t", "Large-scale stand-in"),
+)
+"""Small networks from a random start: the weights need a download, the pipeline does not."""
 
 
 def digits(folder):
@@ -48,15 +52,16 @@ def test_two_folders_from_two_sets_of_weights(tmp_path):
     shutil.copy(ROOT / ".dvcignore", copy)
     digits(tmp_path / "my digits")
     drawings(tmp_path / "dessins é,=")
-    stand_in = yaml.safe_load((copy / "conf/model/resnet50_vd_random.yaml").read_text())
-    stand_in |= {"name": "tiny", "title": "Large-scale stand-in", "arch": "resnet10t"}
-    (copy / "conf/model/tiny.yaml").write_text(yaml.safe_dump(stand_in))
+    plain = yaml.safe_load((copy / "conf/model/resnet50_vd_random.yaml").read_text())
+    for model, arch, title in MODELS:
+        text = yaml.safe_dump(plain | {"name": model, "title": title, "arch": arch})
+        (copy / "conf" / "model" / f"{model}.yaml").write_text(text)
     params = copy / "large_scale" / "params.yaml"
     values = yaml.safe_load(params.read_text())
     values |= {
         "folders": {"numbers": "../my digits", "shapes": str(tmp_path / "dessins é,=")},
         "datasets": ["numbers", "shapes"],
-        "models": MODELS,
+        "models": [name for name, *_ in MODELS],
         "recipe": {"epochs": 1, "batch_size": 8, "image_size": 32, "resize_size": 32},
         "evaluate": {"seeds": [0]},
         "machine": {"threads": 1, "device": "cpu"},
