@@ -132,7 +132,7 @@ def in_params(old, new):
     ("change", "stale"),
     [
         (in_params("seed: 7", "seed: 8"), TUNE | EVALUATE),
-        (in_params("n_trials: 20", "n_trials: 21"), TUNE),
+        (in_params("n_trials: 20", "n_trials: 21"), TUNE | EVALUATE),
         (in_params("title: T", "title: t"), {"report"}),
         (in_params("recipe: paddle", "recipe: quick20"), PREPARE | TUNE | EVALUATE | {"report"}),
         (("conf/recipe/paddle.yaml", "epochs: 120", "epochs: 60"), TUNE | EVALUATE),

@@ -212,14 +212,15 @@ import os, sys, signal
 from pipeline import journalled
 from pipeline.tune import tune
 from pathlib import Path
+strategy, trial, death = sys.argv[1:]  # tune hands Hydra arguments of its own
 train, started = journalled.train, []
 def train_or_die(cfg, *rest, **options):
     started.append(cfg)
-    if len(started) == int(sys.argv[2]):
-        os.kill(os.getpid(), getattr(signal, sys.argv[3]))
+    if len(started) == int(trial):
+        os.kill(os.getpid(), getattr(signal, death))
     return train(cfg, *rest, **options)
 journalled.train = train_or_die
-tune(Path(), ["strategy=" + sys.argv[1]])
+tune(Path(), ["strategy=" + strategy])
 """
 
 
