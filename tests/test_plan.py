@@ -103,7 +103,7 @@ def test_the_quickstart_from_real_steps(capsys, monkeypatch, elsewhere):
 
 
 def test_a_disk_and_a_memory_that_will_not_do_are_said(capsys, elsewhere):
-    overrides = ["dataset=dtd", "dataset.counts.train=900000000", "machine.threads=1"]
+    overrides = ["dataset=dtd", "dataset.counts.test=900000000", "machine.threads=1"]
     small = ["recipe=quickstart", "recipe.batch_size=10000000"]
     plan.plan(ROOT / "quickstart", [*overrides, *small])
     warned = capsys.readouterr().err
