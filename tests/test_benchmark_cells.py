@@ -13,16 +13,9 @@ from tests import miniatures
 from tests.http_server import Drop, Server, Status
 from tests.miniature_project import MiniatureProject
 
-QUICK = "dtd"
 
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name == QUICK else pytest.mark.slow)
-        for name in miniatures.PUBLIC
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(miniatures.PUBLIC))
 def test_dvc_repro_from_download_to_report(name, tmp_path):
     (tmp_path / "served").mkdir()
     miniature = miniatures.PUBLIC[name](tmp_path / "served")
