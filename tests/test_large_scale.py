@@ -93,7 +93,7 @@ def test_two_folders_from_two_sets_of_weights(tmp_path):
         rows = {row["dataset"]: row for row in csv.DictReader(file)}
     assert set(rows) == {"numbers", "shapes"}
     assert (rows["numbers"]["classes"], rows["shapes"]["classes"]) == ("3", "2")
-    assert [rows["shapes"][split] for split in ("train", "val", "test")] == ["20", "4", "6"]
+    assert [rows["shapes"][split] for split in ("train", "val", "test")] == ["19", "5", "6"]
     page = (copy / "large_scale/report/report.md").read_text(encoding="utf-8")
     assert "Two sets of weights" in page
     assert "Large-scale stand-in" in page
