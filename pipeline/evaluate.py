@@ -23,17 +23,12 @@ from pipeline.config import Config, UserError
 from pipeline.datasets.files import replacing, write_json
 from pipeline.export import RUNS, run_row, write_csv
 from pipeline.final_model import package_final, register_final
+from pipeline.final_output import PREDICTIONS
 from pipeline.identity import code_digest, versions
-from pipeline.journalled import (
-    PREDICTIONS,
-    Outcome,
-    Setting,
-    TrialFailedError,
-    run,
-    setting,
-)
+from pipeline.journalled import Outcome, TrialFailedError, run
 from pipeline.layout import prepared_dir, results_dir
 from pipeline.replays import replays
+from pipeline.setting import Setting, setting
 from pipeline.statistics import t_interval
 from pipeline.tracking import Journal
 from pipeline.training.data import TEST, Purpose

@@ -10,13 +10,16 @@ import numpy as np
 
 from pipeline.config import Config
 from pipeline.datasets.decoding import Decoding
+from pipeline.final_output import MODEL
 from pipeline.identity import key_of, point_of, versions
-from pipeline.journalled import MODEL, Outcome, Setting, owning
+from pipeline.journalled import Outcome
+from pipeline.locks import owning
 from pipeline.packaged.description import DecodingDescription, Description
 from pipeline.packaged.onnx_file import INPUT, OUTPUTS, as_input, session
 from pipeline.packaged.package import package
 from pipeline.packaged.predictor import ONNX
-from pipeline.registry import Registry
+from pipeline.registry import Registry, log_onnx
+from pipeline.setting import Setting
 from pipeline.tracking import Journal
 from pipeline.training.augment import centre_crop
 from pipeline.training.data import VALIDATION
@@ -75,7 +78,7 @@ def register_final(
         opened = session(folder / ONNX)
         outputs = dict(zip(OUTPUTS, opened.run(list(OUTPUTS), {INPUT: images}), strict=True))
         pins = [f"{name}=={metadata.version(name)}" for name in REQUIREMENTS]
-        return journal.log_onnx(first.run_id, folder / ONNX, {INPUT: images}, outputs, pins)
+        return log_onnx(journal, first.run_id, folder / ONNX, {INPUT: images}, outputs, pins)
 
     name = f"vdtransfer-{cfg.project}-{cfg.dataset.name}"
     registry = Registry(journal, name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import traceback
@@ -10,36 +9,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-import torch
-from filelock import FileLock, Timeout
-from safetensors.torch import save_file
-
 from pipeline.config import Config, UserError
-from pipeline.datasets.files import replacing
-from pipeline.datasets.manifest import MANIFEST, Manifest
-from pipeline.datasets.pixels import PixelStore
 from pipeline.deaths import own_fault, stamp, watched
+from pipeline.final_output import keep
 from pipeline.identity import Environment, identity, key_of, point_of
-from pipeline.layout import prepared_dir, runs_dir, weights_dir
-from pipeline.models.weights import WeightsFile, locate
+from pipeline.layout import prepared_dir, runs_dir
+from pipeline.locks import owning
+from pipeline.setting import Setting, setting
 from pipeline.tracking import KEY_TAG, Journal
-from pipeline.training.data import TEST, Purpose, split_plan
-from pipeline.trial import (
-    FinalOutput,
-    Result,
-    resolve_device,
-    resolve_precision,
-    train,
-)
+from pipeline.training.data import Purpose, split_plan
+from pipeline.trial import Result, train
 
-MODEL = "model.safetensors"
-PREDICTIONS = "predictions.parquet"
 DEATHS = 2
 """A trial that killed its process so often is failed without another try."""
 
@@ -56,55 +39,6 @@ class Outcome:
     run_id: str
     replayed: bool
     result: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Data, weights and machine of the trials of one process, found once."""
-
-    manifest: Manifest
-    store: PixelStore
-    weights: WeightsFile | None
-    environment: Environment
-
-
-def setting(cfg: Config) -> Setting:
-    """Find what a trial of ``cfg`` works on. Raises UserError when data or weights are missing."""
-    folder = prepared_dir(cfg.dataset.name)
-    written = folder / MANIFEST
-    manifest = _manifest(folder, written.stat().st_mtime_ns if written.exists() else 0)
-    weights = locate(cfg.model, weights_dir())
-    device = resolve_device(cfg.machine.device)
-    environment = Environment(
-        data_digest=manifest.digest,
-        weights_digest=weights.sha256 if weights else "none",
-        precision=resolve_precision(cfg.machine.precision, device),
-        device=device,
-        threads=cfg.machine.threads or os.cpu_count() or 1,
-    )
-    return Setting(manifest, PixelStore(folder / "pixels.bin", manifest), weights, environment)
-
-
-@lru_cache(maxsize=2)
-def _manifest(folder: Path, _written: int) -> Manifest:
-    return Manifest.load(folder)
-
-
-@contextmanager
-def owning(name: str, what: str) -> Iterator[None]:
-    """Be the only process that works on ``name``; wait, and say so, while another one does."""
-    folder = runs_dir() / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{name}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        print(f"{what} is under way in another process; waiting for it", flush=True)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def run(
@@ -218,35 +152,8 @@ def _train(
         threads=found.environment.threads,
     )
     if final is not None:
-        _keep(journal, run_id, key, found.manifest, final)
+        keep(journal, run_id, _folder(key), found.manifest, final)
     return result
-
-
-def _keep(journal: Journal, run_id: str, key: str, manifest: Manifest, final: FinalOutput) -> None:
-    """Store a final trial's weights and its predictions on the test split."""
-    folder = _folder(key)
-    with replacing(folder / MODEL) as temporary:
-        save_file({k: v.contiguous() for k, v in final.state.items()}, temporary)
-    with replacing(folder / PREDICTIONS) as temporary:
-        pq.write_table(predictions(manifest, final.logits), temporary)
-    for name in (MODEL, PREDICTIONS):
-        journal.write_file(run_id, folder / name)
-        (folder / name).unlink()
-
-
-def predictions(manifest: Manifest, logits: torch.Tensor) -> pa.Table:
-    """One row per test image: path, label, prediction, probability, top5 (class numbers)."""
-    rows = manifest.rows(TEST)
-    probability, order = logits.float().softmax(1).topk(min(5, logits.shape[1]))
-    return pa.table(
-        {
-            "path": manifest.table["path"].take(pa.array(rows)),
-            "label": manifest.labels[rows],
-            "prediction": order[:, 0].numpy(),
-            "probability": probability[:, 0].numpy(),
-            "top5": order.tolist(),
-        }
-    )
 
 
 def _folder(key: str) -> Path:

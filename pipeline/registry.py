@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 
 from pipeline.tracking import KEY_TAG, Journal
 
@@ -89,3 +93,34 @@ class Registry:
         if champion is None or beats(version, champion):
             self.client.set_registered_model_alias(self.name, CHAMPION, version.number)
         return version
+
+
+def log_onnx(
+    journal: Journal,
+    run_id: str,
+    path: Path,
+    inputs: Mapping[str, np.ndarray],
+    outputs: Mapping[str, np.ndarray],
+    requirements: Sequence[str],
+) -> str:
+    """Log an ONNX file as a model that MLflow can serve; return its address.
+
+    ``inputs`` is kept as the example, ``outputs`` is what the model makes of it; the first
+    axis of each is the batch. ``requirements`` are pip's, with exact versions.
+    """
+    import mlflow.onnx  # slow to import
+    import onnx
+    from mlflow.models import infer_signature
+
+    with tempfile.TemporaryDirectory() as scratch:
+        mlflow.onnx.save_model(
+            onnx.load(path),
+            f"{scratch}/model",
+            signature=infer_signature(dict(inputs), dict(outputs)),
+            input_example=dict(inputs),
+            pip_requirements=list(requirements),
+            onnx_execution_providers=["CPUExecutionProvider"],
+            save_as_external_data=False,
+        )
+        journal.client.log_artifacts(run_id, f"{scratch}/model", "model")
+    return f"runs:/{run_id}/model"

@@ -19,8 +19,10 @@ from pipeline.config import Config, UserError
 from pipeline.datasets.files import write_json
 from pipeline.export import Trial, best, write_best, write_trials
 from pipeline.identity import code_digest, identity, key_of, point_of, versions
-from pipeline.journalled import Setting, TrialFailedError, owning, run, setting
+from pipeline.journalled import TrialFailedError, run
 from pipeline.layout import results_dir, sweep_dir
+from pipeline.locks import owning
+from pipeline.setting import Setting, setting
 from pipeline.tracking import Journal
 from pipeline.training.data import Purpose
 

@@ -1,20 +1,17 @@
-"""MLflow, the one journal of trials. Nothing else imports mlflow."""
+"""MLflow, the one journal of trials. Only this module and the registry import mlflow."""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import sqlite3
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import (
@@ -32,12 +29,11 @@ from mlflow.exceptions import MlflowException
 from pipeline.cli import guarded
 from pipeline.config import UserError
 from pipeline.layout import runs_dir
+from pipeline.store import check_store, tracking_uri
 
 RESULT = "result.json"
 KEY_TAG = "trial.key"
 PARENT_TAG = "mlflow.parentRunId"
-LOCK_SECONDS = 60.0
-"""How long a sqlite journal may stay locked by other processes."""
 
 _DIGEST_LENGTH = 36  # of a data set's digest in MLflow's database
 _DESCRIPTION = "mlflow.note.content"
@@ -56,24 +52,6 @@ class Finished:
     result: dict[str, Any]
 
 
-def tracking_uri() -> str:
-    """``MLFLOW_TRACKING_URI``, or a sqlite database under ``runs/``."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or (
-        f"sqlite:///{(runs_dir() / 'mlflow.db').resolve()}"
-    )
-
-
-def _check_sqlite(uri: str) -> None:
-    """Take the write lock once. MLflow itself tries for 100 seconds before it tells of a fault.
-
-    Raises sqlite3.Error.
-    """
-    if uri.startswith("sqlite:///"):
-        path = uri.removeprefix("sqlite:///").partition("?")[0]
-        with closing(sqlite3.connect(path, timeout=LOCK_SECONDS)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-
-
 class Journal:
     """The runs of one experiment."""
 
@@ -89,7 +67,7 @@ class Journal:
         try:
             runs_dir().mkdir(parents=True, exist_ok=True)
             with FileLock(runs_dir() / "mlflow.lock"):
-                _check_sqlite(uri)
+                check_store(uri)
                 client = MlflowClient(uri)
                 experiment = client.get_experiment_by_name(project)
                 if experiment is None:
@@ -194,36 +172,6 @@ class Journal:
             yield
         finally:
             monitor.finish()
-
-    def log_onnx(
-        self,
-        run_id: str,
-        path: Path,
-        inputs: Mapping[str, np.ndarray],
-        outputs: Mapping[str, np.ndarray],
-        requirements: Sequence[str],
-    ) -> str:
-        """Log an ONNX file as a model that MLflow can serve; return its address.
-
-        ``inputs`` is kept as the example, ``outputs`` is what the model makes of it; the first
-        axis of each is the batch. ``requirements`` are pip's, with exact versions.
-        """
-        import mlflow.onnx  # slow to import
-        import onnx
-        from mlflow.models import infer_signature
-
-        with tempfile.TemporaryDirectory() as scratch:
-            mlflow.onnx.save_model(
-                onnx.load(path),
-                f"{scratch}/model",
-                signature=infer_signature(dict(inputs), dict(outputs)),
-                input_example=dict(inputs),
-                pip_requirements=list(requirements),
-                onnx_execution_providers=["CPUExecutionProvider"],
-                save_as_external_data=False,
-            )
-            self.client.log_artifacts(run_id, f"{scratch}/model", "model")
-        return f"runs:/{run_id}/model"
 
     def reopen(self, run_id: str) -> None:
         self.client.update_run(run_id, status="RUNNING")

@@ -5,9 +5,7 @@ import json
 import pytest
 
 from pipeline import journalled
-from pipeline.config import UserError
-from pipeline.datasets.manifest import MANIFEST, PIXELS
-from pipeline.journalled import TrialFailedError, owning, run, setting
+from pipeline.journalled import TrialFailedError, run
 from pipeline.tracking import KEY_TAG, Journal
 from pipeline.training.data import Purpose
 
@@ -129,28 +127,3 @@ def test_a_final_trial_keeps_weights_and_predictions(project):
 
 def test_search_and_final_trials_of_a_point_differ(project):
     assert go(project).key != go(project, purpose=Purpose.FINAL).key
-
-
-def test_a_trial_has_one_owner(project):
-    with owning("k", "trial k"):
-        assert list((project.folder / "runs" / "locks").glob("k.lock"))
-    with owning("k", "trial k"):
-        pass
-
-
-def test_data_that_is_not_prepared_is_said_to_be(project):
-    (project.folder / "data" / "prepared" / "digits" / MANIFEST).unlink()
-    with pytest.raises(
-        UserError, match=r"dataset digits is not prepared.*dvc repro prepare@digits"
-    ):
-        setting(project.compose())
-
-
-@pytest.mark.parametrize("name", [MANIFEST, PIXELS])
-def test_damaged_data_is_named(project, name):
-    path = project.folder / "data" / "prepared" / "digits" / name
-    whole = path.read_bytes()
-    path.unlink()
-    path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match=f"{name}.*dvc repro -f prepare@digits"):
-        setting(project.compose())

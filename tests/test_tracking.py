@@ -4,7 +4,8 @@ import math
 import pytest
 
 from pipeline.config import UserError
-from pipeline.tracking import KEY_TAG, PARENT_TAG, Journal, tracking_uri
+from pipeline.store import tracking_uri
+from pipeline.tracking import KEY_TAG, PARENT_TAG, Journal
 
 
 @pytest.fixture
