@@ -50,11 +50,15 @@ def write_photographs(folder: Path, count: int, size: tuple[int, int] = (500, 37
 
 
 def write_manifest(
-    dataset: str, stored: Sequence[Stored], splits: Sequence[Split], pixels_sha256: str
+    dataset: str,
+    stored: Sequence[Stored],
+    splits: Sequence[Split],
+    pixels_sha256: str,
+    classes: int = CLASSES,
 ) -> None:
     """The manifest of images that lie in the dataset's pixel store, in turns of class."""
-    labels = np.arange(len(stored)) % CLASSES
-    names = [f"class{label}" for label in range(CLASSES)]
+    labels = np.arange(len(stored)) % classes
+    names = [f"class{label}" for label in range(classes)]
     columns = {
         "path": [f"{number:06}.jpg" for number in range(len(stored))],
         "label": labels,

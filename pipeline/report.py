@@ -1,6 +1,6 @@
 """Draw the report from the exported results: tables, figures, report.md and report.html.
 
-Reads only <root>/results (and paddle_protocol/results for the root's own report), so it needs
+Reads only <root>/results (and paddle_protocol/figures.csv for the root's own report), so it needs
 neither data nor a tracking server, and runs on a benchmark that is half done.
 Run: python -m pipeline.report [--config-path quickstart]
 """
@@ -15,11 +15,12 @@ from pipeline.cli import stage
 from pipeline.config import Config
 from pipeline.datasets.files import write_json, write_text
 from pipeline.layout import report_dir
+from pipeline.reporting.cell_tables import console_table
 from pipeline.reporting.content import compose_report
 from pipeline.reporting.metrics import metrics
-from pipeline.reporting.overview import console_table
+from pipeline.reporting.paddle import FIGURES, figures, read_figures
 from pipeline.reporting.published import table1
-from pipeline.reporting.results import CellName, Results, read_results
+from pipeline.reporting.results import CellName, read_results
 from pipeline.reporting.summary import summarise
 from pipeline.reporting.tables import to_text
 from pipeline.reporting.writing import write_plots, write_report
@@ -35,15 +36,15 @@ def report(cfg: Config) -> None:
     ]
     root, folder = Path(cfg.root), report_dir(cfg)
     results = read_results(root, names)
-    paddle = read_results(PADDLE_ROOT, names) if root == Path() else Results([], [])
+    paddle = read_figures(PADDLE_ROOT / FIGURES) if root == Path() else {}
     published = table1()
     summaries = summarise(results, published)
-    document = compose_report(
-        cfg.title, results, summaries, summarise(paddle, published), published
-    )
+    document = compose_report(cfg.title, results, summaries, paddle, published)
     write_report(document, folder, ui_address())
     write_plots(summaries, results.cells, folder)
     write_json(folder / "metrics.json", metrics(summaries))
+    if cfg.protocol.name == "paddle":
+        write_text(root / FIGURES, figures(summaries))
     lines = [to_text(console_table(summaries))] if summaries else []
     lines += [f"missing: {cell.target}" for cell in results.missing]
     lines += [f"report: {folder / 'report.html'}", "trials: make ui"]

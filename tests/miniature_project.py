@@ -14,7 +14,16 @@ import yaml
 from tests.miniatures import Miniature
 
 ROOT = Path(__file__).parents[1]
-COPIED = ("conf", "pipeline", "hydra_plugins", "published", "dvc.yaml", "params.yaml", ".dvcignore")
+COPIED = (
+    "conf",
+    "pipeline",
+    "hydra_plugins",
+    "published",
+    "paddle_protocol/figures.csv",
+    "dvc.yaml",
+    "params.yaml",
+    ".dvcignore",
+)
 
 RECIPE = {
     "name": "miniature",
@@ -37,6 +46,7 @@ class MiniatureProject:
             if source.is_dir():
                 shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
             elif source.exists():
+                (folder / name).parent.mkdir(exist_ok=True)
                 shutil.copy(source, folder / name)
         dataset = miniature.config(url).model_dump(mode="json")
         self._write(f"conf/dataset/{self.dataset}.yaml", dataset)

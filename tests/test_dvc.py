@@ -14,7 +14,16 @@ import yaml
 from pipeline.layout import CONF
 
 ROOT = Path(__file__).parents[1]
-COPIED = ("conf", "pipeline", "hydra_plugins", "published", "dvc.yaml", "params.yaml", ".dvcignore")
+COPIED = (
+    "conf",
+    "pipeline",
+    "hydra_plugins",
+    "published",
+    "paddle_protocol/figures.csv",
+    "dvc.yaml",
+    "params.yaml",
+    ".dvcignore",
+)
 DATASETS = ("digits", "dtd")
 STAGES = ("download", "prepare", "tune", "evaluate", "report")
 STRATEGIES = ("fixed", "grid", "bayes")
@@ -97,6 +106,7 @@ def finished(tmp_path_factory):
         if source.is_dir():
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
+            (folder / name).parent.mkdir(exist_ok=True)
             shutil.copy(source, folder / name)
     params = yaml.safe_load((folder / "params.yaml").read_text())
     params["datasets"] = list(DATASETS)

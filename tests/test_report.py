@@ -94,7 +94,8 @@ def test_missing_cells_are_named_and_the_rest_is_shown(
     report(quickstart)
     text = Path("quickstart/report/report.md").read_text()
     printed = capsys.readouterr().out
-    for target in (f"tune@digits-{MODEL}-bayes", f"evaluate@digits-{MODEL}-grid"):
+    for cell in (f"tune@digits-{MODEL}-bayes", f"evaluate@digits-{MODEL}-grid"):
+        target = f"quickstart/dvc.yaml:{cell}"
         assert target in text
         assert f"missing: {target}" in printed
     assert "fixed" in printed
@@ -105,7 +106,7 @@ def test_no_results_at_all_still_give_a_report(
 ) -> None:
     report(quickstart)
     assert "No cell has results yet" in Path("quickstart/report/report.md").read_text()
-    assert capsys.readouterr().out.count("missing: tune@") == 3
+    assert capsys.readouterr().out.count("missing: quickstart/dvc.yaml:tune@") == 3
     assert json.loads(Path("quickstart/report/metrics.json").read_text()) == {}
 
 

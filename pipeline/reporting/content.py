@@ -11,7 +11,7 @@ from pipeline.reporting.overview import overview
 from pipeline.reporting.places import Place, places
 from pipeline.reporting.provenance import provenance
 from pipeline.reporting.published import PublishedRow
-from pipeline.reporting.results import Results
+from pipeline.reporting.results import CellName, Results
 from pipeline.reporting.search_section import search_section
 from pipeline.reporting.summary import CellSummary, claims
 from pipeline.reporting.weights_section import weights_section
@@ -27,10 +27,10 @@ def compose_report(
     title: str,
     results: Results,
     summaries: Sequence[CellSummary],
-    paddle: Sequence[CellSummary],
+    paddle: Mapping[CellName, float],
     published: Mapping[str, PublishedRow],
 ) -> Document:
-    """``paddle`` holds the cells of the paddle protocol's own pipeline, where it has run."""
+    """``paddle`` holds the top-1 of the paddle protocol's own pipeline, where it has run."""
     sections: list[Section] = [
         overview(summaries, paddle, claims(results, published), results.missing)
     ]

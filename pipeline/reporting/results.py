@@ -59,11 +59,14 @@ class Missing:
     name: CellName
     stage: str
     """The first stage that has still to run: tune or evaluate."""
+    root: Path
+    """Folder of its pipeline."""
 
     @property
     def target(self) -> str:
-        """The name DVC knows the stage by."""
-        return f"{self.stage}@{self.name}"
+        """What `dvc repro` takes, at the root of the repository, to run the stage."""
+        pipeline = "" if self.root == Path() else f"{self.root.as_posix()}/dvc.yaml:"
+        return f"{pipeline}{self.stage}@{self.name}"
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def read_results(root: Path, names: Iterable[CellName]) -> Results:
         if cell is not None:
             cells.append(cell)
         if cell is None or cell.final is None:
-            missing.append(Missing(name, "tune" if cell is None else "evaluate"))
+            missing.append(Missing(name, "tune" if cell is None else "evaluate", root))
     return Results(cells, missing)
 
 

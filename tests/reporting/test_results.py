@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,14 +39,16 @@ def test_a_whole_benchmark_is_read_in_the_order_asked_for(root: Path) -> None:
 @pytest.mark.parametrize("file", ["trials.csv", "curves.csv", "runs.csv", "best.yaml"])
 def test_a_cell_without_one_of_its_files_was_not_tuned(root: Path, file: str) -> None:
     (root / GRID / file).unlink()
-    assert read_results(root, NAMES).missing == [Missing(NAMES[1], "tune")]
+    assert read_results(root, NAMES).missing == [Missing(NAMES[1], "tune", root)]
 
 
 def test_an_unevaluated_cell_is_read_and_named(root: Path) -> None:
     (root / GRID / "final.json").unlink()
     results = read_results(root, NAMES)
     assert len(results.cells) == 3
-    assert [cell.target for cell in results.missing] == ["evaluate@digits-resnet50_vd-grid"]
+    [missing] = results.missing
+    assert missing.target == f"{root}/dvc.yaml:evaluate@digits-resnet50_vd-grid"
+    assert replace(missing, root=Path()).target == "evaluate@digits-resnet50_vd-grid"
 
 
 def test_an_evaluation_of_another_point_is_out_of_date(root: Path) -> None:
@@ -55,7 +58,7 @@ def test_an_evaluation_of_another_point_is_out_of_date(root: Path) -> None:
     path.write_text(json.dumps(final))
     results = read_results(root, NAMES)
     assert results.cells[1].final is None
-    assert results.missing == [Missing(NAMES[1], "evaluate")]
+    assert results.missing == [Missing(NAMES[1], "evaluate", root)]
 
 
 def test_nothing_there_is_everything_missing(tmp_path: Path) -> None:

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config import UserError
+from pipeline.datasets.files import write_text
+from pipeline.reporting.cell_tables import result_table
 from pipeline.reporting.claim_section import verdict
 from pipeline.reporting.metrics import metrics
-from pipeline.reporting.overview import overview, result_table
+from pipeline.reporting.overview import overview
+from pipeline.reporting.paddle import FIGURES, figures, read_figures
 from pipeline.reporting.published import table1
 from pipeline.reporting.results import CellName, Results, read_results
 from pipeline.reporting.summary import Claim, claims, summarise
@@ -54,14 +58,14 @@ def test_ours_stand_beside_the_published_with_the_difference(tmp_path: Path) -> 
     grid = summarise(results, table1())[1]
     assert grid.published == 0.7753
     assert grid.difference == pytest.approx(0.79 - 0.7753)
-    table = result_table(summarise(results, table1()), [])
+    table = result_table(summarise(results, table1()), {})
     assert "77.53" in to_markdown(table)
     assert "+1.47" in to_markdown(table)
 
 
 def test_without_a_published_dataset_there_are_no_published_columns(tmp_path: Path) -> None:
     results = read(tmp_path, Benchmark())
-    assert "published" not in to_csv(result_table(summarise(results, table1()), []))
+    assert "published" not in to_csv(result_table(summarise(results, table1()), {}))
 
 
 def test_replayed_trials_count_at_their_recorded_cost(tmp_path: Path) -> None:
@@ -134,13 +138,27 @@ def test_figures_of_the_paddle_protocol_stand_apart_and_are_labelled(tmp_path: P
     benchmark = Benchmark(datasets=("dtd",))
     ours = summarise(read(tmp_path / "ours", benchmark), table1())
     theirs = summarise(read(tmp_path / "paddle", paddle(benchmark)), table1())
-    table = result_table(ours, theirs)
+    write_text(tmp_path / FIGURES, figures(theirs))
+    table = result_table(ours, read_figures(tmp_path / FIGURES))
     paddle_columns = [column for column in table.columns if column.group == "Paddle protocol"]
     assert [c.key for c in paddle_columns if "top1" in c.key] == [
         f"paddle_{strategy}_top1" for strategy in STRATEGIES
     ]
     assert "optimistic" in table.caption
-    assert "Paddle" not in to_markdown(result_table(ours, []))
+    (row,) = table.rows
+    shown = {c.key: value for c, value in zip(table.columns, row, strict=True)}
+    for cell in theirs:
+        assert cell.top1 is not None
+        assert shown[f"paddle_{cell.name.strategy}_top1"] == cell.top1.mean
+        assert shown[f"paddle_{cell.name.strategy}_difference"] == cell.difference
+    assert "Paddle" not in to_markdown(result_table(ours, {}))
+
+
+def test_figures_nobody_wrote_are_one_clear_line(tmp_path: Path) -> None:
+    assert read_figures(tmp_path / FIGURES) == {}, "that pipeline has not run"
+    (tmp_path / FIGURES).write_text("dataset,model,strategy,top1\ndtd,resnet50_vd,grid,77.5\n")
+    with pytest.raises(UserError, match=r"figures\.csv: not the figures of the paddle protocol"):
+        read_figures(tmp_path / FIGURES)
 
 
 def test_unevaluated_cells_show_their_search(tmp_path: Path) -> None:
@@ -149,7 +167,7 @@ def test_unevaluated_cells_show_their_search(tmp_path: Path) -> None:
         (tmp_path / CELL / strategy / "final.json").unlink()
     results = read_results(tmp_path, [CellName("dtd", "resnet50_vd", s) for s in STRATEGIES])
     summaries = summarise(results, table1())
-    section = overview(summaries, [], [], results.missing)
+    section = overview(summaries, {}, [], results.missing)
     assert section.sections == []
     assert {s.top1 for s in summaries} == {None}
     assert set(metrics(summaries)["dtd"]["resnet50_vd"]["grid"]) == {"validation_top1", "trials"}

@@ -9,6 +9,9 @@
       "font.color": ink("--ink"),
       "hoverlabel.bgcolor": ink("--raised"),
       "hoverlabel.font.color": ink("--ink"),
+      "modebar.bgcolor": "rgba(0,0,0,0)",
+      "modebar.color": ink("--soft"),
+      "modebar.activecolor": ink("--ink"),
     };
     for (const key of Object.keys(layout)) {
       if (/^[xy]axis\d*$/.test(key)) {

@@ -1,0 +1,279 @@
+"""How long report, `dvc status` and a look-up in the journal take on the whole benchmark.
+
+    python benchmarks/scale.py FOLDER [--json PATH]
+
+makes the benchmark of the root in FOLDER, unless it is there: eight datasets of their official
+numbers of classes and images, fixed, grid (196 points) and bayes, 20 epochs a trial, final models,
+journal, DVC's lock. Every stage but prepare is the real one and runs as it does on real data; only
+what a training and the replayed searches give is made up, and images are 8 x 8 pixels. That takes
+tens of minutes; the measurements take a minute.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import psutil
+import timm
+import torch
+import yaml
+from synthetic import ROOT, write_manifest
+
+from pipeline.compose import compose
+from pipeline.config import Config
+from pipeline.datasets.files import write_json, write_yaml
+from pipeline.datasets.listing import Split
+from pipeline.datasets.manifest import PIXELS, STATS, Manifest
+from pipeline.datasets.pixels import Stored
+from pipeline.estimates import expected_images
+from pipeline.evaluate import evaluate
+from pipeline.layout import prepared_dir, raw_dir, results_dir
+from pipeline.tracking import KEY_TAG, Journal
+from pipeline.training.data import TEST, SplitPlan
+from pipeline.training.metrics import measure
+from pipeline.trial import FinalOutput, Result
+from pipeline.tune import tune
+
+CODE = ("conf", "pipeline", "hydra_plugins", "published")
+PIPELINES = ("quickstart", "large_scale", "paddle_protocol")
+"""Not run, but `dvc status` looks at them."""
+FILES = ("dvc.yaml", "params.yaml", ".dvcignore")
+MODEL = "resnet50_vd_random"
+ARCH = "test_resnet"
+SIDE = 8
+BYTES = 3 * SIDE * SIDE
+LOOK_UPS = 200
+STATUS_RUNS = 3
+INTERVAL = 0.1
+"""Seconds between two looks at the memory of a process and its children."""
+
+
+# The benchmark
+
+
+def made(folder: Path) -> None:
+    """The whole benchmark in ``folder``; what is finished there is replayed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (*CODE, *PIPELINES):
+        ignored = shutil.ignore_patterns("__pycache__", "results", "report", "dvc.lock")
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored, dirs_exist_ok=True)
+    for name in FILES:
+        shutil.copy(ROOT / name, folder / name)
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    for group in params["defaults"]:
+        if isinstance(group, dict) and "recipe" in group:
+            group["recipe"] = "quick20"
+    params |= {
+        "models": [MODEL],
+        "model": {"arch": ARCH},
+        "recipe": {"image_size": 32, "resize_size": 32},
+        "machine": params["machine"] | {"threads": 1, "device": "cpu"},
+    }
+    write_yaml(folder / "params.yaml", params)
+    with chdir(folder):
+        for dataset in params["datasets"]:
+            prepared(compose(Path(), [f"dataset={dataset}"]))
+        cells = list(itertools.product(params["datasets"], params["strategies"]))
+        for number, (dataset, strategy) in enumerate(cells, start=1):
+            chosen = [f"dataset={dataset}", f"model={MODEL}", f"strategy={strategy}"]
+            print(f"cell {number} of {len(cells)}: {dataset} {strategy}", flush=True)
+            with invented():
+                if not (results_dir(compose(Path(), chosen)) / "best.yaml").exists():
+                    tune(Path(), chosen)
+                if not (results_dir(compose(Path(), chosen)) / "final.json").exists():
+                    evaluate(compose(Path(), chosen))
+
+
+def prepared(cfg: Config) -> None:
+    """What download and prepare leave behind, with grey images."""
+    dataset = cfg.dataset
+    folder = prepared_dir(dataset.name)
+    if (folder / STATS).exists():
+        return
+    counts = expected_images(dataset).model_dump()
+    total = sum(counts.values())
+    raw_dir(dataset.name).mkdir(parents=True, exist_ok=True)
+    (raw_dir(dataset.name) / "archive").write_text(dataset.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / PIXELS).write_bytes(b"\x80" * BYTES * total)
+    stored = [Stored("0" * 64, BYTES * number, SIDE, SIDE) for number in range(total)]
+    names: list[Split] = ["train", "val", "test"]
+    splits = [split for split in names for _ in range(counts[split])]
+    classes = dataset.classes
+    assert classes is not None
+    write_manifest(dataset.name, stored, splits, dataset.name, classes)
+    write_json(folder / STATS, {"totals": counts, "accepted_counts": False})
+
+
+@contextmanager
+def invented() -> Iterator[None]:
+    """Trainings and replayed searches cost nothing in the block."""
+    with (
+        patch("pipeline.journalled.train", invented_training),
+        patch("pipeline.evaluate.replays", invented_replays),
+    ):
+        yield
+
+
+def invented_training(
+    cfg: Config, plan: SplitPlan, manifest: Manifest, *_: Any, record: Any, **__: Any
+) -> tuple[Result, FinalOutput | None]:
+    """A result of ``pipeline.trial.train`` that follows from dataset and point alone."""
+    rng = random.Random(f"{cfg.dataset.name} {cfg.lr} {cfg.l2_decay} {cfg.mixup} {cfg.seed}")
+    away = abs(np.log10(cfg.lr / 0.01)) + 0.2 * abs(np.log10(cfg.l2_decay / 1e-4))
+    top = 0.9 - 0.15 * float(away) + 0.01 * cfg.label_smoothing + rng.gauss(0, 0.005)
+    seconds = 600 * rng.uniform(0.9, 1.1)
+    if plan.predict is not None:
+        final = predicted(cfg, manifest, top)
+        labels = torch.from_numpy(manifest.labels[manifest.rows(TEST)])
+        found = measure(final.logits, labels)
+        values = {**found.scalars(), "per_class": found.per_class, "confusion": found.confusion}
+        epochs = cfg.recipe.epochs or 0
+        whole = Result("finished", found.top1, epochs, None, values, [], seconds, seconds)
+        return whole, final
+    curve = []
+    for epoch in range(1, (cfg.recipe.epochs or 0) + 1):
+        share = top * (epoch / (cfg.recipe.epochs or 1)) ** 0.2
+        row = {"epoch": epoch, "train_loss": 2 - share, "loss": 2.1 - 2 * share, "top1": share}
+        row |= {"top5": min(1.0, share + 0.05), "mean_class": share, "paddle_batch_mean": share}
+        curve.append(row)
+        record(row)
+    last = {name: value for name, value in curve[-1].items() if name not in ("epoch", "train_loss")}
+    train_loss = curve[-1]["train_loss"]
+    return (
+        Result("finished", last["top1"], len(curve), train_loss, last, curve, seconds, seconds),
+        None,
+    )
+
+
+def predicted(cfg: Config, manifest: Manifest, top: float) -> FinalOutput:
+    """Logits that are right for a share of ``top`` of the test images, and random weights."""
+    generator = torch.Generator().manual_seed(cfg.seed)
+    labels = torch.from_numpy(manifest.labels[manifest.rows(TEST)])
+    classes = len(manifest.class_names)
+    logits = torch.randn(len(labels), classes, generator=generator)
+    right = torch.rand(len(labels), generator=generator) < top
+    wrong = (labels + 1 + torch.randint(3, labels.shape, generator=generator)) % classes
+    logits[torch.arange(len(labels)), torch.where(right, labels, wrong)] += 8
+    network = timm.create_model(ARCH, num_classes=classes)
+    return FinalOutput(logits, network.state_dict())
+
+
+def invented_replays(_: Path, n_trials: int) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    falling = np.sort(rng.uniform(0, 0.05, (100, n_trials)))[:, ::-1]
+    return {"gaps": falling.round(9).tolist()}
+
+
+# The measurements
+
+
+def watched(*command: str) -> tuple[float, int]:
+    """Seconds and peak bytes (Linux: proportional set size) of a command with its children."""
+    start = time.monotonic()
+    process = psutil.Popen(command, stdout=subprocess.DEVNULL)
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, held(process))
+        time.sleep(INTERVAL)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed")
+    return time.monotonic() - start, peak
+
+
+def held(process: psutil.Process) -> int:
+    total = 0
+    try:
+        for each in [process, *process.children(recursive=True)]:
+            total += each.memory_full_info().pss
+    except psutil.NoSuchProcess:
+        pass  # one that ended between being listed and being looked at
+    return total
+
+
+def look_ups() -> list[float]:
+    """Seconds of each look-up of a finished trial, its result included, in random order."""
+    journal = Journal.open("benchmark")
+    runs = journal.search("attributes.status = 'FINISHED'", "tags.purpose = 'search'")
+    keys = [run.data.tags[KEY_TAG] for run in runs if KEY_TAG in run.data.tags]
+    seconds = []
+    for key in random.Random(0).sample(keys, LOOK_UPS):
+        start = time.monotonic()
+        found = journal.find(key)
+        seconds.append(time.monotonic() - start)
+        assert found is not None
+        assert found.result["curve"]
+    return seconds
+
+
+def measured() -> dict[str, Any]:
+    """Everything, in the working directory."""
+    python = sys.executable
+    journal = Journal.open("benchmark")
+    runs = journal.search()
+    trials = [run for run in runs if run.data.tags.get("purpose") == "search"]
+    seconds, peak = watched(python, "-m", "pipeline.report")
+    if not Path(".dvc").exists():
+        subprocess.run([python, "-m", "dvc", "init", "--no-scm", "--quiet"], check=True)
+    subprocess.run([python, "-m", "dvc", "commit", "--force", "--quiet"], check=True)
+    status = [watched(python, "-m", "dvc", "status")[0] for _ in range(STATUS_RUNS)]
+    found = look_ups()
+    return {
+        "runs": len(runs),
+        "search_trials": sum(KEY_TAG in run.data.tags for run in trials),
+        "report_seconds": seconds,
+        "report_peak_bytes": peak,
+        "page_bytes": Path("report/report.html").stat().st_size,
+        "dvc_status_seconds": status,
+        "look_up_seconds": {
+            "median": float(np.median(found)),
+            "slowest": max(found),
+            "count": len(found),
+        },
+    }
+
+
+def described(found: dict[str, Any]) -> str:
+    status, look_up = found["dvc_status_seconds"], found["look_up_seconds"]
+    memory, page = found["report_peak_bytes"] / 1e6, found["page_bytes"] / 1e6
+    return "\n".join(
+        [
+            f"journal     {found['runs']:,} runs, {found['search_trials']:,} trained for searches",
+            f"report      {found['report_seconds']:.1f} s, peak {memory:.0f} MB, "
+            f"page {page:.1f} MB",
+            f"dvc status  {', '.join(f'{each:.1f}' for each in status)} s",
+            f"look-up     median {1000 * look_up['median']:.1f} ms, "
+            f"slowest of {look_up['count']} {1000 * look_up['slowest']:.1f} ms",
+        ]
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there, too")
+    arguments = parser.parse_args()
+    made(arguments.folder)
+    with chdir(arguments.folder):
+        found = measured()
+    print(described(found))
+    if arguments.json:
+        write_json(arguments.json, found)
+
+
+if __name__ == "__main__":
+    main()
