@@ -17,7 +17,7 @@ from pipeline.config import UserError
 from pipeline.reporting.results import CellName
 from pipeline.reporting.schema import Share
 from pipeline.reporting.summary import CellSummary
-from pipeline.reporting.tables import Column, Table, to_csv
+from pipeline.reporting.tables import Column, Table, Value, to_csv
 
 FIGURES = "figures.csv"
 """Its place in the folder of the pipeline."""
@@ -35,12 +35,12 @@ class _Row(BaseModel):
 def figures(summaries: Sequence[CellSummary]) -> str:
     """``figures.csv``: top-1 of every evaluated cell, selected and measured on the test list."""
     columns = [Column(name, name) for name in _Row.model_fields]
-    rows = [
+    rows: list[list[Value]] = [
         [s.name.dataset, s.name.model, s.name.strategy, s.top1.mean]
         for s in summaries
         if s.top1 is not None
     ]
-    return to_csv(Table("figures", "", columns, [list(row) for row in rows]))
+    return to_csv(Table("figures", "", columns, rows))
 
 
 def read_figures(path: Path) -> Mapping[CellName, float]:
