@@ -10,7 +10,8 @@ import pytest
 from pipeline.config import UserError
 from pipeline.datasets.files import write_text
 from pipeline.reporting.cell_tables import result_table
-from pipeline.reporting.claim_section import verdict
+from pipeline.reporting.claim_section import as_stated, claim_section, verdict
+from pipeline.reporting.document import Text
 from pipeline.reporting.metrics import metrics
 from pipeline.reporting.overview import overview
 from pipeline.reporting.paddle import FIGURES, figures, read_figures
@@ -113,6 +114,35 @@ def test_one_seed_allows_no_verdict(tmp_path: Path) -> None:
     results = read(tmp_path, Benchmark(datasets=("dtd",), bayes_trials=1, seeds=(0,)))
     [claim] = claims(results, {})
     assert verdict(claim) == "1 seed: no interval"
+
+
+@pytest.mark.parametrize(
+    ("loss", "reading"),
+    [
+        (Interval(0.001, -0.001, 0.003), "yes"),
+        (Interval(0.0, 0.0, 0.0), "yes"),
+        (Interval(0.003, 0.001, 0.005), "undecided"),
+        (Interval(0.008, 0.005, 0.011), "no"),
+        (Interval(0.001, None, None), ""),
+        (None, ""),
+    ],
+)
+def test_a_loss_is_held_against_the_published_text(loss: Interval | None, reading: str) -> None:
+    """Which says that Bayesian search loses 0 to 0.4 points."""
+    assert as_stated(loss) == reading
+
+
+def test_the_claim_is_also_put_to_all_published_datasets(tmp_path: Path) -> None:
+    results = read(tmp_path, Benchmark(datasets=("dtd", "flowers102", "digits")))
+    found = claims(results, table1())
+    (text, _) = claim_section(found).blocks
+    losses = [100 * c.loss.mean for c in found if c.dataset != "digits"]
+    assert isinstance(text, Text)
+    assert "2 rows with a published loss" in text.text
+    assert f"{sum(losses) / 2:+.2f}" in text.text
+    (text, _) = claim_section(found[2:]).blocks
+    assert isinstance(text, Text)
+    assert "rows with a published" not in text.text
 
 
 def test_replayed_searches_are_read_at_the_trials_bayes_had(tmp_path: Path) -> None:
