@@ -5,8 +5,8 @@ Fine-tunes EfficientNet-Lite0 from its ImageNet weights on one thread; resumable
 in the table are not trained again. The official test split stays closed: `test` is measured on an
 audit split cut from the official training images, stratified, from a pinned seed.
 
-The published learning rates are taken per batch of 16 here, the optimiser's own number, and not per
-256 images: in 80 steps of 16 the scaled ones hardly move the network, and the best of seven would
+The published learning rates are taken per batch of 32 here, the optimiser's own number, and not per
+256 images: in 40 steps of 32 the scaled ones hardly move the network, and the best of seven would
 stand at the edge.
 """
 
