@@ -154,8 +154,17 @@ class RecipeConfig(Model):
     mixup_alpha: Positive = 0.2
     stage_lr: Annotated[list[NonNegative], Field(min_length=5, max_length=5)] | None = None
     """Factors on the learning rate of the stem and the four stages; the head keeps 1."""
-    bn_momentum: Literal["default", "kornblith"] = "default"
-    """``kornblith``: min(10 / steps per epoch, 0.1), in torch's convention."""
+    bn_momentum: float | Literal["kornblith"] = 0.1
+    """The newest batch's weight in batch norm's running statistics, as in torch. ``kornblith``:
+    min(10 / steps per epoch, 0.1)."""
+
+    @field_validator("bn_momentum", mode="before")
+    @classmethod
+    def _weight_or_rule(cls, value: object) -> object:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value != "kornblith" and not (number and 0 < float(str(value)) <= 1):
+            raise ValueError(f"found {value!r}; allowed: a number above 0, up to 1, or kornblith")
+        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> RecipeConfig:
@@ -236,6 +245,10 @@ class MachineConfig(Model):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that crop images for one trial; 0: the trial's own process."""
+    simulate: str | None = None
+    """A dry run: a table like ``trials.csv`` whose figures stand for training. Part of a key."""
+    simulate_seconds: NonNegative = 0.0
+    """How long each simulated trial sleeps."""
 
     @field_validator("device", mode="before")
     @classmethod

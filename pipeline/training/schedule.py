@@ -60,7 +60,7 @@ class Schedule:
         """In torch's convention. Kornblith et al. 2019: max(1 - 10/s, 0.9) of the old value."""
         if self.recipe.bn_momentum == "kornblith":
             return min(10 / self.steps_per_epoch, 0.1)
-        return 0.1
+        return self.recipe.bn_momentum
 
 
 def micro_batches(images: int, size: int | None) -> list[slice]:

@@ -74,6 +74,7 @@ def test_the_learning_rate_is_stated_per_256_images():
 
 def test_batch_norm_momentum():
     assert schedule().batch_norm_momentum() == 0.1
+    assert schedule(bn_momentum=0.3).batch_norm_momentum() == 0.3
     made = schedule(100_000, bn_momentum="kornblith")  # s = 10,000 steps: max(1 - 10/s, 0.9)
     assert made.batch_norm_momentum() == pytest.approx(0.001)
     assert schedule(bn_momentum="kornblith").batch_norm_momentum() == 0.1
