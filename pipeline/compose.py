@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.config import Config, UserError
 from pipeline.layout import CONF
+from pipeline.machine import processes
 
 CONFIG_NAME = "params"
 
@@ -66,7 +67,8 @@ def register_resolvers() -> None:
     """``${choice:${space.lr}}`` writes a list as Hydra's ``choice(...)``.
 
     A single value stands alone: ``choice(x)`` with one element is refused by the grammar of
-    some sweepers, and is no choice anyway.
+    some sweepers, and is no choice anyway. ``${processes:${machine.threads}}`` is how many trials
+    of so many threads run at once on this machine.
     """
 
     def choice(values: Sequence[Any]) -> str:
@@ -74,6 +76,7 @@ def register_resolvers() -> None:
         return f"choice({','.join(words)})"
 
     OmegaConf.register_new_resolver("choice", choice, replace=True)
+    OmegaConf.register_new_resolver("processes", processes, replace=True)
 
 
 def compose(config_dir: Path, overrides: Sequence[str] = ()) -> Config:

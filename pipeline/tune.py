@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import hydra
@@ -21,16 +22,14 @@ from omegaconf import DictConfig
 from pipeline.cli import guarded, parser
 from pipeline.compose import CONFIG_NAME, compose, hydra_overrides
 from pipeline.config import UserError
+from pipeline.machine import threads
+from pipeline.termination import interrupt
 
 
 def main() -> None:
     arguments = parser(__doc__ or "").parse_args()
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     tune(arguments.config_path, arguments.overrides)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def tune(config_dir: Path, overrides: Sequence[str]) -> None:
@@ -40,6 +39,9 @@ def tune(config_dir: Path, overrides: Sequence[str]) -> None:
     ``tune.allowed_failures``.
     """
     cfg = compose(config_dir, overrides)
+    if cfg.machine.threads == 0:  # the jobs may run on other machines and must agree
+        overrides = [*overrides, f"machine.threads={threads()}"]
+        cfg = compose(config_dir, overrides)
     from pipeline import sweep  # torch and mlflow: only once the configuration is known to be good
 
     with sweep.opened(cfg) as parent:
@@ -76,6 +78,11 @@ def _multirun(config_dir: Path, overrides: Sequence[str]) -> None:
         )(_job)()
     except CompactHydraException as error:
         raise UserError(str(error)) from error
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a process of the launcher died: killed, or out of memory. The finished trials are "
+            "kept; run the same command to go on"
+        ) from error
     finally:
         sys.argv = arguments
 

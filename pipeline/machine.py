@@ -1,0 +1,75 @@
+"""A trial's share of the machine when several run on it at once."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pipeline.config import UserError
+
+THREADS = "VDTRANSFER_THREADS"
+PROCESSES = "VDTRANSFER_PROCESSES"
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+_held: list[FileLock] = []
+
+
+def threads() -> int:
+    """Threads of a trial where ``machine.threads`` is 0: ``VDTRANSFER_THREADS``, else the cores
+    divided among ``VDTRANSFER_PROCESSES``.
+
+    Raises UserError when one of the two is not a positive whole number.
+    """
+    return _count(THREADS) or max(1, (os.cpu_count() or 1) // (_count(PROCESSES) or 1))
+
+
+def processes(threads: int) -> int:
+    """Trials at once on this machine: ``VDTRANSFER_PROCESSES``, else as many as have ``threads``
+    cores each. Raises UserError as :func:`threads` does.
+    """
+    return _count(PROCESSES) or max(1, (os.cpu_count() or 1) // max(1, threads))
+
+
+def _count(name: str) -> int | None:
+    text = os.environ.get(name)
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) == 0:
+        raise UserError(f"{name}: found {text!r}; allowed: 1, 2, 3, ...")
+    return int(text)
+
+
+def devices() -> list[str]:
+    """The accelerators this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    visible = os.environ.get(VISIBLE)
+    if visible is not None:
+        return [name.strip() for name in visible.split(",") if name.strip()]
+    import torch
+
+    return [str(number) for number in range(torch.cuda.device_count())]
+
+
+def take_device(found: Sequence[str], locks: Path) -> str | None:
+    """Keep this process to one of the devices ``found``, the one that fewest others took.
+
+    The choice lasts until the process ends and must come before CUDA starts; a second call
+    changes nothing. Returns the device, None where there is none to take.
+    """
+    if _held or not found:
+        return None
+    locks.mkdir(parents=True, exist_ok=True)
+    for place in itertools.count():
+        for device in found:
+            lock = FileLock(locks / f"device-{socket.gethostname()}-{device}-{place}.lock")
+            with suppress(Timeout):
+                lock.acquire(timeout=0)
+                _held.append(lock)
+                os.environ[VISIBLE] = device
+                return device
+    return None
