@@ -9,12 +9,30 @@ from __future__ import annotations
 
 import faulthandler
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pipeline.tracking import Journal
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+DEATHS = 2
+"""A trial that killed its process so often is failed without another try."""
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _VMSTAT = Path("/proc/vmstat")
+
+
+class ProcessDiedError(Exception):
+    """The trial is not tried again now, for it killed its process each time."""
+
+    def __init__(self, deaths: int) -> None:
+        super().__init__(
+            f"its process ran out of memory, crashed or hung {deaths} times; "
+            "a smaller recipe.micro_batch needs less memory"
+        )
 
 
 def stamp() -> dict[str, str]:
@@ -51,3 +69,26 @@ def own_fault(tags: Mapping[str, str], trace: Path) -> bool:
     now = stamp()
     same_boot = bool(now) and tags.get("boot") == now["boot"]
     return same_boot and int(now["oom_kills"]) > int(tags["oom_kills"])
+
+
+def bury(journal: Journal, tries: Sequence[Run], trace: Path) -> int:
+    """Mark those ``tries`` of a trial as KILLED whose process died; nobody else works on them.
+
+    Returns how often, since it last failed, the trial itself killed its process.
+    """
+    deaths = 0
+    for each in tries:
+        died = each.data.tags.get("died")
+        if each.info.status == "RUNNING":
+            died = "itself" if own_fault(each.data.tags, trace) else "stopped"
+            journal.tag(each.info.run_id, {"died": died})
+            journal.close(each.info.run_id, "KILLED")
+        deaths = 0 if each.info.status == "FAILED" else deaths + (died == "itself")
+    trace.unlink(missing_ok=True)
+    return deaths
+
+
+def require_life(deaths: int) -> None:
+    """Raises ProcessDiedError when a trial died of itself too often."""
+    if deaths >= DEATHS:
+        raise ProcessDiedError(deaths)

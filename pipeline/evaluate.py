@@ -38,9 +38,16 @@ _METRICS = ("top1", "top5", "mean_class", "paddle_batch_mean", "loss")
 
 
 def evaluate(cfg: Config) -> None:
-    """Raises UserError when the cell is not tuned, or was tuned on other data or weights."""
+    """Raises UserError when the cell is not tuned, was tuned on other data or weights, or was only
+    simulated.
+    """
     folder = results_dir(cfg)
     best = _chosen(cfg, folder)
+    if cfg.machine.simulate or best["machine"].get("simulated"):
+        raise UserError(
+            f"{folder / 'best.yaml'}: a simulated cell has nothing to evaluate. Set "
+            f"machine.simulate to null and run: dvc repro tune@{_cell(cfg)}"
+        )
     cfg = cfg.model_copy(update=best["point"])
     found = setting(cfg)
     for what, now in (

@@ -1,4 +1,4 @@
-"""What a final trial leaves in the journal: its weights and its predictions on the test split."""
+"""The files of a final trial: its weights and its predictions on the test split."""
 
 from __future__ import annotations
 
@@ -11,25 +11,20 @@ from safetensors.torch import save_file
 
 from pipeline.datasets.files import replacing
 from pipeline.datasets.manifest import Manifest
-from pipeline.tracking import Journal
 from pipeline.training.data import TEST
 from pipeline.trial import FinalOutput
 
 MODEL = "model.safetensors"
 PREDICTIONS = "predictions.parquet"
+FINAL_FILES = (MODEL, PREDICTIONS)
 
 
-def keep(
-    journal: Journal, run_id: str, folder: Path, manifest: Manifest, final: FinalOutput
-) -> None:
-    """Store weights and predictions with the run, by way of ``folder``."""
+def write_final(folder: Path, manifest: Manifest, final: FinalOutput) -> None:
+    """Write both files whole, or not at all."""
     with replacing(folder / MODEL) as temporary:
         save_file({k: v.contiguous() for k, v in final.state.items()}, temporary)
     with replacing(folder / PREDICTIONS) as temporary:
         pq.write_table(predictions(manifest, final.logits), temporary)
-    for name in (MODEL, PREDICTIONS):
-        journal.write_file(run_id, folder / name)
-        (folder / name).unlink()
 
 
 def predictions(manifest: Manifest, logits: torch.Tensor) -> pa.Table:

@@ -35,6 +35,8 @@ class Environment:
     precision: str
     device: str
     threads: int
+    simulated: str | None = None
+    """Digest of the table that stands for training; None where trials are trained."""
 
 
 @cache
@@ -86,7 +88,7 @@ def identity(cfg: Config, purpose: str, environment: Environment) -> dict[str, A
     The names of configurations do not count, their values do. What changes neither a curve nor
     an objective (workers, time limits) stays out.
     """
-    return {
+    plain = {
         "purpose": purpose,
         "data": environment.data_digest,
         "weights": environment.weights_digest,
@@ -101,6 +103,9 @@ def identity(cfg: Config, purpose: str, environment: Environment) -> dict[str, A
         "versions": versions(),
         "code": code_digest(),
     }
+    if environment.simulated is not None:
+        plain["simulated"] = environment.simulated
+    return plain
 
 
 def key_of(plain: Any) -> str:

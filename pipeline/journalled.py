@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import traceback
@@ -13,18 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config, UserError
-from pipeline.deaths import own_fault, stamp, watched
-from pipeline.final_output import keep
+from pipeline.datasets.disk import full_disk_explained
+from pipeline.datasets.files import write_json
+from pipeline.deaths import bury, require_life, stamp, watched
+from pipeline.final_output import FINAL_FILES, write_final
 from pipeline.identity import Environment, identity, key_of, point_of
+from pipeline.journal_client import JournalLostError
 from pipeline.layout import prepared_dir, runs_dir
+from pipeline.limits import time_limit
 from pipeline.locks import owning
 from pipeline.setting import Setting, setting
-from pipeline.tracking import KEY_TAG, Journal
+from pipeline.simulated import simulate
+from pipeline.termination import finishing
+from pipeline.tracking import KEY_TAG, RESULT, Journal
 from pipeline.training.data import Purpose, split_plan
 from pipeline.trial import Result, train
-
-DEATHS = 2
-"""A trial that killed its process so often is failed without another try."""
 
 
 class TrialFailedError(Exception):
@@ -62,19 +66,22 @@ def run(
     key = key_of(plain)
     params = {**point_of(cfg), "seed": cfg.seed}
     with owning(key, f"trial {key[:12]}"):
-        finished = journal.find(key)
+        tries = journal.tries(key)
+        deaths = bury(journal, tries, _trace(key))
+        finished = journal.finished(tries)
         if finished is not None:
             if parent_id is not None and finished.parent_id != parent_id:
                 metrics = _ui_metrics(finished.result)
                 journal.mirror(finished, name, parent_id, params, tags, metrics)
             return Outcome(key, finished.run_id, True, finished.result)
-        _bury(journal, key)
-        run_id = journal.start(
-            name, parent_id=parent_id, params=params, tags={**tags, **stamp(), KEY_TAG: key}
-        )
-        with _closing(journal, run_id):
-            result = _recorded(cfg, purpose, journal, run_id, plain, found, label)
-        shutil.rmtree(_folder(key), ignore_errors=True)
+        with finishing():
+            run_id = journal.start(
+                name, parent_id=parent_id, params=params, tags={**tags, **stamp(), KEY_TAG: key}
+            )
+            with _closing(journal, run_id):
+                require_life(deaths)
+                result = _recorded(cfg, purpose, journal, run_id, plain, found, label)
+            shutil.rmtree(_folder(key), ignore_errors=True)
         return Outcome(key, run_id, False, result)
 
 
@@ -86,6 +93,8 @@ def _closing(journal: Journal, run_id: str) -> Iterator[None]:
         journal.close(run_id, "FINISHED")
     except KeyboardInterrupt:
         journal.close(run_id, "KILLED")
+        raise
+    except JournalLostError:
         raise
     except Exception as error:
         journal.write_text(run_id, "error.txt", traceback.format_exc())
@@ -114,18 +123,35 @@ def _recorded(
         "+".join(split_plan(cfg.protocol, purpose).train),
     )
     key = key_of(plain)
-    monitor = journal.system_metrics(run_id) if purpose is Purpose.FINAL else nullcontext()
-    with watched(_trace(key)), monitor:
-        result = _train(cfg, purpose, journal, run_id, key, found, label)
-    recorded = {**asdict(result), "identity": plain, **_where(found.environment)}
-    journal.log(run_id, _ui_metrics(recorded), step=result.epoch)
-    if result.status == "diverged":
+    recorded = _handed_over(key)
+    if recorded is None:
+        monitor = journal.system_metrics(run_id) if purpose is Purpose.FINAL else nullcontext()
+        limit = time_limit(cfg.tune.max_trial_seconds, _trace(key))
+        with watched(_trace(key)), limit, monitor, full_disk_explained(runs_dir()):
+            result = _compute(cfg, purpose, journal, run_id, key, found, label)
+            recorded = {**asdict(result), "identity": plain, **_where(found.environment)}
+            write_json(_folder(key) / RESULT, recorded)
+    journal.log(run_id, _ui_metrics(recorded), step=recorded["epoch"])
+    if recorded["status"] == "diverged":
         journal.tag(run_id, {"diverged": "true"})
-    journal.write_json(run_id, "result.json", recorded)
+    for name in (*FINAL_FILES, RESULT):
+        if (_folder(key) / name).exists():
+            journal.write_file(run_id, _folder(key) / name)
     return recorded
 
 
-def _train(
+def _handed_over(key: str) -> dict[str, Any] | None:
+    """What an earlier process computed in full and could not record, because the journal or the
+    process itself went away.
+    """
+    try:
+        recorded: dict[str, Any] = json.loads((_folder(key) / RESULT).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return recorded
+
+
+def _compute(
     cfg: Config,
     purpose: Purpose,
     journal: Journal,
@@ -134,10 +160,14 @@ def _train(
     found: Setting,
     label: str,
 ) -> Result:
+    """Train, and leave in the trial's folder what a final trial hands over."""
+
     def record(row: Mapping[str, float | int]) -> None:
         metrics = {f"val/{k}": v for k, v in row.items() if k not in ("epoch", "train_loss")}
         journal.log(run_id, {**metrics, "train/loss": row["train_loss"]}, step=int(row["epoch"]))
 
+    if cfg.machine.simulate is not None:
+        return simulate(cfg, found.manifest, split_plan(cfg.protocol, purpose), record)
     result, final = train(
         cfg,
         split_plan(cfg.protocol, purpose),
@@ -152,40 +182,13 @@ def _train(
         threads=found.environment.threads,
     )
     if final is not None:
-        keep(journal, run_id, _folder(key), found.manifest, final)
+        write_final(_folder(key), found.manifest, final)
     return result
 
 
 def _folder(key: str) -> Path:
     """What a trial under way keeps on disk; it goes when the trial is done."""
     return runs_dir() / key
-
-
-def _bury(journal: Journal, key: str) -> None:
-    """Mark runs whose process died; the free lock proves that nobody works on them.
-
-    Raises TrialFailedError, with a FAILED run, when the trial itself killed its process in its
-    last tries.
-    """
-    runs = journal.search(f"tags.`{KEY_TAG}` = '{key}'")
-    deaths = 0
-    for each in runs:
-        died = each.data.tags.get("died")
-        if each.info.status == "RUNNING":
-            died = "itself" if own_fault(each.data.tags, _trace(key)) else "stopped"
-            journal.tag(each.info.run_id, {"died": died})
-            journal.close(each.info.run_id, "KILLED")
-        deaths = 0 if each.info.status == "FAILED" else deaths + (died == "itself")
-    _trace(key).unlink(missing_ok=True)
-    if deaths >= DEATHS:
-        message = (
-            f"its process ran out of memory or crashed {deaths} times; "
-            "a smaller recipe.micro_batch needs less memory"
-        )
-        run_id = journal.start("died", parent_id=None, params={}, tags={KEY_TAG: key})
-        journal.write_text(run_id, "error.txt", message)
-        journal.close(run_id, "FAILED")
-        raise TrialFailedError(message)
 
 
 def _trace(key: str) -> Path:

@@ -22,11 +22,13 @@ from pipeline.cli import stage
 from pipeline.config import Config, DatasetConfig, UserError
 from pipeline.datasets import counts, readers, splits
 from pipeline.datasets.decoding import Decoding
+from pipeline.datasets.disk import full_disk_explained
 from pipeline.datasets.files import write_json
 from pipeline.datasets.listing import SPLITS, Entry, Listing
 from pipeline.datasets.manifest import MANIFEST, PIXELS, SCHEMA, STATS, Manifest
 from pipeline.datasets.pixels import Stored, Unreadable, write_store
 from pipeline.datasets.readers.archives import Archives
+from pipeline.estimates import need
 from pipeline.layout import prepared_dir, raw_dir, unpacked_dir
 
 _FEW = 500
@@ -45,7 +47,8 @@ def run(cfg: Config) -> None:
     archives = Archives(name, raw_dir(name), unpacked_dir(name))
     into = prepared_dir(name)
     into.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(into):
+    room = full_disk_explained(into, lambda: need(cfg.dataset).disk)
+    with _alone(into), room:
         manifest = prepare(cfg.dataset, archives, into, workers=os.cpu_count() or 1)
     totals = ", ".join(f"{len(manifest.rows([split])):,} {split}" for split in SPLITS)
     print(f"{cfg.dataset.title}: {len(manifest.class_names)} classes, {totals} images")

@@ -13,6 +13,7 @@ from pipeline.datasets.pixels import PixelStore
 from pipeline.identity import Environment
 from pipeline.layout import prepared_dir, weights_dir
 from pipeline.models.weights import WeightsFile, locate
+from pipeline.simulated import table_digest
 from pipeline.trial import resolve_device, resolve_precision
 
 
@@ -39,6 +40,7 @@ def setting(cfg: Config) -> Setting:
         precision=resolve_precision(cfg.machine.precision, device),
         device=device,
         threads=cfg.machine.threads or os.cpu_count() or 1,
+        simulated=table_digest(cfg),
     )
     return Setting(manifest, PixelStore(folder / "pixels.bin", manifest), weights, environment)
 

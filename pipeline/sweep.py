@@ -16,12 +16,14 @@ from omegaconf import DictConfig
 
 from pipeline.compose import check
 from pipeline.config import Config, UserError
+from pipeline.datasets.disk import full_disk_explained
 from pipeline.datasets.files import write_json
 from pipeline.export import Trial, best, write_best, write_trials
 from pipeline.identity import code_digest, identity, key_of, point_of, versions
 from pipeline.journalled import TrialFailedError, run
-from pipeline.layout import results_dir, sweep_dir
+from pipeline.layout import results_dir, runs_dir, sweep_dir
 from pipeline.locks import owning
+from pipeline.machine import devices, take_device
 from pipeline.setting import Setting, setting
 from pipeline.tracking import Journal
 from pipeline.training.data import Purpose
@@ -70,8 +72,11 @@ class Sweep:
                 "failed. Lower the learning rates of the space"
             )
         folder = results_dir(self.cfg)
-        write_trials(folder, trials)
-        write_best(folder / "best.yaml", chosen, self._facts(len(trials)))
+        for abandoned in folder.glob(".*.tmp"):  # by a process that was killed
+            abandoned.unlink()
+        with full_disk_explained(folder):
+            write_trials(folder, trials)
+            write_best(folder / "best.yaml", chosen, self._facts(len(trials)))
         for name in ("trials.csv", "best.yaml"):
             self.journal.write_file(self.run_id, folder / name)
         assert chosen.result is not None
@@ -96,6 +101,7 @@ class Sweep:
                 "precision": environment.precision,
                 "device": environment.device,
                 "threads": environment.threads,
+                **({"simulated": cfg.machine.simulate} if environment.simulated else {}),
             },
             "versions": versions(),
         }
@@ -149,6 +155,7 @@ def tags(cfg: Config, purpose: str) -> dict[str, str]:
         "protocol": cfg.protocol.name,
         "recipe": cfg.recipe.name,
         "purpose": purpose,
+        **({"simulated": "true"} if cfg.machine.simulate else {}),
     }
 
 
@@ -162,6 +169,8 @@ def job(composed: DictConfig) -> float:
         Path(each.path) for each in hydra.runtime.config_sources if each.provider == "main"
     )
     cfg = check(composed, hydra.runtime.choices, config_dir, hydra.overrides.task)
+    if hydra.runtime.choices["hydra/launcher"] == "processes":
+        take_device(devices(), runs_dir() / "locks")
     number = int(hydra.job.num)
     total = _total(cfg)
     folder = Path(hydra.runtime.output_dir)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,10 +23,10 @@ from mlflow.entities import (
     RunTag,
     ViewType,
 )
-from mlflow.exceptions import MlflowException
 
 from pipeline.cli import guarded
 from pipeline.config import UserError
+from pipeline.journal_client import FAULTS, lost, reaching
 from pipeline.layout import runs_dir
 from pipeline.store import check_store, tracking_uri
 
@@ -61,14 +60,15 @@ class Journal:
     @classmethod
     def open(cls, project: str, description: str = "") -> Journal:
         """Open the experiment, made on first use under a lock: a fresh database does not bear
-        two processes at once. Raises UserError when the store cannot be reached or written.
+        two processes at once. Raises JournalLostError when the store cannot be reached or
+        written, as every method does, and UserError when the experiment was deleted.
         """
         uri = tracking_uri()
         try:
             runs_dir().mkdir(parents=True, exist_ok=True)
             with FileLock(runs_dir() / "mlflow.lock"):
                 check_store(uri)
-                client = MlflowClient(uri)
+                client = reaching(uri)
                 experiment = client.get_experiment_by_name(project)
                 if experiment is None:
                     local = uri.startswith("sqlite:")
@@ -83,11 +83,8 @@ class Journal:
                     f"`mlflow experiments restore -x {experiment.experiment_id}`"
                 )
             return cls(client, experiment.experiment_id)
-        except (MlflowException, sqlite3.Error, OSError) as error:
-            raise UserError(
-                f"cannot use the MLflow store {uri}: {str(error).strip().splitlines()[0]}. "
-                "Check that the folder can be written, or set MLFLOW_TRACKING_URI"
-            ) from error
+        except FAULTS as error:
+            raise lost(uri, error) from error
 
     # Looking up
 
@@ -101,16 +98,34 @@ class Journal:
             )
         )
 
-    def find(self, key: str) -> Finished | None:
-        """The oldest finished run of a trial, with the result it wrote."""
-        for run in self.search(f"tags.`{KEY_TAG}` = '{key}'", "attributes.status = 'FINISHED'"):
-            return Finished(run.info.run_id, run.data.tags.get(PARENT_TAG), self.result(run))
+    def tries(self, key: str) -> list[Run]:
+        """Every run of a trial, the oldest first."""
+        return self.search(f"tags.`{KEY_TAG}` = '{key}'")
+
+    def finished(self, tries: Sequence[Run]) -> Finished | None:
+        """The first finished run of ``tries`` with the result it wrote.
+
+        A run whose result is gone or damaged does not count any more: it is marked FAILED.
+        """
+        for run in tries:
+            if run.info.status != "FINISHED":
+                continue
+            result = self._result(run.info.run_id)
+            if result is not None:
+                return Finished(run.info.run_id, run.data.tags.get(PARENT_TAG), result)
+            self.write_text(run.info.run_id, "error.txt", f"{RESULT} is missing or damaged")
+            self.close(run.info.run_id, "FAILED")
         return None
 
-    def result(self, run: Run) -> dict[str, Any]:
+    def _result(self, run_id: str) -> dict[str, Any] | None:
         """The ``result.json`` of a run; metrics are for the UI, this file is exact."""
-        path = self.client.download_artifacts(run.info.run_id, RESULT)
-        loaded: dict[str, Any] = json.loads(Path(path).read_text())
+        if all(each.path != RESULT for each in self.client.list_artifacts(run_id)):
+            return None
+        path = self.artifact(run_id, RESULT)
+        try:
+            loaded: dict[str, Any] = json.loads(path.read_bytes())
+        except ValueError:
+            return None
         return loaded
 
     def artifact(self, run_id: str, name: str) -> Path:
@@ -200,13 +215,16 @@ class Journal:
         metrics: Mapping[str, float],
     ) -> None:
         """Show a trial of another sweep under this one too, once, tagged ``replay_of``."""
-        known: Sequence[Run] = self.search(
+        known = self.search(
             f"tags.replay_of = '{finished.run_id}'", f"tags.`{PARENT_TAG}` = '{parent_id}'"
         )
-        if known:
+        if any(run.info.status == "FINISHED" for run in known):
             return
         every = {**tags, "replay_of": finished.run_id}
-        run_id = self.start(name, parent_id=parent_id, params=params, tags=every)
+        if known:  # its process was killed in between
+            run_id = str(known[0].info.run_id)
+        else:
+            run_id = self.start(name, parent_id=parent_id, params=params, tags=every)
         self.log(run_id, metrics)
         self.close(run_id, "FINISHED")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 import warnings
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,19 +16,14 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from torch import Tensor
 
 from pipeline.config import Config, UserError
 from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.pixels import PixelStore
 from pipeline.models.backbones import build
-from pipeline.training.callbacks import (
-    Checkpoint,
-    EpochRecord,
-    Progress,
-    Record,
-    TimeLimit,
-)
+from pipeline.training.callbacks import Checkpoint, EpochRecord, Progress, Record
 from pipeline.training.classifier import Classifier, Hyperparameters
 from pipeline.training.data import SplitPlan, TrialData
 
@@ -99,7 +96,8 @@ def train(
     """Train one point by ``plan`` from ``checkpoint`` if it exists, else from the start.
 
     ``record`` is called with each row of the curve; ``label`` names the trial in its progress
-    bar. Raises whatever training raises; a loss that is not finite is a result, not an error.
+    bar. Raises whatever training raises, and KeyboardInterrupt, with a checkpoint written, after a
+    SIGTERM; a loss that is not finite is a result, not an error.
     """
     begin = time.monotonic()
     torch.set_num_threads(threads)
@@ -108,17 +106,19 @@ def train(
     network = build(cfg.model, len(manifest.class_names), weights=weights, seed=cfg.seed)
     module = Classifier(network, cfg.model, cfg.recipe, point, data.schedule)
     callbacks: list[Callback] = [Progress(label), Record(record)]
-    if cfg.tune.max_trial_seconds is not None:
-        callbacks.append(TimeLimit(cfg.tune.max_trial_seconds))
     callbacks.append(Checkpoint(checkpoint, checkpoint_seconds))
     with _quiet(), _deterministic():
         trainer = _trainer(data.schedule.epochs, plan, callbacks, precision, device)
         start = time.monotonic()
-        resume = str(checkpoint) if checkpoint.exists() else None
+        resume = str(checkpoint) if _whole(checkpoint) else None
         try:
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
         except SystemExit as stop:  # what Lightning makes of Ctrl-C and of SIGTERM
             raise KeyboardInterrupt from stop
+        except Exception as error:
+            if trainer.received_sigterm:  # its image workers got it too and are gone
+                raise KeyboardInterrupt from error
+            raise
         fit_seconds = time.monotonic() - start
         final = None
         if plan.predict is not None and not module.diverged:
@@ -126,6 +126,21 @@ def train(
             final = _final_output(module)
     seconds = time.monotonic() - begin
     return _result(cfg, module, seconds, fit_seconds), final
+
+
+def _whole(checkpoint: Path) -> bool:
+    """Whether there is a checkpoint that can be gone on from; a damaged one is removed."""
+    if not checkpoint.exists():
+        return False
+    try:
+        with zipfile.ZipFile(checkpoint) as file:
+            damaged = file.testzip()
+    except zipfile.BadZipFile:
+        damaged = "all of it"
+    if damaged:
+        print(f"{checkpoint} is damaged: the trial starts over", file=sys.stderr)
+        checkpoint.unlink()
+    return not damaged
 
 
 def _final_output(module: Classifier) -> FinalOutput | None:
@@ -142,6 +157,7 @@ def _trainer(
     return pl.Trainer(
         accelerator="gpu" if device == "cuda" else "cpu",
         devices=1,
+        plugins=[LightningEnvironment()],  # else it takes a job of Slurm for a distributed training
         precision="bf16-mixed" if precision == "bf16" else "32-true",
         max_epochs=epochs,
         callbacks=list(callbacks),
@@ -210,6 +226,8 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+        warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
+        warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
         warnings.filterwarnings("ignore", message=".*in `training_step` returned `None`.*")
         try:
             yield

@@ -120,10 +120,7 @@ class SmallProject:
         return [sys.executable, "-m", f"pipeline.{module}", *arguments]
 
     def environment(self) -> dict[str, str]:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        every = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": path}
-        every.pop("MLFLOW_TRACKING_URI", None)
-        return every
+        return environment()
 
     def run(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The stage as people start it."""
@@ -135,3 +132,11 @@ class SmallProject:
             text=True,
             check=False,
         )
+
+
+def environment() -> dict[str, str]:
+    """Of the stages: this interpreter, one thread, a journal below the working directory."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    every = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": path}
+    every.pop("MLFLOW_TRACKING_URI", None)
+    return every

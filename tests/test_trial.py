@@ -4,6 +4,7 @@ import math
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,6 @@ import torch
 from pipeline.config import UserError
 from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.pixels import PixelStore
-from pipeline.training.callbacks import TrialTooLongError
 from pipeline.training.data import Purpose, split_plan
 from pipeline.trial import resolve_device, resolve_precision, train
 from tests.small_project import ROOT
@@ -170,9 +170,62 @@ def test_checkpoints_hold_plain_tensors_and_numbers(trials):
     assert sorted(path.name for path in Path().glob("*.ckpt*")) == ["a.ckpt"]
 
 
-def test_a_time_limit_is_a_failure(trials):
-    with pytest.raises(TrialTooLongError, match=r"tune\.max_trial_seconds \(1e-09 s\)"):
-        trials.train({"tune.max_trial_seconds": 1e-9}, "a.ckpt")
+class Terminating:
+    """A pixel store that sends its process a SIGTERM with the ``number``-th image."""
+
+    def __init__(self, store, number):
+        self.store, self.left = store, number
+
+    def image(self, row):
+        self.left -= 1
+        if self.left == 0:
+            signal.raise_signal(signal.SIGTERM)
+        return self.store.image(row)
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        ("mixup", 2),
+        *(
+            pytest.param(name, step, marks=pytest.mark.slow)
+            for name, step in [("mixup", 3), ("mixup", 5), ("steps", 2), ("micro_batches", 4)]
+        ),
+    ],
+)
+def test_a_preempted_trial_goes_on_at_the_next_step(trials, name, step):
+    """Three steps of 16 images are an epoch; the validation images come after the third."""
+    values = RECIPES[name]
+    whole, _ = trials.train(values, "whole.ckpt")
+    store, image = trials.store, 16 * step - 7 + 40 * (step > 3)
+    trials.store = Terminating(store, image)
+    with finishing_quietly(), pytest.raises(KeyboardInterrupt):
+        trials.train(values, "cut.ckpt")
+    state = torch.load("cut.ckpt", weights_only=True)
+    assert state["global_step"] == step
+    trials.store = store
+    resumed, _ = trials.train(values, "cut.ckpt")
+    assert resumed.curve == whole.curve
+    assert numbers(resumed) == numbers(whole)
+
+
+@contextmanager
+def finishing_quietly():
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_damaged_checkpoint_is_not_gone_on_from(trials):
+    whole, _ = trials.train({}, "whole.ckpt")
+    data = bytearray(Path("whole.ckpt").read_bytes())
+    for position in range(len(data) // 3, len(data) // 3 + 2000):
+        data[position] ^= 0xFF
+    Path("damaged.ckpt").write_bytes(data)
+    Path("cut.ckpt").write_bytes(Path("whole.ckpt").read_bytes()[:5000])
+    for name in ("damaged.ckpt", "cut.ckpt"):
+        again, _ = trials.train({}, name)
+        assert again.curve == whole.curve
 
 
 def test_determinism_is_asked_for_and_given_back(trials):

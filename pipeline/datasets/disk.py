@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,14 +22,15 @@ def require_room(folder: Path, size: int) -> None:
 
 
 @contextmanager
-def full_disk_explained(folder: Path) -> Iterator[None]:
-    """Turn a full disk into a UserError."""
+def full_disk_explained(folder: Path, needed: Callable[[], int] | None = None) -> Iterator[None]:
+    """Turn a full disk into a UserError; ``needed`` counts the bytes that come to it in all."""
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
+        about = f" (about {needed() / 1e9:.2f} GB are needed there in all)" if needed else ""
         raise UserError(
-            f"the disk of {folder} is full. Make room and run the same command: "
+            f"the disk of {folder} is full{about}. Make room and run the same command: "
             "it goes on where it stopped"
         ) from error

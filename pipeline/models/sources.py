@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,7 +28,13 @@ class WeightsFile:
 
 
 def sha256(path: Path) -> str:
-    """Return the hexadecimal digest of a file's bytes."""
+    """Return the hexadecimal digest of a file's bytes, read once while the file stays as it is."""
+    found = path.stat()
+    return _sha256(path.resolve(), found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _sha256(path: Path, _inode: int, _size: int, _written: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -1,4 +1,4 @@
-"""What happens beside a trial's steps: progress, the record of each epoch, checkpoints, limits."""
+"""What happens beside a trial's steps: progress, the record of each epoch, checkpoints."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from tqdm import tqdm
 
 from pipeline.datasets.files import replacing
 from pipeline.training.classifier import Classifier
 
 EpochRecord = Callable[[Mapping[str, float | int]], None]
-
-
-class TrialTooLongError(Exception):
-    """The trial passed ``tune.max_trial_seconds``."""
 
 
 class Progress(Callback):
@@ -72,19 +69,9 @@ class Record(Callback):
             self.write(pl_module.curve[-1])
 
 
-class TimeLimit(Callback):
-    """Raise TrialTooLongError at the first step after ``seconds``."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.start = seconds, time.monotonic()
-
-    def on_train_batch_end(self, *_: object) -> None:
-        if time.monotonic() - self.start > self.seconds:
-            raise TrialTooLongError(f"longer than tune.max_trial_seconds ({self.seconds:g} s)")
-
-
 class Checkpoint(Callback):
-    """Write the state at the first epoch end ``seconds`` or more after the last checkpoint.
+    """Write the state at the first epoch end ``seconds`` or more after the last checkpoint, and
+    at the first step or epoch end after a SIGTERM, which then ends the trial with SystemExit.
 
     It stands last among the callbacks, so that everything of the epoch is in the file.
     """
@@ -92,9 +79,23 @@ class Checkpoint(Callback):
     def __init__(self, path: Path, seconds: float) -> None:
         self.path, self.seconds, self.last = path, seconds, time.monotonic()
 
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object
+    ) -> None:
+        ending = trainer.is_last_batch or trainer.should_stop  # validation comes next
+        if trainer.received_sigterm and not ending:
+            self._write(trainer)
+            raise SIGTERMException
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if time.monotonic() - self.last < self.seconds:
-            return
-        with replacing(self.path) as temporary:
-            trainer.save_checkpoint(temporary)
+        if trainer.received_sigterm or time.monotonic() - self.last >= self.seconds:
+            self._write(trainer)
+
+    def _write(self, trainer: pl.Trainer) -> None:
+        """A trial that cannot write its state goes on: it has only more to lose."""
         self.last = time.monotonic()
+        try:
+            with replacing(self.path) as temporary:
+                trainer.save_checkpoint(temporary)
+        except OSError as error:
+            print(f"no checkpoint written at {self.path}: {error}", file=sys.stderr)

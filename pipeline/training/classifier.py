@@ -137,6 +137,7 @@ class Classifier(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Add the epoch to the curve; a loss that is not finite ends the trial."""
         train_loss = float(torch.stack(self._losses).mean())
+        self._losses.clear()
         self._measure()
         assert self.measured is not None
         row: dict[str, float | int] = {"epoch": self.current_epoch + 1, "train_loss": train_loss}
@@ -162,6 +163,8 @@ class Classifier(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["curve"], checkpoint["diverged"] = self.curve, self.diverged
+        checkpoint["losses"] = [loss.cpu() for loss in self._losses]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.curve, self.diverged = checkpoint["curve"], checkpoint["diverged"]
+        self._losses = [loss.to(self.device) for loss in checkpoint["losses"]]

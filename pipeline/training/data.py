@@ -75,21 +75,25 @@ class StepAddress(NamedTuple):
 
 
 class EpochOrder(Sampler[StepAddress]):
-    """The steps of the current epoch; their order follows from (seed, epoch) alone."""
+    """The steps that are left of the current epoch; their order follows from (seed, epoch) alone.
+
+    ``done`` says how many steps the trial has taken, so that a trial that was stopped within an
+    epoch goes on at the next step.
+    """
 
     def __init__(
-        self, rows: NDArray[np.int64], schedule: Schedule, seed: int, epoch: Callable[[], int]
+        self, rows: NDArray[np.int64], schedule: Schedule, seed: int, done: Callable[[], int]
     ) -> None:
-        self.rows, self.schedule, self.seed, self.epoch = rows, schedule, seed, epoch
+        self.rows, self.schedule, self.seed, self.done = rows, schedule, seed, done
 
     def __len__(self) -> int:
         return self.schedule.steps_per_epoch
 
     def __iter__(self) -> Iterator[StepAddress]:
-        epoch = self.epoch()
+        epoch, first = divmod(self.done(), len(self))
         order = generator("order", self.seed, epoch).permutation(self.rows)
         size = self.schedule.batch_size
-        for step in range(len(self)):
+        for step in range(first, len(self)):
             yield StepAddress(epoch, step, order[step * size : (step + 1) * size])
 
 
@@ -170,7 +174,7 @@ class TrialData(pl.LightningDataModule):
         trainer = self.trainer
         assert trainer is not None
         crops = TrainingCrops(self.store, self.manifest.labels, self.recipe, self.seed, self.mixup)
-        order = EpochOrder(self.rows, self.schedule, self.seed, lambda: trainer.current_epoch)
+        order = EpochOrder(self.rows, self.schedule, self.seed, lambda: trainer.global_step)
         return self._loader(crops, order)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Any]:

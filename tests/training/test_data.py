@@ -33,13 +33,13 @@ def store(prepared_digits, manifest):
 class Trainer:
     """What the data asks of a trainer."""
 
-    def __init__(self, epoch=0):
-        self.current_epoch = epoch
+    def __init__(self, steps=0):
+        self.global_step = steps
 
 
-def data(manifest, store, *, recipe=RECIPE, protocol=HELDOUT, purpose=Purpose.SEARCH, epoch=0):
+def data(manifest, store, *, recipe=RECIPE, protocol=HELDOUT, purpose=Purpose.SEARCH, steps=0):
     made = TrialData(manifest, store, recipe, split_plan(protocol, purpose), 7, False, 0)
-    made.trainer = Trainer(epoch)
+    made.trainer = Trainer(steps)
     return made
 
 
@@ -72,7 +72,7 @@ def test_the_paddle_protocol_selects_on_the_test_list(manifest, store, purpose):
 def test_an_epoch_has_every_image_at_most_once_and_another_order_than_the_next(manifest, store):
     orders = []
     for epoch in range(2):
-        steps = list(data(manifest, store, epoch=epoch).train_dataloader().sampler)
+        steps = list(data(manifest, store, steps=3 * epoch).train_dataloader().sampler)
         rows = np.concatenate([address.rows for address in steps])
         assert [address.step for address in steps] == [0, 1, 2]
         assert {len(address.rows) for address in steps} == {16}
@@ -82,10 +82,17 @@ def test_an_epoch_has_every_image_at_most_once_and_another_order_than_the_next(m
     assert orders[0] != orders[1]
 
 
+def test_an_epoch_goes_on_at_the_next_step(manifest, store):
+    whole = list(data(manifest, store, steps=3).train_dataloader().sampler)
+    rest = list(data(manifest, store, steps=4).train_dataloader().sampler)
+    assert [(each.epoch, each.step) for each in rest] == [(1, 1), (1, 2)]
+    assert [each.rows.tolist() for each in rest] == [each.rows.tolist() for each in whole[1:]]
+
+
 def test_a_batch_follows_from_its_address_alone(manifest, store):
     first = list(data(manifest, store).train_dataloader())
     again = list(data(manifest, store).train_dataloader())
-    next_epoch = list(data(manifest, store, epoch=1).train_dataloader())
+    next_epoch = list(data(manifest, store, steps=3).train_dataloader())
     for one, two in zip(first, again, strict=True):
         assert torch.equal(one.images, two.images)
         assert torch.equal(one.labels, two.labels)
