@@ -23,6 +23,7 @@ from pipeline.cli import guarded, parser
 from pipeline.compose import CONFIG_NAME, compose, hydra_overrides
 from pipeline.config import UserError
 from pipeline.machine import threads
+from pipeline.preemption import left_to_slurm
 from pipeline.termination import interrupt
 
 
@@ -91,7 +92,8 @@ def _job(composed: DictConfig) -> float:
     """One trial; runs wherever the launcher puts it."""
     from pipeline.sweep import job
 
-    return job(composed)
+    with left_to_slurm():
+        return job(composed)
 
 
 if __name__ == "__main__":

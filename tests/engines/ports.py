@@ -1,0 +1,27 @@
+"""Ports on loopback that nothing listens on."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+
+
+def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
+    """Different ports, free a moment ago."""
+    with ExitStack() as stack:
+        found = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in found:
+            each.bind((host, 0))
+        return [each.getsockname()[1] for each in found]
+
+
+def free_pair() -> int:
+    """The first of two neighbouring ports, free a moment ago."""
+    while True:
+        (port,) = free_ports(1)
+        with socket.socket() as second:
+            try:
+                second.bind(("127.0.0.1", port + 1))
+            except (OSError, OverflowError):
+                continue
+            return port

@@ -1,0 +1,60 @@
+"""Team mode: the journal on a real PostgreSQL, written by many processes."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engines.listening import hosts
+from tests.engines.ports import free_pair
+from tests.engines.sweeps import BATCHES, tables, tune
+from tests.engines.team_server import serving
+from tests.journal_writers import read_all, write_together
+from tests.small_project import SmallProject
+
+pytest.importorskip("psycopg2", reason="psycopg2 is not installed: vdtransfer[team]")
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        shutil.which("initdb") is None
+        and not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")),
+        reason="PostgreSQL is not on this machine (Debian: postgresql)",
+    ),
+]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Outside pytest's own folders, which the user who runs PostgreSQL may not enter."""
+    with tempfile.TemporaryDirectory(prefix="team-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_eight_processes_and_a_parallel_sweep_share_the_journal(
+    project: SmallProject, folder: Path
+) -> None:
+    grid = ("strategy=grid", BATCHES)
+    project.tune(*grid, "project=serial")
+    expected = tables(project, "grid")
+    port = free_pair()
+    environment = project.environment()
+    with serving(folder, port, environment) as address:
+        journal = {"MLFLOW_TRACKING_URI": address}
+        write_together(project.folder, environment | journal)
+        processes = {"VDTRANSFER_LAUNCHER": "processes", "VDTRANSFER_PROCESSES": "2"}
+        tune(project, journal | processes, *grid)
+        assert tables(project, "grid") == expected
+        assert hosts(port) == hosts(port + 1) == {"127.0.0.1"}
+    assert project.trained() == []  # nothing went to the project's own database
+    with serving(folder, port, environment) as address:  # and nothing is lost by a restart
+        journal = {"MLFLOW_TRACKING_URI": address}
+        read_all(project.folder, environment | journal)
+        again = tune(project, journal, *grid)
+        assert again.stdout.count("(replayed)") == 4
+        assert tables(project, "grid") == expected
