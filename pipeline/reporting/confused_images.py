@@ -23,7 +23,7 @@ from pipeline.reporting.results import Cell
 
 PAIRS_SHOWN = 12
 SIDE = 128
-"""Long side of a picture in pixels; smaller images are not enlarged."""
+"""Long side of a picture in pixels, at most; images of a few pixels are enlarged towards it."""
 
 
 def confused_images(
@@ -67,6 +67,8 @@ def confused_images(
 def _png(pixels: np.ndarray) -> bytes:
     image = Image.fromarray(np.ascontiguousarray(pixels))
     image.thumbnail((SIDE, SIDE))
+    times = SIDE // max(image.size)
+    image = image.resize((times * image.width, times * image.height), Image.Resampling.NEAREST)
     out = io.BytesIO()
     image.save(out, format="PNG", optimize=True)
     return out.getvalue()

@@ -57,9 +57,10 @@ def heat_maps(place: Place, grid: Grid) -> HeatMap:
         title="Validation top-1 over the grid, %",
         caption=(
             "Every point of the grid, with neither label smoothing nor mixup, one of them, or "
-            "both; the framed one was chosen. An empty place has failed."
+            "both; the framed one was chosen. An empty place has failed. Learning rates are per "
+            "256 images."
         ),
-        x_title="learning rate per 256 images",
+        x_title="learning rate",
         y_title="L2 decay",
         x_labels=[f"{value:g}" for value in axes["lr"]],
         y_labels=[f"{value:g}" for value in reversed(axes["l2_decay"])],

@@ -28,6 +28,7 @@
     const { data, layout } = charts[box.dataset.chart];
     const narrow = box.clientWidth < 560;
     if (narrow && layout.font) layout.font.size = 10;
+    if (narrow && layout.yaxis?.scaleanchor) layout.height = box.clientWidth; // square cells
     box.style.minHeight = `${layout.height}px`;
     await Plotly.newPlot(box, data, layout, { responsive: true, displaylogo: false, displayModeBar: narrow ? false : "hover" });
     await Plotly.relayout(box, themed(layout));
