@@ -2,248 +2,48 @@
 
     python benchmarks/scale.py FOLDER [--json PATH]
 
-makes the benchmark of the root in FOLDER, unless it is there: eight datasets of their official
-numbers of classes and images, fixed, grid (196 points), bayes, 20 epochs a trial, refits, journal
-and DVC's lock. What trainings and searches find is made up, models are empty and images 8 x 8
-pixels; it is recorded, exported and evaluated by the code that does so on real data, except that
-the epochs of a trial are logged at once. That takes some minutes, the measurements one.
+makes the benchmark of the root in FOLDER, unless it is there (invented.py): eight datasets of their
+official numbers of classes and images; fixed, grid (196 points), bayes; 20 epochs a trial; refits,
+journal and DVC's lock. That takes some minutes, the measurements one.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
+import os
 import random
-import shutil
+import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import chdir, contextmanager
-from dataclasses import asdict
-from datetime import UTC, datetime
+from contextlib import chdir
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
+from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
-import timm
-import torch
-import yaml
-from mlflow.entities import Metric
-from synthetic import ROOT, write_manifest
+from invented import made
 
-from pipeline.compose import compose
-from pipeline.config import Config
-from pipeline.datasets.files import write_json, write_yaml
-from pipeline.datasets.listing import Split
-from pipeline.datasets.manifest import PIXELS, STATS, Manifest
-from pipeline.datasets.pixels import Stored
-from pipeline.estimates import expected_images
-from pipeline.evaluate import evaluate
-from pipeline.export import POINT, Trial
-from pipeline.identity import identity, key_of, point_of
-from pipeline.layout import prepared_dir, raw_dir, results_dir
-from pipeline.sweep import Sweep, opened, tags
-from pipeline.tracking import KEY_TAG, RESULT, Journal
-from pipeline.training.data import TEST, Purpose, SplitPlan, split_plan
-from pipeline.training.metrics import measure
-from pipeline.trial import FinalOutput, Result
+from pipeline.datasets.files import write_json
+from pipeline.tracking import KEY_TAG, Journal
 
-CODE = ("conf", "pipeline", "hydra_plugins", "published")
-PIPELINES = ("quickstart", "large_scale", "paddle_protocol")
-"""Not run, but `dvc status` looks at them."""
-FILES = ("dvc.yaml", "params.yaml", ".dvcignore")
-MODEL = "resnet50_vd_random"
-ARCH = "test_resnet"
-SIDE = 8
-BYTES = 3 * SIDE * SIDE
 LOOK_UPS = 200
-STATUS_RUNS = 3
 INTERVAL = 0.1
 """Seconds between two looks at the memory of a process and its children."""
 
 
-# The benchmark
+class Cost(NamedTuple):
+    """Of a command with its children."""
+
+    seconds: float
+    processor_seconds: float
+    """What it would take on one idle core: on a busy machine the clock tells of the others."""
+    peak_bytes: int
+    """Linux: proportional set size."""
 
 
-def made(folder: Path) -> None:
-    """The whole benchmark in ``folder``; what is finished there is replayed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in (*CODE, *PIPELINES):
-        ignored = shutil.ignore_patterns("__pycache__", "results", "report", "dvc.lock")
-        shutil.copytree(ROOT / name, folder / name, ignore=ignored, dirs_exist_ok=True)
-    for name in FILES:
-        shutil.copy(ROOT / name, folder / name)
-    params = yaml.safe_load((folder / "params.yaml").read_text())
-    for group in params["defaults"]:
-        if isinstance(group, dict) and "recipe" in group:
-            group["recipe"] = "quick20"
-    params |= {
-        "models": [MODEL],
-        "model": {"arch": ARCH},
-        "recipe": {"image_size": 32, "resize_size": 32},
-        "machine": params["machine"] | {"threads": 1, "device": "cpu"},
-    }
-    write_yaml(folder / "params.yaml", params)
-    with chdir(folder):
-        for dataset in params["datasets"]:
-            prepared(compose(Path(), [f"dataset={dataset}"]))
-        # The grid first: the other strategies then find their trials in the journal.
-        cells = list(itertools.product(params["datasets"], ("grid", "fixed", "bayes")))
-        for number, (dataset, strategy) in enumerate(cells, start=1):
-            chosen = [f"dataset={dataset}", f"model={MODEL}", f"strategy={strategy}"]
-            print(f"cell {number} of {len(cells)}: {dataset} {strategy}", flush=True)
-            cfg = compose(Path(), chosen)
-            if not (results_dir(cfg) / "best.yaml").exists():
-                tuned(cfg)
-            if not (results_dir(cfg) / "final.json").exists():
-                with invented():
-                    evaluate(cfg)
-
-
-def prepared(cfg: Config) -> None:
-    """What download and prepare leave behind, with grey images."""
-    dataset = cfg.dataset
-    folder = prepared_dir(dataset.name)
-    if (folder / STATS).exists():
-        return
-    counts = expected_images(dataset).model_dump()
-    total = sum(counts.values())
-    raw_dir(dataset.name).mkdir(parents=True, exist_ok=True)
-    (raw_dir(dataset.name) / "archive").write_text(dataset.name)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / PIXELS).write_bytes(b"\x80" * BYTES * total)
-    stored = [Stored("0" * 64, BYTES * number, SIDE, SIDE) for number in range(total)]
-    names: list[Split] = ["train", "val", "test"]
-    splits = [split for split in names for _ in range(counts[split])]
-    classes = dataset.classes
-    assert classes is not None
-    write_manifest(dataset.name, stored, splits, dataset.name, classes)
-    write_json(folder / STATS, {"totals": counts, "accepted_counts": False})
-
-
-def tuned(cfg: Config) -> None:
-    """The sweep of a cell: one point, all 196, or some of them in place of a search."""
-    points = [
-        dict(zip(POINT, values, strict=True))
-        for values in itertools.product(*(getattr(cfg.space, name) for name in POINT))
-    ]
-    if cfg.strategy.name == "fixed":
-        points = [point_of(cfg)]
-    elif cfg.strategy.name == "bayes":
-        points = random.Random(cfg.dataset.name).sample(points, cfg.search.n_trials)
-    with opened(cfg) as sweep:
-        sweep.export([trial(cfg.model_copy(update=p), sweep, n) for n, p in enumerate(points)])
-
-
-def trial(cfg: Config, sweep: Sweep, number: int) -> Trial:
-    """A trial in the journal: replayed, or made up with everything a real one leaves there."""
-    journal, found = sweep.journal, sweep.found
-    plain = identity(cfg, Purpose.SEARCH, found.environment)
-    key, point = key_of(plain), point_of(cfg)
-    name = f"{cfg.dataset.name} · {cfg.strategy.name} · trial {number}"
-    params = {**point, "seed": cfg.seed}
-    told = {**tags(cfg, Purpose.SEARCH), "trial": str(number)}
-    known = journal.finished(journal.tries(key))
-    if known is not None:
-        metrics = {"objective": known.result["objective"]}
-        journal.mirror(known, name, sweep.run_id, params, told, metrics)
-        return Trial(number, point, cfg.seed, key, known.run_id, True, known.result)
-    rows: list[dict[str, float]] = []
-    plan = split_plan(cfg.protocol, Purpose.SEARCH)
-    result, _ = invented_training(cfg, plan, found.manifest, record=rows.append)
-    told[KEY_TAG] = key
-    run_id = journal.start(name, parent_id=sweep.run_id, params=params, tags=told)
-    journal.write_json(run_id, "config.json", cfg.model_dump(mode="json"))
-    where = str(prepared_dir(cfg.dataset.name))
-    journal.log_dataset(run_id, cfg.dataset.name, found.manifest.digest, where, "train")
-    now = int(time.time() * 1000)
-    epochs = [Metric(f"val/{k}", v, now, int(row["epoch"])) for row in rows for k, v in row.items()]
-    journal.client.log_batch(run_id, metrics=epochs)
-    journal.log(run_id, {"objective": result.objective, "cost/seconds": result.seconds})
-    recorded = {**asdict(result), "identity": plain, "host": "invented", "device": "cpu"}
-    recorded |= {"threads": 1, "finished": datetime.now(UTC).isoformat(timespec="seconds")}
-    journal.write_json(run_id, RESULT, recorded)
-    journal.close(run_id, "FINISHED")
-    return Trial(number, point, cfg.seed, key, run_id, False, recorded)
-
-
-@contextmanager
-def invented() -> Iterator[None]:
-    """Trainings, replayed searches and exported models cost nothing in the block."""
-    with (
-        patch("pipeline.journalled.train", invented_training),
-        patch("pipeline.evaluate.replays", invented_replays),
-        patch("pipeline.evaluate.package_final", invented_model),
-        patch("pipeline.evaluate.register_final", lambda *_: "not registered"),
-    ):
-        yield
-
-
-def invented_training(
-    cfg: Config, plan: SplitPlan, manifest: Manifest, *_: Any, record: Any, **__: Any
-) -> tuple[Result, FinalOutput | None]:
-    """A result of ``pipeline.trial.train`` that follows from dataset and point alone."""
-    rng = random.Random(f"{cfg.dataset.name} {cfg.lr} {cfg.l2_decay} {cfg.mixup} {cfg.seed}")
-    away = abs(np.log10(cfg.lr / 0.01)) + 0.2 * abs(np.log10(cfg.l2_decay / 1e-4))
-    top = 0.9 - 0.15 * float(away) + 0.01 * cfg.label_smoothing + rng.gauss(0, 0.005)
-    seconds = 600 * rng.uniform(0.9, 1.1)
-    if plan.predict is not None:
-        final = predicted(cfg, manifest, top)
-        labels = torch.from_numpy(manifest.labels[manifest.rows(TEST)])
-        found = measure(final.logits, labels)
-        values = {**found.scalars(), "per_class": found.per_class, "confusion": found.confusion}
-        epochs = cfg.recipe.epochs or 0
-        whole = Result("finished", found.top1, epochs, None, values, [], seconds, seconds)
-        return whole, final
-    curve = []
-    for epoch in range(1, (cfg.recipe.epochs or 0) + 1):
-        share = top * (epoch / (cfg.recipe.epochs or 1)) ** 0.2
-        row = {"epoch": epoch, "train_loss": 2 - share, "loss": 2.1 - 2 * share, "top1": share}
-        row |= {"top5": min(1.0, share + 0.05), "mean_class": share, "paddle_batch_mean": share}
-        curve.append(row)
-        record(row)
-    last = {name: value for name, value in curve[-1].items() if name not in ("epoch", "train_loss")}
-    train_loss = curve[-1]["train_loss"]
-    return (
-        Result("finished", last["top1"], len(curve), train_loss, last, curve, seconds, seconds),
-        None,
-    )
-
-
-def predicted(cfg: Config, manifest: Manifest, top: float) -> FinalOutput:
-    """Logits that are right for a share of ``top`` of the test images, and random weights."""
-    generator = torch.Generator().manual_seed(cfg.seed)
-    labels = torch.from_numpy(manifest.labels[manifest.rows(TEST)])
-    classes = len(manifest.class_names)
-    logits = torch.randn(len(labels), classes, generator=generator)
-    right = torch.rand(len(labels), generator=generator) < top
-    wrong = (labels + 1 + torch.randint(3, labels.shape, generator=generator)) % classes
-    logits[torch.arange(len(labels)), torch.where(right, labels, wrong)] += 8
-    network = timm.create_model(ARCH, num_classes=classes)
-    return FinalOutput(logits, network.state_dict())
-
-
-def invented_replays(_: Path, n_trials: int) -> dict[str, Any]:
-    rng = np.random.default_rng(0)
-    falling = np.sort(rng.uniform(0, 0.05, (100, n_trials)))[:, ::-1]
-    return {"gaps": falling.round(9).tolist()}
-
-
-def invented_model(*arguments: Any) -> None:
-    folder: Path = arguments[-1]
-    folder.mkdir(exist_ok=True)
-    (folder / "model.onnx").write_text("no model")
-
-
-# The measurements
-
-
-def watched(*command: str) -> tuple[float, int]:
-    """Seconds and peak bytes (Linux: proportional set size) of a command with its children."""
-    start = time.monotonic()
+def watched(*command: str) -> Cost:
+    start, before = time.monotonic(), spent()
     process = psutil.Popen(command, stdout=subprocess.DEVNULL)
     peak = 0
     while process.poll() is None:
@@ -251,7 +51,13 @@ def watched(*command: str) -> tuple[float, int]:
         time.sleep(INTERVAL)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed")
-    return time.monotonic() - start, peak
+    return Cost(time.monotonic() - start, spent() - before, peak)
+
+
+def spent() -> float:
+    """Processor seconds of all children so far that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def held(process: psutil.Process) -> int:
@@ -264,19 +70,20 @@ def held(process: psutil.Process) -> int:
     return total
 
 
-def look_ups() -> list[float]:
-    """Seconds of each look-up of a finished trial, its result included, in random order."""
+def look_ups() -> tuple[list[float], list[float]]:
+    """Seconds and processor seconds of looking up finished trials with their results, at random."""
     journal = Journal.open("benchmark")
     runs = journal.search("attributes.status = 'FINISHED'", "tags.purpose = 'search'")
     keys = [run.data.tags[KEY_TAG] for run in runs if KEY_TAG in run.data.tags]
-    seconds = []
+    seconds, processor = [], []
     for key in random.Random(0).sample(keys, LOOK_UPS):
-        start = time.monotonic()
+        start, before = time.monotonic(), time.process_time()
         found = journal.finished(journal.tries(key))
         seconds.append(time.monotonic() - start)
+        processor.append(time.process_time() - before)
         assert found is not None
         assert found.result["curve"]
-    return seconds
+    return seconds, processor
 
 
 def measured() -> dict[str, Any]:
@@ -285,38 +92,44 @@ def measured() -> dict[str, Any]:
     journal = Journal.open("benchmark")
     runs = journal.search()
     trials = [run for run in runs if run.data.tags.get("purpose") == "search"]
-    seconds, peak = watched(python, "-m", "pipeline.report")
+    report = watched(python, "-m", "pipeline.report")
     if not Path(".dvc").exists():
         subprocess.run([python, "-m", "dvc", "init", "--no-scm", "--quiet"], check=True)
     subprocess.run([python, "-m", "dvc", "commit", "--force", "--quiet"], check=True)
-    status = [watched(python, "-m", "dvc", "status")[0] for _ in range(STATUS_RUNS)]
-    found = look_ups()
+    status = watched(python, "-m", "dvc", "status")
+    seconds, processor = look_ups()
     return {
         "runs": len(runs),
         "search_trials": sum(KEY_TAG in run.data.tags for run in trials),
-        "report_seconds": seconds,
-        "report_peak_bytes": peak,
+        "load": os.getloadavg()[0],
+        "report": report._asdict(),
         "page_bytes": Path("report/report.html").stat().st_size,
-        "dvc_status_seconds": status,
-        "look_up_seconds": {
-            "median": float(np.median(found)),
-            "slowest": max(found),
-            "count": len(found),
+        "dvc_status": status._asdict(),
+        "look_up": {
+            "count": LOOK_UPS,
+            "median_seconds": float(np.median(seconds)),
+            "slowest_seconds": max(seconds),
+            "median_processor_seconds": float(np.median(processor)),
         },
     }
 
 
 def described(found: dict[str, Any]) -> str:
-    status, look_up = found["dvc_status_seconds"], found["look_up_seconds"]
-    memory, page = found["report_peak_bytes"] / 1e6, found["page_bytes"] / 1e6
+    report, look_up = found["report"], found["look_up"]
+
+    def times(cost: dict[str, float]) -> str:
+        return f"{cost['seconds']:.1f} s, {cost['processor_seconds']:.1f} s of processor time"
+
     return "\n".join(
         [
             f"journal     {found['runs']:,} runs, {found['search_trials']:,} trained for searches",
-            f"report      {found['report_seconds']:.1f} s, peak {memory:.0f} MB, "
-            f"page {page:.1f} MB",
-            f"dvc status  {', '.join(f'{each:.1f}' for each in status)} s",
-            f"look-up     median {1000 * look_up['median']:.1f} ms, "
-            f"slowest of {look_up['count']} {1000 * look_up['slowest']:.1f} ms",
+            f"machine     {os.cpu_count()} cores, load {found['load']:.1f}",
+            f"report      {times(report)}, peak {report['peak_bytes'] / 1e6:.0f} MB, "
+            f"page {found['page_bytes'] / 1e6:.1f} MB",
+            f"dvc status  {times(found['dvc_status'])}",
+            f"look-up     median {1000 * look_up['median_seconds']:.0f} ms, "
+            f"{1000 * look_up['median_processor_seconds']:.0f} ms of processor time, "
+            f"slowest of {look_up['count']} {1000 * look_up['slowest_seconds']:.0f} ms",
         ]
     )
 
