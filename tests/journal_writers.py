@@ -32,7 +32,7 @@ runs = journal.search()
 assert len(runs) == processes * trials, len(runs)
 for writer in range(processes):
     for trial in range(trials):
-        found = journal.find(f"{writer}-{trial}")
+        found = journal.finished(journal.tries(f"{writer}-{trial}"))
         assert found is not None and found.result == {"objective": writer + trial / trials}
         history = journal.client.get_metric_history(found.run_id, "val/top1")
         assert [point.step for point in history] == list(range(epochs)), history

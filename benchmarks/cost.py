@@ -1,0 +1,81 @@
+"""What the benchmark costs on accelerators of a stated speed, from its configuration alone.
+
+    python benchmarks/cost.py --speed 2470 --accelerators 1 8 64
+
+A dataset's grid is spread over the accelerators; the fixed scheme and the search find their trials
+in the journal, and the refits run one after another on one accelerator. An image that is only
+measured is counted as a third of one that is trained (forward against forward and backward).
+Decoding, start-up and the journal are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.compose import compose
+from pipeline.config import Config
+from pipeline.estimates import need, trials
+
+ROOT = Path(__file__).parents[1]
+MEASURED = 1 / 3
+"""Arithmetic of measuring an image, as a share of training on it."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Trainings of one dataset, in images: how many there are and what one takes."""
+
+    name: str
+    trials: int
+    trial: float
+    refits: int
+    refit: float
+
+    def hours(self, speed: float) -> float:
+        """Accelerator-hours in all at ``speed`` images a second."""
+        return (self.trials * self.trial + self.refits * self.refit) / speed / 3600
+
+    def wall(self, speed: float, accelerators: int) -> float:
+        """Hours until the last refit is done."""
+        rounds = math.ceil(self.trials / accelerators)
+        return (rounds * self.trial + self.refits * self.refit) / speed / 3600
+
+
+def cost(cfg: Config) -> Cost:
+    images, counted = need(cfg.dataset).images, trials(cfg)
+    assert cfg.recipe.epochs is not None
+    epochs = cfg.recipe.epochs
+    trial = epochs * (images.train + MEASURED * images.val)
+    refit = epochs * (images.train + images.val) + MEASURED * images.test
+    return Cost(cfg.dataset.name, counted.search, trial, counted.refits, refit)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--speed", type=float, required=True, help="images a second trained")
+    parser.add_argument("--accelerators", type=int, nargs="+", default=[1, 8, 64])
+    arguments = parser.parse_args()
+    names = compose(ROOT).datasets
+    costs = [cost(compose(ROOT, [f"dataset={name}"])) for name in names]
+    counts = [f"{count:>9}" for count in arguments.accelerators]
+    print(f"{'':16}  accelerator-  hours on accelerators:")
+    print(f"{'dataset':16}  {'hours':>12}  {'  '.join(counts)}")
+    rows = [
+        (
+            each.name,
+            each.hours(arguments.speed),
+            [each.wall(arguments.speed, count) for count in arguments.accelerators],
+        )
+        for each in costs
+    ]
+    totals = [sum(row[2][column] for row in rows) for column in range(len(counts))]
+    rows.append(("one by one", sum(row[1] for row in rows), totals))
+    for name, hours, walls in rows:
+        print(f"{name:16}  {hours:12.1f}  {'  '.join(f'{wall:9.1f}' for wall in walls)}")
+
+
+if __name__ == "__main__":
+    main()
