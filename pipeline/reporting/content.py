@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.reporting.document import Document, Section
+from pipeline.reporting.document import Document, Section, Text
 from pipeline.reporting.gap_section import gap_chart
 from pipeline.reporting.model_section import model_section
 from pipeline.reporting.overview import overview
@@ -21,6 +21,7 @@ LEAD = (
     "search lose against an exhaustive one? Every figure here is computed from the files under "
     "`results/`; the tables are also in `tables/` as CSV, with fractions in place of percent."
 )
+SIMULATED = "Simulated, not trained: no figure of these cells was measured. "
 
 
 def compose_report(
@@ -34,6 +35,9 @@ def compose_report(
     sections: list[Section] = [
         overview(summaries, paddle, claims(results, published), results.missing)
     ]
+    simulated = [str(cell.name) for cell in results.cells if cell.best.machine.get("simulated")]
+    if simulated:
+        sections[0].blocks.insert(0, Text(SIMULATED + ", ".join(simulated), "notice"))
     weights = weights_section(results.cells)
     if weights is not None:
         sections.append(weights)

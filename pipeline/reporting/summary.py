@@ -77,12 +77,13 @@ def _summary(
     cell: Cell, by_name: dict[CellName, Cell], published: PublishedRow | None
 ) -> CellSummary:
     name, final = cell.name, cell.final
+    finals = [(each, other.final) for each, other in by_name.items() if other.final]
     statuses = [row.status for row in cell.trials]
     return CellSummary(
         name=name,
         protocol=cell.best.protocol,
-        dataset_title=final.title if final else name.dataset,
-        model_title=final.model_title if final else name.model,
+        dataset_title=next((f.title for n, f in finals if n.dataset == name.dataset), name.dataset),
+        model_title=next((f.model_title for n, f in finals if n.model == name.model), name.model),
         top1=t_interval(final.top1) if final else None,
         mean_class=t_interval(final.mean_class) if final else None,
         top5=t_interval(final.top5) if final else None,

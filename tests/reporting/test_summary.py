@@ -191,6 +191,15 @@ def test_figures_nobody_wrote_are_one_clear_line(tmp_path: Path) -> None:
         read_figures(tmp_path / FIGURES)
 
 
+def test_an_unevaluated_cell_has_the_title_of_its_dataset(tmp_path: Path) -> None:
+    read(tmp_path, Benchmark(datasets=("dtd",)))
+    (tmp_path / CELL / "grid/final.json").unlink()
+    results = read_results(tmp_path, [CellName("dtd", "resnet50_vd", s) for s in STRATEGIES])
+    summaries = summarise(results, {})
+    assert {s.dataset_title for s in summaries} == {"Synthetic dtd"}
+    assert {s.model_title for s in summaries} == {"Synthetic resnet50_vd"}
+
+
 def test_unevaluated_cells_show_their_search(tmp_path: Path) -> None:
     read(tmp_path, Benchmark(datasets=("dtd",)))
     for strategy in STRATEGIES:
