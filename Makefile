@@ -7,6 +7,13 @@ BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 export VIRTUAL_ENV := $(abspath $(VENV))
 
+# Nothing phones home; pipeline/__init__.py says the same for processes that make did not start.
+export MLFLOW_DISABLE_TELEMETRY ?= true
+export DO_NOT_TRACK ?= true
+export DVC_NO_ANALYTICS ?= true
+export HF_HUB_DISABLE_TELEMETRY ?= true
+export RAY_USAGE_STATS_ENABLED ?= 0
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -58,6 +65,10 @@ test-slow: setup ## Run the slow tests too
 .PHONY: test-engine
 test-engine: setup ## Run the tests that need a browser, a database or a cluster on this machine
 	pytest -m engine
+
+.PHONY: faults
+faults: setup ## Inject faults into running sweeps: kills, full disks, lost servers (root sees all)
+	pytest -m faults tests/faults
 
 .PHONY: lint
 lint: setup ## Lint and check types

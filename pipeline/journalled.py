@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config, UserError
+from pipeline.curve_log import CurveLog
 from pipeline.datasets.disk import full_disk_explained
 from pipeline.datasets.files import write_json
 from pipeline.deaths import bury, require_life, stamp, watched
@@ -161,26 +162,22 @@ def _compute(
     label: str,
 ) -> Result:
     """Train, and leave in the trial's folder what a final trial hands over."""
-
-    def record(row: Mapping[str, float | int]) -> None:
-        metrics = {f"val/{k}": v for k, v in row.items() if k not in ("epoch", "train_loss")}
-        journal.log(run_id, {**metrics, "train/loss": row["train_loss"]}, step=int(row["epoch"]))
-
-    if cfg.machine.simulate is not None:
-        return simulate(cfg, found.manifest, split_plan(cfg.protocol, purpose), record)
-    result, final = train(
-        cfg,
-        split_plan(cfg.protocol, purpose),
-        found.manifest,
-        found.store,
-        found.weights.path if found.weights else None,
-        checkpoint=_folder(key) / "checkpoint.ckpt",
-        record=record,
-        label=label,
-        precision=found.environment.precision,
-        device=found.environment.device,
-        threads=found.environment.threads,
-    )
+    with CurveLog(journal, run_id) as curve:
+        if cfg.machine.simulate is not None:
+            return simulate(cfg, found.manifest, split_plan(cfg.protocol, purpose), curve.add)
+        result, final = train(
+            cfg,
+            split_plan(cfg.protocol, purpose),
+            found.manifest,
+            found.store,
+            found.weights.path if found.weights else None,
+            checkpoint=_folder(key) / "checkpoint.ckpt",
+            record=curve.add,
+            label=label,
+            precision=found.environment.precision,
+            device=found.environment.device,
+            threads=found.environment.threads,
+        )
     if final is not None:
         write_final(_folder(key), found.manifest, final)
     return result

@@ -46,6 +46,11 @@ def report(cfg: Config) -> None:
     if cfg.protocol.name == "paddle":
         write_text(root / FIGURES, figures(summaries))
     lines = [to_text(console_table(summaries))] if summaries else []
+    lines += [
+        f"simulated, not trained: {cell.name}"
+        for cell in results.cells
+        if cell.best.machine.get("simulated")
+    ]
     lines += [f"missing: {cell.target}" for cell in results.missing]
     lines += [f"report: {folder / 'report.html'}", "trials: make ui"]
     write_text(folder / "summary.txt", "\n".join(lines) + "\n")

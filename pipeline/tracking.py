@@ -1,4 +1,4 @@
-"""MLflow, the one journal of trials. Only this module and the registry import mlflow."""
+"""MLflow, the one journal of trials."""
 
 from __future__ import annotations
 
@@ -152,8 +152,16 @@ class Journal:
         return str(run.info.run_id)
 
     def log(self, run_id: str, metrics: Mapping[str, float], step: int = 0) -> None:
+        self.log_steps(run_id, {step: metrics})
+
+    def log_steps(self, run_id: str, steps: Mapping[int, Mapping[str, float]]) -> None:
+        """The metrics of several steps at once; 1,000 figures at most."""
         now = int(time.time() * 1000)
-        points = [Metric(key, float(value), now, step) for key, value in metrics.items()]
+        points = [
+            Metric(key, float(value), now, step)
+            for step, metrics in steps.items()
+            for key, value in metrics.items()
+        ]
         self.client.log_batch(run_id, metrics=points)
 
     def tag(self, run_id: str, tags: Mapping[str, str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.forks import Forks
-from tests.faults.simulated import SimulatedProject, undisturbed
+from tests.faults.simulated import SMALL_SPACE, SimulatedProject, undisturbed
 from tests.small_project import environment
 
 _FOLDER = Path(__file__).parent
@@ -89,3 +89,10 @@ def undisturbed_grid(
 def simulated(project: object, tmp_path: Path) -> SimulatedProject:
     """In place of the small project: the same folder and data."""
     return SimulatedProject(tmp_path)
+
+
+@pytest.fixture
+def small(simulated: SimulatedProject) -> SimulatedProject:
+    """Four points; the faults of ``inside`` happen in the last two."""
+    simulated.set(space=SMALL_SPACE)
+    return simulated

@@ -11,8 +11,10 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tests.small_project import SmallProject
 
@@ -97,6 +99,7 @@ def serve() -> None:
     """Answer each line of orders: the process id of a sweep, or how it has ended."""
     import pipeline.sweep  # what takes the time
     import pipeline.tune
+    from tests.faults import inside
 
     for line in sys.stdin:
         order, *words = json.loads(line)
@@ -107,8 +110,8 @@ def serve() -> None:
             answer = os.fork()
             if answer == 0:
                 _become(*words)
-                pipeline.tune.guarded(pipeline.tune.main)
-                return
+                inside.happen()
+                _end_with(lambda: pipeline.tune.guarded(pipeline.tune.main))
         print(json.dumps(answer), flush=True)
 
 
@@ -122,6 +125,22 @@ def _become(folder: str, log: str, environment: dict[str, str], arguments: list[
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     sys.argv = ["pipeline.tune", *arguments]
+
+
+def _end_with(main: Callable[[], None]) -> NoReturn:
+    """Without the ends of the libraries: their threads were not forked."""
+    code = 1
+    try:
+        main()
+        code = 0
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ SPACE = {
     "label_smoothing": [False, True],
     "mixup": [False, True],
 }
+SMALL_SPACE = SPACE | {"lr": [0.1, 0.03], "l2_decay": [0.001], "label_smoothing": [False]}
 SECONDS = 0.25
 """A simulated trial sleeps so long."""
 TABLE = "table.csv"
@@ -66,9 +67,21 @@ def tables(project: SmallProject, strategy: str) -> dict[str, bytes]:
     return {name: (cell / name).read_bytes() for name in TABLES if (cell / name).exists()}
 
 
-def undisturbed(forks: Forks, project: SmallProject, strategy: str) -> dict[str, bytes]:
+def undisturbed(
+    forks: Forks, project: SmallProject, strategy: str, *overrides: str
+) -> dict[str, bytes]:
     """The tables of a run that nothing happens to, with a journal entry of its own."""
-    forks.run(project, f"strategy={strategy}", "project=undisturbed")
+    forks.run(project, f"strategy={strategy}", "project=undisturbed", *overrides)
+    return _taken(project, strategy)
+
+
+def undisturbed_here(project: SmallProject, strategy: str) -> dict[str, bytes]:
+    """The same, in this process."""
+    project.tune(f"strategy={strategy}", "project=undisturbed")
+    return _taken(project, strategy)
+
+
+def _taken(project: SmallProject, strategy: str) -> dict[str, bytes]:
     expected = tables(project, strategy)
     assert set(expected) == set(TABLES)
     shutil.rmtree(project.folder / "results")

@@ -1,0 +1,226 @@
+"""The whole benchmark driven dry: what DVC, Hydra and MLflow cost around 1,568 trials.
+
+Eight datasets under fixed, grid and bayes, by the real `dvc repro` of the real dvc.yaml; only a
+trial is simulated (``machine.simulate``): it sleeps for a moment and reports a finished grid's
+figures. Prints what each trial costs beyond its sleep and where that time goes.
+
+Run: python benchmarks/simulated.py [--datasets N] [--seconds S] [--json PATH]
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import csv
+import os
+import pstats
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import chdir
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from mlflow import MlflowClient
+from PIL import Image
+from synthetic import write_manifest
+
+from pipeline.datasets.decoding import Decoding
+from pipeline.datasets.files import write_json, write_yaml
+from pipeline.datasets.manifest import PIXELS
+from pipeline.datasets.pixels import Stored, write_store
+from pipeline.layout import prepared_dir
+
+ROOT = Path(__file__).resolve().parents[1]
+TABLE = ROOT / "benchmarks" / "grids" / "digits.csv"
+COPIED = ("conf", "pipeline", "hydra_plugins", "dvc.yaml", "params.yaml", ".dvcignore")
+WEIGHTS = "weights.bin"
+WEIGHTS_BYTES = 100_000_000
+"""Of a ResNet50_vd in float32; a trial's key holds the digest of the file."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A `dvc repro` of so many cells. Times are in seconds, ``cpu`` is that of every process."""
+
+    cells: int
+    trials: int
+    replayed: int
+    slept: float
+    wall: float
+    cpu: float
+    in_sweeps: float
+    """Wall time between the start and the end of the sweeps; the rest is DVC and imports."""
+
+    def per_trial(self, seconds: float) -> float:
+        return seconds / self.trials
+
+
+def write_project(folder: Path, datasets: int, seconds: float, strategies: list[str]) -> list[str]:
+    """The benchmark's own files with a prepared handful of images per dataset."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, folder / name, ignore=ignored)
+        else:
+            shutil.copy(source, folder / name)
+    shutil.copy(TABLE, folder / "table.csv")
+    (folder / WEIGHTS).write_bytes(np.random.default_rng(0).bytes(WEIGHTS_BYTES))
+    model = folder / "conf" / "model" / "resnet50_vd.yaml"
+    write_yaml(model, yaml.safe_load(model.read_text()) | {"weights": WEIGHTS})
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    params["datasets"] = params["datasets"][:datasets]
+    params["strategies"] = strategies
+    params["lr"] = 0.003  # the fixed scheme is a point of the table
+    params["machine"] |= {"threads": 1, "device": "cpu", "precision": "float32"}
+    params["machine"] |= {"simulate": "table.csv", "simulate_seconds": seconds}
+    write_yaml(folder / "params.yaml", params)
+    with chdir(folder):
+        for dataset in params["datasets"]:
+            _prepare(dataset)
+    return list(params["datasets"])
+
+
+def _prepare(dataset: str, images: int = 20) -> None:
+    rng = np.random.default_rng(0)
+    sources = []
+    for number in range(images):
+        path = Path("images") / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).save(path)
+        sources.append(path)
+    folder = prepared_dir(dataset)
+    folder.mkdir(parents=True)
+    how = Decoding(side=8)
+    placed, digest = write_store(sources, folder / PIXELS, how, workers=1, title=dataset)
+    stored = [each for each in placed if isinstance(each, Stored)]
+    write_manifest(dataset, stored, ["train", "val"] * (images // 2), digest, classes=2)
+
+
+def repro(folder: Path) -> Run:
+    """Run every tune stage. Raises CalledProcessError when one fails."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    environment = os.environ | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "PATH": path}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    begin = time.monotonic()
+    for command in (["init", "--no-scm", "--quiet"], ["repro", "--quiet", "--single-item", "tune"]):
+        with (folder / "dvc.log").open("a") as log:
+            subprocess.run(
+                ["dvc", *command], cwd=folder, env=environment, check=True, stdout=log, stderr=log
+            )
+    wall = time.monotonic() - begin
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    rows = [
+        row
+        for table in (folder / "results").glob("*/*/*/runs.csv")
+        for row in csv.DictReader(table.open(encoding="utf-8"))
+    ]
+    trained = [row for row in rows if row["replayed"] == "false"]
+    return Run(
+        cells=len(list((folder / "results").glob("*/*/*/best.yaml"))),
+        trials=len(rows),
+        replayed=len(rows) - len(trained),
+        slept=sum(float(row["seconds"]) for row in trained),
+        wall=wall,
+        cpu=after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        in_sweeps=_in_sweeps(folder),
+    )
+
+
+def _in_sweeps(folder: Path) -> float:
+    client = MlflowClient(f"sqlite:///{folder / 'runs' / 'mlflow.db'}")
+    ids = [each.experiment_id for each in client.search_experiments()]
+    runs = client.search_runs(ids, "tags.purpose = 'sweep'", max_results=1000)
+    return sum(run.info.end_time - run.info.start_time for run in runs) / 1000
+
+
+PARTS = {
+    "Hydra composes the job": ("config_loader_impl.py", "load_sweep_config"),
+    "Hydra starts its log": ("hydra/core/utils.py", "configure_log"),
+    "configuration checked": ("pipeline/compose.py", "check"),
+    "data and weights found": ("pipeline/setting.py", "setting"),
+    "journal opened": ("pipeline/tracking.py", "open"),
+    "key looked up": ("pipeline/tracking.py", "tries"),
+    "run created": ("pipeline/tracking.py", "start"),
+    "data named": ("pipeline/tracking.py", "log_dataset"),
+    "metrics logged": ("pipeline/tracking.py", "log_steps"),
+    "artifacts written": ("mlflow/tracking/client.py", "log_artifact"),
+    "run closed": ("pipeline/tracking.py", "close"),
+    "best so far read": ("pipeline/sweep.py", "_best_so_far"),
+}
+"""Functions in which a trial's overhead is spent, none within another."""
+
+
+def shares(folder: Path) -> dict[str, float]:
+    """Processor milliseconds per trial of one grid of 28 points in this process, by part."""
+    # In here: importing them takes seconds, and `dvc repro` has processes of its own.
+    import pipeline.sweep
+    from pipeline.tune import tune
+
+    overrides = ["strategy=grid", "project=profile", "space.lr=[0.003]", "search.n_trials=1"]
+    profile = cProfile.Profile(time.process_time)
+    with chdir(folder):
+        os.environ.pop(pipeline.sweep.PARENT, None)
+        profile.runcall(tune, Path(), overrides)
+    stats: Any = pstats.Stats(profile)
+    trials = 0
+    spent = dict.fromkeys([*PARTS, "all of a trial"], 0.0)
+    for (file, _line, name), (_, calls, _, cumulative, _) in stats.stats.items():
+        if file.endswith("hydra/core/utils.py") and name == "run_job":
+            trials, spent["all of a trial"] = calls, spent["all of a trial"] + cumulative
+        for part, (where, what) in PARTS.items():
+            if file.endswith(where) and name == what:
+                spent[part] += cumulative
+    spent["all of a trial"] += spent["Hydra composes the job"]  # outside run_job
+    return {part: 1000 * seconds / trials for part, seconds in spent.items()}
+
+
+def report(run: Run, spent: dict[str, float]) -> str:
+    lines = [
+        f"{run.cells} cells, {run.trials} trials, {run.replayed} of them replayed",
+        f"{'':32}{'total':>12}{'per trial':>14}",
+    ]
+    for what, seconds in (
+        ("dvc repro, wall", run.wall),
+        ("asleep in trials", run.slept),
+        ("overhead in sweeps, wall", run.in_sweeps - run.slept),
+        ("DVC and starting processes, wall", run.wall - run.in_sweeps),
+        ("processor time of all", run.cpu),
+    ):
+        lines.append(f"{what:32}{seconds:10.1f} s{1000 * run.per_trial(seconds):11.1f} ms")
+    whole = spent["all of a trial"]
+    lines.append("processor time of a trial of one grid, profiled")
+    for part, milliseconds in sorted(spent.items(), key=lambda each: -each[1]):
+        lines.append(f"{part:32}{milliseconds:11.1f} ms{100 * milliseconds / whole:11.1f} %")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__
+    )
+    parser.add_argument("--datasets", type=int, default=8, choices=range(1, 9))
+    parser.add_argument("--strategies", nargs="+", default=["fixed", "grid", "bayes"])
+    parser.add_argument("--seconds", type=float, default=0.02, help="a trial's sleep")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_project(folder, given.datasets, given.seconds, given.strategies)
+        run = repro(folder)
+        spent = shares(folder)
+    print(report(run, spent))
+    if given.json:
+        write_json(given.json, {**asdict(run), "seconds": given.seconds, "milliseconds": spent})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""Trials that are told to stop, hang, run out of memory, come twice at once or lie damaged."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline import journalled
+from tests.faults import inside
+from tests.faults.conftest import Tally
+from tests.faults.forks import Forks
+from tests.faults.simulated import (
+    SimulatedProject,
+    require_survived,
+    undisturbed,
+    undisturbed_here,
+    until_training,
+)
+from tests.small_project import KEY, SmallProject
+
+
+def test_sigterm_leaves_a_checkpoint_to_go_on_from(
+    forks: Forks, project: SmallProject, tally: Tally
+) -> None:
+    project.set(recipe={"epochs": 30, "batch_size": 16})
+    expected = undisturbed(forks, project, "fixed")
+    sweep = forks.start(project, "strategy=fixed")
+    until_training(sweep, project)
+    sweep.kill(signal.SIGTERM)
+    tally.injected()
+    assert sweep.wait() == 130, sweep.told()
+    assert "run the same command to go on" in sweep.told()
+    (checkpoint,) = (project.folder / "runs").glob("*/checkpoint.ckpt")
+    assert torch.load(checkpoint, weights_only=True)["global_step"] > 0
+    (stopped,) = [run for run in project.trained() if run.info.status == "KILLED"]
+
+    forks.run(project, "strategy=fixed")
+    require_survived(project, "fixed", expected)
+    experiment = stopped.info.experiment_id
+    (finished,) = [
+        run
+        for run in project.trained()
+        if run.info.status == "FINISHED" and run.info.experiment_id == experiment
+    ]
+    before, after = (
+        [point.step for point in project.client.get_metric_history(run.info.run_id, "val/top1")]
+        for run in (stopped, finished)
+    )
+    assert before + after == list(range(1, 31))
+
+
+def test_a_trial_that_hangs_fails_and_the_others_do_not(
+    forks: Forks, small: SimulatedProject, tally: Tally
+) -> None:
+    expected = undisturbed(forks, small, "grid")
+    limited = ("strategy=grid", "tune.max_trial_seconds=10")
+    sweep = forks.start(small, *limited, **{inside.FAULT: "hang"})
+    tally.injected(2)
+    assert sweep.wait() == 2
+    assert sweep.told().count("longer than tune.max_trial_seconds (10 s)") == 2
+    statuses = [run.info.status for run in small.trained()]
+    assert sorted(statuses) == ["FAILED", "FAILED", "FINISHED", "FINISHED"]
+    forks.run(small, *limited)
+    require_survived(small, "grid", expected)
+
+
+@pytest.mark.skipif(not inside.memory_can_be_limited(), reason="needs memory cgroups and root")
+def test_out_of_memory_twice_is_a_failure_that_stops_no_other_trial(
+    forks: Forks, small: SimulatedProject, tally: Tally
+) -> None:
+    expected = undisturbed(forks, small, "grid")
+    space = ("strategy=grid", "space.mixup=[false]")
+    expected_half = undisturbed(forks, small, "grid", "space.mixup=[false]")
+    for _ in range(2):
+        sweep = forks.start(small, *space, **{inside.FAULT: "hoard"})
+        assert sweep.wait() == -signal.SIGKILL, sweep.told()
+        tally.injected()
+    sweep = forks.start(small, *space, **{inside.FAULT: "hoard"})
+    assert sweep.wait() == 2, sweep.told()
+    assert "ran out of memory, crashed or hung 2 times" in sweep.told()
+    forks.run(small, *space)
+    require_survived(small, "grid", expected_half)
+    forks.run(small, "strategy=grid")
+    require_survived(small, "grid", expected)
+
+
+def test_two_sweeps_of_a_cell_at_once_are_one(
+    forks: Forks, small: SimulatedProject, tally: Tally
+) -> None:
+    expected = undisturbed(forks, small, "grid")
+    sweeps = [forks.start(small, "strategy=grid") for _ in range(2)]
+    tally.injected()
+    assert [sweep.wait() for sweep in sweeps] == [0, 0]
+    assert sum("under way in another process" in sweep.told() for sweep in sweeps) == 1
+    require_survived(small, "grid", expected)
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "noise"])
+def test_a_damaged_result_is_not_taken_for_a_good_one(
+    small: SimulatedProject, tally: Tally, damage: str
+) -> None:
+    expected = undisturbed_here(small, "grid")
+    small.tune("strategy=grid")
+    victim = small.trained()[1].info.run_id
+    path = Path(small.client.download_artifacts(victim, "result.json"))
+    data = path.read_bytes()
+    path.unlink()
+    if damage != "gone":
+        path.write_bytes(data[: len(data) // 2] if damage == "cut" else b"\xff" * len(data))
+    tally.injected()
+    small.tune("strategy=grid")
+    require_survived(small, "grid", expected)
+    assert small.client.get_run(victim).info.status == "FAILED"
+
+
+def test_a_result_that_could_not_be_recorded_is_recorded_later(
+    small: SimulatedProject, tally: Tally, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process was killed between the end of training and the journal."""
+    expected = undisturbed_here(small, "grid")
+    small.tune("strategy=grid")
+    whole, damaged, *_ = small.trained()
+    for run, size in ((whole, None), (damaged, 100)):
+        kept = small.folder / "runs" / run.data.tags[KEY] / "result.json"
+        kept.parent.mkdir()
+        kept.write_bytes(small.artifact(run, "result.json").encode()[:size])
+        small.client.delete_run(run.info.run_id)
+        tally.injected()
+    simulated = []
+    simulate = journalled.simulate
+
+    def counted(cfg: object, *rest: object) -> object:
+        simulated.append(cfg)
+        return simulate(cfg, *rest)
+
+    monkeypatch.setattr(journalled, "simulate", counted)
+    small.tune("strategy=grid")
+    require_survived(small, "grid", expected)
+    assert len(simulated) == 1
