@@ -30,7 +30,7 @@ def table_digest(cfg: Config) -> str | None:
     """What a simulated trial works on, for its key: its table and how long it sleeps."""
     if cfg.machine.simulate is None:
         return None
-    digest = hashlib.sha256(Path(_existing(cfg.machine.simulate)).read_bytes())
+    digest = hashlib.sha256(_existing(cfg.machine.simulate).read_bytes())
     digest.update(repr(cfg.machine.simulate_seconds).encode())
     return digest.hexdigest()
 
@@ -41,7 +41,8 @@ def simulate(cfg: Config, manifest: Manifest, plan: SplitPlan, record: EpochReco
     """
     begin = time.monotonic()
     assert cfg.machine.simulate is not None
-    table = _table(_existing(cfg.machine.simulate))
+    path = _existing(cfg.machine.simulate)
+    table = _table(path.resolve(), path.stat().st_mtime_ns)
     key = _key(point_of(cfg))
     if key not in table:
         raise UserError(
@@ -66,18 +67,19 @@ def simulate(cfg: Config, manifest: Manifest, plan: SplitPlan, record: EpochReco
     )
 
 
-def _existing(path: str) -> str:
-    if not Path(path).is_file():
+def _existing(name: str) -> Path:
+    path = Path(name)
+    if not path.is_file():
         raise UserError(f"machine.simulate: there is no table {path}; give a trials.csv")
     return path
 
 
 @lru_cache(maxsize=2)
-def _table(path: str) -> dict[_Key, dict[str, float] | None]:
+def _table(path: Path, _written: int) -> dict[_Key, dict[str, float] | None]:
     """Figures of each point, None where it diverged. Raises UserError for a table that lacks
     columns.
     """
-    with Path(path).open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         absent = [name for name in _COLUMNS if name not in (reader.fieldnames or [])]
         if absent:

@@ -46,6 +46,7 @@ def test_a_simulated_trial_is_another_trial(simulated: SmallProject) -> None:
     simulated.tune("strategy=fixed", SIMULATE, "machine.simulate_seconds=0.01")
     Path("table.csv").write_text(TABLE.replace("0.5,1.25", "0.6,1.25"))
     simulated.tune("strategy=fixed", SIMULATE)
+    assert simulated.table("fixed", "trials")[0]["objective"] == "0.6"
     simulated.tune("strategy=fixed", "recipe.epochs=1")
     keys = {run.data.tags["trial.key"] for run in simulated.trained()}
     assert len(keys) == len(simulated.trained()) == 4

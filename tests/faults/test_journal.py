@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -13,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import httpx
+import psutil
 
 from tests.faults.conftest import Tally
 from tests.faults.forks import Forks
@@ -35,10 +34,9 @@ def server(project: SimulatedProject, address: tuple[str, int]) -> Iterator[None
                 *("--backend-store-uri", f"sqlite:///{runs / 'mlflow.db'}"),
                 *("--artifacts-destination", str(runs / "artifacts")),
             ],
-            env=project.environment(),
+            env=project.environment() | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
             stdout=log,
             stderr=log,
-            start_new_session=True,
         ) as process,
     ):
         try:
@@ -49,7 +47,10 @@ def server(project: SimulatedProject, address: tuple[str, int]) -> Iterator[None
                 time.sleep(0.2)
             yield
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
+            parts = psutil.Process(process.pid).children(recursive=True)
+            for each in [psutil.Process(process.pid), *parts]:
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
 
 
 def free_address() -> tuple[str, int]:
