@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -52,11 +53,23 @@ def stage(run: Callable[[Config], None], doc: str) -> None:
 
 
 def guarded(main: Callable[[], None]) -> None:
-    """Run ``main``; print a user's mistake as one message and leave with 2, Ctrl-C with 130."""
+    """Run ``main``; print a user's mistake or a full disk as one message and leave with 2, Ctrl-C
+    with 130.
+    """
     try:
         main()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f" of {error.filename}" if error.filename else ""
+        print(
+            f"error: the disk{where} is full. What was finished is kept: make room and run the "
+            "same command to go on",
+            file=sys.stderr,
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         print(

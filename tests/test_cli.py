@@ -1,5 +1,6 @@
 """The front door every stage shares: arguments in, one message and an exit code out."""
 
+import errno
 import subprocess
 import sys
 
@@ -28,6 +29,14 @@ def test_ctrl_c_says_how_to_go_on_and_130(capsys):
         guarded(leave(KeyboardInterrupt()))
     assert left.value.code == 130
     assert "run the same command to go on" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_message_and_2(capsys):
+    error = OSError(errno.ENOSPC, "No space left on device", "/data/pixels.bin")
+    with pytest.raises(SystemExit) as left:
+        guarded(leave(error))
+    assert left.value.code == 2
+    assert capsys.readouterr().err.startswith("error: the disk of /data/pixels.bin is full")
 
 
 def test_a_fault_of_the_program_keeps_its_traceback():
