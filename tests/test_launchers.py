@@ -1,12 +1,78 @@
-"""Trials in several processes give the tables of the serial run."""
+"""Launchers are chosen without editing tracked files, and change no number."""
 
 from __future__ import annotations
 
-import pytest
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
-from tests.small_project import SmallProject
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from pipeline.compose import CONFIG_NAME, hydra_overrides, register_resolvers
+from tests.small_project import ROOT, SmallProject
 
 COMPUTED = ("trials.csv", "curves.csv", "best.yaml")
+
+
+def launcher(*overrides: str) -> dict[str, Any]:
+    """What Hydra would make the launcher of the quickstart's grid with."""
+    folder = ROOT / "quickstart"
+    register_resolvers()
+    with initialize_config_dir(str(folder), version_base="1.3"):
+        spelled = hydra_overrides(folder, ["strategy=grid", *overrides])
+        composed = compose(CONFIG_NAME, spelled, return_hydra_config=True)
+        resolved = OmegaConf.to_container(composed.hydra.launcher, resolve=True)
+    assert isinstance(resolved, dict)
+    return resolved
+
+
+@pytest.mark.parametrize("by_environment", [True, False])
+def test_ray_gives_a_trial_its_threads_and_its_accelerator(
+    monkeypatch: pytest.MonkeyPatch, by_environment: bool
+) -> None:
+    monkeypatch.setenv("VDTRANSFER_GPUS", "1")
+    if by_environment:
+        monkeypatch.setenv("VDTRANSFER_LAUNCHER", "ray")
+        found = launcher("machine.threads=3")
+    else:
+        found = launcher("machine.threads=3", "hydra/launcher=ray")
+    assert found["options"] == {"num_cpus": 3, "num_gpus": 1, "max_retries": 20}
+    assert "VDTRANSFER_PARENT_RUN" in found["env"]
+
+
+def test_slurm_gives_a_trial_its_threads_and_lets_it_queue_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("submitit", reason="submitit is not installed: vdtransfer[slurm]")
+    monkeypatch.setenv("VDTRANSFER_LAUNCHER", "slurm")
+    found = launcher("machine.threads=3", "hydra.launcher.partition=gpu")
+    assert (found["cpus_per_task"], found["gpus_per_node"]) == (3, None)
+    assert found["partition"] == "gpu"
+    assert found["max_num_timeout"] > 0
+
+
+def test_as_many_processes_as_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VDTRANSFER_LAUNCHER", "processes")
+    monkeypatch.setenv("VDTRANSFER_PROCESSES", "5")
+    assert launcher("machine.threads=1")["n_jobs"] == 5
+
+
+def test_hydra_finds_the_ray_launcher_without_importing_ray(tmp_path: Path) -> None:
+    code = (
+        "import sys; from hydra.core.plugins import Plugins; from hydra.plugins.launcher import "
+        "Launcher; print([p.__name__ for p in Plugins.instance().discover(Launcher)]); "
+        "print('ray' in sys.modules)"
+    )
+    environment = SmallProject(tmp_path).environment()
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    found, imported = done.stdout.splitlines()[-2:]
+    assert "'RayTasksLauncher'" in found
+    assert imported == "False"
 
 
 @pytest.mark.slow
