@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import ray
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, configure_log, filter_overrides, run_job, setup_globals
@@ -21,12 +19,6 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 log = logging.getLogger(__name__)
-
-_ALONE: dict[str, Any] = {"address": "local", "include_dashboard": False}
-"""Ray on this machine alone."""
-if sys.platform == "linux":  # elsewhere Ray keeps to loopback by itself
-    # Not 127.0.0.1: Ray takes that for the address by which other machines reach this one.
-    _ALONE["_node_ip_address"] = "127.0.0.2"
 
 
 def launch(
@@ -43,9 +35,14 @@ def launch(
     setup_globals()
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     Path(str(config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+    if not (init.get("address") or os.environ.get("RAY_ADDRESS")):
+        # Read as Ray is imported: a machine that is no part of a cluster keeps to loopback.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        init = {"address": "local", "include_dashboard": False, **init}
+    import ray
+
     if not ray.is_initialized():
-        joins = init.get("address") or os.environ.get("RAY_ADDRESS")
-        ray.init(**(init if joins else _ALONE | dict(init)))
+        ray.init(**init)
     log.info(f"Launching {len(job_overrides)} jobs on Ray")
     # Ray's serializer takes a program's own __main__ by value, as the task function needs.
     shared = ray.put((hydra_context, config, task_function, Singleton.get_state()))

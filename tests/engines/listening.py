@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
 import psutil
 
@@ -12,10 +12,18 @@ def beyond_loopback(process: psutil.Process) -> list[str]:
     found = []
     for each in [process, *process.children(recursive=True)]:
         for connection in each.net_connections("inet"):
-            listening = connection.status == psutil.CONN_LISTEN
-            if listening and not ip_address(connection.laddr.ip).is_loopback:
+            if connection.status != psutil.CONN_LISTEN:
+                continue
+            if not _is_loopback(connection.laddr.ip):
                 found.append(f"{each.name()} {connection.laddr.ip}:{connection.laddr.port}")
     return found
+
+
+def _is_loopback(host: str) -> bool:
+    address = ip_address(host)
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        return address.ipv4_mapped.is_loopback
+    return address.is_loopback
 
 
 def hosts(port: int) -> set[str]:

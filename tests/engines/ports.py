@@ -6,12 +6,12 @@ import socket
 from contextlib import ExitStack
 
 
-def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Different ports, free a moment ago."""
     with ExitStack() as stack:
         found = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in found:
-            each.bind((host, 0))
+            each.bind(("127.0.0.1", 0))
         return [each.getsockname()[1] for each in found]
 
 

@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.engines.ports import free_ports
-
-RAY = Path(sys.executable).parent / "ray"
-_WAIT = """
-import sys, time, ray
-address, count = sys.argv[1], int(sys.argv[2])
-end = time.monotonic() + 300
-while True:
-    try:
-        ray.init(address, log_to_driver=False)
-        break
-    except Exception:
-        if time.monotonic() > end:
-            raise
-        time.sleep(0.5)
-while sum(node["Alive"] for node in ray.nodes()) < count:
-    if time.monotonic() > end:
-        sys.exit(f"{ray.nodes()}")
-    time.sleep(0.2)
+ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Makes 127.0.0.1 the address of a node, on which alone it then listens; read by Ray's import.
+`ray start` refuses a second node with it, Ray's own cluster for tests does not.
+"""
+_CLUSTER = """
+import sys
+from ray.cluster_utils import Cluster
+head = {"num_cpus": 0, "include_dashboard": False}
+cluster = Cluster(initialize_head=True, head_node_args=head)
+for _ in range(int(sys.argv[1])):
+    cluster.add_node(num_cpus=1)
+print("address", cluster.address, flush=True)
+sys.stdin.read()
+cluster.shutdown()
 """
 
 
@@ -36,46 +30,25 @@ def cluster(folder: Path, environment: Mapping[str, str], workers: int) -> Itera
     """Start it with ``folder`` as its working directory and yield its address; end it with the
     block. Raises RuntimeError when it does not come up.
     """
-    host = "127.0.0.2"  # Ray takes 127.0.0.1 for the address that other machines reach
-    (port,) = free_ports(1, host)
-    address = f"{host}:{port}"
-    with ExitStack() as stack:
-        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="ray-"))
-        log = stack.enter_context((Path(scratch) / "start.log").open("wb"))
-
-        def start(*arguments: str) -> None:
-            process = subprocess.Popen(
-                [
-                    *(RAY, "start", "--block", "--disable-usage-stats"),
-                    *(f"--node-ip-address={host}", "--object-store-memory=100000000"),
-                    *arguments,
-                ],
-                cwd=folder,
-                env=environment,
-                stdout=log,
-                stderr=log,
-            )
-            stack.callback(process.wait, 60)
-            stack.callback(process.terminate)
-
-        start(
-            *("--head", f"--port={port}", "--num-cpus=0"),
-            *("--include-dashboard=false", f"--temp-dir={scratch}"),
-        )
-        _wait(address, 1, environment)
-        for _ in range(workers):
-            start(f"--address={address}", "--num-cpus=1")
-        _wait(address, 1 + workers, environment)
-        yield address
-
-
-def _wait(address: str, nodes: int, environment: Mapping[str, str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _WAIT, address, str(nodes)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"Ray did not come up\n{done.stderr[-2000:]}")
+    log = folder / "cluster.log"
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            [sys.executable, "-c", _CLUSTER, str(workers)],
+            cwd=folder,
+            env={**environment, **ON_LOOPBACK},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        for line in process.stdout:
+            name, _, address = line.strip().partition(" ")
+            if name == "address":
+                yield address
+                break
+        else:
+            raise RuntimeError(f"Ray did not come up\n{log.read_text()[-2000:]}")
+        process.communicate()  # the end of its input ends it

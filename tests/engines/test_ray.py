@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import secrets
+from importlib.util import find_spec
 
 import psutil
 import pytest
 
 from tests.engines.listening import beyond_loopback
-from tests.engines.ray_cluster import RAY, cluster
+from tests.engines.ray_cluster import ON_LOOPBACK, cluster
 from tests.engines.sweeps import check_launched
 from tests.small_project import SmallProject
 
 pytestmark = [
     pytest.mark.engine,
     pytest.mark.slow,
-    pytest.mark.skipif(not RAY.exists(), reason="Ray is not installed: vdtransfer[ray]"),
+    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: vdtransfer[ray]"),
 ]
 
 
@@ -23,5 +24,5 @@ def test_two_workers_give_the_tables_of_the_serial_run(project: SmallProject) ->
     key = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex()}
     with cluster(project.folder, project.environment() | key, workers=2) as address:
         launcher = {"VDTRANSFER_LAUNCHER": "ray", "RAY_ADDRESS": address}
-        check_launched(project, key | launcher)
+        check_launched(project, key | launcher | ON_LOOPBACK)
         assert beyond_loopback(psutil.Process()) == []
