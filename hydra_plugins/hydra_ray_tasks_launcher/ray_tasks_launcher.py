@@ -15,7 +15,12 @@ class RayTasksLauncher(Launcher):
     """Each job is a Ray task; `RayTasksLauncherConf` says what the options mean."""
 
     def __init__(self, **options: Any) -> None:
-        self.options = OmegaConf.to_container(OmegaConf.create(options), resolve=True)
+        self.options: dict[str, Any] = {
+            name: OmegaConf.to_container(value, resolve=True)
+            if OmegaConf.is_config(value)
+            else value
+            for name, value in options.items()
+        }
         self.hydra_context: HydraContext | None = None
         self.config: DictConfig | None = None
         self.task_function: TaskFunction | None = None
@@ -40,7 +45,6 @@ class RayTasksLauncher(Launcher):
         assert self.hydra_context is not None
         assert self.config is not None
         assert self.task_function is not None
-        assert isinstance(self.options, dict)
         return launch(
             self.hydra_context,
             self.config,
