@@ -116,11 +116,10 @@ CHOICES: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "5 first points": lambda: _initial(5),
     "10 first points": lambda: _initial(10),
     "Matern 1/2": lambda: patch.object(_surrogate, "Matern", lambda s, nu: Matern(s, nu=0.5)),
-    "Matern 5/2": lambda: patch.object(_surrogate, "Matern", lambda s, nu: Matern(s, nu=2.5)),
+    "Matern 3/2": lambda: patch.object(_surrogate, "Matern", lambda s, nu: Matern(s, nu=1.5)),
     "8 settings": lambda: patch.object(_surrogate, "SETTINGS", 8),
     "length scales 0.3": lambda: patch.object(_surrogate, "LENGTH_SCALE", (0.3, 1.0)),
-    "length scales 0.5": lambda: patch.object(_surrogate, "LENGTH_SCALE", (0.5, 1.0)),
-    "length scales 2": lambda: patch.object(_surrogate, "LENGTH_SCALE", (2.0, 1.0)),
+    "length scales 1": lambda: patch.object(_surrogate, "LENGTH_SCALE", (1.0, 1.0)),
     "noise 0.15": lambda: patch.object(_surrogate, "NOISE", (0.15, 1.0)),
     "next to no noise": lambda: patch.object(_surrogate, "NOISE", (1e-3, 0.5)),
 }

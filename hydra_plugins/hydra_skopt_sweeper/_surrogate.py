@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 SETTINGS = 32
 
-LENGTH_SCALE = (1.0, 1.0)
+LENGTH_SCALE = (0.5, 1.0)
 """Median and log-normal width of the prior on a length scale; a dimension spans [0, 1]."""
 NOISE = (0.05, 1.5)
 """The same for the variance of a trial's noise, in units of the variance of the process."""
@@ -65,7 +65,7 @@ class Surrogate:
         settings = median * np.exp(width * norm.ppf(draws))
         self._noise = settings[:, -1]
         self._kernels = [
-            ConstantKernel(MEAN_VARIANCE) + Matern(scales, nu=1.5) for scales in settings[:, :-1]
+            ConstantKernel(MEAN_VARIANCE) + Matern(scales, nu=2.5) for scales in settings[:, :-1]
         ]
 
     def predict(self, known: Floats, values: Floats, points: Floats) -> Prediction:
