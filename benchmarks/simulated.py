@@ -159,13 +159,13 @@ PARTS = {
 """Functions in which a trial's overhead is spent, none within another."""
 
 
-def shares(folder: Path) -> dict[str, float]:
+def shares(folder: Path, dataset: str) -> dict[str, float]:
     """Processor milliseconds per trial of one grid of 28 points in this process, by part."""
     # In here: importing them takes seconds, and `dvc repro` has processes of its own.
     import pipeline.sweep
     from pipeline.tune import tune
 
-    overrides = ["strategy=grid", "project=profile", "space.lr=[0.003]", "search.n_trials=1"]
+    overrides = [f"dataset={dataset}", "strategy=grid", "project=profile", "space.lr=[0.003]"]
     profile = cProfile.Profile(time.process_time)
     with chdir(folder):
         os.environ.pop(pipeline.sweep.PARENT, None)
@@ -214,9 +214,9 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_project(folder, given.datasets, given.seconds, given.strategies)
+        datasets = write_project(folder, given.datasets, given.seconds, given.strategies)
         run = repro(folder)
-        spent = shares(folder)
+        spent = shares(folder, datasets[0])
     print(report(run, spent))
     if given.json:
         write_json(given.json, {**asdict(run), "seconds": given.seconds, "milliseconds": spent})

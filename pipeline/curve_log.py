@@ -1,15 +1,17 @@
-"""The curve of a trial on its way to the journal, several epochs at a time where they are short."""
+"""What people watch while a trial is under way: its curve and the load of the machine."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 
+from pipeline.store import tracking_uri
 from pipeline.tracking import Journal
 
 SECONDS = 5.0
-"""Between two writes: a commit of the database takes longer than some epochs."""
+"""Between two writes, and two looks at the machine: a commit takes longer than some epochs."""
 ROWS = 100
 """At most so many rows at once; MLflow takes 1,000 metrics."""
 
@@ -57,3 +59,16 @@ class CurveLog:
 
 
 _ELSEWHERE = ("epoch", "train_loss")
+
+
+@contextmanager
+def system_metrics(run_id: str) -> Iterator[None]:
+    """Log the load of the machine to the run during the block."""
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    monitor = SystemMetricsMonitor(run_id, sampling_interval=SECONDS, tracking_uri=tracking_uri())
+    monitor.start()
+    try:
+        yield
+    finally:
+        monitor.finish()

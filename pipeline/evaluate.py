@@ -69,8 +69,9 @@ def evaluate(cfg: Config) -> None:
         }
     first = next(iter(outcomes.values()))
     if cfg.protocol.name == "heldout":
-        with replacing(folder / PREDICTIONS) as temporary:
-            shutil.copyfile(journal.artifact(first.run_id, PREDICTIONS), temporary)
+        kept = journal.artifact(first.run_id, PREDICTIONS)
+        with kept as predictions, replacing(folder / PREDICTIONS) as temporary:
+            shutil.copyfile(predictions, temporary)
         package_final(cfg, journal, first, found, folder / "model")
     rows = [
         run_row(each.key, each.run_id, each.replayed, each.result) | {"seed": seed}

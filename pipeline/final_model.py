@@ -50,8 +50,8 @@ def package_final(
         key=first.key,
         versions=versions(),
     )
-    weights = journal.artifact(first.run_id, MODEL)
-    package(description, weights, check_images(cfg, found), folder)
+    with journal.artifact(first.run_id, MODEL) as weights:
+        package(description, weights, check_images(cfg, found), folder)
 
 
 def check_images(cfg: Config, found: Setting) -> np.ndarray:

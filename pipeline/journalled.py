@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config, UserError
-from pipeline.curve_log import CurveLog
+from pipeline.curve_log import CurveLog, system_metrics
 from pipeline.datasets.disk import full_disk_explained
 from pipeline.datasets.files import write_json
 from pipeline.deaths import bury, require_life, stamp, watched
@@ -126,7 +126,7 @@ def _recorded(
     key = key_of(plain)
     recorded = _handed_over(key)
     if recorded is None:
-        monitor = journal.system_metrics(run_id) if purpose is Purpose.FINAL else nullcontext()
+        monitor = system_metrics(run_id) if purpose is Purpose.FINAL else nullcontext()
         limit = time_limit(cfg.tune.max_trial_seconds, _trace(key))
         with watched(_trace(key)), limit, monitor, full_disk_explained(runs_dir()):
             result = _compute(cfg, purpose, journal, run_id, key, found, label)

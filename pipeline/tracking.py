@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,7 +37,6 @@ PARENT_TAG = "mlflow.parentRunId"
 
 _DIGEST_LENGTH = 36  # of a data set's digest in MLflow's database
 _DESCRIPTION = "mlflow.note.content"
-_SYSTEM_METRICS_SECONDS = 5.0
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -121,15 +121,19 @@ class Journal:
         """The ``result.json`` of a run; metrics are for the UI, this file is exact."""
         if all(each.path != RESULT for each in self.client.list_artifacts(run_id)):
             return None
-        path = self.artifact(run_id, RESULT)
+        with self.artifact(run_id, RESULT) as path:
+            data = path.read_bytes()
         try:
-            loaded: dict[str, Any] = json.loads(path.read_bytes())
+            loaded: dict[str, Any] = json.loads(data)
         except ValueError:
             return None
         return loaded
 
-    def artifact(self, run_id: str, name: str) -> Path:
-        return Path(self.client.download_artifacts(run_id, name))
+    @contextmanager
+    def artifact(self, run_id: str, name: str) -> Iterator[Path]:
+        """A copy of a run's file for the block; MLflow itself would leave one behind each time."""
+        with tempfile.TemporaryDirectory() as scratch:
+            yield Path(self.client.download_artifacts(run_id, name, scratch))
 
     # Writing
 
@@ -181,20 +185,6 @@ class Journal:
         dataset = Dataset(name, digest[:_DIGEST_LENGTH], "local", json.dumps({"uri": source}))
         tag = InputTag("mlflow.data.context", context)
         self.client.log_inputs(run_id, [DatasetInput(dataset, [tag])])
-
-    @contextmanager
-    def system_metrics(self, run_id: str) -> Iterator[None]:
-        """Log the load of the machine to the run during the block."""
-        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-
-        monitor = SystemMetricsMonitor(
-            run_id, sampling_interval=_SYSTEM_METRICS_SECONDS, tracking_uri=tracking_uri()
-        )
-        monitor.start()
-        try:
-            yield
-        finally:
-            monitor.finish()
 
     def reopen(self, run_id: str) -> None:
         self.client.update_run(run_id, status="RUNNING")

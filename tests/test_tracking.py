@@ -1,9 +1,11 @@
 import json
 import math
+import tempfile
 
 import pytest
 
 from pipeline.config import UserError
+from pipeline.journal_client import JournalLostError
 from pipeline.store import tracking_uri
 from pipeline.tracking import KEY_TAG, PARENT_TAG, Journal
 
@@ -20,10 +22,14 @@ def finish(journal, key, parent_id=None, **result):
     return run_id
 
 
+def find(journal, key):
+    return journal.finished(journal.tries(key))
+
+
 def test_results_come_back_bit_for_bit(journal):
     values = [0.1 + 0.2, 1 / 3, 5e-324, 1.7976931348623157e308, -0.0]
     finish(journal, "k", values=values)
-    found = journal.find("k").result["values"]
+    found = find(journal, "k").result["values"]
     assert [value.hex() for value in found] == [value.hex() for value in values]
 
 
@@ -33,14 +39,23 @@ def test_a_result_holds_numbers_only(journal):
         journal.write_json(run_id, "result.json", {"loss": math.inf})
 
 
+def test_a_look_at_a_result_leaves_no_copy(journal, tmp_path, monkeypatch):
+    finish(journal, "k", n=1)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    assert find(journal, "k").result == {"n": 1}
+    assert list(scratch.iterdir()) == []
+
+
 def test_the_oldest_finished_run_of_a_key_counts(journal):
     unfinished = journal.start("t", parent_id=None, params={}, tags={KEY_TAG: "k"})
-    assert journal.find("k") is None
+    assert find(journal, "k") is None
     journal.close(unfinished, "FAILED")
     first = finish(journal, "k", n=1)
     finish(journal, "k", n=2)
     finish(journal, "other", n=3)
-    found = journal.find("k")
+    found = find(journal, "k")
     assert (found.run_id, found.result) == (first, {"n": 1})
 
 
@@ -58,12 +73,29 @@ def test_a_trial_of_another_sweep_is_shown_once(project, journal):
     one, two = (journal.parent(name, name, {}, "") for name in "ab")
     finish(journal, "k", one, n=1)
     for _ in range(2):
-        journal.mirror(journal.find("k"), "t", two, {"lr": 0.1}, {}, {"objective": 0.5})
+        journal.mirror(find(journal, "k"), "t", two, {"lr": 0.1}, {}, {"objective": 0.5})
     (mirrored,) = [run for run in project.runs() if "replay_of" in run.data.tags]
-    assert mirrored.data.tags["replay_of"] == journal.find("k").run_id
+    assert mirrored.data.tags["replay_of"] == find(journal, "k").run_id
     assert mirrored.data.tags[PARENT_TAG] == two
     assert KEY_TAG not in mirrored.data.tags
     assert (mirrored.info.status, mirrored.data.metrics["objective"]) == ("FINISHED", 0.5)
+
+
+def test_a_replay_whose_process_was_killed_is_closed_by_the_next(project, journal):
+    one, two = (journal.parent(name, name, {}, "") for name in "ab")
+    finish(journal, "k", one, n=1)
+    found = find(journal, "k")
+    killed = journal.start("t", parent_id=two, params={}, tags={"replay_of": found.run_id})
+    journal.mirror(found, "t", two, {"lr": 0.1}, {}, {"objective": 0.5})
+    (mirrored,) = [run for run in project.runs() if "replay_of" in run.data.tags]
+    assert (mirrored.info.run_id, mirrored.info.status) == (killed, "FINISHED")
+
+
+def test_after_the_first_fault_of_the_store_every_call_fails_at_once(project, journal):
+    with pytest.raises(JournalLostError, match="run the same command: it goes on from there"):
+        journal.close("0" * 32, "FINISHED")
+    with pytest.raises(JournalLostError, match="0000"):
+        journal.search()
 
 
 def test_the_journal_says_what_it_is_for(project, journal):
