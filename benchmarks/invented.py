@@ -79,9 +79,9 @@ def made(folder: Path) -> None:
         cells = list(itertools.product(params["datasets"], ("grid", "fixed", "bayes")))
         for number, (dataset, strategy) in enumerate(cells, start=1):
             chosen = [f"dataset={dataset}", f"model={MODEL}", f"strategy={strategy}"]
-            print(f"cell {number} of {len(cells)}: {dataset} {strategy}", flush=True)
             cfg = compose(Path(), chosen)
             if not (results_dir(cfg) / "best.yaml").exists():
+                print(f"cell {number} of {len(cells)}: {dataset} {strategy}", flush=True)
                 tuned(cfg)
             if not (results_dir(cfg) / "final.json").exists():
                 with invented():

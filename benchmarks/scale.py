@@ -86,21 +86,32 @@ def look_ups() -> tuple[list[float], list[float]]:
     return seconds, processor
 
 
+def counts(journal: Journal) -> tuple[int, int]:
+    """All runs, and those that stand for a search trial that was trained."""
+    runs, trials, token = 0, 0, None
+    while True:
+        page = journal.client.search_runs([journal.experiment_id], page_token=token)
+        runs += len(page)
+        for run in page:
+            trials += KEY_TAG in run.data.tags and run.data.tags["purpose"] == "search"
+        token = page.token
+        if not token:
+            return runs, trials
+
+
 def measured() -> dict[str, Any]:
     """Everything, in the working directory."""
     python = sys.executable
-    journal = Journal.open("benchmark")
-    runs = journal.search()
-    trials = [run for run in runs if run.data.tags.get("purpose") == "search"]
+    runs, trials = counts(Journal.open("benchmark"))
     report = watched(python, "-m", "pipeline.report")
     if not Path(".dvc").exists():
         subprocess.run([python, "-m", "dvc", "init", "--no-scm", "--quiet"], check=True)
-    subprocess.run([python, "-m", "dvc", "commit", "--force", "--quiet"], check=True)
+    subprocess.run([python, "-m", "dvc", "commit", "-f", "-q", "dvc.yaml"], check=True)
     status = watched(python, "-m", "dvc", "status")
     seconds, processor = look_ups()
     return {
-        "runs": len(runs),
-        "search_trials": sum(KEY_TAG in run.data.tags for run in trials),
+        "runs": runs,
+        "search_trials": trials,
         "load": os.getloadavg()[0],
         "report": report._asdict(),
         "page_bytes": Path("report/report.html").stat().st_size,
