@@ -85,6 +85,7 @@ class Forks:
     def start(self, project: SmallProject, *arguments: str, **environment: str) -> Fork:
         self.count += 1
         log = self.folder / f"{self.count}.log"
+        log.touch()
         pid = self.ask("start", str(project.folder), str(log), environment, arguments)
         return Fork(self, pid, log)
 
