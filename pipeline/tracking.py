@@ -89,14 +89,19 @@ class Journal:
     # Looking up
 
     def search(self, *conditions: str, order: str = "attributes.start_time ASC") -> list[Run]:
-        return list(
-            self.client.search_runs(
+        runs: list[Run] = []
+        token: str | None = None
+        while True:  # a page holds 1,000
+            page = self.client.search_runs(
                 [self.experiment_id],
                 " and ".join(conditions),
                 ViewType.ACTIVE_ONLY,
                 order_by=[order],
+                page_token=token,
             )
-        )
+            runs += page
+            if not (token := page.token):
+                return runs
 
     def tries(self, key: str) -> list[Run]:
         """Every run of a trial, the oldest first."""

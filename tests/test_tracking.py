@@ -33,6 +33,12 @@ def test_results_come_back_bit_for_bit(journal):
     assert [value.hex() for value in found] == [value.hex() for value in values]
 
 
+@pytest.mark.slow
+def test_more_runs_than_a_page_of_mlflow_are_all_found(journal):
+    started = [journal.start("t", parent_id=None, params={}, tags={}) for _ in range(1_001)]
+    assert {run.info.run_id for run in journal.search()} == set(started)
+
+
 def test_a_result_holds_numbers_only(journal):
     run_id = journal.start("t", parent_id=None, params={}, tags={})
     with pytest.raises(ValueError, match="JSON"):
