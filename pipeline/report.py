@@ -45,16 +45,18 @@ def report(cfg: Config) -> None:
     write_json(folder / "metrics.json", metrics(summaries))
     if cfg.protocol.name == "paddle":
         write_text(root / FIGURES, figures(summaries))
-    lines = [to_text(console_table(summaries))] if summaries else []
-    lines += [
+    table = [to_text(console_table(summaries))] if summaries else []
+    notes = [
         f"simulated, not trained: {cell.name}"
         for cell in results.cells
         if cell.best.machine.get("simulated")
     ]
-    lines += [f"missing: {cell.target}" for cell in results.missing]
-    lines += [f"report: {folder / 'report.html'}", "trials: make ui"]
-    write_text(folder / "summary.txt", "\n".join(lines) + "\n")
-    print("\n".join(lines))
+    notes += [f"missing: {cell.target}" for cell in results.missing]
+    where = [f"report: {folder / 'report.html'}", "trials: make ui"]
+    summary = folder / "summary.txt"
+    write_text(summary, "\n".join([*table, *notes, *where]) + "\n")
+    # `make` prints the summary, also when this stage had nothing to do
+    print("\n".join([*notes, f"table: {summary}"]))
 
 
 def ui_address() -> str:

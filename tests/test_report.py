@@ -46,9 +46,10 @@ def test_a_finished_benchmark_gives_every_output(
     written = files(Path("quickstart/report"))
     assert {"report.md", "report.html", "metrics.json", "tables/result.csv"} <= set(written)
     assert "missing" not in written["report.md"].decode()
-    printed = capsys.readouterr().out
+    summary = written["summary.txt"].decode()
     for word in ("fixed", "grid", "bayes", "Trained", "Device-hours", "report.html"):
-        assert word in printed
+        assert word in summary
+    assert "table: quickstart/report/summary.txt" in capsys.readouterr().out
 
 
 def test_every_figure_comes_from_the_result_files(quickstart: Config) -> None:
@@ -98,7 +99,7 @@ def test_missing_cells_are_named_and_the_rest_is_shown(
         target = f"quickstart/dvc.yaml:{cell}"
         assert target in text
         assert f"missing: {target}" in printed
-    assert "fixed" in printed
+    assert "fixed" in Path("quickstart/report/summary.txt").read_text()
 
 
 def test_no_results_at_all_still_give_a_report(
