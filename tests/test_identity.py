@@ -92,7 +92,7 @@ def test_network_and_protocol_decide(cfg, part, values):
 def test_everything_of_the_environment_decides(cfg):
     for field in fields(Environment):
         value = getattr(HERE, field.name)
-        other = replace(HERE, **{field.name: value + 1 if isinstance(value, int) else value + "x"})
+        other = replace(HERE, **{field.name: value + 1 if isinstance(value, int) else f"{value}x"})
         assert key(cfg, environment=other) != key(cfg), field.name
 
 

@@ -66,9 +66,9 @@ def test_what_is_there_is_not_downloaded_again(elsewhere):
     [
         ([], 196, 9),
         (["strategies=[fixed]"], 1, 3),
-        (["strategies=[bayes]"], 20, 3),
-        (["strategies=[fixed,bayes]"], 20, 6),
-        (["strategies=[fixed,bayes,random]"], 39, 9),
+        (["strategies=[bayes]"], 25, 3),
+        (["strategies=[fixed,bayes]"], 25, 6),
+        (["strategies=[fixed,bayes,random]"], 49, 9),
         (["lr=0.5"], 197, 9),
         (["lr=0.5", "strategies=[grid]"], 196, 3),
         (["lr=0.5", "strategies=[fixed,bayes]", "search.n_trials=500"], 196, 6),
