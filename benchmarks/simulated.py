@@ -166,6 +166,7 @@ def shares(folder: Path, dataset: str) -> dict[str, float]:
     from pipeline.tune import tune
 
     overrides = [f"dataset={dataset}", "strategy=grid", "project=profile", "space.lr=[0.003]"]
+    overrides.append(f"model.weights={WEIGHTS}")
     profile = cProfile.Profile(time.process_time)
     with chdir(folder):
         os.environ.pop(pipeline.sweep.PARENT, None)
@@ -183,7 +184,7 @@ def shares(folder: Path, dataset: str) -> dict[str, float]:
     return {part: 1000 * seconds / trials for part, seconds in spent.items()}
 
 
-def report(run: Run, spent: dict[str, float]) -> str:
+def totals(run: Run) -> str:
     lines = [
         f"{run.cells} cells, {run.trials} trials, {run.replayed} of them replayed",
         f"{'':32}{'total':>12}{'per trial':>14}",
@@ -196,8 +197,12 @@ def report(run: Run, spent: dict[str, float]) -> str:
         ("processor time of all", run.cpu),
     ):
         lines.append(f"{what:32}{seconds:10.1f} s{1000 * run.per_trial(seconds):11.1f} ms")
+    return "\n".join(lines)
+
+
+def parts(spent: dict[str, float]) -> str:
     whole = spent["all of a trial"]
-    lines.append("processor time of a trial of one grid, profiled")
+    lines = ["processor time of a trial of one grid, profiled"]
     for part, milliseconds in sorted(spent.items(), key=lambda each: -each[1]):
         lines.append(f"{part:32}{milliseconds:11.1f} ms{100 * milliseconds / whole:11.1f} %")
     return "\n".join(lines)
@@ -216,8 +221,9 @@ def main() -> None:
         folder = Path(name)
         datasets = write_project(folder, given.datasets, given.seconds, given.strategies)
         run = repro(folder)
+        print(totals(run), flush=True)
         spent = shares(folder, datasets[0])
-    print(report(run, spent))
+    print(parts(spent))
     if given.json:
         write_json(given.json, {**asdict(run), "seconds": given.seconds, "milliseconds": spent})
 
