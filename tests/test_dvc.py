@@ -12,18 +12,9 @@ import pytest
 import yaml
 
 from pipeline.layout import CONF
+from tests.miniature_project import COPIED
 
 ROOT = Path(__file__).parents[1]
-COPIED = (
-    "conf",
-    "pipeline",
-    "hydra_plugins",
-    "published",
-    "paddle_protocol/figures.csv",
-    "dvc.yaml",
-    "params.yaml",
-    ".dvcignore",
-)
 DATASETS = ("digits", "dtd")
 STAGES = ("download", "prepare", "tune", "evaluate", "report")
 STRATEGIES = ("fixed", "grid", "bayes")
