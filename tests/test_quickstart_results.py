@@ -67,7 +67,7 @@ def test_each_row_is_a_run_of_the_journal_with_the_same_objective(journal, runs,
     assert [row["key"] for row in trials] == [row["key"] for row in places]
     for row, place in zip(trials, places, strict=True):
         run = runs[place["run_id"]]
-        result = journal.result(run)
+        result = journal.finished([run]).result
         assert run.info.status == "FINISHED"
         assert run.data.tags[KEY_TAG] == row["key"]
         assert result["objective"] == float(row["objective"])
@@ -122,7 +122,7 @@ def test_the_refits_are_the_journals(cfg, journal, runs, strategy):
     told, places = final(strategy), table(strategy, "final_runs")
     assert told["seeds"] == cfg.evaluate.seeds == [int(row["seed"]) for row in places]
     assert told["keys"] == [row["key"] for row in places]
-    results = [journal.result(runs[row["run_id"]]) for row in places]
+    results = [journal.finished([runs[row["run_id"]]]).result for row in places]
     assert told["top1"] == [result["metrics"]["top1"] for result in results]
     assert {result["identity"]["purpose"] for result in results} == {"final"}
 
