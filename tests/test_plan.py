@@ -42,7 +42,7 @@ def test_images_per_split_after_the_held_out_shares(dataset, train, val, test):
 
 
 def test_limits_of_a_subset_count():
-    assert expected_images(compose(ROOT / "quickstart").dataset).train == 480
+    assert expected_images(compose(ROOT / "quickstart").dataset).train == 320
 
 
 def test_bytes_to_download_and_what_is_unstated(elsewhere):
@@ -96,7 +96,7 @@ def test_the_quickstart_from_real_steps(capsys, monkeypatch, elsewhere):
     plan.main()
     out = capsys.readouterr().out
     assert "fixed 1, grid 12, bayes 6; 12 to train" in out
-    assert "480" in out
+    assert "320" in out
     assert "images/s trained" in out
     assert out.rstrip().splitlines()[-1].startswith("time on this machine")
     assert list(elsewhere.iterdir()) == []

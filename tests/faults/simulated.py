@@ -109,12 +109,16 @@ def require_whole(project: SmallProject, strategy: str, expected: dict[str, byte
 
 
 def until_training(sweep: Fork, project: SmallProject) -> None:
-    """Wait until a trial of the sweep has measured an epoch, or the sweep ends."""
-    while not sweep.ended():
-        running = [run for run in project.trained() if run.info.status == "RUNNING"]
-        if any("val/top1" in run.data.metrics for run in running):
-            return
+    """Wait until a trial of the sweep has measured another epoch, or the sweep ends."""
+    before = _epochs(project)  # a killed trial's run says RUNNING until the next sweep takes it up
+    while not sweep.ended() and _epochs(project) <= before:
         time.sleep(0.2)
+
+
+def _epochs(project: SmallProject) -> int:
+    """Those in the journal, of every trial."""
+    ids = [run.info.run_id for run in project.trained()]
+    return sum(len(project.client.get_metric_history(each, "val/top1")) for each in ids)
 
 
 def workers(pid: int) -> list[psutil.Process]:

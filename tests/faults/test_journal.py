@@ -17,6 +17,7 @@ from tests.faults.conftest import Tally
 from tests.faults.forks import Forks
 from tests.faults.simulated import SimulatedProject, require_survived, undisturbed
 
+AWAY_SECONDS = 60.0
 LOCKED_SECONDS = 25.0
 """SQLite as MLflow opens it gives up after 20."""
 
@@ -82,7 +83,8 @@ def test_the_tracking_server_comes_back_or_does_not(
         sweep = forks.start(small, "strategy=grid", **environment)
         sweep.until_trials(2)
     tally.injected()
-    with server(small, address):  # away for as long as it takes to start
+    time.sleep(AWAY_SECONDS)
+    with server(small, address):
         assert sweep.wait() == 0, sweep.told()
     require_survived(small, "grid", expected)
 

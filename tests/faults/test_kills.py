@@ -123,7 +123,7 @@ def test_of_trials_that_are_trained(
     launcher: dict[str, str],
 ) -> None:
     """Networks of a few layers on 60 images."""
-    project.set(recipe={"epochs": 12, "batch_size": 16})
+    project.set(recipe={"epochs": 30, "batch_size": 16})
     expected = undisturbed(forks, project, "grid")
     moments = random.Random(count)
     for _ in range(count):
