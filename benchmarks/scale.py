@@ -88,15 +88,9 @@ def look_ups() -> tuple[list[float], list[float]]:
 
 def counts(journal: Journal) -> tuple[int, int]:
     """All runs, and those that stand for a search trial that was trained."""
-    runs, trials, token = 0, 0, None
-    while True:
-        page = journal.client.search_runs([journal.experiment_id], page_token=token)
-        runs += len(page)
-        for run in page:
-            trials += KEY_TAG in run.data.tags and run.data.tags["purpose"] == "search"
-        token = page.token
-        if not token:
-            return runs, trials
+    runs = journal.search()
+    trained = [run for run in runs if KEY_TAG in run.data.tags]
+    return len(runs), sum(run.data.tags["purpose"] == "search" for run in trained)
 
 
 def measured() -> dict[str, Any]:

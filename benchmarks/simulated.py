@@ -83,13 +83,13 @@ def write_project(folder: Path, datasets: int, seconds: float, strategies: list[
     params["machine"] |= {"simulate": "table.csv", "simulate_seconds": seconds}
     write_yaml(folder / "params.yaml", params)
     with chdir(folder):
-        for dataset in params["datasets"]:
-            _prepare(dataset)
+        for seed, dataset in enumerate(params["datasets"]):
+            _prepare(dataset, seed)
     return list(params["datasets"])
 
 
-def _prepare(dataset: str, images: int = 20) -> None:
-    rng = np.random.default_rng(0)
+def _prepare(dataset: str, seed: int, images: int = 20) -> None:
+    rng = np.random.default_rng(seed)  # the same images would make the same trials
     sources = []
     for number in range(images):
         path = Path("images") / f"{number}.png"

@@ -18,16 +18,11 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
 from pipeline.config import Config, UserError
+from pipeline.hydra_guard import require_harmless
 from pipeline.layout import CONF
 from pipeline.machine import processes
 
 CONFIG_NAME = "params"
-_RUNNABLE: dict[Any, tuple[str, ...]] = {
-    "_target_": ("hydra._internal.core_plugins.", "hydra_plugins."),
-    "class": ("logging.",),
-    "()": (),
-}
-"""Keys by which Hydra and logging find code, and what they may find."""
 
 
 def quote(value: str | Path) -> str:
@@ -101,32 +96,11 @@ def compose(config_dir: Path, overrides: Sequence[str] = ()) -> Config:
             composed = hydra_compose(
                 CONFIG_NAME, hydra_overrides(config_dir, overrides), return_hydra_config=True
             )
-            _require_harmless(composed.hydra, params)
+            require_harmless(composed.hydra, params)
             values = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
             return check(values, composed.hydra.runtime.choices, config_dir, overrides)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise UserError(_composition_fault(error, params)) from error
-
-
-def _require_harmless(hydra: DictConfig, params: Path) -> None:
-    """Raises UserError when Hydra's own part of a configuration names code to run, other than its
-    launchers, sweepers and log handlers.
-    """
-
-    def faults(node: Any, place: str) -> Iterator[str]:
-        if isinstance(node, dict):
-            for key, value in node.items():
-                allowed = _RUNNABLE.get(key)
-                if allowed is not None and not str(value).startswith(allowed):
-                    yield f"{params}: {place}.{key}: found {value!r}, which is code to run"
-                yield from faults(value, f"{place}.{key}")
-        elif isinstance(node, list):
-            for value in node:
-                yield from faults(value, place)
-
-    found = list(faults(OmegaConf.to_container(hydra, resolve=False), "hydra"))
-    if found:
-        raise UserError("\n".join(found))
 
 
 def check(

@@ -17,6 +17,7 @@ from tests.small_project import PARAMS, ROOT
 
 MARK = "it-ran"
 """A file that hostile content makes when it runs."""
+RECORDS = "hydra_plugins.hydra_skopt_sweeper._records"
 HOSTILE = {
     "a YAML tag": ("seed", f"!!python/object/apply:os.mkdir [{MARK}]"),
     "a callback of Hydra": ("hydra", f"{{callbacks: {{x: {{_target_: os.mkdir, path: {MARK}}}}}}}"),
@@ -25,6 +26,27 @@ HOSTILE = {
     "a log handler": (
         "hydra",
         f"{{job_logging: {{handlers: {{x: {{(): os.mkdir, path: {MARK}}}}}}}}}",
+    ),
+    "a module of a plugin": (
+        "hydra",
+        f"{{callbacks: {{x: {{_target_: {RECORDS}._write_whole, path: {MARK}, text: x}}}}}}",
+    ),
+    "what a plugin imports": (
+        "hydra",
+        f"{{callbacks: {{x: {{_target_: {RECORDS}.os.mkdir, path: {MARK}}}}}}}",
+    ),
+    "what logging imports": ("hydra", "{job_logging: {handlers: {x: {class: logging.os.mkdir}}}}"),
+    "an import by logging": (
+        "hydra",
+        "{job_logging: {handlers: {x: {class: logging.StreamHandler, stream: 'ext://antigravity'}}}}",
+    ),
+    "a callback behind an interpolation": (
+        "hydra",
+        f"{{callbacks: {{x: '${{folders}}'}}}}\nfolders: {{_target_: os.mkdir, path: {MARK}}}",
+    ),
+    "a callback made by a resolver": (
+        "hydra",
+        f"{{callbacks: {{x: '${{oc.create:{{_target_: os.mkdir, path: {MARK}}}}}'}}}}",
     ),
     "a class of a log handler": ("hydra", "{job_logging: {handlers: {x: {class: os.mkdir}}}}"),
 }
