@@ -3,7 +3,7 @@
     python -m pipeline.plan                   the benchmark
     python -m pipeline.plan quickstart        the pipeline of a folder with a params.yaml
     python -m pipeline.plan PATH              your own images, as `make tune DATA=PATH` would
-    python -m pipeline.plan dataset=dtd       one dataset
+    python -m pipeline.plan dataset=dtd       one dataset; model= and strategy= likewise
 
 Times come from a few training steps taken now, so a busy machine makes them long.
 """
@@ -27,6 +27,8 @@ from pipeline.estimates import Need, need, trials
 from pipeline.layout import weights_dir
 
 GB = 1e9
+_LISTS = {"dataset": "datasets", "model": "models", "strategy": "strategies"}
+"""The list of params.yaml that a name given for a group stands in for."""
 
 
 def main() -> None:
@@ -55,18 +57,15 @@ def _own_images(data: str, folder: Path) -> Path:
 
 def plan(config_dir: Path, overrides: Sequence[str]) -> None:
     """Print the plan. Raises UserError for bad input."""
-    cfg = compose(config_dir, overrides)
-    one = any(each.startswith("dataset=") for each in overrides)
-    names = [cfg.dataset.name] if one else cfg.datasets
+    cfg, *_ = configs = _configs(config_dir, overrides, "dataset")
     print(
-        f"{cfg.title}: {len(names)} datasets x {len(cfg.models)} models x "
+        f"{cfg.title}: {len(configs)} datasets x {len(cfg.models)} models x "
         f"{len(cfg.strategies)} strategies, recipe {cfg.recipe.name}, protocol {cfg.protocol.name}",
         flush=True,
     )
-    configs = [cfg if one else compose(config_dir, [*overrides, f"dataset={n}"]) for n in names]
     needs = {each.dataset.name: need(each.dataset) for each in configs}
     _print_data(needs)
-    by_model = [compose(config_dir, [*overrides, f"model={model}"]) for model in cfg.models]
+    by_model = _configs(config_dir, overrides, "model")
     _print_weights(by_model)
     _print_trials(cfg, len(needs))
     warnings = _disk_warnings(needs)
@@ -74,6 +73,16 @@ def plan(config_dir: Path, overrides: Sequence[str]) -> None:
     warnings += _print_times(by_model, needs)
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
+
+
+def _configs(config_dir: Path, overrides: Sequence[str], group: str) -> list[Config]:
+    """One for each name of ``group``, or for the one that an override gives."""
+    given = {each.partition("=")[0] for each in overrides} & set(_LISTS)
+    cfg = compose(config_dir, overrides)
+    named = {_LISTS[each]: [getattr(cfg, each).name] for each in given}
+    names = [] if group in given else getattr(cfg, _LISTS[group])
+    found = [compose(config_dir, [*overrides, f"{group}={name}"]) for name in names] or [cfg]
+    return [each.model_copy(update=named) for each in found]
 
 
 def _print_data(needs: dict[str, Need]) -> None:

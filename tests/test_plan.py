@@ -102,6 +102,30 @@ def test_the_quickstart_from_real_steps(capsys, monkeypatch, elsewhere):
     assert list(elsewhere.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("given", "counted", "trained", "places"),
+    [
+        ("dataset=dtd", "1 datasets x 2 models x 3 strategies", "12 to train", 2),
+        ("model=resnet50_vd_ssld", "2 datasets x 1 models x 3 strategies", "12 to train", 2),
+        ("strategy=bayes", "2 datasets x 2 models x 1 strategies", "bayes 6; 6 to train", 4),
+    ],
+)
+def test_one_name_of_a_group_is_all_that_is_planned(
+    given, counted, trained, places, capsys, monkeypatch, elsewhere
+):
+    speed = Speed("cpu", "float32", 1, train=0.1, evaluate=0.01, memory=1, free=2)
+    monkeypatch.setattr("pipeline.timing.measure", lambda cfg: speed)
+    lists = ["datasets=[digits,dtd]", "models=[resnet50_vd,resnet50_vd_random]"]
+    plan.plan(ROOT / "quickstart", [*lists, given])
+    out = capsys.readouterr().out
+    assert counted in out
+    assert trained in out
+    timed = [line for line in out.splitlines() if " a trial, " in line]
+    assert len(timed) == places
+    named = given.partition("=")[2]
+    assert "strategy" in given or all(named in line for line in timed)
+
+
 def test_a_disk_and_a_memory_that_will_not_do_are_said(capsys, elsewhere):
     overrides = ["dataset=dtd", "dataset.counts.test=900000000", "machine.threads=1"]
     small = ["recipe=quickstart", "recipe.batch_size=10000000"]
