@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from pipeline.datasets.files import replacing, write_json
 from pipeline.export import RUNS, run_row, write_csv
 from pipeline.final_model import package_final, register_final
 from pipeline.final_output import PREDICTIONS
-from pipeline.identity import code_digest, versions
+from pipeline.identity import code_digest, point_of, versions
 from pipeline.journalled import Outcome, TrialFailedError, run
 from pipeline.layout import prepared_dir, results_dir
 from pipeline.replays import replays
@@ -48,6 +48,7 @@ def evaluate(cfg: Config) -> None:
             f"{folder / 'best.yaml'}: a simulated cell has nothing to evaluate. Set "
             f"machine.simulate to null and run: dvc repro tune@{_cell(cfg)}"
         )
+    first_tried = point_of(cfg)
     cfg = cfg.model_copy(update=best["point"])
     found = setting(cfg)
     for what, now in (
@@ -61,10 +62,10 @@ def evaluate(cfg: Config) -> None:
             )
     journal = Journal.open(cfg.project, cfg.title)
     if cfg.protocol.name == "paddle":
-        outcomes = {cfg.seed: _trial(cfg, Purpose.SEARCH, journal)}
+        outcomes = {cfg.seed: _selected(cfg, best["key"], journal)}
     else:
         outcomes = {
-            seed: _trial(cfg.model_copy(update={"seed": seed}), Purpose.FINAL, journal)
+            seed: _refit(cfg.model_copy(update={"seed": seed}), journal)
             for seed in cfg.evaluate.seeds
         }
     first = next(iter(outcomes.values()))
@@ -78,7 +79,8 @@ def evaluate(cfg: Config) -> None:
         for seed, each in outcomes.items()
     ]
     write_csv(folder / "final_runs.csv", FINAL_RUNS, rows)
-    write_json(folder / "final.json", _final(cfg, found, outcomes))
+    final = _final(cfg, found, outcomes) | {"replays": _replays(cfg, first_tried)}
+    write_json(folder / "final.json", final)
     if cfg.protocol.name == "heldout":
         model = folder / "model"
         print(register_final(cfg, journal, first, found, best["objective"], model))
@@ -100,16 +102,27 @@ def _cell(cfg: Config) -> str:
     return f"{cfg.dataset.name}-{cfg.model.name}-{cfg.strategy.name}"
 
 
-def _trial(cfg: Config, purpose: Purpose, journal: Journal) -> Outcome:
+def _selected(cfg: Config, key: str, journal: Journal) -> Outcome:
+    """The trial that was chosen, as it stands in the journal."""
+    found = journal.finished(journal.tries(key))
+    if found is None:
+        raise UserError(
+            f"{_cell(cfg)}: the chosen trial {key[:12]} is not in the journal. "
+            f"Run tune again: dvc repro -f -s tune@{_cell(cfg)}"
+        )
+    return Outcome(key, found.run_id, True, found.result)
+
+
+def _refit(cfg: Config, journal: Journal) -> Outcome:
     try:
         outcome = run(
             cfg,
-            purpose,
+            Purpose.FINAL,
             journal,
             name=f"{cfg.dataset.name} · final · seed {cfg.seed}",
             label=f"{_cell(cfg)} seed {cfg.seed}",
             parent_id=None,
-            tags=sweep.tags(cfg, purpose),
+            tags=sweep.tags(cfg, Purpose.FINAL),
         )
     except TrialFailedError as error:
         raise UserError(f"{_cell(cfg)}: the refit with seed {cfg.seed} failed: {error}") from error
@@ -151,15 +164,14 @@ def _final(cfg: Config, found: Setting, outcomes: dict[int, Outcome]) -> dict[st
         },
         "accepted_counts": stats["accepted_counts"],
         "provenance": _provenance(),
-        "replays": _replays(cfg),
     }
 
 
-def _replays(cfg: Config) -> dict[str, Any] | None:
+def _replays(cfg: Config, first: Mapping[str, Any]) -> dict[str, Any] | None:
     """How lucky one search of a finished grid may be; only the grid itself can tell."""
     if cfg.strategy.name != "grid":
         return None
-    return replays(results_dir(cfg) / "trials.csv", cfg.search.n_trials)
+    return replays(results_dir(cfg) / "trials.csv", cfg.search, first)
 
 
 def _per_class(found: Setting, results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

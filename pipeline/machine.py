@@ -21,12 +21,19 @@ _held: list[FileLock] = []
 
 
 def threads() -> int:
-    """Threads of a trial where ``machine.threads`` is 0: ``VDTRANSFER_THREADS``, else the cores
-    divided among ``VDTRANSFER_PROCESSES``.
+    """Threads of a sweep's trial where ``machine.threads`` is 0: ``VDTRANSFER_THREADS``, else the
+    cores divided among ``VDTRANSFER_PROCESSES``.
 
     Raises UserError when one of the two is not a positive whole number.
     """
     return _count(THREADS) or max(1, (os.cpu_count() or 1) // (_count(PROCESSES) or 1))
+
+
+def threads_alone() -> int:
+    """Threads of a trial that runs by itself, such as a refit, where ``machine.threads`` is 0:
+    ``VDTRANSFER_THREADS``, else every core. Raises UserError as :func:`threads` does.
+    """
+    return _count(THREADS) or os.cpu_count() or 1
 
 
 def processes(threads: int) -> int:

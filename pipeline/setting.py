@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from pipeline.datasets.manifest import MANIFEST, Manifest
 from pipeline.datasets.pixels import PixelStore
 from pipeline.identity import Environment
 from pipeline.layout import prepared_dir, weights_dir
+from pipeline.machine import threads_alone
 from pipeline.models.weights import WeightsFile, locate
 from pipeline.simulated import table_digest
 from pipeline.trial import resolve_device, resolve_precision
@@ -39,7 +39,7 @@ def setting(cfg: Config) -> Setting:
         weights_digest=weights.sha256 if weights else "none",
         precision=resolve_precision(cfg.machine.precision, device),
         device=device,
-        threads=cfg.machine.threads or os.cpu_count() or 1,
+        threads=cfg.machine.threads or threads_alone(),
         simulated=table_digest(cfg),
     )
     return Setting(manifest, PixelStore(folder / "pixels.bin", manifest), weights, environment)

@@ -47,6 +47,7 @@ class Result:
     metrics: dict[str, Any] | None
     curve: list[dict[str, float | int]]
     seconds: float
+    """Of every process that took part, each up to the checkpoint the next one went on from."""
     fit_seconds: float
 
 
@@ -105,8 +106,8 @@ def train(
     data = TrialData(manifest, store, cfg.recipe, plan, cfg.seed, cfg.mixup, cfg.machine.workers)
     network = build(cfg.model, len(manifest.class_names), weights=weights, seed=cfg.seed)
     module = Classifier(network, cfg.model, cfg.recipe, point, data.schedule)
-    callbacks: list[Callback] = [Progress(label), Record(record)]
-    callbacks.append(Checkpoint(checkpoint, checkpoint_seconds))
+    state = Checkpoint(checkpoint, checkpoint_seconds)
+    callbacks: list[Callback] = [Progress(label), Record(record), state]
     with _quiet(), _deterministic():
         trainer = _trainer(data.schedule.epochs, plan, callbacks, precision, device)
         start = time.monotonic()
@@ -119,12 +120,12 @@ def train(
             if trainer.received_sigterm:  # its image workers got it too and are gone
                 raise KeyboardInterrupt from error
             raise
-        fit_seconds = time.monotonic() - start
+        fit_seconds = state.earlier + time.monotonic() - start
         final = None
         if plan.predict is not None and not module.diverged:
             trainer.test(module, datamodule=data, verbose=False)
             final = _final_output(module)
-    seconds = time.monotonic() - begin
+    seconds = state.earlier + time.monotonic() - begin
     return _result(cfg, module, seconds, fit_seconds), final
 
 

@@ -69,6 +69,26 @@ def test_every_pipeline_is_the_same_five_stages(path):
             assert list(params) == [f"{path.parent.name}/params.yaml"]
 
 
+def test_every_pipeline_reads_what_the_root_reads():
+    """But for its own folder, its datasets' file and, where nothing is refitted, the model."""
+
+    def read(path, stage):
+        body = yaml.safe_load(path.read_text())["stages"][stage]
+        deps = {each.removeprefix(f"{path.parent.name}/") for each in body["deps"]}
+        deps = {each.replace("/folder.yaml", "/${item.dataset}.yaml") for each in deps}
+        [params] = body["params"] if path.parent != ROOT else [{"": body["params"]}]
+        [keys] = params.values()
+        return deps, set(keys)
+
+    left_out = {"pipeline/final_model.py", "pipeline/packaged", "evaluate"}
+    for stage in ("tune", "evaluate"):
+        root_deps, root_params = read(ROOT / "dvc.yaml", stage)
+        for path in PIPELINES:
+            deps, params = read(path, stage)
+            missing = (root_deps - deps) | (root_params - params)
+            assert missing <= (left_out if path.parent.name == "paddle_protocol" else set()), path
+
+
 def test_the_recipe_and_the_protocol_stand_where_dvc_looks_for_them():
     for path in PIPELINES:
         defaults = yaml.safe_load((path.parent / "params.yaml").read_text())["defaults"]
@@ -133,7 +153,11 @@ def in_params(old, new):
     ("change", "stale"),
     [
         (in_params("seed: 7", "seed: 8"), TUNE | EVALUATE),
-        (in_params("n_trials: 20", "n_trials: 21"), TUNE | EVALUATE),
+        (in_params("n_trials: 25", "n_trials: 26"), TUNE | EVALUATE),
+        (in_params("lr: 0.003\n", "lr: 0.001\n"), TUNE | EVALUATE),
+        (in_params("recipe: {}", "recipe: {epochs: 5}"), TUNE | EVALUATE),
+        (in_params("model: {}", "model: {weights: none}"), TUNE | EVALUATE),
+        (in_params("dataset: {}", "dataset: {max_val_images: 5}"), PREPARE),
         (in_params("title: T", "title: t"), {"report"}),
         (in_params("recipe: paddle", "recipe: quick20"), PREPARE | TUNE | EVALUATE | {"report"}),
         (("conf/recipe/paddle.yaml", "epochs: 120", "epochs: 60"), TUNE | EVALUATE),

@@ -83,13 +83,22 @@ def test_cells_that_chose_the_same_point_share_their_refits(project):
 def test_the_paddle_protocol_refits_nothing(project):
     project.tune("protocol=paddle")
     trained = len(project.trained())
-    project.evaluate("protocol=paddle")
+    project.evaluate("protocol=paddle", "machine.threads=2")
     assert len(project.trained()) == trained
     (row,) = project.table("fixed", "trials")
     told = final(project, "fixed")
     assert told["protocol"] == "paddle"
     assert told["top1"] == [float(row["top1"])]
     assert not (project.cell("fixed") / "model").exists()
+
+
+def test_a_chosen_trial_that_left_the_journal_is_said_so(project):
+    project.tune("protocol=paddle")
+    path = project.cell("fixed") / "best.yaml"
+    best = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump(best | {"key": "0" * 64}))
+    with pytest.raises(UserError, match="the chosen trial 000000000000 is not in the journal"):
+        project.evaluate("protocol=paddle")
 
 
 def test_evaluate_runs_once_whatever_the_strategy(project, monkeypatch, capsys):

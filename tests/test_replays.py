@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from pipeline.config import UserError
+from pipeline.config import SearchConfig, UserError
+from pipeline.export import POINT
 from pipeline.replays import replays
 from pipeline.reporting.gap_section import gap_chart
 from pipeline.reporting.places import places
@@ -17,11 +19,12 @@ from tests.reporting.synthetic import Benchmark
 
 CELL = Path("results/digits/resnet50_vd")
 TRIALS = CELL / "grid" / "trials.csv"
+FIRST = {"lr": 0.03, "l2_decay": 0.0001, "label_smoothing": False, "mixup": False}
 
 
 def test_replays_are_gaps_to_the_grids_best_and_the_report_draws_them(tmp_path: Path) -> None:
     Benchmark().write(tmp_path)
-    found = replays(tmp_path / TRIALS, n_trials=4, searches=3)
+    found = replays(tmp_path / TRIALS, SearchConfig(n_trials=4), FIRST, searches=3)
     assert found is not None
     lost = np.array(found["gaps"])
     assert lost.shape == (3, 4)
@@ -41,7 +44,7 @@ def test_replays_are_gaps_to_the_grids_best_and_the_report_draws_them(tmp_path: 
 
 def test_a_search_of_every_point_loses_nothing(tmp_path: Path) -> None:
     Benchmark(strategies=("grid",)).write(tmp_path)
-    found = replays(tmp_path / TRIALS, n_trials=99, searches=1)
+    found = replays(tmp_path / TRIALS, SearchConfig(n_trials=99), FIRST, searches=1)
     assert found is not None
     assert len(found["gaps"][0]) == 12
     assert found["gaps"][0][-1] == 0
@@ -49,17 +52,44 @@ def test_a_search_of_every_point_loses_nothing(tmp_path: Path) -> None:
 
 def test_replays_are_the_same_every_time(tmp_path: Path) -> None:
     Benchmark(strategies=("grid",)).write(tmp_path)
-    first = replays(tmp_path / TRIALS, n_trials=5, searches=2)
-    assert replays(tmp_path / TRIALS, n_trials=5, searches=2) == first
+    search = SearchConfig(n_trials=5)
+    first = replays(tmp_path / TRIALS, search, FIRST, searches=2)
+    assert replays(tmp_path / TRIALS, search, FIRST, searches=2) == first
+
+
+def test_replays_begin_where_the_projects_search_does_and_stop_when_it_does(tmp_path: Path) -> None:
+    Benchmark(strategies=("grid",)).write(tmp_path)
+    table = pd.read_csv(tmp_path / TRIALS)
+    top = table["objective"].max()
+    for row in table.to_dict("records"):
+        first = {name: row[name] for name in POINT}
+        found = replays(tmp_path / TRIALS, SearchConfig(n_trials=12, patience=1), first, searches=2)
+        assert found is not None
+        for gaps in found["gaps"]:
+            assert gaps[0] == pytest.approx(top - row["objective"], abs=1e-8)
+            idle = next(i for i in range(1, 12) if gaps[i] == gaps[i - 1])
+            assert set(gaps[idle:]) == {gaps[idle]}
+
+
+def test_a_batch_is_proposed_without_the_trials_in_it(tmp_path: Path) -> None:
+    Benchmark(strategies=("grid",)).write(tmp_path)
+    one, four = (
+        replays(tmp_path / TRIALS, SearchConfig(n_trials=12, batch_size=size), FIRST, searches=3)
+        for size in (1, 4)
+    )
+    assert one is not None
+    assert four is not None
+    assert one != four
+    assert [row[-1] for row in four["gaps"]] == [0, 0, 0]
 
 
 def test_a_grid_with_a_failed_trial_is_not_replayed(tmp_path: Path) -> None:
     Benchmark(strategies=("grid",)).write(tmp_path)
     path = tmp_path / TRIALS
     path.write_text(path.read_text().replace("finished", "failed", 1))
-    assert replays(path, 5) is None
+    assert replays(path, SearchConfig(), FIRST) is None
 
 
 def test_a_grid_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"trials\.csv is not there: the grid has to be finished"):
-        replays(tmp_path / TRIALS, 5)
+        replays(tmp_path / TRIALS, SearchConfig(), FIRST)

@@ -209,6 +209,20 @@ def test_a_preempted_trial_goes_on_at_the_next_step(trials, name, step):
     assert numbers(resumed) == numbers(whole)
 
 
+def test_the_cost_of_a_resumed_trial_is_that_of_all_its_parts(trials):
+    store = trials.store
+    trials.store = Terminating(store, 25)
+    with finishing_quietly(), pytest.raises(KeyboardInterrupt):
+        trials.train({}, "cut.ckpt")
+    state = torch.load("cut.ckpt", weights_only=True)
+    assert 0 < state["callbacks"]["Checkpoint"]["spent"] < 1000
+    state["callbacks"]["Checkpoint"]["spent"] += 1000
+    torch.save(state, "cut.ckpt")
+    trials.store = store
+    resumed, _ = trials.train({}, "cut.ckpt")
+    assert 1000 < resumed.fit_seconds <= resumed.seconds < 2000
+
+
 @contextmanager
 def finishing_quietly():
     before = signal.signal(signal.SIGTERM, lambda *_: None)

@@ -14,7 +14,7 @@ from ._engine import Engine, Proposal
 from ._errors import SweepError
 from ._jobs import Outcome, outcome
 from ._records import Trial, write_results, write_table
-from ._rules import best_trial, failures_in_a_row, sign, stop_reason
+from ._rules import best_trial, gave_up, sign, stop_reason
 from ._space import Space, parse_value
 from .config import SkoptSweeperConf
 
@@ -190,8 +190,7 @@ class Sweep:
             log.info("%s; best %.6g in job %d (%s)", reason, best.objective, best.job, best.dir)
         failed = [trial for trial in self._trials if trial.failed]
         allowed = self._options.allowed_failures
-        gave_up = failures_in_a_row(self._trials) >= self._options.max_consecutive_failures
-        if gave_up or (allowed is not None and len(failed) > allowed):
+        if gave_up(self._options, self._trials) or (allowed is not None and len(failed) > allowed):
             folders = ", ".join(str(self._folder / trial.dir) for trial in failed)
             raise SweepError(
                 f"{len(failed)} of {len(self._trials)} trials failed ({reason}); "

@@ -26,6 +26,12 @@ def failures_in_a_row(trials: Sequence[Trial]) -> int:
     return sum(1 for _ in takewhile(lambda trial: trial.failed, reversed(trials)))
 
 
+def gave_up(options: SkoptSweeperConf, trials: Sequence[Trial]) -> bool:
+    """Whether too many trials in a row failed."""
+    limit = options.max_consecutive_failures
+    return limit is not None and failures_in_a_row(trials) >= limit
+
+
 def stop_reason(
     options: SkoptSweeperConf, trials: Sequence[Trial], *, exhausted: bool, seconds: float
 ) -> str | None:
@@ -35,7 +41,7 @@ def stop_reason(
         exhausted: whether every point of the space was tried.
         seconds: how long the sweep has run.
     """
-    if failures_in_a_row(trials) >= options.max_consecutive_failures:
+    if gave_up(options, trials):
         return f"{failures_in_a_row(trials)} trials in a row failed"
     if options.target is not None and (best := best_trial(trials, options.direction)):
         towards = sign(options.direction)

@@ -58,8 +58,8 @@ class SkoptSweeperConf:
     # A failed trial (an exception, or an objective that is not finite) is shown to the model as
     # the worst value so far ("impute") or not at all ("skip"), or ends the sweep ("raise").
     on_failure: str = "impute"
-    # End the sweep after this many failures in a row.
-    max_consecutive_failures: int = 3
+    # End the sweep after this many failures in a row; null never does.
+    max_consecutive_failures: int | None = 3
     # More failures than this make the sweep end with an error; null allows any number.
     allowed_failures: int | None = 0
     # An objective this bad or worse counts as it is, but the model is shown the worst of the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ class FinishedGrid:
     objective: NDArray[np.float64]
     test: NDArray[np.float64] | None = None
     """Accuracy of the same models on images that no search sees."""
+    first: Mapping[str, Any] = field(default_factory=lambda: FIXED_SCHEME)
+    """The hyperparameters a search tries first."""
 
     @property
     def size(self) -> int:
@@ -36,9 +38,11 @@ class FinishedGrid:
 
     @property
     def fixed_scheme(self) -> Point | None:
-        """Where the published fixed scheme lies, None if the grid does not hold it."""
+        """Where ``first`` lies, None if the grid does not hold it."""
         try:
-            return tuple(list(self.values[n]).index(v) for n, v in FIXED_SCHEME.items())
+            return tuple(
+                list(values).index(self.first[name]) for name, values in self.values.items()
+            )
         except ValueError:
             return None
 
@@ -53,7 +57,9 @@ class FinishedGrid:
             raise UserError(f"{path}: {error}") from None
 
     @classmethod
-    def from_table(cls, table: pd.DataFrame) -> FinishedGrid:
+    def from_table(
+        cls, table: pd.DataFrame, first: Mapping[str, Any] = FIXED_SCHEME
+    ) -> FinishedGrid:
         """One row per point, in any order: the hyperparameters, objective and, if known, test.
 
         The hyperparameters are ordered as published, numbers from large to small. An accuracy
@@ -91,4 +97,4 @@ class FinishedGrid:
             return in_order.reshape(shape)
 
         test = accuracies("test") if "test" in table.columns else None
-        return cls(values, accuracies("objective"), test)
+        return cls(values, accuracies("objective"), test, first)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from hydra_plugins.hydra_skopt_sweeper._dimensions import Dimension
@@ -22,7 +21,9 @@ It may look at the values and the fixed scheme of the grid, not at its accuracie
 """
 
 
-def sweeper(grid: FinishedGrid, objective: Objective, n_trials: int, seed: int) -> None:
+def sweeper(
+    grid: FinishedGrid, objective: Objective, n_trials: int, seed: int, batch_size: int = 1
+) -> None:
     """This project's sweeper as ``strategy=bayes`` sets it: the fixed scheme first."""
     first = grid.fixed_scheme
     engine = Engine(
@@ -31,10 +32,10 @@ def sweeper(grid: FinishedGrid, objective: Objective, n_trials: int, seed: int) 
         initial_points=[] if first is None else [first],
         collapse_at=0.0,
     )
-    for _ in range(n_trials):
-        [proposal] = engine.ask()
-        point = tuple(map(int, proposal.point))
-        engine.tell([point], [objective(point)])
+    for done in range(0, n_trials, batch_size):
+        proposals = engine.ask(min(batch_size, n_trials - done))
+        points = [tuple(map(int, proposal.point)) for proposal in proposals]
+        engine.tell(points, list(map(objective, points)))
 
 
 def dimensions(grid: FinishedGrid) -> Sequence[Dimension]:
@@ -84,20 +85,3 @@ def losses_on_test(grid: FinishedGrid, points: Sequence[Point]) -> NDArray[np.fl
         chosen.append(min(rivals, key=lambda p: (-grid.objective[p], p)))
     best = np.unravel_index(int(grid.objective.argmax()), grid.objective.shape)
     return 100 * (grid.test[best] - np.array([grid.test[point] for point in chosen]))
-
-
-def replay(
-    grid: pd.DataFrame, *, seeds: int, n_trials: int, searcher: Searcher = sweeper
-) -> NDArray[np.float64]:
-    """Gaps in accuracy points of many searches on one finished grid, shape (seeds, n_trials).
-
-    Args:
-        grid: the columns of :meth:`FinishedGrid.from_table`.
-        seeds: searches are made under the seeds 0, 1, ... up to this many.
-
-    Raises:
-        UserError: the grid is not complete, or smaller than `n_trials`.
-    """
-    finished = FinishedGrid.from_table(grid)
-    traces = (trace(finished, searcher, n_trials=n_trials, seed=seed) for seed in range(seeds))
-    return np.array([gaps(finished, points) for points in traces])

@@ -73,11 +73,24 @@ class Checkpoint(Callback):
     """Write the state at the first epoch end ``seconds`` or more after the last checkpoint, and
     at the first step or epoch end after a SIGTERM, which then ends the trial with SystemExit.
 
-    It stands last among the callbacks, so that everything of the epoch is in the file.
+    It stands last among the callbacks, so that everything of the epoch is in the file; so is how
+    many seconds it took to get there (``spent``).
     """
 
     def __init__(self, path: Path, seconds: float) -> None:
         self.path, self.seconds, self.last = path, seconds, time.monotonic()
+        self.begin, self.earlier = self.last, 0.0
+
+    @property
+    def spent(self) -> float:
+        """Seconds since this was made, and before that those up to the checkpoint gone on from."""
+        return self.earlier + time.monotonic() - self.begin
+
+    def state_dict(self) -> dict[str, float]:
+        return {"spent": self.spent}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        self.earlier = state_dict["spent"]
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object

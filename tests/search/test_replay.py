@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pipeline.config import UserError
 from pipeline.search.grid import FinishedGrid, Point
 from pipeline.search.peers import SEARCHERS, random
-from pipeline.search.replay import gaps, losses_on_test, replay, sweeper, trace
+from pipeline.search.replay import gaps, losses_on_test, sweeper, trace
 
 
 @pytest.fixture
@@ -39,14 +39,6 @@ def test_the_sweeper_begins_with_the_fixed_scheme_and_finds_the_best(grid: Finis
     assert points[0] == grid.fixed_scheme
     assert len(set(points)) == 20
     assert gaps(grid, points)[-1] == 0
-
-
-def test_replays_are_gaps_by_seed_and_trial(table: pd.DataFrame) -> None:
-    found = replay(table, seeds=3, n_trials=84, searcher=random)
-    assert found.shape == (3, 84)
-    assert (np.diff(found) <= 0).all()
-    assert (found[:, -1] == 0).all()
-    assert not np.array_equal(found[0], found[1])
 
 
 def test_more_trials_than_points_are_refused(grid: FinishedGrid) -> None:
