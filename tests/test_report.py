@@ -15,7 +15,7 @@ import yaml
 from pipeline.compose import compose
 from pipeline.config import Config, UserError
 from pipeline.report import report
-from tests.reporting.synthetic import Benchmark
+from tests.reporting.synthetic import Benchmark, paddle
 
 MODEL = "resnet50_vd_random"
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -76,6 +76,40 @@ def test_every_figure_comes_from_the_result_files(quickstart: Config) -> None:
         seconds = sum(float(run["seconds"]) for run in runs)
         assert float(row["device_hours"]) == pytest.approx(seconds / 3600)
         assert float(row["lr"]) == best["point"]["lr"]
+
+
+def test_figures_selected_on_the_test_list_are_never_called_validation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    benchmark = Benchmark(datasets=("dtd",), models=("resnet50_vd_10w", MODEL), seeds=(7,))
+    paddle(benchmark).write(Path("quickstart"))
+    grid = Path("quickstart/results/dtd") / MODEL / "grid" / "final.json"
+    replays = {"replays": {"gaps": [[0.02] * 6, [0.0] * 6]}}
+    grid.write_text(json.dumps(json.loads(grid.read_text()) | replays))
+    lists = ["datasets=[dtd]", f"models=[{','.join(benchmark.models)}]"]
+    report(compose(REPOSITORY / "quickstart", [*lists, "protocol=paddle"]))
+    folder = Path("quickstart/report")
+    told = "\n".join(
+        path.read_text()
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in (".md", ".txt", ".csv", ".json")
+    ).replace("trained on train and validation", "")
+    for word in ("validation", "refit seeds"):
+        assert word not in told.lower()
+    for words in (
+        "Learning curves: test list top-1",
+        "Test list top-1 over the grid, %",
+        "Best test list top-1 of the grid",
+        "best of all strategies by test list top-1",
+        "500 images to train, 200 to choose by",
+        "the mean gap in test list top-1",
+        "the best point of the grid by test list top-1",
+        "of the one training each point was chosen by",
+    ):
+        assert words in told
+    with (folder / "tables" / "cells.csv").open() as file:
+        assert {row["refit_device_hours"] for row in csv.DictReader(file)} == {""}
 
 
 def test_the_same_results_give_the_same_bytes(quickstart: Config) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pipeline.reporting.places import Wording, wording
 from pipeline.reporting.results import CellName
 from pipeline.reporting.summary import CellSummary
 from pipeline.reporting.tables import Column, Table, Value
@@ -82,13 +83,14 @@ def _paddle_columns(strategies: Sequence[str], compared: bool) -> list[Column]:
 
 def cell_table(summaries: Sequence[CellSummary]) -> Table:
     """A row per cell: every figure of it, and the best point."""
+    words = _wording(summaries)
     columns = [
         *_place_columns(summaries),
         Column("strategy", "Strategy"),
         Column("top1", "Test top-1 %", "share"),
         Column("mean_class", "Mean per class %", "share"),
         Column("top5", "Top-5 %", "share"),
-        Column("validation_top1", "Validation top-1 %", "share"),
+        Column(f"{words.key}_top1", f"{words.selection.capitalize()} top-1 %", "share"),
         Column("trials", "Trials", "count"),
         Column("trained", "Trained", "count"),
         Column("device_hours", "Device-hours", "hours"),
@@ -111,8 +113,9 @@ def cell_table(summaries: Sequence[CellSummary]) -> Table:
         for s in summaries
     ]
     caption = (
-        "Each cell and the point it chose on validation. Trained: trials that ran for this cell; "
-        "the others had been trained before and were replayed. Learning rates are per 256 images."
+        f"Each cell and the point it chose by {words.selection} top-1. Trained: trials that ran "
+        "for this cell; the others had been trained before and were replayed. Learning rates are "
+        "per 256 images."
     )
     return Table("cells", caption, columns, rows)
 
@@ -120,7 +123,7 @@ def cell_table(summaries: Sequence[CellSummary]) -> Table:
 def console_table(summaries: Sequence[CellSummary]) -> Table:
     """What the stage prints at its end: the cells, as far as a terminal has room for them."""
     cells = cell_table(summaries)
-    left_out = {"mean_class", "top5", "validation_top1", "refit_device_hours"}
+    left_out = {"mean_class", "top5", f"{_wording(summaries).key}_top1", "refit_device_hours"}
     kept = [i for i, column in enumerate(cells.columns) if column.key not in left_out]
     return Table(
         "console",
@@ -128,6 +131,10 @@ def console_table(summaries: Sequence[CellSummary]) -> Table:
         [cells.columns[i] for i in kept],
         [[row[i] for i in kept] for row in cells.rows],
     )
+
+
+def _wording(summaries: Sequence[CellSummary]) -> Wording:
+    return wording(*(s.protocol for s in summaries))
 
 
 def _place_columns(summaries: Sequence[CellSummary]) -> list[Column]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.reporting.document import Section, Text
+from pipeline.reporting.places import wording
 from pipeline.reporting.published import STATED_LOSS
 from pipeline.reporting.summary import Claim
 from pipeline.reporting.tables import Column, Table, Value, show
@@ -12,13 +13,14 @@ from pipeline.statistics import Interval, t_interval
 
 
 def claim_section(tested: Sequence[Claim]) -> Section:
+    words = wording(*(c.protocol for c in tested))
     columns = [
         Column("dataset", "Dataset"),
         Column("model", "Model"),
         Column("loss", "test", "points", "Loss, points"),
         Column("verdict", "reading", "text", "Loss, points"),
         Column("loss_as_stated", "as stated", "text", "Loss, points"),
-        Column("validation_loss", "validation", "points", "Loss, points"),
+        Column(f"{words.key}_loss", words.selection, "points", "Loss, points"),
         Column("replayed_loss", "replayed", "points", "Loss, points"),
         Column("replayed_as_stated", "as stated", "text", "Loss, points"),
         Column("published_loss", "published", "points", "Loss, points"),
@@ -29,21 +31,21 @@ def claim_section(tested: Sequence[Claim]) -> Section:
     rows: list[list[Value]] = [
         [
             *(c.dataset_title, c.model, c.loss, verdict(c), as_stated(c.loss)),
-            *(c.validation_loss, c.replayed, as_stated(c.replayed), c.published),
+            *(c.selection_loss, c.replayed, as_stated(c.replayed), c.published),
             *(c.grid_trials, c.bayes_trials, c.published_trials),
         ]
         for c in tested
     ]
     low, high = (100 * bound for bound in STATED_LOSS)
     caption = (
-        "What Bayesian search loses against the grid: grid minus bayes, test top-1, paired over "
-        "the refit seeds, mean ± half of the 95 % interval. As stated: whether that interval, or "
-        f"the one of the replayed loss, lies below the {high:g} points of the published text."
+        "What Bayesian search loses against the grid: grid minus bayes, paired test top-1, "
+        f"{words.test}. As stated: whether its interval, or that of the replayed loss, lies below "
+        f"the {high:g} points of the published text."
     )
     text = (
         f"The published text says that Bayesian search loses {low:g} to {high:g} points at a tenth "
-        "of the trials; its own table has up to 0.51. The test loss covers the refits of the two "
-        "chosen points only: it says nothing of how lucky this one search was. That is what the "
+        "of the trials; its own table has up to 0.51. The test loss covers the two chosen "
+        "points only: it says nothing of how lucky this one search was. That is what the "
         f"replayed loss tells: {_searches(tested)}{_together(tested)}"
     )
     return Section(
@@ -58,8 +60,9 @@ def _searches(tested: Sequence[Claim]) -> str:
     if not counts:
         return "evaluate replays a grid only where none of its trials failed."
     return (
-        f"the mean gap on validation, with its 95 % interval, over {' or '.join(map(str, counts))} "
-        "searches with other seeds, looked up in the finished grid after as many trials."
+        f"the mean gap in {wording(*(c.protocol for c in tested)).selection} top-1, with its 95 % "
+        f"interval, over {' or '.join(map(str, counts))} searches with other seeds, looked up in "
+        "the finished grid after as many trials."
     )
 
 

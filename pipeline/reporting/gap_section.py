@@ -9,7 +9,7 @@ from pipeline.reporting.charts import (
     LineChart,
     Series,
 )
-from pipeline.reporting.places import Place
+from pipeline.reporting.places import Place, wording
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Cell
 from pipeline.reporting.schema import Replays
@@ -50,10 +50,11 @@ def gap_chart(place: Place, published: PublishedRow | None) -> LineChart | None:
         name=f"{place.stem}-gap",
         title="Gap to the grid's best against trials",
         caption=(
-            "Best validation top-1 of the grid minus the best the search has seen so far, in "
-            "points. Random search without repeats is computed exactly from the finished grid: "
-            "its mean, and the band that holds 95 % of such searches. Replays look every trial of "
-            "a search up in the grid: their mean, with its 95 % interval."
+            f"Best {wording(grid.best.protocol).selection} top-1 of the grid minus the best the "
+            "search has seen so far, in points. Random search without repeats is computed exactly "
+            "from the finished grid: its mean, and the band that holds 95 % of such searches. "
+            "Replays look every trial of a search up in the grid: their mean, with its 95 % "
+            "interval."
         ),
         x=Axis("trials", whole=True),
         y=Axis("gap, points", percent=True),

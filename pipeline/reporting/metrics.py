@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.reporting.places import wording
 from pipeline.reporting.summary import CellSummary
 
 
@@ -13,7 +14,8 @@ def metrics(summaries: Sequence[CellSummary]) -> dict[str, Any]:
     nested: dict[str, Any] = {}
     for summary in summaries:
         name = summary.name
-        figures = {"validation_top1": summary.objective, "trials": summary.trials}
+        chosen_by = f"{wording(summary.protocol).key}_top1"
+        figures = {chosen_by: summary.objective, "trials": summary.trials}
         if summary.top1 is not None and summary.mean_class is not None:
             figures["test_top1"] = summary.top1.mean
             figures["test_mean_class"] = summary.mean_class.mean

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.reporting.charts import Axis, BarChart, BarSeries, HeatMap, Panel
 from pipeline.reporting.confused_images import confused_images
 from pipeline.reporting.document import Block, Details, Section, Text
-from pipeline.reporting.places import Place, describe
+from pipeline.reporting.places import Place, describe, wording
 from pipeline.reporting.results import Cell
 from pipeline.reporting.schema import ClassRow, FinalFile
 from pipeline.reporting.tables import Column, Table, Value
@@ -16,7 +16,9 @@ MOST_BARS = 30
 
 
 def final_cell(place: Place) -> Cell | None:
-    """The evaluated cell whose point was best on validation; the test split has no say in it."""
+    """The evaluated cell whose point was best where points are chosen: held out, the test split has
+    no say in it.
+    """
     evaluated = [cell for cell in place.cells.values() if cell.final]
     return max(evaluated, key=lambda cell: cell.best.objective, default=None)
 
@@ -25,12 +27,15 @@ def model_section(place: Place) -> Section | None:
     cell = final_cell(place)
     if cell is None or cell.final is None:
         return None
-    final = cell.final
+    final, images = cell.final, cell.final.images
+    used = f"{images.train:,} images to train, {images.val:,} to choose by, {images.test:,} to test"
+    if final.protocol == "paddle":
+        used = f"{images.train + images.val:,} images to train, {images.test:,} to choose by"
     blocks: list[Block] = [
         Text(
-            f"The model of {cell.name.strategy}, best of all strategies on validation: "
-            f"{describe(cell.best.point)}. {len(final.classes)} classes; {final.images.train:,} "
-            f"images to train, {final.images.val:,} to choose by, {final.images.test:,} to test."
+            f"The model of {cell.name.strategy}, best of all strategies by "
+            f"{wording(final.protocol).selection} top-1: {describe(cell.best.point)}. "
+            f"{len(final.classes)} classes; {used}."
         ),
     ]
     if final.per_class:

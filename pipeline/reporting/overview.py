@@ -14,6 +14,7 @@ from pipeline.reporting.charts import (
 )
 from pipeline.reporting.claim_section import claim_section
 from pipeline.reporting.document import Block, Items, Section, Text
+from pipeline.reporting.places import wording
 from pipeline.reporting.results import CellName, Missing
 from pipeline.reporting.summary import CellSummary, Claim
 
@@ -95,7 +96,7 @@ def accuracy_chart(evaluated: Sequence[CellSummary]) -> BarChart:
     return BarChart(
         name="accuracy",
         title="Test accuracy by strategy",
-        caption="Mean and 95 % interval over the refit seeds.",
+        caption=f"Test top-1, {wording(*(s.protocol for s in evaluated)).test}.",
         x=Axis("test top-1, %", percent=True),
         categories=[label(place) for place in places],
         series=[series(s) for s in ordered({s.name.strategy for s in evaluated})],

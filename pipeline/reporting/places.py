@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,31 @@ HYPERPARAMETERS = {
     "mixup": "mixup",
 }
 """Names in the files, and as a person reads them."""
+
+
+class Wording(NamedTuple):
+    """What the figures of a protocol are called."""
+
+    selection: str
+    """What points were chosen by."""
+    test: str
+    """What a test figure is made of."""
+
+    @property
+    def key(self) -> str:
+        """``selection`` as a column is named."""
+        return self.selection.replace(" ", "_")
+
+
+_WORDINGS = {
+    "heldout": Wording("validation", "mean ± half of the 95 % interval over the refit seeds"),
+    "paddle": Wording("test list", "of the one training each point was chosen by, not refitted"),
+}
+
+
+def wording(*protocols: str) -> Wording:
+    found = [_WORDINGS[name] for name in dict.fromkeys(protocols)]
+    return Wording(*(" or ".join(parts) for parts in zip(*found, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -54,8 +79,8 @@ def places(cells: Sequence[Cell]) -> list[Place]:
 class Grid:
     """A full factorial sweep. ``values`` has one axis per hyperparameter, in their order.
 
-    Values are validation top-1; a diverged trial counts as the worst of the others, a point that
-    failed or was not measured is NaN.
+    Values are what points are chosen by; a diverged trial counts as the worst of the others, a
+    point that failed or was not measured is NaN.
     """
 
     axes: dict[str, list[Any]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
+from pipeline.reporting.places import wording
 from pipeline.reporting.results import Cell
 from pipeline.reporting.summary import CellSummary
 from pipeline.reporting.tables import Column, Table, Value
@@ -17,10 +18,10 @@ def accuracy(summaries: Sequence[CellSummary]) -> Table:
 
 
 def search(cell: Cell) -> Table:
-    """Validation top-1 of each trial and the best so far; a failed trial counts as 0."""
+    """Top-1 of each trial and the best so far; a failed trial counts as 0."""
     columns = [
         Column("trial", "trial", "count"),
-        Column("top1", "validation top-1", "share"),
+        Column("top1", f"{wording(cell.best.protocol).selection} top-1", "share"),
         Column("best", "best so far", "share"),
     ]
     found = [row.objective or 0.0 for row in cell.trials]

@@ -58,7 +58,7 @@ class TrialRow(Point):
 
 
 class CurveRow(Record):
-    """Validation after one epoch; ``train_loss`` is the mean over that epoch."""
+    """What points are chosen by, after one epoch; ``train_loss`` is the mean over that epoch."""
 
     trial: Count
     epoch: Annotated[int, Field(ge=1)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from pipeline.reporting.charts import (
     Series,
 )
 from pipeline.reporting.document import Block, Details, Section, Text
-from pipeline.reporting.places import HYPERPARAMETERS, Grid, Place, describe, grid_of
+from pipeline.reporting.places import HYPERPARAMETERS, Grid, Place, describe, grid_of, wording
 from pipeline.reporting.results import Cell
 from pipeline.reporting.schema import CurveRow, TrialRow
 from pipeline.reporting.tables import Column, Table, Value
@@ -39,7 +38,8 @@ def search_section(place: Place) -> Section:
 
 
 def heat_maps(place: Place, grid: Grid) -> HeatMap:
-    best = grid.index(place.cells["grid"].best.point)
+    found = place.cells["grid"].best
+    best = grid.index(found.point)
     axes = grid.axes
     panels = []
     for i, j in itertools.product(range(len(axes["label_smoothing"])), range(len(axes["mixup"]))):
@@ -54,7 +54,7 @@ def heat_maps(place: Place, grid: Grid) -> HeatMap:
         )
     return HeatMap(
         name=f"{place.stem}-heat",
-        title="Validation top-1 over the grid, %",
+        title=f"{wording(found.protocol).selection.capitalize()} top-1 over the grid, %",
         caption=(
             "Every point of the grid, with neither label smoothing nor mixup, one of them, or "
             "both; the framed one was chosen. An empty place has failed. Learning rates are per "
@@ -77,13 +77,14 @@ def _setting(label_smoothing: bool, mixup: bool) -> str:
 
 def importance(place: Place, grid: Grid) -> BarChart | Text:
     """Shares of variance over the axes that vary, or why there are none."""
+    selection = wording(place.cells["grid"].best.protocol).selection
     names = [name for name, values in grid.axes.items() if len(values) > 1]
     shares = None
     if grid.complete and names:
         shares = variance_shares(names, grid.values.squeeze())
     if shares is None:
         reason = "is the same everywhere" if grid.complete else "is missing at some points"
-        return Text(f"Hyperparameter importance is not shown: validation top-1 {reason}.")
+        return Text(f"Hyperparameter importance is not shown: {selection} top-1 {reason}.")
     title = HYPERPARAMETERS
     bars = {title[name]: share for name, share in shares.main.items()}
     bars |= {f"{title[a]} × {title[b]}": share for (a, b), share in shares.pairs.items()}
@@ -93,7 +94,7 @@ def importance(place: Place, grid: Grid) -> BarChart | Text:
         name=f"{place.stem}-importance",
         title="How much each hyperparameter matters",
         caption=(
-            "Share of the variance of validation top-1 over the full grid that each "
+            f"Share of the variance of {selection} top-1 over the full grid that each "
             "hyperparameter explains alone, and two together beyond that (functional analysis of "
             "variance, exact as every point was measured; diverged trials count as the worst of "
             "the others)."
@@ -115,6 +116,7 @@ def learning_curves(place: Place) -> list[Block]:
     median = ranked[(len(ranked) - 1) // 2]
     if median.trial != cell.best.trial:
         chosen["median"] = median
+    selection = wording(cell.best.protocol).selection
     told = "; ".join(
         f"{which}: trial {row.trial}, {describe(row)}" for which, row in chosen.items()
     )
@@ -123,16 +125,16 @@ def learning_curves(place: Place) -> list[Block]:
     return [
         LineChart(
             name=f"{place.stem}-curves-top1",
-            title="Learning curves: validation top-1",
+            title=f"Learning curves: {selection} top-1",
             caption=caption,
             x=epochs,
-            y=Axis("validation top-1, %", percent=True),
+            y=Axis(f"{selection} top-1, %", percent=True),
             series=[_curve(cell, row, which, "top1") for which, row in chosen.items()],
         ),
         LineChart(
             name=f"{place.stem}-curves-loss",
             title="Learning curves: loss",
-            caption="Dashed: training, with its augmentation. Solid: validation. Same trials.",
+            caption=f"Dashed: training, with its augmentation. Solid: {selection}. Same trials.",
             x=epochs,
             y=Axis("loss"),
             series=[
@@ -150,7 +152,8 @@ def _curve(cell: Cell, row: TrialRow, which: str, measure: str) -> Series:
         for curve in cell.curves
         if curve.trial == row.trial and (value := _finite(curve, measure)) is not None
     ]
-    names = {"top1": which, "loss": f"{which}, validation", "train_loss": f"{which}, training"}
+    measured = f"{which}, {wording(cell.best.protocol).selection}"
+    names = {"top1": which, "loss": measured, "train_loss": f"{which}, training"}
     return Series(
         name=names[measure],
         x=[epoch for epoch, _ in points],
@@ -193,23 +196,21 @@ def _costs(cell: Cell) -> Series:
     )
 
 
-TRIAL_COLUMNS: Sequence[Column] = (
-    Column("trial", "Trial", "count"),
-    Column("lr", "lr", "number"),
-    Column("l2_decay", "L2 decay", "number"),
-    Column("label_smoothing", "Label smoothing", "flag"),
-    Column("mixup", "Mixup", "flag"),
-    Column("status", "Status"),
-    Column("top1", "Validation top-1 %", "share"),
-    Column("mean_class", "Mean per class %", "share"),
-    Column("loss", "Loss", "number"),
-    Column("seconds", "Seconds", "number"),
-    Column("replayed", "Replayed", "flag"),
-    Column("run_id", "MLflow run", "run"),
-)
-
-
 def trial_table(cell: Cell) -> Details:
+    columns = [
+        Column("trial", "Trial", "count"),
+        Column("lr", "lr", "number"),
+        Column("l2_decay", "L2 decay", "number"),
+        Column("label_smoothing", "Label smoothing", "flag"),
+        Column("mixup", "Mixup", "flag"),
+        Column("status", "Status"),
+        Column("top1", f"{wording(cell.best.protocol).selection.capitalize()} top-1 %", "share"),
+        Column("mean_class", "Mean per class %", "share"),
+        Column("loss", "Loss", "number"),
+        Column("seconds", "Seconds", "number"),
+        Column("replayed", "Replayed", "flag"),
+        Column("run_id", "MLflow run", "run"),
+    ]
     rows: list[list[Value]] = [
         [
             *(row.trial, row.lr, row.l2_decay, row.label_smoothing, row.mixup, row.status),
@@ -223,7 +224,7 @@ def trial_table(cell: Cell) -> Details:
             f"Trials of {cell.name.strategy}. A run opens in the MLflow UI while `make ui` runs "
             "(or on the tracking server the report was made with)."
         ),
-        columns=list(TRIAL_COLUMNS),
+        columns=columns,
         rows=rows,
     )
     return Details(f"Every trial of {cell.name.strategy}", table)

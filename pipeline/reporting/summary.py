@@ -53,16 +53,17 @@ class Claim:
     dataset: str
     model: str
     dataset_title: str
+    protocol: str
     loss: Interval
-    """Paired over the refit seeds both have."""
+    """Paired over the seeds both have."""
     seeds: int
     same_point: bool
-    validation_loss: float
-    """The gap between the two on validation, where the points were chosen."""
+    selection_loss: float
+    """The gap between the two in what the points were chosen by."""
     grid_trials: int
     bayes_trials: int
     replayed: Interval | None
-    """Validation gap to the grid's best over searches replayed on it, after as many trials."""
+    """The same gap, to the grid's best, over searches replayed on it, after as many trials."""
     searches: int
     published: float | None
     published_trials: int | None
@@ -93,7 +94,7 @@ def _summary(
         failed=statuses.count("failed"),
         diverged=statuses.count("diverged"),
         hours=_hours(cell.runs),
-        refit_hours=_hours(cell.final_runs) if final else None,
+        refit_hours=_hours(cell.final_runs) if final and final.protocol == "heldout" else None,
         objective=cell.best.objective,
         point=cell.best.point,
         seeds=len(final.seeds) if final else 0,
@@ -130,10 +131,11 @@ def claims(results: Results, published: Mapping[str, PublishedRow]) -> list[Clai
                 dataset=name.dataset,
                 model=name.model,
                 dataset_title=grid.final.title,
+                protocol=grid.best.protocol,
                 loss=paired_difference([ours[s] for s in shared], [theirs[s] for s in shared]),
                 seeds=len(shared),
                 same_point=grid.best.point == bayes.best.point,
-                validation_loss=grid.best.objective - bayes.best.objective,
+                selection_loss=grid.best.objective - bayes.best.objective,
                 grid_trials=len(grid.trials),
                 bayes_trials=len(bayes.trials),
                 replayed=_replayed(grid.final.replays, len(bayes.trials)),

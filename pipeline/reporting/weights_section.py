@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.reporting.document import Section, Text
+from pipeline.reporting.places import wording
 from pipeline.reporting.published import table2_gains
 from pipeline.reporting.results import Cell, CellName
 from pipeline.reporting.tables import Column, Table, Value
@@ -58,9 +59,10 @@ def _accuracy(
         for model in models:
             row += [_top1(done.get(CellName(dataset, model, each))) for each in _STRATEGIES]
         rows.append(row)
+    words = wording(*(cell.best.protocol for cell in done.values()))
     caption = (
-        "Test top-1 in percent, mean ± half of the 95 % interval over the refit seeds. "
-        "Searched: the best point of the grid on validation."
+        f"Test top-1 in percent, {words.test}. Searched: the best point of the grid by "
+        f"{words.selection} top-1."
     )
     return Table("weights", caption, columns, rows)
 
@@ -84,8 +86,8 @@ def _gains(datasets: Sequence[str], models: Sequence[str], done: dict[CellName, 
             row += [gain, _verdict(gain)]
         rows.append(row)
     caption = (
-        "What the second weights gain over the first: test top-1, paired over the refit seeds, "
-        "mean ± half of the 95 % interval."
+        "What the second weights gain over the first: paired test top-1, "
+        f"{wording(*(cell.best.protocol for cell in done.values())).test}."
     )
     return Table("weights_gain", caption, columns, rows)
 
