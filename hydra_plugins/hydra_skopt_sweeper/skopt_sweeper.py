@@ -13,7 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 
 
 class SkoptSweeper(Sweeper):
-    """Bayesian search with scikit-optimize; `SkoptSweeperConf` says what the options mean."""
+    """Bayesian search with a Gaussian process on scikit-optimize's kernels and dimensions;
+    `SkoptSweeperConf` says what the options mean.
+    """
 
     def __init__(self, **options: Any) -> None:
         self.options = {
