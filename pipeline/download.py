@@ -8,12 +8,7 @@ stopped goes on. data/README.md says where each dataset comes from.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from pipeline.cli import stage
 from pipeline.config import ArchiveConfig, Config, DatasetConfig, UserError
@@ -22,6 +17,7 @@ from pipeline.datasets.disk import require_room
 from pipeline.datasets.files import write_text
 from pipeline.datasets.transfer import PATIENCE, Patience
 from pipeline.layout import raw_dir
+from pipeline.locks import alone
 
 SOURCE = "source.txt"
 
@@ -34,7 +30,7 @@ def download(dataset: DatasetConfig, raw: Path, patience: Patience = PATIENCE) -
     every file that could not be had, where to get it and where to put it.
     """
     raw.mkdir(parents=True, exist_ok=True)
-    with _alone(raw):
+    with alone(raw.parent / f".{raw.name}.lock", f"download to {raw}"):
         if not dataset.archives:
             write_text(raw / SOURCE, f"{_source(dataset)}\n")
             return [raw / SOURCE]
@@ -42,21 +38,6 @@ def download(dataset: DatasetConfig, raw: Path, patience: Patience = PATIENCE) -
         wanted = dataset.originals if placed and all(placed) else dataset.archives
         require_room(raw, _to_come(wanted, raw))
         return _fetch_all(dataset, wanted, raw, patience)
-
-
-@contextmanager
-def _alone(raw: Path) -> Iterator[None]:
-    """Wait for another download of the same dataset, and say so."""
-    lock = FileLock(raw.parent / f".{raw.name}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        print(f"waiting for another download to {raw} to end", file=sys.stderr)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _fetch_all(

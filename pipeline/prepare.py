@@ -10,13 +10,11 @@ import os
 import shutil
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from filelock import FileLock, Timeout
 
 from pipeline.cli import stage
 from pipeline.config import Config, DatasetConfig, UserError
@@ -30,6 +28,7 @@ from pipeline.datasets.pixels import Stored, Unreadable, write_store
 from pipeline.datasets.readers.archives import Archives
 from pipeline.estimates import need
 from pipeline.layout import prepared_dir, raw_dir, unpacked_dir
+from pipeline.locks import alone
 
 _FEW = 500
 """Below this many images, or with pixels at hand, starting workers takes longer than they save."""
@@ -48,7 +47,7 @@ def run(cfg: Config) -> None:
     into = prepared_dir(name)
     into.parent.mkdir(parents=True, exist_ok=True)
     room = full_disk_explained(into, lambda: need(cfg.dataset).disk)
-    with _alone(into), room:
+    with alone(into.parent / f".{into.name}.lock", f"prepare of {name}"), room:
         manifest = prepare(cfg.dataset, archives, into, workers=os.cpu_count() or 1)
     totals = ", ".join(f"{len(manifest.rows([split])):,} {split}" for split in SPLITS)
     print(f"{cfg.dataset.title}: {len(manifest.class_names)} classes, {totals} images")
@@ -56,21 +55,6 @@ def run(cfg: Config) -> None:
     for key, meaning in _WARNINGS.items():
         if stats[key]:
             print(f"{len(stats[key])} {meaning}; {into / STATS} names them", file=sys.stderr)
-
-
-@contextmanager
-def _alone(into: Path) -> Iterator[None]:
-    """Wait for another prepare of the same dataset, such as one whose dvc was killed."""
-    lock = FileLock(into.parent / f".{into.name}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        print(f"waiting for another process that writes {into} to end", file=sys.stderr)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def prepare(dataset: DatasetConfig, archives: Archives, into: Path, *, workers: int) -> Manifest:

@@ -183,7 +183,10 @@ def test_a_second_download_of_a_dataset_waits_for_the_first(tmp_path: Path) -> N
             [*command, "dataset=digits"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
         )
         assert second.stderr is not None
-        assert "waiting for another download to data/raw/digits" in second.stderr.readline()
+        assert (
+            "download to data/raw/digits is under way in another process"
+            in second.stderr.readline()
+        )
         assert not (raw / "digits" / "source.txt").exists()
     second.communicate()
     assert second.returncode == 0

@@ -282,6 +282,7 @@ def test_a_second_tune_of_the_cell_waits_and_replays(project):
             env=project.environment(),
             cwd=project.folder,
             stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
         )
         for _ in range(2)
