@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 from pipeline.config import Config, UserError
 from pipeline.hydra_guard import require_harmless
 from pipeline.layout import CONF
-from pipeline.machine import processes
+from pipeline.machine import LAUNCHER, processes
 
 CONFIG_NAME = "params"
 
@@ -50,9 +51,8 @@ def _own_folder(config_dir: Path, overrides: Sequence[str]) -> list[str]:
     """Spell ``dataset=NAME`` out where params.yaml has NAME in ``folders``, and the first of its
     ``folders`` where no dataset is chosen.
     """
-    params = yaml.safe_load((config_dir / f"{CONFIG_NAME}.yaml").read_text(encoding="utf-8"))
-    folders = params.get("folders") if isinstance(params, dict) else None
-    if not folders or not isinstance(folders, dict):
+    folders = _folders(config_dir / f"{CONFIG_NAME}.yaml")
+    if not folders:
         return list(overrides)
     chosen = [each.removeprefix("dataset=") for each in overrides if each.startswith("dataset=")]
     name = chosen[-1] if chosen else next(iter(folders))
@@ -62,6 +62,12 @@ def _own_folder(config_dir: Path, overrides: Sequence[str]) -> list[str]:
     spelled = [f"dataset.{key}={quote(str(value))}" for key, value in own.items()]
     rest = [each for each in overrides if not each.startswith("dataset=")]
     return ["dataset=folder", *spelled, *rest]
+
+
+def _folders(params: Path) -> dict[str, Any]:
+    values = yaml.safe_load(params.read_text(encoding="utf-8"))
+    folders = values.get("folders") if isinstance(values, dict) else None
+    return folders if isinstance(folders, dict) else {}
 
 
 def register_resolvers() -> None:
@@ -100,7 +106,7 @@ def compose(config_dir: Path, overrides: Sequence[str] = ()) -> Config:
             values = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
             return check(values, composed.hydra.runtime.choices, config_dir, overrides)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-        raise UserError(_composition_fault(error, params)) from error
+        raise UserError(_composition_fault(error, params, overrides)) from error
 
 
 def check(
@@ -170,7 +176,7 @@ def _holds(node: Any, words: Sequence[str]) -> bool:
     return True
 
 
-def _composition_fault(error: Exception, params: Path) -> str:
+def _composition_fault(error: Exception, params: Path, overrides: Sequence[str]) -> str:
     text = str(error).strip()
     cause = error.__cause__
     if cause is not None and str(cause) and str(cause) not in text:
@@ -184,10 +190,18 @@ def _composition_fault(error: Exception, params: Path) -> str:
         return f"override '{key}': no such key.{hint}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
-        allowed = f" Allowed: {', '.join(error.options)}" if error.options else ""
-        near = difflib.get_close_matches(name, error.options or [], n=1)
+        own = [str(each) for each in _folders(params)] if group == "dataset" else []
+        options = [*own, *(error.options or [])]
+        allowed = f" Allowed: {', '.join(options)}" if options else ""
+        near = difflib.get_close_matches(name, options, n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
-        return f"{params} or an override: no {group} '{name}'.{hint}{allowed}"
+        by_environment = (
+            group == "hydra/launcher"
+            and name == os.environ.get(LAUNCHER)
+            and not any(each.startswith(f"{group}=") for each in overrides)
+        )
+        source = LAUNCHER if by_environment else f"{params} or an override"
+        return f"{source}: no {group} '{name}'.{hint}{allowed}"
     return f"{params}: " + "\n".join(lines)
 
 

@@ -114,6 +114,24 @@ def test_a_mistake_in_params_names_the_file_and_the_key(params, change, told):
         assert word in text
 
 
+def test_a_dataset_that_is_not_there_is_told_the_folders_of_the_project_too(params):
+    folder = params(folders={"insects": "data/insects", "shells": "data/shells"})
+    text = message(folder, "dataset=insect")
+    assert "no dataset 'insect'. Did you mean 'insects'? Allowed: insects, shells, cal" in text
+    assert "insects" not in message(folder, "model=insects").partition("Allowed")[2]
+
+
+@pytest.mark.parametrize("override", ["strategy=bayes", "seed=8"])
+def test_a_launcher_that_is_not_there_names_the_variable_that_chose_it(monkeypatch, override):
+    monkeypatch.setenv("VDTRANSFER_LAUNCHER", "procesess")
+    text = message(ROOT / "quickstart", override)
+    told = "VDTRANSFER_LAUNCHER: no hydra/launcher 'procesess'. Did you mean 'processes'?"
+    assert text.startswith(told)
+    assert "params.yaml" not in text
+    text = message(ROOT / "quickstart", override, "hydra/launcher=procesess")
+    assert "params.yaml or an override: no hydra/launcher 'procesess'" in text
+
+
 def test_several_mistakes_are_told_together(params):
     text = message(params(sed=7, lr="abc"), "recipe.epochs=-1")
     for word in ("sed", "lr", "recipe.epochs"):
