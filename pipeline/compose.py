@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 from pipeline.config import Config, UserError
 from pipeline.hydra_guard import require_harmless
 from pipeline.layout import CONF
-from pipeline.machine import LAUNCHER, processes
+from pipeline.machine import LAUNCHER, count, processes, require_counts
 
 CONFIG_NAME = "params"
 
@@ -75,7 +75,8 @@ def register_resolvers() -> None:
 
     A single value stands alone: ``choice(x)`` with one element is refused by the grammar of
     some sweepers, and is no choice anyway. ``${processes:${machine.threads}}`` is how many trials
-    of so many threads run at once on this machine.
+    of so many threads run at once on this machine, ``${count:NAME,2}`` the number in a variable of
+    the environment, else 2.
     """
 
     def choice(values: Sequence[Any]) -> str:
@@ -84,13 +85,14 @@ def register_resolvers() -> None:
 
     OmegaConf.register_new_resolver("choice", choice, replace=True)
     OmegaConf.register_new_resolver("processes", processes, replace=True)
+    OmegaConf.register_new_resolver("count", lambda name, other: count(name) or other, replace=True)
 
 
 def compose(config_dir: Path, overrides: Sequence[str] = ()) -> Config:
     """The checked configuration of ``config_dir/params.yaml`` with ``overrides``.
 
-    Raises UserError when a file is missing or malformed, names code to run, an override is wrong,
-    or a value does not fit the schema.
+    Raises UserError when a file is missing or malformed, names code to run, an override or a
+    variable that the launcher reads is wrong, or a value does not fit the schema.
     """
     params = config_dir / f"{CONFIG_NAME}.yaml"
     if not params.is_file():
@@ -103,6 +105,7 @@ def compose(config_dir: Path, overrides: Sequence[str] = ()) -> Config:
                 CONFIG_NAME, hydra_overrides(config_dir, overrides), return_hydra_config=True
             )
             require_harmless(composed.hydra, params)
+            require_counts(composed.hydra.runtime.choices.get("hydra/launcher"))
             values = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
             return check(values, composed.hydra.runtime.choices, config_dir, overrides)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:

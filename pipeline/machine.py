@@ -16,7 +16,12 @@ from pipeline.config import UserError
 THREADS = "VDTRANSFER_THREADS"
 PROCESSES = "VDTRANSFER_PROCESSES"
 LAUNCHER = "VDTRANSFER_LAUNCHER"
+GPUS = "VDTRANSFER_GPUS"
+MINUTES = "VDTRANSFER_MINUTES"
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+_READ_BY = {"processes": (PROCESSES,), "ray": (GPUS,), "slurm": (GPUS, MINUTES)}
+"""The counts that the files of conf/hydra/launcher take from the environment."""
 
 _held: list[FileLock] = []
 
@@ -27,24 +32,34 @@ def threads() -> int:
 
     Raises UserError when one of the two is not a positive whole number.
     """
-    return _count(THREADS) or max(1, (os.cpu_count() or 1) // (_count(PROCESSES) or 1))
+    return count(THREADS) or max(1, (os.cpu_count() or 1) // (count(PROCESSES) or 1))
 
 
 def threads_alone() -> int:
     """Threads of a trial that runs by itself, such as a refit, where ``machine.threads`` is 0:
     ``VDTRANSFER_THREADS``, else every core. Raises UserError as :func:`threads` does.
     """
-    return _count(THREADS) or os.cpu_count() or 1
+    return count(THREADS) or os.cpu_count() or 1
 
 
 def processes(threads: int) -> int:
     """Trials at once on this machine: ``VDTRANSFER_PROCESSES``, else as many as have ``threads``
     cores each. Raises UserError as :func:`threads` does.
     """
-    return _count(PROCESSES) or max(1, (os.cpu_count() or 1) // max(1, threads))
+    return count(PROCESSES) or max(1, (os.cpu_count() or 1) // max(1, threads))
 
 
-def _count(name: str) -> int | None:
+def require_counts(launcher: str | None) -> None:
+    """Raises UserError when a variable that ``launcher`` reads is not a positive whole number."""
+    for name in _READ_BY.get(launcher or "", ()):
+        count(name)
+
+
+def count(name: str) -> int | None:
+    """The number in the variable ``name``; None where it is not set or empty.
+
+    Raises UserError when it is not a positive whole number.
+    """
     text = os.environ.get(name)
     if not text:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from pipeline.compose import CONFIG_NAME, hydra_overrides, register_resolvers
+from pipeline.compose import compose as checked
+from pipeline.config import UserError
 from tests.small_project import ROOT, SmallProject
 
 COMPUTED = ("trials.csv", "curves.csv", "best.yaml")
@@ -52,6 +55,38 @@ def test_slurm_gives_a_trial_its_threads_and_lets_it_queue_again(
     assert (found["cpus_per_task"], found["gpus_per_node"]) == (3, None)
     assert found["partition"] == "gpu"
     assert found["max_num_timeout"] > 0
+
+
+def test_limits_of_a_slurm_job_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("submitit", reason="submitit is not installed: vdtransfer[slurm]")
+    monkeypatch.setenv("VDTRANSFER_LAUNCHER", "slurm")
+    monkeypatch.setenv("VDTRANSFER_GPUS", "")
+    found = launcher("machine.threads=1")
+    assert (found["gpus_per_node"], found["timeout_min"]) == (None, 240)
+    monkeypatch.setenv("VDTRANSFER_GPUS", "2")
+    monkeypatch.setenv("VDTRANSFER_MINUTES", "60")
+    found = launcher("machine.threads=1")
+    assert (found["gpus_per_node"], found["timeout_min"]) == (2, 60)
+
+
+@pytest.mark.parametrize(
+    ("name", "readers"),
+    [
+        ("VDTRANSFER_MINUTES", {"slurm"}),
+        ("VDTRANSFER_GPUS", {"slurm", "ray"}),
+        ("VDTRANSFER_PROCESSES", {"processes"}),
+    ],
+)
+def test_a_count_that_is_none_is_refused_where_the_launcher_reads_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, readers: set[str]
+) -> None:
+    pytest.importorskip("submitit", reason="submitit is not installed: vdtransfer[slurm]")
+    monkeypatch.setenv(name, "abc")
+    for each in ("basic", "processes", "ray", "slurm"):
+        monkeypatch.setenv("VDTRANSFER_LAUNCHER", each)
+        told = f"{name}: found 'abc'; allowed: 1, 2"
+        with pytest.raises(UserError, match=told) if each in readers else nullcontext():
+            checked(ROOT / "quickstart", ["strategy=grid", "machine.threads=1"])
 
 
 def test_as_many_processes_as_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
