@@ -71,10 +71,23 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("model", type=Path, metavar="MODEL")
-    made.add_argument("inputs", type=Path, nargs="+", metavar="IMAGE|FOLDER")
+    made.add_argument(
+        "model", type=Path, metavar="MODEL", help="a cell's folder `model`, or the model.onnx in it"
+    )
+    made.add_argument(
+        "inputs",
+        type=Path,
+        nargs="+",
+        metavar="IMAGE|FOLDER",
+        help="image files, and folders whose files at any depth are images",
+    )
     made.add_argument("--top-k", type=int, default=5, help="classes to show (default: 5)")
-    made.add_argument("--format", choices=("table", "json", "csv"), default="table")
+    made.add_argument(
+        "--format",
+        choices=("table", "json", "csv"),
+        default="table",
+        help="how to print it (default: table)",
+    )
     made.add_argument("--evaluate", action="store_true", help="measure on folders of classes")
     return made
 

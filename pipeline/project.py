@@ -44,12 +44,18 @@ _DVC_HEADER = """\
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__
+        prog="python -m pipeline.project",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=__doc__,
     )
     parser.add_argument("data", metavar="PATH", help="your images, or a table that lists them")
     parser.add_argument("--name", help="name of the project (default: the folder's)")
     parser.add_argument("--model", help=f"a file of conf/model (default: {MODEL})")
-    parser.add_argument("--strategies", help=f"default: {','.join(STRATEGIES)}")
+    parser.add_argument(
+        "--strategies",
+        metavar="NAME,...",
+        help=f"names under conf/strategy, comma-separated (default: {','.join(STRATEGIES)})",
+    )
     given = parser.parse_args()
     run(make(given.data, given.name, given.model, given.strategies))
 

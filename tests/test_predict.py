@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -190,3 +191,14 @@ def test_a_model_of_another_version_or_kind_is_refused(model: Path, tmp_path: Pa
 def test_at_least_one_class_is_shown(model: Path) -> None:
     with pytest.raises(UserError, match="--top-k: found 0"):
         main([str(model), "x.jpg", "--top-k", "0"])
+
+
+def test_help_has_a_text_for_every_argument(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    told = capsys.readouterr().out.partition("positional arguments:")[2]
+    for argument in ("MODEL", r"IMAGE\|FOLDER", "--top-k TOP_K", r"--format \{.*\}", "--evaluate"):
+        assert re.search(rf"^  {argument}\s{{2,}}\w+ \w+", told, re.MULTILINE), argument

@@ -65,6 +65,16 @@ def test_a_hard_path_reaches_every_stage_and_dvc(here):
     assert compose(folder, [f"dataset={folder.name}"]).dataset == cfg.dataset
 
 
+def test_help_tells_how_it_is_started_and_what_strategies_are(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(sys, "argv", ["project.py", "--help"])
+    with pytest.raises(SystemExit):
+        project.main()
+    told = capsys.readouterr().out
+    assert told.startswith("usage: python -m pipeline.project ")
+    assert "names under conf/strategy, comma-separated (default: fixed,bayes)" in told
+
+
 def test_a_second_run_keeps_what_a_person_edited(here):
     images = digits(here / "images", per_class=2)
     folder = project.make(str(images), "mine", RANDOM)
