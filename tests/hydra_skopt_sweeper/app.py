@@ -22,4 +22,6 @@ def main(cfg: DictConfig) -> float:
 
 
 if __name__ == "__main__":
+    # A shell has what it starts in the background, and all below, ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     main()
