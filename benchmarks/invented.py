@@ -106,7 +106,8 @@ def prepared(cfg: Config) -> None:
     classes = dataset.classes
     assert classes is not None
     write_manifest(dataset.name, stored, splits, dataset.name, classes)
-    write_json(folder / STATS, {"totals": counts, "accepted_counts": False})
+    told = {"totals": counts, "accepted_counts": False, "duplicates": [], "unreadable": []}
+    write_json(folder / STATS, told)
 
 
 def tuned(cfg: Config) -> None:
@@ -133,8 +134,10 @@ def trial(cfg: Config, sweep: Sweep, number: int) -> Trial:
     told = {**tags(cfg, Purpose.SEARCH), "trial": str(number)}
     known = journal.finished(journal.tries(key))
     if known is not None:
-        metrics = {"objective": known.result["objective"]}
-        journal.mirror(known, name, sweep.run_id, params, told, metrics)
+        mirror = journal.mirror(known, name, sweep.run_id, params, told)
+        if mirror is not None:
+            journal.log(mirror, {"objective": known.result["objective"]})
+            journal.close(mirror, "FINISHED")
         return Trial(number, point, cfg.seed, key, known.run_id, True, known.result)
     rows: list[dict[str, float]] = []
     plan = split_plan(cfg.protocol, Purpose.SEARCH)

@@ -119,7 +119,7 @@ def _refit(cfg: Config, journal: Journal) -> Outcome:
             cfg,
             Purpose.FINAL,
             journal,
-            name=f"{cfg.dataset.name} · final · seed {cfg.seed}",
+            name=f"{cfg.dataset.name} · final · lr {cfg.lr:g} · seed {cfg.seed}",
             label=f"{_cell(cfg)} seed {cfg.seed}",
             parent_id=None,
             tags=sweep.tags(cfg, Purpose.FINAL),
@@ -163,6 +163,8 @@ def _final(cfg: Config, found: Setting, outcomes: dict[int, Outcome]) -> dict[st
             "sha256": found.environment.weights_digest,
         },
         "accepted_counts": stats["accepted_counts"],
+        "leaked": len(stats["duplicates"]),
+        "unreadable": len(stats["unreadable"]),
         "provenance": _provenance(),
     }
 

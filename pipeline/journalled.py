@@ -36,6 +36,9 @@ class TrialFailedError(Exception):
     """The trial could not be computed; its run says FAILED and holds the traceback."""
 
 
+_TEST_METRICS = ("top1", "top5", "mean_class", "loss")
+
+
 @dataclass(frozen=True)
 class Outcome:
     """A finished trial and where it stands in the journal."""
@@ -44,6 +47,8 @@ class Outcome:
     run_id: str
     replayed: bool
     result: dict[str, Any]
+    shared: bool = False
+    """Replayed, and trained for another sweep than this one."""
 
 
 def run(
@@ -71,10 +76,12 @@ def run(
         deaths = bury(journal, tries, _trace(key))
         finished = journal.finished(tries)
         if finished is not None:
-            if parent_id is not None and finished.parent_id != parent_id:
-                metrics = _ui_metrics(finished.result)
-                journal.mirror(finished, name, parent_id, params, tags, metrics)
-            return Outcome(key, finished.run_id, True, finished.result)
+            if parent_id is None or finished.parent_id == parent_id:
+                return Outcome(key, finished.run_id, True, finished.result)
+            mirror = journal.mirror(finished, name, parent_id, params, tags)
+            if mirror is not None:
+                _shown(cfg, purpose, journal, mirror, found, finished.result)
+            return Outcome(key, finished.run_id, True, finished.result, shared=True)
         with finishing():
             run_id = journal.start(
                 name, parent_id=parent_id, params=params, tags={**tags, **stamp(), KEY_TAG: key}
@@ -115,14 +122,7 @@ def _recorded(
     label: str,
 ) -> dict[str, Any]:
     """Train, and write what a replay reads: ``result.json``, last."""
-    journal.write_json(run_id, "config.json", cfg.model_dump(mode="json"))
-    journal.log_dataset(
-        run_id,
-        cfg.dataset.name,
-        found.manifest.digest,
-        str(prepared_dir(cfg.dataset.name)),
-        "+".join(split_plan(cfg.protocol, purpose).train),
-    )
+    _described(cfg, purpose, journal, run_id, found)
     key = key_of(plain)
     recorded = _handed_over(key)
     if recorded is None:
@@ -132,13 +132,54 @@ def _recorded(
             result = _compute(cfg, purpose, journal, run_id, key, found, label)
             recorded = {**asdict(result), "identity": plain, **_where(found.environment)}
             write_json(_folder(key) / RESULT, recorded)
-    journal.log(run_id, _ui_metrics(recorded), step=recorded["epoch"])
-    if recorded["status"] == "diverged":
-        journal.tag(run_id, {"diverged": "true"})
+    _measured(journal, run_id, purpose, recorded)
     for name in (*FINAL_FILES, RESULT):
         if (_folder(key) / name).exists():
             journal.write_file(run_id, _folder(key) / name)
     return recorded
+
+
+def _shown(
+    cfg: Config,
+    purpose: Purpose,
+    journal: Journal,
+    run_id: str,
+    found: Setting,
+    result: dict[str, Any],
+) -> None:
+    """Show a replayed trial as if it had been trained in this run, and close it."""
+    _described(cfg, purpose, journal, run_id, found)
+    with CurveLog(journal, run_id) as curve:
+        for row in result["curve"]:
+            curve.add(row)
+    _measured(journal, run_id, purpose, result)
+    journal.close(run_id, "FINISHED")
+
+
+def _described(
+    cfg: Config, purpose: Purpose, journal: Journal, run_id: str, found: Setting
+) -> None:
+    journal.write_json(run_id, "config.json", cfg.model_dump(mode="json"))
+    journal.log_dataset(
+        run_id,
+        cfg.dataset.name,
+        found.manifest.digest,
+        str(prepared_dir(cfg.dataset.name)),
+        "+".join(split_plan(cfg.protocol, purpose).train),
+    )
+
+
+def _measured(journal: Journal, run_id: str, purpose: Purpose, result: Mapping[str, Any]) -> None:
+    metrics = {
+        "objective": result["objective"],
+        "cost/seconds": result["seconds"],
+        "cost/fit_seconds": result["fit_seconds"],
+    }
+    if purpose is Purpose.FINAL and result["metrics"] is not None:
+        metrics |= {f"test/{name}": result["metrics"][name] for name in _TEST_METRICS}
+    journal.log(run_id, metrics, step=result["epoch"])
+    if result["status"] == "diverged":
+        journal.tag(run_id, {"diverged": "true"})
 
 
 def _handed_over(key: str) -> dict[str, Any] | None:
@@ -198,12 +239,4 @@ def _where(environment: Environment) -> dict[str, Any]:
         "device": environment.device,
         "threads": environment.threads,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def _ui_metrics(result: Mapping[str, Any]) -> dict[str, float]:
-    return {
-        "objective": result["objective"],
-        "cost/seconds": result["seconds"],
-        "cost/fit_seconds": result["fit_seconds"],
     }

@@ -20,7 +20,7 @@ from pipeline.datasets.disk import full_disk_explained
 from pipeline.datasets.files import write_json
 from pipeline.export import Trial, best, write_best, write_trials
 from pipeline.identity import code_digest, identity, key_of, point_of, versions
-from pipeline.journalled import TrialFailedError, run
+from pipeline.journalled import Outcome, TrialFailedError, run
 from pipeline.layout import results_dir, runs_dir, sweep_dir
 from pipeline.locks import owning
 from pipeline.machine import devices, take_device
@@ -197,10 +197,10 @@ def job(composed: DictConfig) -> float:
     except TrialFailedError as error:
         write_json(folder / _RECORD, {**record, "error": str(error)})
         return math.nan
-    record |= {"key": outcome.key, "run_id": outcome.run_id, "replayed": outcome.replayed}
+    record |= {"key": outcome.key, "run_id": outcome.run_id, "replayed": outcome.shared}
     write_json(folder / _RECORD, {**record, "result": outcome.result})
     if cfg.strategy.name in ("fixed", "grid"):  # the skopt sweeper prints a line of its own
-        print(_line(number, total, record, outcome.result), flush=True)
+        print(_line(number, total, record, outcome), flush=True)
     return float(outcome.result["objective"])
 
 
@@ -215,11 +215,12 @@ def _best_so_far(folder: Path) -> str:
     return f", best {max(objectives):.4f}" if objectives else ""
 
 
-def _line(number: int, total: int, record: dict[str, Any], result: dict[str, Any]) -> str:
+def _line(number: int, total: int, record: dict[str, Any], outcome: Outcome) -> str:
     point = "  ".join(
         f"{key}={str(value).lower() if isinstance(value, bool) else format(value, 'g')}"
         for key, value in record["point"].items()
     )
-    how = "replayed" if record["replayed"] else f"{result['seconds']:.1f} s"
+    result = outcome.result
+    how = "replayed" if outcome.replayed else f"{result['seconds']:.1f} s"
     shown = "diverged" if result["status"] == "diverged" else f"{result['objective']:.4f}"
     return f"trial {number + 1}/{total}  {point} -> val top-1 {shown}  ({how})"

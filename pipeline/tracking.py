@@ -215,21 +215,20 @@ class Journal:
         parent_id: str,
         params: Mapping[str, Any],
         tags: Mapping[str, str],
-        metrics: Mapping[str, float],
-    ) -> None:
-        """Show a trial of another sweep under this one too, once, tagged ``replay_of``."""
+    ) -> str | None:
+        """The run that shows a trial of another sweep under this one too, tagged ``replay_of``.
+
+        It is the caller's to fill and to close; None where a closed one is there.
+        """
         known = self.search(
             f"tags.replay_of = '{finished.run_id}'", f"tags.`{PARENT_TAG}` = '{parent_id}'"
         )
         if any(run.info.status == "FINISHED" for run in known):
-            return
-        every = {**tags, "replay_of": finished.run_id}
+            return None
         if known:  # its process was killed in between
-            run_id = str(known[0].info.run_id)
-        else:
-            run_id = self.start(name, parent_id=parent_id, params=params, tags=every)
-        self.log(run_id, metrics)
-        self.close(run_id, "FINISHED")
+            return str(known[0].info.run_id)
+        every = {**tags, "replay_of": finished.run_id}
+        return self.start(name, parent_id=parent_id, params=params, tags=every)
 
 
 def main() -> None:

@@ -30,7 +30,9 @@ def test_the_chosen_point_is_refitted_per_seed_and_measured_on_test(project):
     assert len(refits) == 2
     assert all(run.data.tags["purpose"] == "final" for run in refits)
     results = {run.data.params["seed"]: project.result(run) for run in refits}
+    shown = {run.data.params["seed"]: run for run in refits}
     assert told["top1"] == [results[seed]["metrics"]["top1"] for seed in "01"]
+    assert told["top1"] == [shown[seed].data.metrics["test/top1"] for seed in "01"]
     interval = t_interval(told["top1"])
     assert (told["top1_mean"], told["top1_low"], told["top1_high"]) == (
         interval.mean,

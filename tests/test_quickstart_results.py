@@ -142,6 +142,38 @@ def test_the_report_shows_the_same_accuracy_and_numbers_of_trials():
     assert (ROOT / "quickstart" / "report" / "report.html").stat().st_size > 10_000
     for strategy in STRATEGIES:
         assert f"{100 * final(strategy)['top1_mean']:.2f}" in report
-        assert str(best(strategy)["n_trials"]) in report
     metrics = json.loads((ROOT / "quickstart" / "report" / "metrics.json").read_text())
-    assert metrics
+    for strategy in STRATEGIES:
+        told = metrics["digits"]["resnet50_vd_random"][strategy]
+        assert told["test_top1"] == final(strategy)["top1_mean"]
+        assert told["validation_top1"] == best(strategy)["objective"]
+        assert told["trials"] == best(strategy)["n_trials"]
+
+
+def shown(name):
+    with (ROOT / "quickstart" / "report" / "tables" / f"{name}.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_reports_tables_are_those_of_the_cells():
+    rows = {row["strategy"]: row for row in shown("cells")}
+    assert set(rows) == set(STRATEGIES)
+    for strategy, row in rows.items():
+        chosen = best(strategy)
+        assert float(row["top1"]) == final(strategy)["top1_mean"]
+        assert float(row["validation_top1"]) == chosen["objective"]
+        assert int(row["trials"]) == chosen["n_trials"]
+        point = {name: str(value).lower() for name, value in chosen["point"].items()}
+        assert {name: row[name] for name in POINT} == point
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_reports_list_of_trials_is_the_cells(strategy):
+    rows = shown(f"trials-digits-resnet50_vd_random-{strategy}")
+    trials, places = table(strategy, "trials"), table(strategy, "runs")
+    assert len(rows) == len(trials)
+    by_trial = {row["trial"]: row for row in rows}
+    for trial, place in zip(trials, places, strict=True):
+        row = by_trial[trial["trial"]]
+        assert float(row["top1"]) == float(trial["top1"])
+        assert row["run_id"] == place["run_id"]

@@ -52,6 +52,25 @@ def test_a_finished_benchmark_gives_every_output(
     assert "table: quickstart/report/summary.txt" in capsys.readouterr().out
 
 
+def test_what_is_wrong_with_the_images_is_said(quickstart: Config) -> None:
+    Benchmark(models=(MODEL,)).write(Path("quickstart"))
+    report(quickstart)
+    page = Path("quickstart/report/report.md")
+    assert "leaked" not in page.read_text()
+    Benchmark(models=(MODEL,), leaked=3, unreadable=1234).write(Path("quickstart"))
+    report(quickstart)
+    assert page.read_text().count("digits: 3 images are in more than one split") == 1
+    assert "1,234 images cannot be read and were left out" in page.read_text()
+
+
+def test_the_model_section_says_where_the_model_is(quickstart: Config) -> None:
+    Benchmark(models=(MODEL,)).write(Path("quickstart"))
+    report(quickstart)
+    page = Path("quickstart/report/report.md").read_text()
+    assert "trained anew on all 500 but the test images" in page
+    assert f"python -m pipeline.predict quickstart/results/digits/{MODEL}/" in page
+
+
 def test_every_figure_comes_from_the_result_files(quickstart: Config) -> None:
     Benchmark(models=(MODEL,)).write(Path("quickstart"))
     report(quickstart)

@@ -17,9 +17,13 @@ from pipeline.reporting.summary import CellSummary, claims
 from pipeline.reporting.weights_section import weights_section
 
 LEAD = (
-    "How should a pretrained network be fine-tuned on this image dataset, and what does a cheap "
+    "How should a network be fine-tuned on this image dataset, and what does a cheap "
     "search lose against an exhaustive one? Every figure here is computed from the files under "
     "`results/`; the tables are also in `tables/` as CSV, with fractions in place of percent."
+)
+LEAKED = (
+    "{dataset}: {count:,} images are in more than one split: what is measured on them is leaked. "
+    "`stats.json` beside the prepared data names them."
 )
 SIMULATED = "Simulated, not trained: no figure of these cells was measured. "
 
@@ -38,6 +42,9 @@ def compose_report(
     simulated = [str(cell.name) for cell in results.cells if cell.best.machine.get("simulated")]
     if simulated:
         sections[0].blocks.insert(0, Text(SIMULATED + ", ".join(simulated), "notice"))
+    leaking = {c.name.dataset: c.final.leaked for c in results.cells if c.final and c.final.leaked}
+    for dataset, count in leaking.items():
+        sections[0].blocks.insert(0, Text(LEAKED.format(dataset=dataset, count=count), "notice"))
     weights = weights_section(results.cells)
     if weights is not None:
         sections.append(weights)

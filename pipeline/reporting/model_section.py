@@ -31,13 +31,19 @@ def model_section(place: Place) -> Section | None:
     used = f"{images.train:,} images to train, {images.val:,} to choose by, {images.test:,} to test"
     if final.protocol == "paddle":
         used = f"{images.train + images.val:,} images to train, {images.test:,} to choose by"
-    blocks: list[Block] = [
-        Text(
-            f"The model of {cell.name.strategy}, best of all strategies by "
-            f"{wording(final.protocol).selection} top-1: {describe(cell.best.point)}. "
-            f"{len(final.classes)} classes; {used}."
-        ),
-    ]
+    told = (
+        f"The model of {cell.name.strategy}, best of all strategies by "
+        f"{wording(final.protocol).selection} top-1: {describe(cell.best.point)}. "
+        f"{len(final.classes)} classes; {used}."
+    )
+    if final.protocol == "heldout":
+        folder = (cell.folder / "model").as_posix()
+        told += (
+            f" It was then trained anew on all {images.train + images.val:,} but the test images; "
+            f"the one with seed {final.seeds[0]}, {100 * final.top1[0]:.2f} % on them, is in "
+            f"`{folder}`: `python -m pipeline.predict {folder} IMAGE`."
+        )
+    blocks: list[Block] = [Text(told)]
     if final.per_class:
         blocks.append(per_class_chart(place, final))
         blocks.append(Details("Accuracy of every class", per_class_table(place, final)))

@@ -32,6 +32,11 @@ def provenance(cells: Sequence[Cell]) -> Section:
         for cell in cells
         if cell.final and cell.final.accepted_counts
     ]
+    notes += [
+        Text(f"{cell.name}: {cell.final.unreadable:,} images cannot be read and were left out.")
+        for cell in cells
+        if cell.final and cell.final.unreadable
+    ]
     caption = (
         "Where each figure comes from. Digests are the first 12 characters of a sha256. "
         "Times are UTC."

@@ -165,6 +165,10 @@ class FinalFile(Record):
     data_digest: str
     weights: Weights
     accepted_counts: bool
+    leaked: Annotated[int, Field(ge=0)]
+    """Images that are in more than one split."""
+    unreadable: Annotated[int, Field(ge=0)]
+    """Images that were left out."""
     provenance: Provenance
     replays: Replays | None = None
     """Only of a grid cell, and of a whole grid."""

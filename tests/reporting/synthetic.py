@@ -51,6 +51,8 @@ class Benchmark:
     epochs: int = 4
     seeds: tuple[int, ...] = (0, 1, 2)
     protocol: str = "heldout"
+    leaked: int = 0
+    unreadable: int = 0
 
     def write(self, root: Path) -> None:
         for dataset, model, strategy in itertools.product(
@@ -153,6 +155,7 @@ class Benchmark:
                 | {"classes": names, "confusion": confusion if heldout else None}
                 | {"per_class": per_class if heldout else []}
                 | {"data_digest": "d" * 64, "accepted_counts": False}
+                | {"leaked": self.leaked, "unreadable": self.unreadable}
                 | {"weights": {"source": "none", "sha256": "none"}}
                 | {
                     "provenance": {"commit": "0" * 40, "dirty": False, "code_digest": "c" * 64}
