@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,10 @@ def stage(run: Callable[[Config], None], doc: str) -> None:
 
     def main() -> None:
         arguments = parser(doc).parse_args()
+        told = logging.getLogger("pipeline")  # in a sweep Hydra sees to it
+        if not told.handlers:
+            told.addHandler(logging.StreamHandler())
+        told.setLevel(logging.INFO)
         run(compose(arguments.config_path, arguments.overrides))
 
     guarded(main)

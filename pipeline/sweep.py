@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from pipeline.compose import check
 from pipeline.config import Config, UserError
 from pipeline.datasets.disk import full_disk_explained
-from pipeline.datasets.files import write_json
+from pipeline.datasets.files import write_json, write_text
 from pipeline.export import Trial, best, write_best, write_trials
 from pipeline.identity import code_digest, identity, key_of, point_of, versions
 from pipeline.journalled import Outcome, TrialFailedError, run
@@ -31,6 +31,7 @@ from pipeline.training.data import Purpose
 PARENT = "VDTRANSFER_PARENT_RUN"
 """Environment variable that hands the parent's run id to the jobs (never MLFLOW_RUN_ID)."""
 _RECORD = "trial.json"
+_STOPPED = "stopped.txt"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,19 @@ class Sweep:
             )
             for record in sorted(records, key=lambda each: each["trial"])
         ]
+
+    def require_whole(self) -> None:
+        """Raises UserError with what ended the sweep early, whether its sweeper noticed or not."""
+        stop = self.folder / _STOPPED
+        if stop.exists():
+            raise UserError(stop.read_text(encoding="utf-8"))
+        jobs = {path.name for path in self.folder.iterdir() if path.name.isdecimal()}
+        lost = sorted(jobs - {str(trial.number) for trial in self.trials()}, key=int)
+        if lost:
+            raise UserError(
+                f"{self.folder}: trial {', '.join(lost)} left no record, though the launcher says "
+                "it ended. The others are kept; run the same command to go on"
+            )
 
     def error(self, trial: Trial) -> str:
         record = json.loads((self.folder / str(trial.number) / _RECORD).read_text())
@@ -162,8 +176,21 @@ def tags(cfg: Config, purpose: str) -> dict[str, str]:
 def job(composed: DictConfig) -> float:
     """The trial of one Hydra job: its objective, NaN when it failed.
 
-    A failure is recorded, not raised: the sweep goes on and tune names it at the end.
+    A failure is recorded, not raised: the sweep goes on and tune names it at the end. A UserError
+    ends the sweep: a sweeper that goes on all the same gets it from every later job.
     """
+    stop = Path(HydraConfig.get().runtime.output_dir).parent / _STOPPED
+    if stop.exists():
+        raise UserError(stop.read_text(encoding="utf-8"))
+    try:
+        return _trial(composed)
+    except UserError as error:
+        with suppress(OSError):
+            write_text(stop, str(error))
+        raise
+
+
+def _trial(composed: DictConfig) -> float:
     hydra = HydraConfig.get()
     config_dir = next(
         Path(each.path) for each in hydra.runtime.config_sources if each.provider == "main"

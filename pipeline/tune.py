@@ -55,6 +55,7 @@ def tune(config_dir: Path, overrides: Sequence[str]) -> None:
             failed = [trial for trial in trials if trial.status == "failed"]
             for trial in failed:
                 print(f"trial {trial.number} failed: {parent.error(trial)}", file=sys.stderr)
+        parent.require_whole()
         if len(failed) > cfg.tune.allowed_failures:
             raise UserError(
                 f"{len(failed)} of {len(trials)} trials failed (tune.allowed_failures is "

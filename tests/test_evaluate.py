@@ -94,6 +94,13 @@ def test_the_paddle_protocol_refits_nothing(project):
     assert not (project.cell("fixed") / "model").exists()
 
 
+def test_what_was_loaded_is_said(project):
+    project.tune()
+    done = project.run("evaluate")
+    assert done.returncode == 0, done.stderr
+    assert "test_resnet: random start, seed 0, head of 10 classes" in done.stderr
+
+
 def test_a_chosen_trial_that_left_the_journal_is_said_so(project):
     project.tune("protocol=paddle")
     path = project.cell("fixed") / "best.yaml"

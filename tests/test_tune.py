@@ -145,6 +145,27 @@ def test_when_everything_fails_the_message_is_one_and_the_parent_closed(
     assert not project.cell(strategy).exists()
 
 
+@pytest.mark.parametrize("when", [0, 2])
+def test_what_ends_a_trial_for_want_of_room_or_journal_ends_a_search_too(
+    project, monkeypatch, when
+):
+    """The sweeper takes it for a failed trial; tune does not export a table with a hole."""
+    trained = []
+
+    def full(cfg):
+        trained.append(cfg)
+        return len(trained) > when
+
+    with monkeypatch.context() as patch:
+        failing(patch, UserError("the disk is full"), when=full)
+        with pytest.raises(UserError, match="the disk is full"):
+            project.tune("strategy=bayes")
+    assert len(trained) == when + 1
+    assert not project.cell("bayes").exists()
+    project.tune("strategy=bayes")
+    assert len(project.table("bayes", "trials")) == 3
+
+
 def test_a_mistake_found_inside_a_job_is_one_message_too(project, monkeypatch, capsys):
     """Weights or networks are looked at when the first trial needs them."""
     failing(monkeypatch, UserError("the weights do not fit"))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,7 +44,10 @@ def launch(
     import ray
 
     if not ray.is_initialized():
+        at_sigterm = signal.getsignal(signal.SIGTERM)
         ray.init(**init)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, at_sigterm)  # Ray puts a plain exit there
     log.info(f"Launching {len(job_overrides)} jobs on Ray")
     # Ray's serializer takes a program's own __main__ by value, as the task function needs.
     shared = ray.put((hydra_context, config, task_function, Singleton.get_state()))

@@ -55,12 +55,15 @@ def _result(job: JobReturn) -> float | Exception:
         returned = job.return_value
     except Exception as error:  # the job's own: reading the value of a failed job raises it
         return error
-    if isinstance(returned, str | bytes | bool) or not hasattr(returned, "__float__"):
+    try:
+        if isinstance(returned, str | bytes | bool):
+            raise TypeError
+        value = float(returned)
+    except (TypeError, ValueError, RuntimeError):
         raise SweepError(
             f"the task function returned {returned!r} ({_folder(job)}); "
             "it must return the objective, one number"
-        )
-    value = float(returned)
+        ) from None
     return value if math.isfinite(value) else ArithmeticError(f"the objective is {value}")
 
 

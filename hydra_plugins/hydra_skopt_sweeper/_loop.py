@@ -77,7 +77,8 @@ class Sweep:
                     seconds=time.monotonic() - started,
                 )
         except BaseException as error:
-            self._write_results(f"ended by {type(error).__name__}")
+            if len(self._trials) >= len(self._recorded):  # else the files on disk know more
+                self._write_results(f"ended by {type(error).__name__}")
             raise
         self._write_results(reason)
         self._conclude(reason)

@@ -13,6 +13,7 @@ import math
 import pickle
 import pickletools
 from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -46,6 +47,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
     data = path.read_bytes()
     try:
         _inspect(data)
+        _room.set(_Room())
         return _arrays(_Unpickler(io.BytesIO(data), encoding="latin1").load())
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
@@ -106,6 +108,25 @@ class _DType:
         self.value = self.value.newbyteorder(order)
 
 
+class _Room:
+    """What may still be unpickled: one blob can be copied under many names.
+
+    Twice the arrays, for in protocol 2 each was text before.
+    """
+
+    def __init__(self) -> None:
+        self.left = 2 * MAX_BYTES
+
+    def take(self, size: int) -> None:
+        self.left -= size
+        if self.left < 0:
+            raise UserError(f"holds far more than the {MAX_BYTES:,} bytes of arrays that are read")
+
+
+_room: ContextVar[_Room] = ContextVar("_room")
+"""Of the file being read."""
+
+
 class _Array:
     """An array whose content arrives with ``__setstate__``."""
 
@@ -126,6 +147,7 @@ class _Array:
             raise UserError("holds an array of impossible shape")
         if len(data) != math.prod(shape) * dtype.value.itemsize:
             raise UserError(f"holds an array of shape {shape} with {len(data):,} bytes")
+        _room.get().take(len(data))
         values = np.frombuffer(data, dtype.value).astype(dtype.value.newbyteorder("="), copy=False)
         self.value = values.reshape(shape, order="F" if fortran is True else "C")
 
@@ -133,6 +155,7 @@ class _Array:
 def _encode(text: object, encoding: object) -> bytes:
     if not isinstance(text, str) or encoding != "latin1":
         raise UserError("encodes something other than latin1 text")
+    _room.get().take(len(text))
     return text.encode("latin1")
 
 

@@ -2,12 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hydra_plugins.hydra_skopt_sweeper._dimensions import Levels, Point, Span
 from hydra_plugins.hydra_skopt_sweeper._engine import Engine, Proposal
+from hydra_plugins.hydra_skopt_sweeper._surrogate import without_depths
 
 GRID = [Levels.evenly(5), Levels.evenly(4), Levels.nominal(3)]
 
@@ -122,3 +124,19 @@ def test_intervals_are_searched_by_sampling() -> None:
 def test_unknown_methods_are_refused(options: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="known are"):
         Engine(GRID, **options)  # type: ignore[arg-type]
+
+
+def test_a_search_sees_what_is_bad_when_most_are_the_best() -> None:
+    engine = Engine([Levels.ordered(range(7)), Levels.ordered(range(7))], seed=0)
+    bad = 0
+    for _ in range(25):
+        [proposal] = engine.ask()
+        good = proposal.point[0] >= 3
+        bad += not good
+        engine.tell([proposal.point], [1.0 if good else 0.1])
+    assert bad < 6, "at random, 11 of 25"
+
+
+def test_depths_are_cut_only_where_there_is_a_scale() -> None:
+    assert without_depths(np.array([1.0, 1.0, 1.0, 0.1])).tolist() == [1.0, 1.0, 1.0, 0.1]
+    assert without_depths(np.array([0.9, 0.8, 0.7, -50.0])).min() > -1

@@ -107,8 +107,10 @@ def test_a_table_with_other_points_is_refused(tmp_path: Path) -> None:
     table = tmp_path / "sweep.csv"
     other = "True" if "False" in table.read_text() else "False"
     table.write_text(table.read_text().replace("True", other).replace("False", other))
+    results = read_results(tmp_path)
     with pytest.raises(SweepError, match="another version of the sweeper"):
         sweep_here(tmp_path, never, n_trials=2, resume=True)
+    assert read_results(tmp_path) == results
 
 
 def test_without_resume_a_sweep_starts_anew(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_numpy_scalars_stop_at_the_door(tmp_path: Path, returned: Any) -> None:
     assert read_results(tmp_path)["best_value"] == float(returned)
 
 
-@pytest.mark.parametrize("returned", [None, "0.9", True, [0.9]])
+@pytest.mark.parametrize("returned", [None, "0.9", True, [0.9], np.array([0.1, 0.2])])
 def test_what_is_no_number_ends_the_sweep(tmp_path: Path, returned: Any) -> None:
     with pytest.raises(SweepError, match="must return the objective, one number"):
         sweep_here(tmp_path, lambda _: returned)

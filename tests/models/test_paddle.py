@@ -1,6 +1,8 @@
+import io
 import os
 import pickle
 import struct
+import tracemalloc
 from collections import OrderedDict
 
 import numpy as np
@@ -187,8 +189,42 @@ def test_too_large_a_file_is_refused(save, monkeypatch):
 def test_one_array_under_many_names_is_bounded(save, monkeypatch):
     array = np.ones(1000, "float32")
     path = save({f"w{i}": array for i in range(20)})
-    monkeypatch.setattr(paddle, "MAX_BYTES", 10_000)
-    assert "80,000 bytes of arrays" in refused(path)
+    for limit in (10_000, 60_000):
+        monkeypatch.setattr(paddle, "MAX_BYTES", limit)
+        assert f"{limit:,} " in refused(path)
+
+
+@pytest.mark.parametrize("dtype", [">f4", "<f4"])
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_copies_are_counted_before_they_are_made(tmp_path, monkeypatch, dtype, protocol):
+    """Many arrays over one blob, which a foreign byte order or an encoding would copy."""
+    blob = np.ones(250_000, dtype)
+    views = {f"w{i}": blob.view() for i in range(300)}
+    path = tmp_path / "bomb.pdparams"
+    path.write_bytes(shared_blob(views, protocol))
+    assert path.stat().st_size < 3_000_000
+    monkeypatch.setattr(paddle, "MAX_BYTES", 20_000_000)
+    tracemalloc.start()
+    assert "bytes of arrays" in refused(path)
+    assert tracemalloc.get_traced_memory()[1] < 100_000_000
+    tracemalloc.stop()
+
+
+def shared_blob(arrays, protocol):
+    """A pickle in which arrays of the same content share its bytes."""
+    one = next(iter(arrays.values())).tobytes()
+
+    class Same:
+        def __init__(self, array):
+            self.array = array
+
+        def __reduce__(self):
+            make, arguments, state = self.array.__reduce__()
+            return make, arguments, (*state[:-1], one)
+
+    out = io.BytesIO()
+    pickle.dump({name: Same(array) for name, array in arrays.items()}, out, protocol)
+    return out.getvalue()
 
 
 EDITS = st.lists(
