@@ -85,6 +85,14 @@ def _multirun(config_dir: Path, overrides: Sequence[str]) -> None:
             "a process of the launcher died: killed, or out of memory. The finished trials are "
             "kept; run the same command to go on"
         ) from error
+    except Exception as error:
+        engine = type(error).__module__.partition(".")[0]
+        if engine not in ("ray", "submitit"):
+            raise
+        raise UserError(
+            f"{engine} lost a job: {str(error).strip().splitlines()[0]}. The finished trials are "
+            "kept; run the same command to go on"
+        ) from error
     finally:
         sys.argv = arguments
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 
+import hydra
 import pytest
 import yaml
 
@@ -164,6 +165,18 @@ def test_what_ends_a_trial_for_want_of_room_or_journal_ends_a_search_too(
     assert not project.cell("bayes").exists()
     project.tune("strategy=bayes")
     assert len(project.table("bayes", "trials")) == 3
+
+
+def test_a_job_that_an_engine_lost_is_one_message(project, monkeypatch):
+    lost = pytest.importorskip("submitit.core.utils").UncompletedJobError
+
+    def cancelled(*_, **__):
+        raise lost("Job 7_0 was cancelled\nand more")
+
+    monkeypatch.setattr(hydra, "main", lambda **_: lambda _: cancelled)
+    with pytest.raises(UserError, match=r"submitit lost a job: Job 7_0 was cancelled\. The"):
+        project.tune("strategy=grid")
+    assert statuses(project) == ["FAILED"]
 
 
 def test_a_mistake_found_inside_a_job_is_one_message_too(project, monkeypatch, capsys):

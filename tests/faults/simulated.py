@@ -19,7 +19,7 @@ from tests.faults.forks import Fork, Forks
 from tests.small_project import KEY, PARAMS, ROOT, SmallProject
 
 SPACE = {
-    "lr": [0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001],
+    "lr": [0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003],
     "l2_decay": [0.001, 0.0001],
     "label_smoothing": [False, True],
     "mixup": [False, True],
@@ -32,7 +32,7 @@ TABLES = ("trials.csv", "curves.csv", "best.yaml")
 
 
 class SimulatedProject(SmallProject):
-    """56 points on a grid, 8 for a search; a trial has three epochs and takes a moment."""
+    """72 points on a grid, 8 for a search; a trial has three epochs and takes a moment."""
 
     def __init__(self, folder: Path) -> None:
         write_table(folder / TABLE)
