@@ -80,7 +80,8 @@ def run(
                 return Outcome(key, finished.run_id, True, finished.result)
             mirror = journal.mirror(finished, name, parent_id, params, tags)
             if mirror is not None:
-                _shown(cfg, purpose, journal, mirror, found, finished.result)
+                with finishing(), _closing(journal, mirror):
+                    _shown(cfg, purpose, journal, mirror, found, finished.result)
             return Outcome(key, finished.run_id, True, finished.result, shared=True)
         with finishing():
             run_id = journal.start(
@@ -147,13 +148,12 @@ def _shown(
     found: Setting,
     result: dict[str, Any],
 ) -> None:
-    """Show a replayed trial as if it had been trained in this run, and close it."""
+    """Show a replayed trial as if it had been trained in this run."""
     _described(cfg, purpose, journal, run_id, found)
     with CurveLog(journal, run_id) as curve:
         for row in result["curve"]:
             curve.add(row)
     _measured(journal, run_id, purpose, result)
-    journal.close(run_id, "FINISHED")
 
 
 def _described(

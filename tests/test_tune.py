@@ -13,6 +13,7 @@ from pipeline import journalled
 from pipeline.cli import guarded
 from pipeline.config import UserError
 from pipeline.datasets.manifest import MANIFEST
+from pipeline.tracking import Journal
 from pipeline.tune import main
 from tests.small_project import KEY
 
@@ -202,6 +203,22 @@ def test_ctrl_c_keeps_what_is_finished(project, monkeypatch):
     project.tune("strategy=grid")
     assert {row["replayed"] for row in project.table("grid", "runs")} == {"false"}
     assert "RUNNING" not in statuses(project)
+
+
+def test_ctrl_c_while_a_replay_is_shown_leaves_no_run_running(project, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    project.tune("strategy=fixed")
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "log_dataset", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            project.tune("strategy=grid")
+    assert statuses(project).count("KILLED") == 2, "the sweep and the replay"
+    assert "RUNNING" not in statuses(project)
+    project.tune("strategy=grid")
+    (shown,) = [run for run in project.runs() if "replay_of" in run.data.tags]
+    assert shown.info.status == "FINISHED"
 
 
 def test_diverged_trials_are_results(project):
