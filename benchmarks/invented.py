@@ -26,8 +26,9 @@ import yaml
 from mlflow.entities import Metric
 from synthetic import ROOT, write_manifest
 
+from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
 from pipeline.compose import compose
-from pipeline.config import Config, SearchConfig
+from pipeline.config import Config
 from pipeline.datasets.files import write_json, write_yaml
 from pipeline.datasets.listing import Split
 from pipeline.datasets.manifest import PIXELS, STATS, Manifest
@@ -214,9 +215,9 @@ def predicted(cfg: Config, manifest: Manifest, top: float) -> FinalOutput:
     return FinalOutput(logits, network.state_dict())
 
 
-def invented_replays(_: Path, search: SearchConfig, first: object) -> dict[str, Any]:
+def invented_replays(_: Path, options: SkoptSweeperConf) -> dict[str, Any]:
     rng = np.random.default_rng(0)
-    falling = np.sort(rng.uniform(0, 0.05, (100, search.n_trials)))[:, ::-1]
+    falling = np.sort(rng.uniform(0, 0.05, (100, options.n_trials)))[:, ::-1]
     return {"gaps": falling.round(9).tolist()}
 
 

@@ -112,6 +112,15 @@ def compose(config_dir: Path, overrides: Sequence[str] = ()) -> Config:
         raise UserError(_composition_fault(error, params, overrides)) from error
 
 
+def sweeper_options(cfg: Config, strategy: str) -> dict[str, Any]:
+    """What ``conf/strategy`` sets of a strategy's sweeper, with the values of ``cfg`` filled in."""
+    register_resolvers()
+    whole = OmegaConf.create(cfg.model_dump())
+    whole.sweeper = OmegaConf.load(CONF / "strategy" / f"{strategy}.yaml").hydra.sweeper
+    options: Any = OmegaConf.to_container(whole.sweeper, resolve=True)
+    return {str(name): value for name, value in options.items()}
+
+
 def check(
     values: DictConfig, choices: Mapping[str, str], config_dir: Path, overrides: Sequence[str] = ()
 ) -> Config:

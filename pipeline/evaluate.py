@@ -8,23 +8,27 @@ protocol nothing is refitted: the figure is the one the point was selected by.
 from __future__ import annotations
 
 import json
+import platform
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
+from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
 from pipeline import sweep
 from pipeline.cli import stage
+from pipeline.compose import sweeper_options
 from pipeline.config import Config, UserError
 from pipeline.datasets.files import replacing, write_json
 from pipeline.export import RUNS, run_row, write_csv
 from pipeline.final_model import package_final, register_final
 from pipeline.final_output import PREDICTIONS
-from pipeline.identity import code_digest, point_of, versions
+from pipeline.identity import code_digest, versions
 from pipeline.journalled import Outcome, TrialFailedError, run
 from pipeline.layout import prepared_dir, results_dir
 from pipeline.replays import replays
@@ -34,6 +38,8 @@ from pipeline.tracking import Journal
 from pipeline.training.data import TEST, Purpose
 
 FINAL_RUNS = ("seed", *RUNS[1:])
+_PACKAGES = ("pytorch-lightning", "hydra-core", "scikit-optimize", "mlflow", "dvc", "numpy")
+"""Whose versions the report names; those in a trial's key come on top."""
 _METRICS = ("top1", "top5", "mean_class", "paddle_batch_mean", "loss")
 
 
@@ -48,8 +54,7 @@ def evaluate(cfg: Config) -> None:
             f"{folder / 'best.yaml'}: a simulated cell has nothing to evaluate. Set "
             f"machine.simulate to null and run: dvc repro tune@{_cell(cfg)}"
         )
-    first_tried = point_of(cfg)
-    cfg = cfg.model_copy(update=best["point"])
+    asked, cfg = cfg, cfg.model_copy(update=best["point"])
     found = setting(cfg)
     for what, now in (
         ("data_digest", found.environment.data_digest),
@@ -79,7 +84,7 @@ def evaluate(cfg: Config) -> None:
         for seed, each in outcomes.items()
     ]
     write_csv(folder / "final_runs.csv", FINAL_RUNS, rows)
-    final = _final(cfg, found, outcomes) | {"replays": _replays(cfg, first_tried)}
+    final = _final(cfg, found, outcomes) | {"replays": _replays(asked)}
     write_json(folder / "final.json", final)
     if cfg.protocol.name == "heldout":
         model = folder / "model"
@@ -169,11 +174,12 @@ def _final(cfg: Config, found: Setting, outcomes: dict[int, Outcome]) -> dict[st
     }
 
 
-def _replays(cfg: Config, first: Mapping[str, Any]) -> dict[str, Any] | None:
+def _replays(cfg: Config) -> dict[str, Any] | None:
     """How lucky one search of a finished grid may be; only the grid itself can tell."""
     if cfg.strategy.name != "grid":
         return None
-    return replays(results_dir(cfg) / "trials.csv", cfg.search, first)
+    options = SkoptSweeperConf(**sweeper_options(cfg, "bayes"))
+    return replays(results_dir(cfg) / "trials.csv", options)
 
 
 def _per_class(found: Setting, results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -194,7 +200,11 @@ def _provenance() -> dict[str, Any]:
     return {
         "commit": _git("rev-parse", "HEAD"),
         "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
-        "versions": versions(),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in _PACKAGES},
+            **versions(),
+        },
         "code_digest": code_digest(),
     }
 

@@ -36,6 +36,7 @@ RUNS = (
     "seconds",
     "fit_seconds",
     "device",
+    "hardware",
     "threads",
     "host",
     "finished",
@@ -111,7 +112,7 @@ def write_trials(folder: Path, trials: Sequence[Trial]) -> None:
 
 def run_row(key: str, run_id: str, replayed: bool, result: Mapping[str, Any]) -> dict[str, Any]:
     """Where a trial stands in the journal and what it cost when it was trained."""
-    names = ("seconds", "fit_seconds", "device", "threads", "host", "finished")
+    names = ("seconds", "fit_seconds", "device", "hardware", "threads", "host", "finished")
     return {
         "key": key,
         "run_id": run_id,

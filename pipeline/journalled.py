@@ -24,6 +24,7 @@ from pipeline.journal_client import JournalLostError
 from pipeline.layout import prepared_dir, runs_dir
 from pipeline.limits import time_limit
 from pipeline.locks import owning
+from pipeline.machine import hardware
 from pipeline.setting import Setting, setting
 from pipeline.simulated import simulate
 from pipeline.termination import finishing
@@ -237,6 +238,7 @@ def _where(environment: Environment) -> dict[str, Any]:
     return {
         "host": socket.gethostname(),
         "device": environment.device,
+        "hardware": hardware(environment.device),
         "threads": environment.threads,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import os
+import platform
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from pipeline.config import UserError
@@ -66,6 +69,28 @@ def count(name: str) -> int | None:
     if not text.isdecimal() or int(text) == 0:
         raise UserError(f"{name}: found {text!r}; allowed: 1, 2, 3, ...")
     return int(text)
+
+
+@cache
+def hardware(device: str) -> str:
+    """What a trial on ``device`` computes with, for people: the accelerator and its memory, or the
+    processor, its cores and the machine's memory.
+    """
+    if device == "cuda":
+        import torch
+
+        found = torch.cuda.get_device_properties(0)
+        return f"{found.name}, {found.total_memory / 2**30:.0f} GiB"
+    memory = psutil.virtual_memory().total / 2**30
+    return f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB"
+
+
+def _processor() -> str:
+    with suppress(OSError):  # Linux's own list; the platform module knows no name there
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def devices() -> list[str]:

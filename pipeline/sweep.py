@@ -107,6 +107,7 @@ class Sweep:
             "n_trials": n_trials,
             "space_size": cfg.space.size(),
             "seed": cfg.seed,
+            **_asked(cfg),
             "data_digest": environment.data_digest,
             "weights_digest": environment.weights_digest,
             "code_digest": code_digest(),
@@ -152,12 +153,18 @@ def _fingerprint(cfg: Config, found: Setting) -> str:
     plain = identity(cfg, Purpose.SEARCH, found.environment)
     if cfg.strategy.name != "fixed":
         del plain["point"]
-        plain["space"] = cfg.space.model_dump()
-    if cfg.strategy.name in ("bayes", "random"):
-        plain["search"] = cfg.search.model_dump()
-        plain["first"] = point_of(cfg)
     names = [cfg.dataset.name, cfg.model.name, cfg.strategy.name]
-    return key_of([names, plain])
+    return key_of([names, plain | _asked(cfg)])
+
+
+def _asked(cfg: Config) -> dict[str, Any]:
+    """What the sweep walks through, may spend and tries first; nothing for one fixed point."""
+    if cfg.strategy.name == "fixed":
+        return {}
+    space = {"space": cfg.space.model_dump()}
+    if cfg.strategy.name == "grid":
+        return space
+    return {**space, "search": cfg.search.model_dump(), "first": point_of(cfg)}
 
 
 def tags(cfg: Config, purpose: str) -> dict[str, str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.config import SearchConfig, UserError
+from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
+from pipeline.compose import compose, sweeper_options
+from pipeline.config import UserError
 from pipeline.export import POINT
 from pipeline.replays import replays
 from pipeline.reporting.gap_section import gap_chart
@@ -22,9 +25,13 @@ TRIALS = CELL / "grid" / "trials.csv"
 FIRST = {"lr": 0.03, "l2_decay": 0.0001, "label_smoothing": False, "mixup": False}
 
 
+def options(first: dict[str, Any] = FIRST, **changed: Any) -> SkoptSweeperConf:
+    return SkoptSweeperConf(initial_points=[first], **changed)
+
+
 def test_replays_are_gaps_to_the_grids_best_and_the_report_draws_them(tmp_path: Path) -> None:
     Benchmark().write(tmp_path)
-    found = replays(tmp_path / TRIALS, SearchConfig(n_trials=4), FIRST, searches=3)
+    found = replays(tmp_path / TRIALS, options(n_trials=4), searches=3)
     assert found is not None
     lost = np.array(found["gaps"])
     assert lost.shape == (3, 4)
@@ -44,7 +51,7 @@ def test_replays_are_gaps_to_the_grids_best_and_the_report_draws_them(tmp_path: 
 
 def test_a_search_of_every_point_loses_nothing(tmp_path: Path) -> None:
     Benchmark(strategies=("grid",)).write(tmp_path)
-    found = replays(tmp_path / TRIALS, SearchConfig(n_trials=99), FIRST, searches=1)
+    found = replays(tmp_path / TRIALS, options(n_trials=99), searches=1)
     assert found is not None
     assert len(found["gaps"][0]) == 12
     assert found["gaps"][0][-1] == 0
@@ -52,9 +59,9 @@ def test_a_search_of_every_point_loses_nothing(tmp_path: Path) -> None:
 
 def test_replays_are_the_same_every_time(tmp_path: Path) -> None:
     Benchmark(strategies=("grid",)).write(tmp_path)
-    search = SearchConfig(n_trials=5)
-    first = replays(tmp_path / TRIALS, search, FIRST, searches=2)
-    assert replays(tmp_path / TRIALS, search, FIRST, searches=2) == first
+    search = options(n_trials=5)
+    first = replays(tmp_path / TRIALS, search, searches=2)
+    assert replays(tmp_path / TRIALS, search, searches=2) == first
 
 
 def test_replays_begin_where_the_projects_search_does_and_stop_when_it_does(tmp_path: Path) -> None:
@@ -63,7 +70,7 @@ def test_replays_begin_where_the_projects_search_does_and_stop_when_it_does(tmp_
     top = table["objective"].max()
     for row in table.to_dict("records"):
         first = {name: row[name] for name in POINT}
-        found = replays(tmp_path / TRIALS, SearchConfig(n_trials=12, patience=1), first, searches=2)
+        found = replays(tmp_path / TRIALS, options(first, n_trials=12, patience=1), searches=2)
         assert found is not None
         for gaps in found["gaps"]:
             assert gaps[0] == pytest.approx(top - row["objective"], abs=1e-8)
@@ -74,7 +81,7 @@ def test_replays_begin_where_the_projects_search_does_and_stop_when_it_does(tmp_
 def test_a_batch_is_proposed_without_the_trials_in_it(tmp_path: Path) -> None:
     Benchmark(strategies=("grid",)).write(tmp_path)
     one, four = (
-        replays(tmp_path / TRIALS, SearchConfig(n_trials=12, batch_size=size), FIRST, searches=3)
+        replays(tmp_path / TRIALS, options(n_trials=12, batch_size=size), searches=3)
         for size in (1, 4)
     )
     assert one is not None
@@ -87,9 +94,29 @@ def test_a_grid_with_a_failed_trial_is_not_replayed(tmp_path: Path) -> None:
     Benchmark(strategies=("grid",)).write(tmp_path)
     path = tmp_path / TRIALS
     path.write_text(path.read_text().replace("finished", "failed", 1))
-    assert replays(path, SearchConfig(), FIRST) is None
+    assert replays(path, options()) is None
 
 
 def test_a_grid_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"trials\.csv is not there: the grid has to be finished"):
-        replays(tmp_path / TRIALS, SearchConfig(), FIRST)
+        replays(tmp_path / TRIALS, options())
+
+
+def test_replays_do_what_the_strategys_file_says(tmp_path: Path) -> None:
+    Benchmark(strategies=("grid",)).write(tmp_path)
+    cfg = compose(Path("quickstart"), ["search.n_trials=9", "lr=0.1"])
+    asked = SkoptSweeperConf(**sweeper_options(cfg, "bayes"))
+    assert (asked.n_trials, asked.direction, asked.collapse_at) == (9, "maximize", 0.0)
+    assert asked.initial_points == [FIRST | {"lr": 0.1}]
+    blind = SkoptSweeperConf(**sweeper_options(cfg, "random"))
+    found, others = (replays(tmp_path / TRIALS, each, searches=3) for each in (asked, blind))
+    assert found is not None
+    assert others is not None
+    assert [row[0] for row in found["gaps"]] == [row[0] for row in others["gaps"]]
+    assert found != others
+
+
+def test_a_first_point_outside_the_grid_is_left_out(tmp_path: Path) -> None:
+    Benchmark(strategies=("grid",)).write(tmp_path)
+    found = replays(tmp_path / TRIALS, options(FIRST | {"lr": 7.0}, n_trials=4), searches=2)
+    assert found == replays(tmp_path / TRIALS, SkoptSweeperConf(n_trials=4), searches=2)

@@ -123,7 +123,7 @@ def test_figures_selected_on_the_test_list_are_never_called_validation(
         "best of all strategies by test list top-1",
         "500 images to train, 200 to choose by",
         "the mean gap in test list top-1",
-        "the best point of the grid by test list top-1",
+        "the best point of grid by test list top-1",
         "of the one training each point was chosen by",
     ):
         assert words in told

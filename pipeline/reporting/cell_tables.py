@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pipeline.reporting.places import Wording, wording
 from pipeline.reporting.results import CellName
 from pipeline.reporting.summary import CellSummary
-from pipeline.reporting.tables import Column, Table, Value
+from pipeline.reporting.tables import Column, Kind, Table, Value
 
 STRATEGY_TITLES = {
     "fixed": "Fixed",
@@ -26,13 +26,7 @@ def result_table(summaries: Sequence[CellSummary], paddle: Mapping[CellName, flo
     compared = any(s.published is not None for s in summaries)
     columns = _place_columns(summaries)
     for strategy in strategies:
-        group = STRATEGY_TITLES.get(strategy, strategy)
-        columns.append(Column(f"{strategy}_top1", "top-1 %", "share", group))
-        if compared:
-            columns.append(Column(f"{strategy}_published", "published", "share", group))
-            columns.append(Column(f"{strategy}_difference", "diff.", "points", group))
-        columns.append(Column(f"{strategy}_trials", "trials", "count", group))
-        columns.append(Column(f"{strategy}_hours", "hours", "hours", group))
+        columns += [column for column, _ in _measured(strategy, compared)]
     if paddle:
         columns += _paddle_columns(strategies, compared)
     ours = {s.name: s for s in summaries}
@@ -41,7 +35,10 @@ def result_table(summaries: Sequence[CellSummary], paddle: Mapping[CellName, flo
         names = [CellName(dataset, model, strategy) for strategy in strategies]
         row = _place(next(ours[name] for name in names if name in ours), summaries)
         for name in names:
-            row += _measured(ours.get(name), compared)
+            cell = ours.get(name)
+            row += [
+                figure(cell) if cell else None for _, figure in _measured(name.strategy, compared)
+            ]
         for name in names if paddle else ():
             row += _by_paddle(paddle.get(name), ours.get(name), compared)
         rows.append(row)
@@ -56,11 +53,24 @@ def result_table(summaries: Sequence[CellSummary], paddle: Mapping[CellName, flo
     return Table("result", caption, columns, rows)
 
 
-def _measured(cell: CellSummary | None, compared: bool) -> list[Value]:
-    if cell is None:
-        return [None] * (5 if compared else 3)
-    published: list[Value] = [cell.published, cell.difference] if compared else []
-    return [cell.top1, *published, cell.trials, cell.hours]
+def _measured(strategy: str, compared: bool) -> list[tuple[Column, Callable[[CellSummary], Value]]]:
+    """The columns of a strategy, and what stands in them; a fixed point is one trial."""
+    group = STRATEGY_TITLES.get(strategy, strategy)
+
+    def column(key: str, heading: str, kind: Kind) -> Column:
+        return Column(f"{strategy}_{key}", heading, kind, group)
+
+    found: list[tuple[Column, Callable[[CellSummary], Value]]] = [
+        (column("top1", "top-1 %", "share"), lambda cell: cell.top1),
+        (column("mean_class", "mean per class %", "share"), lambda cell: cell.mean_class),
+    ]
+    if compared:
+        found.append((column("published", "published", "share"), lambda cell: cell.published))
+        found.append((column("difference", "diff.", "points"), lambda cell: cell.difference))
+    if strategy != "fixed":
+        found.append((column("trials", "trials", "count"), lambda cell: cell.trials))
+    found.append((column("hours", "hours", "hours"), lambda cell: cell.hours))
+    return found
 
 
 def _by_paddle(top1: float | None, cell: CellSummary | None, compared: bool) -> list[Value]:

@@ -14,9 +14,10 @@ from pipeline.statistics import Interval, t_interval
 
 def claim_section(tested: Sequence[Claim]) -> Section:
     words = wording(*(c.protocol for c in tested))
+    several = len({c.model for c in tested}) > 1
     columns = [
         Column("dataset", "Dataset"),
-        Column("model", "Model"),
+        *([Column("model", "Model")] if several else []),
         Column("loss", "test", "points", "Loss, points"),
         Column("verdict", "verdict", "text", "Loss, points"),
         Column("loss_as_stated", "test as stated", "text", "Loss, points"),
@@ -30,7 +31,8 @@ def claim_section(tested: Sequence[Claim]) -> Section:
     ]
     rows: list[list[Value]] = [
         [
-            *(c.dataset_title, c.model, c.loss, verdict(c)),
+            *([c.dataset_title, c.model_title] if several else [c.dataset_title]),
+            *(c.loss, verdict(c)),
             "" if c.same_point else as_stated(c.loss),
             *(c.selection_loss, c.replayed, as_stated(c.replayed), c.published),
             *(c.grid_trials, c.bayes_trials, c.published_trials),

@@ -226,7 +226,7 @@ def _heat(chart: HeatMap) -> go.Figure:
     )
     figure.update_annotations(font_size=12)
     figure.update_xaxes(title=chart.x_title, row=down)
-    figure.update_yaxes(title=chart.y_title, col=1)
+    figure.update_yaxes(title={"text": chart.y_title, "standoff": 14}, col=1)
     if not percent:
         figure.update_yaxes(scaleanchor="x", constrain="domain")
         figure.update_xaxes(constrain="domain")

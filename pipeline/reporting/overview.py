@@ -87,8 +87,9 @@ def accuracy_chart(evaluated: Sequence[CellSummary]) -> BarChart:
         return BarSeries(
             name=STRATEGY_TITLES.get(strategy, strategy),
             values=[i.mean if i else None for i in means],
-            low=[i.low if i else None for i in means],
-            high=[i.high if i else None for i in means],
+            # of a share the t interval may reach past 100 %, where there is nothing
+            low=[None if i is None or i.low is None else max(i.low, 0.0) for i in means],
+            high=[None if i is None or i.high is None else min(i.high, 1.0) for i in means],
             colour=STRATEGY_COLOURS.get(strategy, "grey"),
             mark=STRATEGY_MARKS.get(strategy, "circle"),
         )

@@ -3,66 +3,137 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.reporting.document import Section, Text
-from pipeline.reporting.results import Cell
+from pipeline.reporting.document import Block, Section, Text
+from pipeline.reporting.places import describe
+from pipeline.reporting.results import Cell, CellName
+from pipeline.reporting.schema import FinalRunRow
 from pipeline.reporting.tables import Column, Table, Value
+
+_GROUPS = (
+    *("protocol", "recipe", "point", "space", "search", "first trial", "seed"),
+    *("seeds of the refits", "machine", "precision", "version"),
+)
+"""The order of the parameters."""
 
 
 def provenance(cells: Sequence[Cell]) -> Section:
-    """A row per cell. Dates are the trials' own, so the same results give the same report."""
-    columns = [
-        Column("cell", "Cell"),
-        Column("protocol", "Protocol"),
-        Column("commit", "Commit"),
-        Column("data", "Data digest"),
-        Column("weights", "Weights"),
-        Column("recipe", "Recipe"),
-        Column("machine", "Machine"),
-        Column("versions", "Versions"),
-        Column("code", "Code digest"),
-        Column("first", "First trial done"),
-        Column("last", "Last trial done"),
-    ]
-    rows = [_row(cell) for cell in cells]
-    notes = [
+    """Dates are the trials' own, so the same results give the same report."""
+    blocks: list[Block] = [
         Text(f"{cell.name}: the image counts differ from the official ones and were accepted.")
         for cell in cells
         if cell.final and cell.final.accepted_counts
     ]
-    notes += [
+    blocks += [
         Text(f"{cell.name}: {cell.final.unreadable:,} images cannot be read and were left out.")
         for cell in cells
         if cell.final and cell.final.unreadable
     ]
-    caption = (
-        "Where each figure comes from. Digests are the first 12 characters of a sha256. "
-        "Times are UTC."
-    )
-    return Section(
-        "Provenance", "provenance", [*notes, Table("provenance", caption, columns, rows)]
-    )
+    return Section("Provenance", "provenance", [*blocks, _origins(cells), _parameters(cells)])
 
 
-def _row(cell: Cell) -> list[Value]:
-    best, final = cell.best, cell.final
-    finished = sorted(run.finished for run in cell.runs if run.finished)
-    machines = sorted({f"{run.device} on {run.host}, {run.threads} threads" for run in cell.runs})
-    return [
-        str(cell.name),
-        best.protocol,
-        _commit(cell),
-        best.data_digest[:12],
-        _weights(cell),
-        _plain(best.recipe),
-        f"{'; '.join(machines)}; {best.machine.get('precision', '')}".rstrip("; "),
-        _plain(final.provenance.versions if final else best.versions),
-        best.code_digest[:12],
-        finished[0].strftime("%Y-%m-%d %H:%M") if finished else None,
-        finished[-1].strftime("%Y-%m-%d %H:%M") if finished else None,
+def _origins(cells: Sequence[Cell]) -> Table:
+    """A row per cell: what differs from one to the next."""
+    columns = [
+        Column("cell", "Cell"),
+        Column("commit", "Commit"),
+        Column("data", "Data digest"),
+        Column("weights", "Weights"),
+        Column("code", "Code digest"),
+        Column("first", "First trial done"),
+        Column("last", "Last trial done"),
+        Column("evaluated", "Final done"),
     ]
+    rows: list[list[Value]] = [
+        [
+            str(cell.name),
+            _commit(cell),
+            cell.best.data_digest[:12],
+            _weights(cell),
+            cell.best.code_digest[:12],
+            _date(cell.runs, first=True),
+            _date(cell.runs),
+            _date(cell.final_runs),
+        ]
+        for cell in cells
+    ]
+    caption = (
+        "Where each figure comes from. Digests are the first 12 characters of a sha256, the commit "
+        "is that of the evaluation, times are UTC."
+    )
+    return Table("provenance", caption, columns, rows)
+
+
+def _parameters(cells: Sequence[Cell]) -> Table:
+    """A row per parameter and value, with the cells that have it."""
+    found: dict[tuple[str, str], list[CellName]] = {}
+    for cell in cells:
+        for name, value in _settings(cell):
+            found.setdefault((name, value), []).append(cell.name)
+    names = [cell.name for cell in cells]
+    rows: list[list[Value]] = [
+        [name, value, _which(having, names)]
+        for (name, value), having in sorted(
+            found.items(), key=lambda each: _GROUPS.index(each[0][0].partition(": ")[0])
+        )
+    ]
+    columns = [Column("name", "Parameter"), Column("value", "Value"), Column("cells", "Cells")]
+    caption = "What the trials were asked for, and what they ran on and with."
+    return Table("parameters", caption, columns, rows)
+
+
+def _which(having: Sequence[CellName], names: Sequence[CellName]) -> str:
+    """These cells in as few words as say it."""
+    if len(having) == len(names):
+        return "all"
+    for part in ("strategy", "dataset", "model"):
+        shared = list(dict.fromkeys(getattr(name, part) for name in having))
+        if len(having) == sum(getattr(name, part) in shared for name in names):
+            return ", ".join(shared)
+    return ", ".join(map(str, having))
+
+
+def _settings(cell: Cell) -> Iterator[tuple[str, str]]:
+    best, final = cell.best, cell.final
+    yield "protocol", best.protocol
+    yield from _named("recipe", best.recipe)
+    yield from _named("space", best.space or {})
+    yield from _named("search", best.search or {})
+    if best.first is not None:
+        yield "first trial", describe(best.first)
+    if best.space is None:
+        yield "point", describe(best.point)
+    yield "seed", str(best.seed)
+    if final is not None and final.protocol == "heldout":
+        yield "seeds of the refits", _plain(final.seeds)
+    runs = [*cell.runs, *cell.final_runs]
+    machines = sorted({_machine(run) for run in runs if run.host})
+    yield "machine", "; ".join(machines)
+    yield "precision", str(best.machine.get("precision", ""))
+    yield from _named("version", best.versions | (final.provenance.versions if final else {}))
+
+
+def _named(group: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if value is not None:
+            yield f"{group}: {name}", _plain(value)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _machine(run: FinalRunRow) -> str:
+    return f"{run.host}: {run.hardware or run.device}, {run.threads} threads a trial"
+
+
+def _date(runs: Sequence[FinalRunRow], *, first: bool = False) -> str | None:
+    finished = sorted(run.finished for run in runs if run.finished)
+    return finished[0 if first else -1].strftime("%Y-%m-%d %H:%M") if finished else None
 
 
 def _commit(cell: Cell) -> str | None:
@@ -79,11 +150,3 @@ def _weights(cell: Cell) -> str | None:
     known = weights.sha256 and weights.sha256 != weights.source
     digest = f" ({weights.sha256[:12]})" if weights.sha256 and known else ""
     return f"{weights.source}{digest}"
-
-
-def _plain(values: dict[str, Any]) -> str:
-    return ", ".join(
-        f"{key} {value if isinstance(value, str) else json.dumps(value)}"
-        for key, value in values.items()
-        if value is not None
-    )

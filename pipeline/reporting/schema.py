@@ -76,6 +76,8 @@ class FinalRunRow(Record):
     seconds: Seconds | None
     """What the run cost when it was trained, whether replayed here or not."""
     device: str | None
+    hardware: str | None
+    """The accelerator, or the processor, and its memory."""
     threads: Count | None
     host: str | None
     finished: datetime | None
@@ -97,6 +99,11 @@ class BestFile(Record):
     loss: float | None
     n_trials: Count
     space_size: Count
+    seed: Count
+    space: dict[str, list[Any]] | None = None
+    search: dict[str, Any] | None = None
+    first: Point | None = None
+    """Where the search began. A fixed point has none of the three, a grid only its space."""
     data_digest: str
     weights_digest: str | None
     code_digest: str

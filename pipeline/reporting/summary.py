@@ -53,6 +53,7 @@ class Claim:
     dataset: str
     model: str
     dataset_title: str
+    model_title: str
     protocol: str
     loss: Interval
     """Paired over the seeds both have."""
@@ -131,6 +132,7 @@ def claims(results: Results, published: Mapping[str, PublishedRow]) -> list[Clai
                 dataset=name.dataset,
                 model=name.model,
                 dataset_title=grid.final.title,
+                model_title=grid.final.model_title,
                 protocol=grid.best.protocol,
                 loss=paired_difference([ours[s] for s in shared], [theirs[s] for s in shared]),
                 seeds=len(shared),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,6 @@ class FinishedGrid:
     objective: NDArray[np.float64]
     test: NDArray[np.float64] | None = None
     """Accuracy of the same models on images that no search sees."""
-    first: Mapping[str, Any] = field(default_factory=lambda: FIXED_SCHEME)
-    """The hyperparameters a search tries first."""
 
     @property
     def size(self) -> int:
@@ -38,11 +36,13 @@ class FinishedGrid:
 
     @property
     def fixed_scheme(self) -> Point | None:
-        """Where ``first`` lies, None if the grid does not hold it."""
+        """Where the published fixed scheme lies, None if the grid does not hold it."""
+        return self.point(FIXED_SCHEME)
+
+    def point(self, values: Mapping[str, Any]) -> Point | None:
+        """Where these hyperparameters lie, None if the grid does not hold them."""
         try:
-            return tuple(
-                list(values).index(self.first[name]) for name, values in self.values.items()
-            )
+            return tuple(list(column).index(values[n]) for n, column in self.values.items())
         except ValueError:
             return None
 
@@ -57,9 +57,7 @@ class FinishedGrid:
             raise UserError(f"{path}: {error}") from None
 
     @classmethod
-    def from_table(
-        cls, table: pd.DataFrame, first: Mapping[str, Any] = FIXED_SCHEME
-    ) -> FinishedGrid:
+    def from_table(cls, table: pd.DataFrame) -> FinishedGrid:
         """One row per point, in any order: the hyperparameters, objective and, if known, test.
 
         The hyperparameters are ordered as published, numbers from large to small. An accuracy
@@ -97,4 +95,4 @@ class FinishedGrid:
             return in_order.reshape(shape)
 
         test = accuracies("test") if "test" in table.columns else None
-        return cls(values, accuracies("objective"), test, first)
+        return cls(values, accuracies("objective"), test)

@@ -21,17 +21,16 @@ It may look at the values and the fixed scheme of the grid, not at its accuracie
 """
 
 
-def sweeper(
-    grid: FinishedGrid, objective: Objective, n_trials: int, seed: int, batch_size: int = 1
-) -> None:
-    """This project's sweeper as ``strategy=bayes`` sets it: the fixed scheme first."""
+def sweeper(grid: FinishedGrid, objective: Objective, n_trials: int, seed: int) -> None:
+    """This project's sweeper as conf/strategy/bayes.yaml has it: the fixed scheme first."""
     first = grid.fixed_scheme
-    engine = Engine(
-        dimensions(grid),
-        seed=seed,
-        initial_points=[] if first is None else [first],
-        collapse_at=0.0,
-    )
+    initial = [] if first is None else [first]
+    engine = Engine(dimensions(grid), seed=seed, initial_points=initial, collapse_at=0.0)
+    run(engine, objective, n_trials)
+
+
+def run(engine: Engine, objective: Objective, n_trials: int, batch_size: int = 1) -> None:
+    """Ask and tell until ``n_trials`` are made; what is asked for together is told together."""
     for done in range(0, n_trials, batch_size):
         proposals = engine.ask(min(batch_size, n_trials - done))
         points = [tuple(map(int, proposal.point)) for proposal in proposals]

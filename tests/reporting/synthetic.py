@@ -18,13 +18,27 @@ POINT_FIELDS = ["lr", "l2_decay", "label_smoothing", "mixup"]
 MEASURES = ["top1", "top5", "mean_class", "loss", "train_loss"]
 TRIAL_FIELDS = ["trial", *POINT_FIELDS, "seed", "status", "objective", *MEASURES, "epoch", "key"]
 CURVE_FIELDS = ["trial", "epoch", "train_loss", "loss", "top1", "top5", "mean_class"]
-COST_FIELDS = ["replayed", "seconds", "fit_seconds", "device", "threads", "host", "finished"]
+COST_FIELDS = [
+    "replayed",
+    "seconds",
+    "fit_seconds",
+    "device",
+    "hardware",
+    "threads",
+    "host",
+    "finished",
+]
 
 
 @dataclass(frozen=True)
 class Space:
     lr: tuple[float, ...] = (0.1, 0.03, 0.003)
     l2_decay: tuple[float, ...] = (1e-4,)
+
+    def values(self) -> dict[str, list[Any]]:
+        flags = [False, True]
+        rates, decays = list(self.lr), list(self.l2_decay)
+        return {"lr": rates, "l2_decay": decays, "label_smoothing": flags, "mixup": flags}
 
     def points(self) -> list[dict[str, Any]]:
         names = ("lr", "l2_decay", "label_smoothing", "mixup")
@@ -101,7 +115,7 @@ class Benchmark:
                 {"trial": number, "key": key, "run_id": f"{key}{key}"}
                 | {"replayed": strategy != "grid" and number % 2 == 0}
                 | {"seconds": 12.5 + number % 3, "fit_seconds": 11.0, "device": "cpu"}
-                | {"threads": 2, "host": "synthetic"}
+                | {"hardware": "Synthetic, 2 cores", "threads": 2, "host": "synthetic"}
                 | {"finished": f"2026-01-02T03:{number % 60:02d}:05+00:00"}
             )
         best = max(trials, key=lambda row: row["objective"])
@@ -115,6 +129,7 @@ class Benchmark:
                 | {"point": {name: best[name] for name in POINT_FIELDS}}
                 | {"objective": best["objective"], "loss": best["loss"]}
                 | {"n_trials": len(trials), "space_size": len(self.space.points())}
+                | {"seed": 7, "space": None if strategy == "fixed" else self.space.values()}
                 | {"data_digest": "d" * 64, "weights_digest": "w" * 64, "code_digest": "c" * 64}
                 | {"recipe": {"name": "synthetic", "epochs": self.epochs, "batch_size": 32}}
                 | {"machine": {"precision": "float32", "threads": 2}}
@@ -166,7 +181,8 @@ class Benchmark:
         rows = [
             {"seed": seed, "key": f"final {best['key']} {seed}", "run_id": f"{seed}f{best['key']}"}
             | {"replayed": False, "seconds": 30.0, "fit_seconds": 29.0, "device": "cpu"}
-            | {"threads": 2, "host": "synthetic", "finished": "2026-01-02T04:00:00+00:00"}
+            | {"hardware": "Synthetic, 2 cores", "threads": 2, "host": "synthetic"}
+            | {"finished": "2026-01-02T04:00:00+00:00"}
             for seed in self.seeds
         ]
         table(folder / "final_runs.csv", ["seed", "key", "run_id", *COST_FIELDS], rows)

@@ -56,6 +56,24 @@ def test_a_strategy_that_has_not_run_leaves_its_columns_empty(tmp_path):
     assert gains.rows[0][3:] == [None, ""]
 
 
+def test_the_claim_is_told_over_all_folders(tmp_path):
+    found, _ = section(tmp_path, ("resnet50_vd", "resnet50_vd_10w"))
+    text, _, gains = found.blocks
+    means = [row[3].mean for row in gains.rows]
+    ahead = sum(mean > 0 for mean in means)
+    average = f"{100 * sum(means) / len(means):+.2f}".replace("-", "\N{MINUS SIGN}")
+    assert f"ahead on {ahead} of 2 after the search, by {average} ± " in text.text
+
+
+def test_without_a_grid_another_search_stands_for_it(tmp_path):
+    found, cells = section(tmp_path, ("resnet50_vd", "resnet50_vd_10w"), ("fixed", "bayes"))
+    _, accuracy, _ = found.blocks
+    final = cells[CellName("leaves", "resnet50_vd", "bayes")].final
+    assert accuracy.columns[6].key == "resnet50_vd_bayes"
+    assert accuracy.rows[0][6].mean == pytest.approx(sum(final.top1) / len(final.top1))
+    assert "the best point of bayes" in accuracy.caption
+
+
 def test_the_published_gains():
     fixed, searched = table2_gains()
     assert min(fixed) == pytest.approx(0.0173)

@@ -22,12 +22,28 @@
     return changes;
   };
 
+  // On a phone the panels of a heat map stand below each other: side by side nobody could read them.
+  const stack = (layout, rows) => {
+    const count = layout.annotations.length;
+    const step = 1 / count;
+    for (let i = 0; i < count; i += 1) {
+      const [x, y] = [layout[`xaxis${i ? i + 1 : ""}`], layout[`yaxis${i ? i + 1 : ""}`]];
+      const top = 1 - i * step;
+      Object.assign(x, { domain: [0, 1], showticklabels: true });
+      Object.assign(y, { domain: [top - 0.68 * step, top], showticklabels: true });
+      if (i < count - 1) delete x.title;
+      Object.assign(layout.annotations[i], { x: 0.5, y: top });
+    }
+    layout.height = 60 + count * (110 + 26 * rows);
+  };
+
   const draw = async (box) => {
     if (box.dataset.drawn) return;
     box.dataset.drawn = "yes";
     const { data, layout } = charts[box.dataset.chart];
     const narrow = box.clientWidth < 560;
     if (narrow && layout.font) layout.font.size = 10;
+    if (narrow && layout.xaxis2) stack(layout, data[0].y.length);
     if (narrow && layout.yaxis?.scaleanchor) layout.height = box.clientWidth; // square cells
     box.style.minHeight = `${layout.height}px`;
     await Plotly.newPlot(box, data, layout, { responsive: true, displaylogo: false, displayModeBar: narrow ? false : "hover" });
