@@ -80,7 +80,8 @@ def evaluate(cfg: Config) -> None:
             shutil.copyfile(predictions, temporary)
         package_final(cfg, journal, first, found, folder / "model")
     rows = [
-        run_row(each.key, each.run_id, each.replayed, each.result) | {"seed": seed}
+        run_row(each.key, each.run_id, each.replayed, each.result)
+        | {"seed": seed, "experiment_id": journal.experiment_id}
         for seed, each in outcomes.items()
     ]
     write_csv(folder / "final_runs.csv", FINAL_RUNS, rows)

@@ -31,6 +31,7 @@ CURVES = ("trial", "epoch", "train_loss", "loss", "top1", "top5", "mean_class")
 RUNS = (
     "trial",
     "key",
+    "experiment_id",
     "run_id",
     "replayed",
     "seconds",
@@ -82,8 +83,11 @@ def best(trials: Sequence[Trial], space: SpaceConfig) -> Trial | None:
     return min(measured, key=rank, default=None)
 
 
-def write_trials(folder: Path, trials: Sequence[Trial]) -> None:
-    """``trials.csv``, ``curves.csv`` (equal whenever computed again) and ``runs.csv``."""
+def write_trials(folder: Path, trials: Sequence[Trial], experiment_id: str) -> None:
+    """``trials.csv``, ``curves.csv`` (equal whenever computed again) and ``runs.csv``.
+
+    ``experiment_id`` is that of the journal.
+    """
     computed, curves, runs = [], [], []
     for trial in trials:
         result = trial.result or {}
@@ -103,7 +107,8 @@ def write_trials(folder: Path, trials: Sequence[Trial]) -> None:
         )
         curves += [{"trial": trial.number, **row} for row in result.get("curve", [])]
         runs.append(
-            run_row(trial.key, trial.run_id, trial.replayed, result) | {"trial": trial.number}
+            run_row(trial.key, trial.run_id, trial.replayed, result)
+            | {"trial": trial.number, "experiment_id": experiment_id}
         )
     write_csv(folder / "trials.csv", TRIALS, computed)
     write_csv(folder / "curves.csv", CURVES, curves)

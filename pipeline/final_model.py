@@ -78,7 +78,16 @@ def register_final(
         opened = session(folder / ONNX)
         outputs = dict(zip(OUTPUTS, opened.run(list(OUTPUTS), {INPUT: images}), strict=True))
         pins = [f"{name}=={metadata.version(name)}" for name in REQUIREMENTS]
-        return log_onnx(journal, first.run_id, folder / ONNX, {INPUT: images}, outputs, pins)
+        return log_onnx(
+            journal,
+            first.run_id,
+            folder / ONNX,
+            {INPUT: images},
+            outputs,
+            pins,
+            name=f"{cfg.dataset.name}-{cfg.model.name}",
+            params=point_of(cfg),
+        )
 
     name = f"vdtransfer-{cfg.project}-{cfg.dataset.name}"
     registry = Registry(journal, name)

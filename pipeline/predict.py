@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from pipeline.cli import guarded
 from pipeline.config import UserError
@@ -25,6 +26,7 @@ from pipeline.datasets.decoding import UnreadableError
 from pipeline.packaged import predictor
 from pipeline.packaged.accuracy import Accuracy, ClassAccuracy, accuracy
 from pipeline.packaged.predictor import Predictor
+from pipeline.reporting.tables import Column, Table, Value, to_text
 
 BATCH = 32
 
@@ -45,7 +47,7 @@ class Unreadable:
 
     def add(self, path: Path, reason: str) -> None:
         self.count += 1
-        print(f"error: {path}: {reason}", file=sys.stderr)
+        tqdm.write(f"error: {path}: {reason}", file=sys.stderr)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,6 +99,8 @@ def predictions(
 ) -> Iterator[Prediction]:
     """Of every image that can be read, in order; the others are handed to ``unreadable``."""
     names = model.description.classes
+    few = len(paths) <= BATCH  # done before a bar could be read
+    bar = tqdm(total=len(paths), unit="image", leave=False, disable=few)
     for start in range(0, len(paths), BATCH):
         kept, images = [], []
         for path in paths[start : start + BATCH]:
@@ -107,11 +111,13 @@ def predictions(
                 unreadable.add(path, f"cannot be read: {error.strerror}")
             except UnreadableError as error:
                 unreadable.add(path, str(error))
+            bar.update()
         if not kept:
             continue
         for path, row in zip(kept, model.probabilities(np.stack(images)), strict=True):
             order = np.argsort(-row, kind="stable")[:top_k]
             yield Prediction(path, [(names[label], float(row[label])) for label in order])
+    bar.close()
 
 
 def _images(inputs: Sequence[Path], unreadable: Unreadable) -> list[Path]:
@@ -159,10 +165,17 @@ def _measured(model: Predictor, folder: Path, unreadable: Unreadable) -> Accurac
 
 
 def _print_table(found: Sequence[Prediction]) -> None:
-    width = max((len(str(each.path)) for each in found), default=0)
+    if not found:
+        return
+    columns = [Column("image", "image"), Column("class", "class"), Column("share", "probability")]
+    if len(found[0].ranked) > 1:
+        columns.append(Column("next", "next"))
+    rows: list[list[Value]] = []
     for each in found:
-        shown = "   ".join(f"{name} {share:.4f}" for name, share in each.ranked)
-        print(f"{each.path!s:<{width}}   {shown}")
+        (name, share), *others = each.ranked
+        then = [", ".join(f"{other} {less:.4f}" for other, less in others)] if others else []
+        rows.append([str(each.path), name, f"{share:.4f}", *then])
+    print(to_text(Table("predictions", "", columns, rows)))
 
 
 def _print_json(found: Sequence[Prediction]) -> None:

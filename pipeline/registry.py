@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
@@ -77,16 +78,22 @@ class Registry:
     ) -> Version:
         """The version of ``key``, registered now unless it is there.
 
-        ``log`` stores the model in the run and returns its address. The champion is moved to the
-        version when there is none, or when the version beats it.
+        ``log`` stores the model and returns its id in MLflow. The champion is moved to the version
+        when there is none, or when the version beats it.
         """
         version = next((each for each in self.versions() if each.key == key), None)
         if version is None:
             if not self.client.search_registered_models(self._condition):
                 self.client.create_registered_model(self.name, description=description)
             facts = {KEY_TAG: key, "objective": repr(objective), "data_digest": data_digest}
+            model_id = log()
+            where = self.client.get_logged_model(model_id).artifact_location
             made = self.client.create_model_version(
-                self.name, log(), run_id=run_id, tags={**tags, **facts}
+                self.name,
+                where,  # models:/ID would be looked up in the store of the whole process
+                run_id=run_id,
+                tags={**tags, **facts},
+                model_id=model_id,
             )
             version = Version.of(str(made.version), facts)
         champion = self.champion()
@@ -102,25 +109,44 @@ def log_onnx(
     inputs: Mapping[str, np.ndarray],
     outputs: Mapping[str, np.ndarray],
     requirements: Sequence[str],
+    *,
+    name: str,
+    params: Mapping[str, Any],
 ) -> str:
-    """Log an ONNX file as a model that MLflow can serve; return its address.
+    """Log an ONNX file as a model of the run that MLflow can serve; return the model's id.
 
     ``inputs`` is kept as the example, ``outputs`` is what the model makes of it; the first
     axis of each is the batch. ``requirements`` are pip's, with exact versions.
     """
     import mlflow.onnx  # slow to import
     import onnx
-    from mlflow.models import infer_signature
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.models import Model, infer_signature
 
-    with tempfile.TemporaryDirectory() as scratch:
-        mlflow.onnx.save_model(
-            onnx.load(path),
-            f"{scratch}/model",
-            signature=infer_signature(dict(inputs), dict(outputs)),
-            input_example=dict(inputs),
-            pip_requirements=list(requirements),
-            onnx_execution_providers=["CPUExecutionProvider"],
-            save_as_external_data=False,
-        )
-        journal.client.log_artifacts(run_id, f"{scratch}/model", "model")
-    return f"runs:/{run_id}/model"
+    client = journal.client
+    made = client.create_logged_model(
+        journal.experiment_id,
+        name,
+        source_run_id=run_id,
+        params={key: str(value) for key, value in params.items()},
+        model_type="image classifier",
+    )
+    status: Literal["READY", "FAILED"] = "FAILED"
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            mlflow.onnx.save_model(
+                onnx.load(path),
+                f"{scratch}/model",
+                mlflow_model=Model(run_id=run_id, model_uuid=made.model_id, model_id=made.model_id),
+                signature=infer_signature(dict(inputs), dict(outputs)),
+                input_example=dict(inputs),
+                pip_requirements=list(requirements),
+                onnx_execution_providers=["CPUExecutionProvider"],
+                save_as_external_data=False,
+            )
+            client.log_model_artifacts(made.model_id, f"{scratch}/model")
+        status = "READY"
+    finally:
+        client.finalize_logged_model(made.model_id, status)
+    client.log_outputs(run_id, [LoggedModelOutput(made.model_id, 0)])
+    return str(made.model_id)

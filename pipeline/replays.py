@@ -7,17 +7,16 @@ cost seconds to minutes; the report shows what they lose against the grid's best
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
 from hydra_plugins.hydra_skopt_sweeper._engine import Engine
 from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
 from pipeline.config import UserError
+from pipeline.datasets.progress import counted
 from pipeline.search.grid import FinishedGrid, Point
 from pipeline.search.replay import Objective, dimensions, gaps, run, trace
 
@@ -56,12 +55,7 @@ def replays(
         run(engine, objective, n_trials, options.batch_size)
 
     rows = []
-    seeds = tqdm(
-        range(searches),
-        desc="replaying searches on the finished grid",
-        mininterval=0.5 if sys.stderr.isatty() else 30.0,
-    )
-    for seed in seeds:
+    for seed in counted(range(searches), "replaying searches on the finished grid", searches):
         points = trace(grid, search, n_trials=min(options.n_trials, grid.size), seed=seed)
         rows.append(_gaps(grid, points, options))
     return {"gaps": rows}

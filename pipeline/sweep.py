@@ -89,7 +89,7 @@ class Sweep:
         for abandoned in folder.glob(".*.tmp"):  # by a process that was killed
             abandoned.unlink()
         with full_disk_explained(folder):
-            write_trials(folder, trials)
+            write_trials(folder, trials, self.journal.experiment_id)
             write_best(folder / "best.yaml", chosen, self._facts(len(trials)))
         for name in ("trials.csv", "best.yaml"):
             self.journal.write_file(self.run_id, folder / name)

@@ -51,6 +51,21 @@ class Finished:
     result: dict[str, Any]
 
 
+@contextmanager
+def _first_use(uri: str) -> Iterator[MlflowClient]:
+    """A client, under a lock: a fresh database does not bear two processes at once.
+
+    Raises JournalLostError when the store cannot be reached or written.
+    """
+    try:
+        runs_dir().mkdir(parents=True, exist_ok=True)
+        with FileLock(runs_dir() / "mlflow.lock"):
+            check_store(uri)
+            yield reaching(uri)
+    except FAULTS as error:
+        raise lost(uri, error) from error
+
+
 class Journal:
     """The runs of one experiment."""
 
@@ -59,32 +74,25 @@ class Journal:
 
     @classmethod
     def open(cls, project: str, description: str = "") -> Journal:
-        """Open the experiment, made on first use under a lock: a fresh database does not bear
-        two processes at once. Raises JournalLostError when the store cannot be reached or
-        written, as every method does, and UserError when the experiment was deleted.
+        """Open the experiment, made on first use. Raises JournalLostError when the store cannot be
+        reached or written, as every method does, and UserError when the experiment was deleted.
         """
         uri = tracking_uri()
-        try:
-            runs_dir().mkdir(parents=True, exist_ok=True)
-            with FileLock(runs_dir() / "mlflow.lock"):
-                check_store(uri)
-                client = reaching(uri)
-                experiment = client.get_experiment_by_name(project)
-                if experiment is None:
-                    local = uri.startswith("sqlite:")
-                    store = (runs_dir() / "artifacts").resolve().as_uri() if local else None
-                    tags = {_DESCRIPTION: description}
-                    return cls(client, client.create_experiment(project, store, tags))
-                if description and experiment.tags.get(_DESCRIPTION) != description:
-                    client.set_experiment_tag(experiment.experiment_id, _DESCRIPTION, description)
-            if experiment.lifecycle_stage != "active":
-                raise UserError(
-                    f"MLflow experiment '{project}' is deleted; restore it with "
-                    f"`mlflow experiments restore -x {experiment.experiment_id}`"
-                )
-            return cls(client, experiment.experiment_id)
-        except FAULTS as error:
-            raise lost(uri, error) from error
+        with _first_use(uri) as client:
+            experiment = client.get_experiment_by_name(project)
+            if experiment is None:
+                local = uri.startswith("sqlite:")
+                store = (runs_dir() / "artifacts").resolve().as_uri() if local else None
+                tags = {_DESCRIPTION: description}
+                return cls(client, client.create_experiment(project, store, tags))
+            if description and experiment.tags.get(_DESCRIPTION) != description:
+                client.set_experiment_tag(experiment.experiment_id, _DESCRIPTION, description)
+        if experiment.lifecycle_stage != "active":
+            raise UserError(
+                f"MLflow experiment '{project}' is deleted; restore it with "
+                f"`mlflow experiments restore -x {experiment.experiment_id}`"
+            )
+        return cls(client, experiment.experiment_id)
 
     # Looking up
 
@@ -233,8 +241,10 @@ class Journal:
 
 def main() -> None:
     """Make or migrate the database before several processes use it; print its address."""
-    Journal.open("benchmark")
-    print(tracking_uri())
+    uri = tracking_uri()
+    with _first_use(uri) as client:
+        client.search_experiments(max_results=1)
+    print(uri)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,9 @@ def test_exported_results_run_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     measured = "status,objective,top1,top5,mean_class,loss,train_loss,epoch"
     (cell / "trials.csv").write_text(f"trial,{point},seed,{measured},key\n")
     (cell / "curves.csv").write_text("trial,epoch,train_loss,loss,top1,top5,mean_class\n")
-    columns = "trial,key,run_id,replayed,seconds,device,threads,host,finished"
+    columns = (
+        "trial,key,experiment_id,run_id,replayed,seconds,device,hardware,threads,host,finished"
+    )
     (cell / "runs.csv").write_text(f"{columns}\n")
     (cell / "best.yaml").write_text(f"!!python/object/apply:os.mkdir [{MARK}]\n")
     with pytest.raises(UserError, match=r"best\.yaml"):

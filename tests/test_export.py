@@ -78,7 +78,7 @@ def test_diverged_and_failed_trials_are_never_best():
 
 
 def test_tables_state_what_was_computed_apart_from_where_and_when(tmp_path):
-    write_trials(tmp_path, [trial(0), trial(1, status="diverged"), trial(2, status="failed")])
+    write_trials(tmp_path, [trial(0), trial(1, status="diverged"), trial(2, status="failed")], "1")
     computed = rows(tmp_path / "trials.csv")
     assert list(computed[0]) == list(TRIALS)
     assert [row["status"] for row in computed] == ["finished", "diverged", "failed"]
@@ -100,7 +100,7 @@ def test_the_same_trials_give_the_same_bytes_wherever_they_ran(tmp_path):
         0, here.point, 7, here.key, "other", True, here.result | {"seconds": 9.0, "host": "b"}
     )
     for folder, each in (("a", here), ("b", there)):
-        write_trials(tmp_path / folder, [each])
+        write_trials(tmp_path / folder, [each], "1")
     for name in ("trials.csv", "curves.csv"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 

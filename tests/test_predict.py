@@ -81,9 +81,12 @@ def test_csv_and_table_say_the_same(
     rows = list(csv.DictReader(io.StringIO(out)))
     assert [row["rank"] for row in rows] == ["1", "2"]
     _, table, _ = run(capsys, model, image, "--top-k", 2)
-    for row in rows:
-        assert f"{row['class']} {float(row['probability']):.4f}" in table
-    assert table.count("\n") == 1
+    head, _, line = table.splitlines()
+    assert head.split() == ["image", "class", "probability", "next"]
+    shown = [f"{float(row['probability']):.4f}" for row in rows]
+    assert line.split() == [str(image), rows[0]["class"], shown[0], rows[1]["class"], shown[1]]
+    _, only, _ = run(capsys, model, image, "--top-k", 1)
+    assert only.splitlines()[-1].split() == [str(image), rows[0]["class"], shown[0]]
 
 
 def test_sees_the_same_pixels_as_prepare_and_evaluate(model: Path, photos: Path) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlparse
 
 import numpy as np
 import pytest
@@ -45,8 +46,8 @@ def add(registry: Registry, journal: Journal, key: str, objective: float, data: 
     run_id = journal.start(key, parent_id=None, params={}, tags={})
 
     def log() -> str:
-        journal.write_text(run_id, "model/MLmodel", key)
-        return f"runs:/{run_id}/model"
+        made = journal.client.create_logged_model(journal.experiment_id, key, run_id)
+        return str(made.model_id)
 
     return registry.add(
         key, objective, data, description="d", run_id=run_id, log=log, tags={"lr": "0.1"}
@@ -106,7 +107,11 @@ def test_evaluate_hands_over_a_model_that_everyone_can_use(project: SmallProject
     assert made.data_digest.startswith(used.dataset.digest)
     assert [(tag.key, tag.value) for tag in used.tags] == [("mlflow.data.context", "train+val")]
 
-    logged = Path(journal.client.download_artifacts(run.info.run_id, "model"))
+    (output,) = run.outputs.model_outputs
+    model = journal.client.get_logged_model(output.model_id)
+    assert (model.name, model.status.value) == ("digits-resnet50_vd_random", "READY")
+    assert model.params["lr"] == run.data.params["lr"]
+    logged = Path(urlparse(model.artifact_location).path)
     pins = (logged / "requirements.txt").read_text().split()
     assert {pin.split("==")[0] for pin in pins} >= {"mlflow", "onnx", "onnxruntime", "numpy"}
     example = json.loads((logged / "serving_input_example.json").read_text())

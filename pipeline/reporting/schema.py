@@ -71,6 +71,7 @@ class CurveRow(Record):
 
 class FinalRunRow(Record):
     key: str
+    experiment_id: str | None
     run_id: str | None
     replayed: bool
     seconds: Seconds | None

@@ -21,7 +21,7 @@ from pipeline.reporting.document import Block, Details, Section, Text
 from pipeline.reporting.places import HYPERPARAMETERS, Grid, Place, describe, grid_of, wording
 from pipeline.reporting.results import Cell
 from pipeline.reporting.schema import CurveRow, TrialRow
-from pipeline.reporting.tables import Column, Table, Value
+from pipeline.reporting.tables import Column, Run, Table, Value
 from pipeline.statistics import variance_shares
 
 
@@ -214,7 +214,8 @@ def trial_table(cell: Cell) -> Details:
     rows: list[list[Value]] = [
         [
             *(row.trial, row.lr, row.l2_decay, row.label_smoothing, row.mixup, row.status),
-            *(row.objective, row.mean_class, row.loss, run.seconds, run.replayed, run.run_id),
+            *(row.objective, row.mean_class, row.loss, run.seconds, run.replayed),
+            Run(run.experiment_id, run.run_id) if run.experiment_id and run.run_id else None,
         ]
         for row, run in zip(cell.trials, cell.runs, strict=True)
     ]

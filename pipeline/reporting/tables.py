@@ -10,7 +10,16 @@ from typing import Literal
 
 from pipeline.statistics import Interval
 
-Value = str | int | float | bool | Interval | None
+
+@dataclass(frozen=True)
+class Run:
+    """A run of the MLflow journal, which the page links to."""
+
+    experiment_id: str
+    run_id: str
+
+
+Value = str | int | float | bool | Interval | Run | None
 Kind = Literal["text", "share", "points", "count", "hours", "number", "flag", "run"]
 
 ABSENT = "–"
@@ -59,6 +68,8 @@ def show(value: Value, kind: Kind) -> str:
         half = value.half_width
         spread = "" if half is None else f" ± {100 * half:.2f}"
         return f"{show(value.mean, kind)}{spread}"
+    if isinstance(value, Run):
+        return value.run_id
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
@@ -111,6 +122,8 @@ def _raw(value: Value) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, Run):
+        return value.run_id
     return repr(float(value)) if isinstance(value, float) else str(value)
 
 

@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from pipeline.datasets.files import write_bytes, write_text
+from pipeline.datasets.progress import counted
 from pipeline.reporting import plots
 from pipeline.reporting.charts import Chart
 from pipeline.reporting.document import Document
@@ -48,7 +49,8 @@ def _draw(charts: list[Chart]) -> dict[str, bytes]:
     """On all cores: matplotlib takes most of the time of a report on many datasets."""
     with ProcessPoolExecutor() as pool:
         drawings = pool.map(to_svg, charts, chunksize=2)
-        return {chart.name: svg for chart, svg in zip(charts, drawings, strict=True)}
+        drawn = counted(drawings, "drawing figures", len(charts))
+        return {chart.name: svg for chart, svg in zip(charts, drawn, strict=True)}
 
 
 def _fill(folder: Path, files: dict[str, bytes]) -> None:

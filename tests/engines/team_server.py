@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+from tests.engines.server import running
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 180.0
 
 
 @contextmanager
@@ -21,28 +18,6 @@ def serving(folder: Path, port: int, environment: Mapping[str, str]) -> Iterator
     Raises RuntimeError with its output when the server does not answer.
     """
     address = f"http://127.0.0.1:{port}"
-    log = folder / "serve.log"
-    with log.open("ab") as output:
-        server = subprocess.Popen(
-            [ROOT / "team" / "serve", folder, str(port)],
-            env=environment,
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        end = time.monotonic() + SECONDS
-        while not _answers(address):
-            if server.poll() is not None or time.monotonic() > end:
-                raise RuntimeError(f"no answer at {address}\n{log.read_text()[-3000:]}")
-            time.sleep(0.5)
+    command = [ROOT / "team" / "serve", folder, str(port)]
+    with running(command, address, folder / "serve.log", environment):
         yield address
-    finally:
-        server.terminate()
-        server.wait(60)
-
-
-def _answers(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/health").status_code == httpx.codes.OK
-    except httpx.TransportError:
-        return False

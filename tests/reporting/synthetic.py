@@ -112,7 +112,7 @@ class Benchmark:
                     | {"top5": min(1.0, value * share + 0.04), "mean_class": value * share}
                 )
             runs.append(
-                {"trial": number, "key": key, "run_id": f"{key}{key}"}
+                {"trial": number, "key": key, "experiment_id": "1", "run_id": f"{key}{key}"}
                 | {"replayed": strategy != "grid" and number % 2 == 0}
                 | {"seconds": 12.5 + number % 3, "fit_seconds": 11.0, "device": "cpu"}
                 | {"hardware": "Synthetic, 2 cores", "threads": 2, "host": "synthetic"}
@@ -121,7 +121,7 @@ class Benchmark:
         best = max(trials, key=lambda row: row["objective"])
         table(folder / "trials.csv", TRIAL_FIELDS, trials)
         table(folder / "curves.csv", CURVE_FIELDS, curves)
-        table(folder / "runs.csv", ["trial", "key", "run_id", *COST_FIELDS], runs)
+        table(folder / "runs.csv", ["trial", "key", "experiment_id", "run_id", *COST_FIELDS], runs)
         (folder / "best.yaml").write_text(
             yaml.safe_dump(
                 {"dataset": dataset, "model": model, "strategy": strategy}
@@ -179,13 +179,18 @@ class Benchmark:
             )
         )
         rows = [
-            {"seed": seed, "key": f"final {best['key']} {seed}", "run_id": f"{seed}f{best['key']}"}
+            {"seed": seed, "key": f"final {best['key']} {seed}", "experiment_id": "1"}
+            | {"run_id": f"{seed}f{best['key']}"}
             | {"replayed": False, "seconds": 30.0, "fit_seconds": 29.0, "device": "cpu"}
             | {"hardware": "Synthetic, 2 cores", "threads": 2, "host": "synthetic"}
             | {"finished": "2026-01-02T04:00:00+00:00"}
             for seed in self.seeds
         ]
-        table(folder / "final_runs.csv", ["seed", "key", "run_id", *COST_FIELDS], rows)
+        table(
+            folder / "final_runs.csv",
+            ["seed", "key", "experiment_id", "run_id", *COST_FIELDS],
+            rows,
+        )
 
 
 def paddle(benchmark: Benchmark) -> Benchmark:

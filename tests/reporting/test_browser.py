@@ -5,8 +5,11 @@ Needs Debian's chromium and Python's playwright (for its protocol only, not its 
 
 from __future__ import annotations
 
+import csv
+import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +22,11 @@ from pipeline.reporting.published import table1
 from pipeline.reporting.results import CellName, read_results
 from pipeline.reporting.summary import summarise
 from pipeline.reporting.writing import write_report
-from tests.reporting.synthetic import Benchmark
+from pipeline.store import tracking_uri
+from pipeline.tracking import Journal
+from tests.engines.ports import free_ports
+from tests.engines.server import running
+from tests.reporting.synthetic import Benchmark, table
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium")
@@ -137,7 +144,45 @@ def test_names_are_text_never_markup(visit: Visit) -> None:
 
 def test_trials_link_to_their_mlflow_run(visit: Visit) -> None:
     link = visit.page.locator("details a").first
-    assert re.fullmatch(r"http://127\.0\.0\.1:5000/#/runs/[0-9a-f]+", link.get_attribute("href"))
+    address = (
+        r"http://127\.0\.0\.1:5000/#/experiments/1/runs/[0-9a-f]+\?workflowType=machine_learning"
+    )
+    assert re.fullmatch(address, link.get_attribute("href"))
+
+
+def test_a_link_opens_its_run_in_the_mlflow_ui(
+    browser: Any, tmp_path: Path, empty_journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the side for model training: MLflow's UI itself starts on another."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "runs").mkdir()
+    shutil.copy(empty_journal, tmp_path / "runs" / "mlflow.db")
+    journal = Journal.open("linked")
+    run_id = journal.start("digits · fixed · trial 0", parent_id=None, params={}, tags={})
+    Benchmark(strategies=("fixed",)).write(tmp_path)
+    runs = tmp_path / "results" / "digits" / "resnet50_vd" / "fixed" / "runs.csv"
+    with runs.open() as file:
+        (row,) = csv.DictReader(file)
+    row |= {"experiment_id": journal.experiment_id, "run_id": run_id}
+    table(runs, list(row), [row])
+    results = read_results(tmp_path, [CellName("digits", "resnet50_vd", "fixed")])
+    document = compose_report("A report", results, summarise(results, {}), {}, {})
+    (port,) = free_ports(1)
+    address = f"http://127.0.0.1:{port}"
+    write_report(document, tmp_path / "report", address)
+    mlflow = [sys.executable, "-m", "mlflow", "ui", "--port", str(port)]
+    mlflow += ["--backend-store-uri", tracking_uri()]
+    with running(mlflow, address, tmp_path / "ui.log", os.environ):
+        page = browser.new_page()
+        page.goto((tmp_path / "report" / "report.html").as_uri())
+        page.locator("details").evaluate_all("all => all.forEach((each) => { each.open = true; })")
+        page.locator("details a").click()
+        heading = page.get_by_role("heading", name="digits · fixed · trial 0")
+        playwright.expect(heading).to_be_visible(timeout=30_000)
+        playwright.expect(page.get_by_text("Runs", exact=True).first).to_be_visible()
+        assert page.get_by_text("Evaluation runs").count() == 0
+        page.close()
 
 
 def test_text_is_readable_on_its_ground(visit: Visit) -> None:
