@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.cli import stage
 from pipeline.config import Config
@@ -39,7 +40,7 @@ def report(cfg: Config) -> None:
     paddle = read_figures(PADDLE_ROOT / FIGURES) if root == Path() else {}
     published = table1()
     summaries = summarise(results, published)
-    document = compose_report(cfg.title, results, summaries, paddle, published)
+    document = compose_report(cfg.title, results, summaries, paddle, published, cfg.models)
     write_report(document, folder, ui_address())
     write_plots(summaries, results.cells, folder)
     write_json(folder / "metrics.json", metrics(summaries))
@@ -60,9 +61,14 @@ def report(cfg: Config) -> None:
 
 
 def ui_address() -> str:
-    """Where the MLflow UI answers: the tracking server if one is set, else `make ui`."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
-    return uri if uri.startswith(("http://", "https://")) else LOCAL_UI
+    """Where the MLflow UI answers: the tracking server if one is set, else `make ui`.
+
+    Without a name and password in it: the page is made to be handed on.
+    """
+    parts = urlsplit(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    if parts.scheme not in ("http", "https"):
+        return LOCAL_UI
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 if __name__ == "__main__":

@@ -52,6 +52,25 @@ def test_a_finished_benchmark_gives_every_output(
     assert "table: quickstart/report/summary.txt" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("uri", "address"),
+    [
+        ("https://me:secret@tracking.example:8443/mlflow", "https://tracking.example:8443/mlflow"),
+        ("http://127.0.0.1:5001", "http://127.0.0.1:5001"),
+        ("sqlite:///elsewhere.db", "http://127.0.0.1:5000"),
+    ],
+)
+def test_links_lead_to_the_tracking_server_and_tell_no_password(
+    quickstart: Config, monkeypatch: pytest.MonkeyPatch, uri: str, address: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    Benchmark(models=(MODEL,), strategies=("fixed",)).write(Path("quickstart"))
+    report(quickstart)
+    page = Path("quickstart/report/report.html").read_text()
+    assert f'href="{address}/#/experiments/1/runs/' in page
+    assert "secret" not in page
+
+
 def test_what_is_wrong_with_the_images_is_said(quickstart: Config) -> None:
     Benchmark(models=(MODEL,)).write(Path("quickstart"))
     report(quickstart)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from pipeline.reporting.places import Wording, wording
+from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import CellName
 from pipeline.reporting.summary import CellSummary
 from pipeline.reporting.tables import Column, Kind, Table, Value
@@ -17,34 +18,44 @@ STRATEGY_TITLES = {
 }
 
 
-def result_table(summaries: Sequence[CellSummary], paddle: Mapping[CellName, float]) -> Table:
+def result_table(
+    summaries: Sequence[CellSummary],
+    paddle: Mapping[CellName, float],
+    published: Mapping[str, PublishedRow],
+) -> Table:
     """A row per dataset and model, laid out as the published table.
 
     ``paddle`` holds the top-1 of the paddle protocol's own pipeline, or nothing.
     """
     strategies = ordered({s.name.strategy for s in summaries})
-    compared = any(s.published is not None for s in summaries)
-    columns = _place_columns(summaries)
+    theirs = ordered({name.strategy for name in paddle})
+    ours = {s.name: s for s in summaries}
+    places = list(dict.fromkeys((name.dataset, name.model) for name in [*ours, *paddle]))
+    compared = any(dataset in published for dataset, _ in places)
+    columns = _place_columns(places)
     for strategy in strategies:
         columns += [column for column, _ in _measured(strategy, compared)]
-    if paddle:
-        columns += _paddle_columns(strategies, compared)
-    ours = {s.name: s for s in summaries}
+    for strategy in theirs:
+        columns += _by_paddle(strategy, compared)
     rows = []
-    for dataset, model in dict.fromkeys((s.name.dataset, s.name.model) for s in summaries):
-        names = [CellName(dataset, model, strategy) for strategy in strategies]
-        row = _place(next(ours[name] for name in names if name in ours), summaries)
-        for name in names:
-            cell = ours.get(name)
-            row += [
-                figure(cell) if cell else None for _, figure in _measured(name.strategy, compared)
-            ]
-        for name in names if paddle else ():
-            row += _by_paddle(paddle.get(name), ours.get(name), compared)
+    for place in places:
+        dataset, model = place
+        row = _place(place, places, summaries)
+        for strategy in strategies:
+            cell = ours.get(CellName(dataset, model, strategy))
+            row += [figure(cell) if cell else None for _, figure in _measured(strategy, compared)]
+        for strategy in theirs:
+            top1 = paddle.get(CellName(dataset, model, strategy))
+            known = published[dataset].top1.get(strategy) if dataset in published else None
+            apart = None if top1 is None or known is None else top1 - known
+            row += [top1, apart] if compared else [top1]
         rows.append(row)
     caption = f"Test accuracy by search strategy{_only_model(summaries)}; hours are device-hours."
     if compared:
-        caption += " Published: PaddleClas, ResNet50_vd from its 79.12 % ImageNet weights."
+        caption += (
+            " Published: PaddleClas, ResNet50_vd from its 79.12 % ImageNet weights, by a recipe "
+            "that was not."
+        )
     if paddle:
         caption += (
             " The columns Paddle protocol were chosen and measured on the test list itself, best "
@@ -73,29 +84,22 @@ def _measured(strategy: str, compared: bool) -> list[tuple[Column, Callable[[Cel
     return found
 
 
-def _by_paddle(top1: float | None, cell: CellSummary | None, compared: bool) -> list[Value]:
-    if not compared:
-        return [top1]
-    known = cell.published if cell else None
-    return [top1, None if top1 is None or known is None else top1 - known]
-
-
-def _paddle_columns(strategies: Sequence[str], compared: bool) -> list[Column]:
-    columns = []
-    for strategy in strategies:
-        title = f"{STRATEGY_TITLES.get(strategy, strategy).lower()} top-1 %"
-        group = "Paddle protocol"
-        columns.append(Column(f"paddle_{strategy}_top1", title, "share", group))
-        if compared:
-            columns.append(Column(f"paddle_{strategy}_difference", "diff.", "points", group))
+def _by_paddle(strategy: str, compared: bool) -> list[Column]:
+    title = f"{STRATEGY_TITLES.get(strategy, strategy).lower()} top-1 %"
+    group = "Paddle protocol"
+    columns = [Column(f"paddle_{strategy}_top1", title, "share", group)]
+    if compared:
+        columns.append(Column(f"paddle_{strategy}_difference", "diff.", "points", group))
     return columns
 
 
 def cell_table(summaries: Sequence[CellSummary]) -> Table:
     """A row per cell: every figure of it, and the best point."""
     words = _wording(summaries)
+    places = [(s.name.dataset, s.name.model) for s in summaries]
+    ended = _ended(summaries)
     columns = [
-        *_place_columns(summaries),
+        *_place_columns(places),
         Column("strategy", "Strategy"),
         Column("top1", "Test top-1 %", "share"),
         Column("mean_class", "Mean per class %", "share"),
@@ -103,6 +107,7 @@ def cell_table(summaries: Sequence[CellSummary]) -> Table:
         Column(f"{words.key}_top1", f"{words.selection.capitalize()} top-1 %", "share"),
         Column("trials", "Trials", "count"),
         Column("trained", "Trained", "count"),
+        *(column for column, _ in ended),
         Column("device_hours", "Device-hours", "hours"),
         Column("refit_device_hours", "Refits, device-hours", "hours"),
         Column("lr", "lr", "number"),
@@ -113,10 +118,10 @@ def cell_table(summaries: Sequence[CellSummary]) -> Table:
     ]
     rows: list[list[Value]] = [
         [
-            *_place(s, summaries),
+            *_place((s.name.dataset, s.name.model), places, summaries),
             s.name.strategy,
             *(s.top1, s.mean_class, s.top5, s.objective),
-            *(s.trials, s.trained, s.hours, s.refit_hours),
+            *(s.trials, s.trained, *(count(s) for _, count in ended), s.hours, s.refit_hours),
             *(s.point.lr, s.point.l2_decay, s.point.label_smoothing, s.point.mixup),
             ", ".join(s.same_as),
         ]
@@ -127,7 +132,21 @@ def cell_table(summaries: Sequence[CellSummary]) -> Table:
         "for this cell; the others had been trained before and were replayed. Learning rates are "
         "per 256 images."
     )
+    if any(s.failed for s in summaries):
+        caption += " What a failed trial took is not recorded."
     return Table("cells", caption, columns, rows)
+
+
+def _ended(
+    summaries: Sequence[CellSummary],
+) -> list[tuple[Column, Callable[[CellSummary], Value]]]:
+    """Columns of the trials that diverged and failed, where there are any."""
+    found: list[tuple[Column, Callable[[CellSummary], Value]]] = []
+    if any(s.diverged for s in summaries):
+        found.append((Column("diverged", "Diverged", "count"), lambda s: s.diverged))
+    if any(s.failed for s in summaries):
+        found.append((Column("failed", "Failed", "count"), lambda s: s.failed))
+    return found
 
 
 def console_table(summaries: Sequence[CellSummary]) -> Table:
@@ -147,15 +166,21 @@ def _wording(summaries: Sequence[CellSummary]) -> Wording:
     return wording(*(s.protocol for s in summaries))
 
 
-def _place_columns(summaries: Sequence[CellSummary]) -> list[Column]:
+def _place_columns(places: Sequence[tuple[str, str]]) -> list[Column]:
     """The dataset, and the model where the report has more than one."""
     columns = [Column("dataset", "Dataset"), Column("model", "Model")]
-    return columns[: len(_place(summaries[0], summaries))]
+    return columns if len({model for _, model in places}) > 1 else columns[:1]
 
 
-def _place(summary: CellSummary, summaries: Sequence[CellSummary]) -> list[Value]:
-    place: list[Value] = [summary.dataset_title]
-    return place if _only_model(summaries) else [*place, summary.model_title]
+def _place(
+    place: tuple[str, str], places: Sequence[tuple[str, str]], summaries: Sequence[CellSummary]
+) -> list[Value]:
+    """The titles of a dataset and, as in the columns, a model; their names where none is known."""
+    dataset, model = place
+    titles = {s.name.dataset: s.dataset_title for s in summaries}
+    models = {s.name.model: s.model_title for s in summaries}
+    found: list[Value] = [titles.get(dataset, dataset), models.get(model, model)]
+    return found[: len(_place_columns(places))]
 
 
 def _only_model(summaries: Sequence[CellSummary]) -> str:

@@ -48,8 +48,8 @@ def claim_section(tested: Sequence[Claim]) -> Section:
     text = (
         f"The published text says that Bayesian search loses {low:g} to {high:g} points at a tenth "
         "of the trials; its own table has up to 0.51. The test loss covers the two chosen "
-        "points only: another search may choose better or worse. The replayed loss is what a "
-        f"search loses on average: {_searches(tested)}{_together(tested)}"
+        f"points only: another search may choose better or worse. {_searches(tested)}"
+        f"{_together(tested)}"
     )
     return Section(
         "What the cheap search loses",
@@ -59,27 +59,34 @@ def claim_section(tested: Sequence[Claim]) -> Section:
 
 
 def _searches(tested: Sequence[Claim]) -> str:
-    counts = sorted({c.searches for c in tested if c.searches})
-    if not counts:
-        return "evaluate replays a grid only where none of its trials failed."
-    return (
-        f"the mean gap in {wording(*(c.protocol for c in tested)).selection} top-1, with its 95 % "
-        f"interval, over {' or '.join(map(str, counts))} searches with their own seeds, looked up "
-        "in the finished grid after as many trials."
-    )
+    counts = sorted({c.searches for c in tested if c.replayed is not None})
+    if counts:
+        return (
+            "The replayed loss is what a search loses on average: the mean gap in "
+            f"{wording(*(c.protocol for c in tested)).selection} top-1, with its 95 % interval, "
+            f"over {' or '.join(map(str, counts))} searches with their own seeds, looked up in the "
+            "finished grid until each ends."
+        )
+    if any(c.grid_failed for c in tested):
+        return "Nothing is replayed: a grid of which a trial failed tells too little."
+    return "There are no replayed searches of that many trials: evaluate the grid again."
 
 
 def _together(tested: Sequence[Claim]) -> str:
-    """The mean over datasets, where more than one has a published figure."""
-    compared = [c for c in tested if c.published is not None]
-    if len(compared) < 2:
-        return ""
-    ours = show(t_interval([c.loss.mean for c in compared]), "points")
-    theirs = show(t_interval([c.published for c in compared if c.published is not None]), "points")
-    return (
-        f" Over the {len(compared)} rows with a published loss, the mean loss on test is {ours} "
-        f"points here and {theirs} as published (intervals over the rows)."
-    )
+    """The mean over datasets, for each model with more than one that has a published figure."""
+    told = ""
+    for model in dict.fromkeys(c.model for c in tested):
+        compared = [c for c in tested if c.model == model]
+        published = [c.published for c in compared if c.published is not None]
+        ours = [c.loss.mean for c in compared if c.published is not None]
+        if len(ours) < 2:
+            continue
+        told += (
+            f" Over the {len(ours)} datasets with a published loss, the mean loss on test is "
+            f"{show(t_interval(ours), 'points')} points here, with {compared[0].model_title}, and "
+            f"{show(t_interval(published), 'points')} as published (intervals over the datasets)."
+        )
+    return told
 
 
 def as_stated(loss: Interval | None) -> str:

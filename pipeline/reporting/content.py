@@ -34,10 +34,13 @@ def compose_report(
     summaries: Sequence[CellSummary],
     paddle: Mapping[CellName, float],
     published: Mapping[str, PublishedRow],
+    models: Sequence[str],
 ) -> Document:
-    """``paddle`` holds the top-1 of the paddle protocol's own pipeline, where it has run."""
+    """``models`` are those asked for, in their order; ``paddle`` holds the top-1 of the paddle
+    protocol's own pipeline, where it has run.
+    """
     sections: list[Section] = [
-        overview(summaries, paddle, claims(results, published), results.missing)
+        overview(summaries, paddle, claims(results, published), results.missing, published)
     ]
     simulated = [str(cell.name) for cell in results.cells if cell.best.machine.get("simulated")]
     if simulated:
@@ -45,7 +48,7 @@ def compose_report(
     leaking = {c.name.dataset: c.final.leaked for c in results.cells if c.final and c.final.leaked}
     for dataset, count in leaking.items():
         sections[0].blocks.insert(0, Text(LEAKED.format(dataset=dataset, count=count), "notice"))
-    weights = weights_section(results.cells)
+    weights = weights_section(results.cells, models)
     if weights is not None:
         sections.append(weights)
     sections += [_place_section(place, published) for place in places(results.cells)]

@@ -13,7 +13,7 @@ from pipeline.reporting.places import Place, wording
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Cell
 from pipeline.reporting.schema import Replays
-from pipeline.statistics import clip_failures, gap_curve, mean_gap, random_search_gap
+from pipeline.statistics import gap_curve, mean_gap, random_search_gap
 
 SEARCHES = ("bayes", "random")
 
@@ -63,13 +63,9 @@ def gap_chart(place: Place, published: PublishedRow | None) -> LineChart | None:
 
 
 def _expected(grid: Cell, trials: int) -> Series:
-    measured = [row for row in grid.trials if row.objective is not None]
-    objectives = clip_failures(
-        [row.objective for row in measured if row.objective is not None],
-        [row.status == "diverged" for row in measured],
-    )
-    count = min(trials, len(measured))
-    band = random_search_gap(objectives.tolist(), count)
+    objectives = [row.objective for row in grid.trials if row.objective is not None]
+    count = min(trials, len(objectives))
+    band = random_search_gap(objectives, count)
     return Series(
         name="random search, expected",
         x=[float(k) for k in range(1, count + 1)],

@@ -185,11 +185,12 @@ def _heat(chart: HeatMap) -> go.Figure:
     across = 1 if count == 1 else 2
     down = -(-count // across)
     rows, columns = len(chart.y_labels), len(chart.x_labels)
+    titles = [panel.title for panel in chart.panels]
     down_names, across_names = _plain(chart.y_labels), _plain(chart.x_labels)
     figure = make_subplots(
         down,
         across,
-        subplot_titles=[panel.title for panel in chart.panels] if count > 1 else None,
+        subplot_titles=titles if any(titles) else None,
         shared_xaxes=True,
         shared_yaxes=True,
         horizontal_spacing=0.05,

@@ -7,11 +7,11 @@ from urllib.parse import quote
 
 from pipeline.reporting.charts import BarChart, HeatMap, LineChart
 from pipeline.reporting.document import Details, Document, Gallery, Items, Section, Text
-from pipeline.reporting.tables import Table, to_markdown
+from pipeline.reporting.tables import Table, plain, to_markdown
 
 
 def to_report(document: Document) -> str:
-    parts = [f"# {document.title}", document.lead]
+    parts = [f"# {plain(document.title)}", document.lead]
     for section in document.sections:
         parts += _section(section, 2)
     return "\n\n".join(parts) + "\n"
@@ -22,7 +22,7 @@ def _link(folder: str, name: str) -> str:
 
 
 def _section(section: Section, level: int) -> Iterator[str]:
-    yield f"{'#' * level} {section.title}"
+    yield f"{'#' * level} {plain(section.title)}"
     for block in section.blocks:
         match block:
             case Text():
@@ -39,7 +39,7 @@ def _section(section: Section, level: int) -> Iterator[str]:
                 yield f"**{block.title}**"
                 start = _link("figures", block.name)
                 yield "\n".join(
-                    f"![{picture.caption}]({start}-{i}.png) {picture.caption}  "
+                    f"![{plain(picture.caption)}]({start}-{i}.png) {plain(picture.caption)}  "
                     for i, picture in enumerate(block.pictures)
                 )
             case LineChart() | BarChart() | HeatMap():

@@ -31,8 +31,10 @@ def model_section(place: Place) -> Section | None:
     used = f"{images.train:,} images to train, {images.val:,} to choose by, {images.test:,} to test"
     if final.protocol == "paddle":
         used = f"{images.train + images.val:,} images to train, {images.test:,} to choose by"
+    waiting = [name for name, each in place.cells.items() if each.final is None]
+    rivals = f"those evaluated (not yet: {', '.join(waiting)})" if waiting else "all strategies"
     told = (
-        f"The model of {cell.name.strategy}, best of all strategies by "
+        f"The model of {cell.name.strategy}, best of {rivals} by "
         f"{wording(final.protocol).selection} top-1: {describe(cell.best.point)}. "
         f"{len(final.classes)} classes; {used}."
     )

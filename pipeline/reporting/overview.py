@@ -15,6 +15,7 @@ from pipeline.reporting.charts import (
 from pipeline.reporting.claim_section import claim_section
 from pipeline.reporting.document import Block, Items, Section, Text
 from pipeline.reporting.places import wording
+from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import CellName, Missing
 from pipeline.reporting.summary import CellSummary, Claim
 
@@ -24,6 +25,7 @@ def overview(
     paddle: Mapping[CellName, float],
     tested: Sequence[Claim],
     missing: Sequence[Missing],
+    published: Mapping[str, PublishedRow],
 ) -> Section:
     """``paddle`` holds the top-1 of the paddle protocol's own pipeline, or nothing."""
     blocks: list[Block] = []
@@ -31,7 +33,7 @@ def overview(
         blocks += missing_cells(missing)
     if summaries:
         blocks.append(Text(_reading(summaries)))
-        blocks.append(result_table(summaries, paddle))
+        blocks.append(result_table(summaries, paddle, published))
         evaluated = [s for s in summaries if s.top1 is not None]
         if evaluated:
             blocks.append(accuracy_chart(evaluated))
@@ -50,12 +52,22 @@ def _reading(summaries: Sequence[CellSummary]) -> str:
             "optimistic. Cost is in device-hours."
         )
     seeds = sorted({s.seeds for s in summaries if s.seeds})
-    count = " or ".join(map(str, seeds)) or "no"
+    cost = (
+        " Cost is in device-hours and counts every trial at what it took when it was trained, "
+        "replayed or not."
+    )
+    if not seeds:
+        return "Nothing is evaluated yet: the test split is closed." + cost
+    if seeds == [1]:
+        how = "of one refit of the point that was best on validation, hence without an interval"
+    else:
+        how = (
+            "mean ± half of the 95 % interval over refits under "
+            f"{' or '.join(map(str, seeds))} seeds of the point that was best on validation"
+        )
     return (
-        "Top-1 accuracy on the test split in percent: mean ± half of the 95 % interval over "
-        f"refits under {count} seeds of the point that was best on validation. The test split "
-        "was opened once per refit, after the choice. Cost is in device-hours and counts every "
-        "trial at what it took when it was trained, replayed or not."
+        f"Top-1 accuracy on the test split in percent: {how}. The test split was opened once per "
+        f"refit, after the choice.{cost}"
     )
 
 

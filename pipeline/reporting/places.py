@@ -37,7 +37,7 @@ class Wording(NamedTuple):
 
 
 _WORDINGS = {
-    "heldout": Wording("validation", "mean ± half of the 95 % interval over the refit seeds"),
+    "heldout": Wording("validation", "mean over the refit seeds ± half of its 95 % interval"),
     "paddle": Wording("test list", "of the one training each point was chosen by, not refitted"),
 }
 
@@ -80,12 +80,13 @@ class Grid:
     """A full factorial sweep. ``values`` has one axis per hyperparameter, in their order.
 
     Values are what points are chosen by; a diverged trial counts as the worst of the others, a
-    point that failed or was not measured is NaN.
+    point that failed or was not measured is NaN. ``measured`` has NaN for a diverged trial too.
     """
 
     axes: dict[str, list[Any]]
     """Values of each hyperparameter, ascending."""
     values: Floats
+    measured: Floats
 
     @property
     def complete(self) -> bool:
@@ -98,13 +99,16 @@ class Grid:
 def grid_of(cell: Cell) -> Grid:
     measured = [row for row in cell.trials if row.objective is not None]
     axes = {name: sorted({getattr(row, name) for row in cell.trials}) for name in HYPERPARAMETERS}
-    grid = Grid(axes, np.full([len(values) for values in axes.values()], np.nan))
+    values = np.full([len(values) for values in axes.values()], np.nan)
+    grid = Grid(axes, values, values.copy())
     objectives = clip_failures(
         [row.objective for row in measured if row.objective is not None],
         [row.status == "diverged" for row in measured],
     )
     for row, value in zip(measured, objectives, strict=True):
         grid.values[grid.index(row.point)] = value
+        if row.status != "diverged":
+            grid.measured[grid.index(row.point)] = value
     return grid
 
 

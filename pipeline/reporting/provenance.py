@@ -14,7 +14,7 @@ from pipeline.reporting.tables import Column, Table, Value
 
 _GROUPS = (
     *("protocol", "recipe", "point", "space", "search", "first trial", "seed"),
-    *("seeds of the refits", "machine", "precision", "version"),
+    *("seeds of the refits", "machine", "precision", "version", "version at the evaluation"),
 )
 """The order of the parameters."""
 
@@ -112,7 +112,10 @@ def _settings(cell: Cell) -> Iterator[tuple[str, str]]:
     machines = sorted({_machine(run) for run in runs if run.host})
     yield "machine", "; ".join(machines)
     yield "precision", str(best.machine.get("precision", ""))
-    yield from _named("version", best.versions | (final.provenance.versions if final else {}))
+    yield from _named("version", best.versions)
+    if final is not None:
+        new = final.provenance.versions.items() - best.versions.items()
+        yield from _named("version at the evaluation", dict(sorted(new)))
 
 
 def _named(group: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -106,11 +106,12 @@ def _read_cell(folder: Path, name: CellName) -> Cell | None:
 
 
 def _read_final(folder: Path, best: BestFile) -> tuple[FinalFile | None, list[FinalRunRow]]:
-    """The evaluation, unless it is missing or belongs to a point that is no longer the best."""
+    """The evaluation, unless it is missing or belongs to another point, data or weights."""
     if not (folder / "final.json").is_file() or not (folder / "final_runs.csv").is_file():
         return None, []
     final = _mapping(folder / "final.json", FinalFile)
-    if final.point != best.point or final.data_digest != best.data_digest:
+    same_data = final.data_digest == best.data_digest
+    if not same_data or final.point != best.point or final.weights.sha256 != best.weights_digest:
         return None, []
     return final, _rows(folder / "final_runs.csv", FinalRunRow)
 

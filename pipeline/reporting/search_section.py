@@ -43,7 +43,7 @@ def heat_maps(place: Place, grid: Grid) -> HeatMap:
     axes = grid.axes
     panels = []
     for i, j in itertools.product(range(len(axes["label_smoothing"])), range(len(axes["mixup"]))):
-        plane = grid.values[:, ::-1, i, j].T  # decay from large at the top to small, lr across
+        plane = grid.measured[:, ::-1, i, j].T  # decay from large at the top to small, lr across
         rows = len(axes["l2_decay"])
         panels.append(
             Panel(
@@ -56,9 +56,9 @@ def heat_maps(place: Place, grid: Grid) -> HeatMap:
         name=f"{place.stem}-heat",
         title=f"{wording(found.protocol).selection.capitalize()} top-1 over the grid, %",
         caption=(
-            "Every point of the grid, with neither label smoothing nor mixup, one of them, or "
-            "both; the framed one was chosen. An empty place has failed. Learning rates are per "
-            "256 images."
+            f"Every point of the grid, with {_listed([panel.title for panel in panels])}; the "
+            "framed one was chosen. An empty place diverged or failed. Learning rates are per 256 "
+            "images."
         ),
         x_title="learning rate",
         y_title="L2 decay",
@@ -67,6 +67,11 @@ def heat_maps(place: Place, grid: Grid) -> HeatMap:
         panels=panels,
         scale="share",
     )
+
+
+def _listed(settings: list[str]) -> str:
+    named = [each.replace("neither", "neither label smoothing nor mixup") for each in settings]
+    return " or ".join(filter(None, [", ".join(named[:-1]), named[-1]]))
 
 
 def _setting(label_smoothing: bool, mixup: bool) -> str:

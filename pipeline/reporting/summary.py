@@ -64,8 +64,10 @@ class Claim:
     grid_trials: int
     bayes_trials: int
     replayed: Interval | None
-    """The same gap, to the grid's best, over searches replayed on it, after as many trials."""
+    """The same gap, to the grid's best, over searches replayed on it until each ends."""
     searches: int
+    grid_failed: bool
+    """Whether a trial of the grid failed, so that nothing could be replayed on it."""
     published: float | None
     published_trials: int | None
 
@@ -140,8 +142,9 @@ def claims(results: Results, published: Mapping[str, PublishedRow]) -> list[Clai
                 selection_loss=grid.best.objective - bayes.best.objective,
                 grid_trials=len(grid.trials),
                 bayes_trials=len(bayes.trials),
-                replayed=_replayed(grid.final.replays, len(bayes.trials)),
+                replayed=_replayed(grid.final.replays, bayes),
                 searches=len(grid.final.replays.gaps) if grid.final.replays else 0,
+                grid_failed=any(row.status == "failed" for row in grid.trials),
                 published=row.loss if row else None,
                 published_trials=row.trials["bayes"] if row else None,
             )
@@ -149,8 +152,15 @@ def claims(results: Results, published: Mapping[str, PublishedRow]) -> list[Clai
     return found
 
 
-def _replayed(replays: Replays | None, trials: int) -> Interval | None:
-    """None without replays of so many trials."""
-    if replays is None or len(replays.gaps[0]) < trials:
+def _replayed(replays: Replays | None, bayes: Cell) -> Interval | None:
+    """What searches like this one lose; None without replays of so many trials.
+
+    With patience each ends by itself, as early or late as it may; a replay keeps its last gap.
+    """
+    if replays is None:
         return None
-    return t_interval([row[trials - 1] for row in replays.gaps])
+    patient = (bayes.best.search or {}).get("patience") is not None
+    end = len(replays.gaps[0]) if patient else len(bayes.trials)
+    if len(replays.gaps[0]) < end:
+        return None
+    return t_interval([row[end - 1] for row in replays.gaps])

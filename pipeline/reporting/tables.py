@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -129,15 +130,17 @@ def _raw(value: Value) -> str:
 
 def to_markdown(table: Table) -> str:
     def line(fields: list[str]) -> str:
-        return "| " + " | ".join(_cell(field) for field in fields) + " |"
+        return "| " + " | ".join(plain(field) for field in fields) + " |"
 
     rule = ["---:" if column.numeric else "---" for column in table.columns]
     rows = [[c.full_heading for c in table.columns], rule, *table.shown()]
     return "\n".join(line(row) for row in rows)
 
 
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+def plain(text: str) -> str:
+    """On one line, and so that no character of it means anything to Markdown."""
+    escaped = re.sub(r"([\\`*\[\]<>|~$])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)
 
 
 def to_text(table: Table) -> str:

@@ -15,26 +15,29 @@ _SEARCHES = ("grid", "bayes", "random")
 """What stands for the search, as published first; the others where there is no grid."""
 
 
-def weights_section(cells: Sequence[Cell]) -> Section | None:
-    """A row per dataset; None unless the evaluated cells are of exactly two models."""
+def weights_section(cells: Sequence[Cell], models: Sequence[str]) -> Section | None:
+    """A row per dataset, with the columns of ``models`` in their order; None unless they are two
+    and a cell is evaluated.
+    """
     done = {cell.name: cell for cell in cells if cell.final is not None}
-    models = list(dict.fromkeys(name.model for name in done))
-    if len(models) != 2:
+    if len(models) != 2 or not done:
         return None
     datasets = list(dict.fromkeys(name.dataset for name in done))
     there = {name.strategy for name in done}
     strategies = ("fixed", next((each for each in _SEARCHES if each in there), _SEARCHES[0]))
-    titles = {name.model: cell.final.model_title for name, cell in done.items() if cell.final}
+    titles = {model: model for model in models} | {
+        name.model: cell.final.model_title for name, cell in done.items() if cell.final
+    }
     accuracy = _accuracy(datasets, models, strategies, titles, done)
     gains = _gains(datasets, models, strategies, done)
     fixed, searched = table2_gains()
     first, second = (titles[model] for model in models)
     text = (
-        f"What {second} is worth over {first}, on the same images. In the published table the "
-        "large-scale weights are ahead of the ImageNet weights on all of its six collections: by "
+        f"What {second} is worth over {first}, on the same images. In the published second table "
+        "weights trained at large scale are ahead of ImageNet's on all of its six collections: by "
         f"{100 * min(fixed):.1f} to {100 * max(fixed):.1f} points under the fixed scheme, and "
         f"by {100 * min(searched):.1f} to {100 * max(searched):.1f} after the search. Its images "
-        "were never released: our folders are other ones." + _together(gains)
+        "were never released, so these are other ones." + _together(gains)
     )
     return Section("Two sets of weights", "weights", [Text(text), accuracy, gains])
 
@@ -111,7 +114,8 @@ def _together(gains: Table) -> str:
             ahead = sum(mean > 0 for mean in means)
             mean = show(t_interval(means), "points")
             told.append(f"ahead on {ahead} of {len(means)} {how}, by {mean} points on average")
-    return f" Here {'; '.join(told)} (intervals over the folders)." if told else ""
+    over = " (intervals over the datasets)" if len(gains.rows) > 1 else ""
+    return f" Here {'; '.join(told)}{over}." if told else ""
 
 
 def _top1(cell: Cell | None) -> Interval | None:

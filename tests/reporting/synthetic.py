@@ -171,7 +171,7 @@ class Benchmark:
                 | {"per_class": per_class if heldout else []}
                 | {"data_digest": "d" * 64, "accepted_counts": False}
                 | {"leaked": self.leaked, "unreadable": self.unreadable}
-                | {"weights": {"source": "none", "sha256": "none"}}
+                | {"weights": {"source": "weights.pdparams", "sha256": "w" * 64}}
                 | {
                     "provenance": {"commit": "0" * 40, "dirty": False, "code_digest": "c" * 64}
                     | {"versions": {"torch": "0.0.0-synthetic"}}

@@ -56,7 +56,8 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     results = read_results(root, [*names, CellName("flowers102", "resnet50_vd", "grid")])
     published = table1()
     summaries = summarise(results, published)
-    document = compose_report("A report", results, summaries, [], published)
+    paddle = {CellName("dtd", "resnet50_vd", strategy): 0.8 for strategy in STRATEGIES}
+    document = compose_report("A report", results, summaries, paddle, published, ["resnet50_vd"])
     write_report(document, root / "report", "http://127.0.0.1:5000")
     return root / "report" / "report.html"
 
@@ -167,7 +168,7 @@ def test_a_link_opens_its_run_in_the_mlflow_ui(
     row |= {"experiment_id": journal.experiment_id, "run_id": run_id}
     table(runs, list(row), [row])
     results = read_results(tmp_path, [CellName("digits", "resnet50_vd", "fixed")])
-    document = compose_report("A report", results, summarise(results, {}), {}, {})
+    document = compose_report("A report", results, summarise(results, {}), {}, {}, ["resnet50_vd"])
     (port,) = free_ports(1)
     address = f"http://127.0.0.1:{port}"
     write_report(document, tmp_path / "report", address)
@@ -217,3 +218,27 @@ def test_print_shows_the_static_drawings(visit: Visit) -> None:
     playwright.expect(first.locator(".plot")).to_be_hidden()
     assert first.locator("img.drawn").evaluate("image => image.naturalWidth") > 100
     visit.page.emulate_media(media="screen")
+
+
+def test_everything_fits_on_paper(visit: Visit) -> None:
+    """Also a table of many columns, as with the paddle protocol's; A4 without its margins."""
+    before = visit.page.viewport_size
+    visit.page.emulate_media(media="print")
+    visit.page.set_viewport_size({"width": 680, "height": 900})
+    widths = visit.page.locator("table").evaluate_all(
+        "all => all.map((each) => [each.scrollWidth, each.closest('.wide').clientWidth])"
+    )
+    visit.page.emulate_media(media="screen")
+    visit.page.set_viewport_size(before)
+    assert len(widths) > 5
+    assert [(table, page) for table, page in widths if page and table > page] == []
+
+
+def test_figures_are_there_without_javascript(browser: Any, page_file: Path) -> None:
+    context = browser.new_context(java_script_enabled=False, offline=True)
+    page = context.new_page()
+    page.goto(page_file.as_uri())
+    figure = page.locator("figure.chart").first
+    playwright.expect(figure.locator("img.drawn")).to_be_visible()
+    playwright.expect(figure.locator(".plot")).to_be_hidden()
+    context.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from pipeline.reporting.interactive import to_plotly
 from pipeline.reporting.model_section import confused_pairs, final_cell, model_section
 from pipeline.reporting.places import Place, grid_of, places
 from pipeline.reporting.published import table1
-from pipeline.reporting.results import CellName, read_results
+from pipeline.reporting.results import Cell, CellName, read_results
+from pipeline.reporting.schema import TrialRow
 from pipeline.reporting.search_section import (
     cost,
     heat_maps,
@@ -53,6 +55,56 @@ def test_the_gap_ends_where_the_search_ended(place: Place) -> None:
     published = series["published, bayes (test)"]
     assert (published.x, published.y) == ([13], [pytest.approx(0.0006)])
     assert len(series["random search, expected"].y) == 6
+
+
+def diverge(cell: Cell, which: Callable[[TrialRow], bool]) -> Cell:
+    nothing = {"status": "diverged", "objective": 0.0, "top1": None, "loss": None}
+    trials = [row.model_copy(update=nothing) if which(row) else row for row in cell.trials]
+    return replace(cell, trials=trials)
+
+
+def test_a_diverged_trial_has_no_accuracy_in_the_heat_map(place: Place) -> None:
+    cell = diverge(place.cells["grid"], lambda row: row.lr == 0.1)
+    chart = heat_maps(place, grid_of(cell))
+    column = chart.x_labels.index("0.1")
+    for panel in chart.panels:
+        for row in panel.values:
+            assert [value is None for value in row] == [x == column for x in range(len(row))]
+    assert "An empty place diverged or failed" in chart.caption
+
+
+def test_what_the_heat_map_shows_is_what_its_caption_says(tmp_path: Path) -> None:
+    place = place_of(tmp_path, Benchmark(datasets=("dtd",), strategies=("grid",)))
+    cell = place.cells["grid"]
+    plain = [row for row in cell.trials if not row.label_smoothing and not row.mixup]
+    best = min(plain, key=lambda row: -(row.objective or 0))
+    alone = replace(cell, trials=plain, best=cell.best.model_copy(update={"point": best.point}))
+    chart = heat_maps(replace(place, cells={"grid": alone}), grid_of(alone))
+    assert [panel.title for panel in chart.panels] == ["neither"]
+    assert "with neither label smoothing nor mixup; the framed" in chart.caption
+    assert [each["text"] for each in to_plotly(chart)["layout"]["annotations"]] == ["neither"]
+
+
+def test_every_search_of_a_gap_counts_a_diverged_trial_alike(place: Place) -> None:
+    """As the searches saw it: 0."""
+    grid = diverge(place.cells["grid"], lambda row: row.lr != 0.03)
+    chart = gap_chart(replace(place, cells=place.cells | {"grid": grid}), None)
+    assert chart is not None
+    [expected] = [each for each in chart.series if each.name == "random search, expected"]
+    mean = np.mean([grid.best.objective - (row.objective or 0.0) for row in grid.trials])
+    assert expected.y[0] == pytest.approx(mean)
+
+
+def test_the_final_model_is_best_of_those_evaluated(place: Place) -> None:
+    told = model_section(place)
+    assert told is not None
+    assert isinstance(told.blocks[0], Text)
+    assert "best of all strategies" in told.blocks[0].text
+    waiting = place.cells | {"grid": replace(place.cells["grid"], final=None)}
+    told = model_section(replace(place, cells=waiting))
+    assert told is not None
+    assert isinstance(told.blocks[0], Text)
+    assert "best of those evaluated (not yet: grid)" in told.blocks[0].text
 
 
 def test_no_grid_no_gap(place: Place) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from pipeline.config import UserError
 from pipeline.datasets.files import write_text
-from pipeline.reporting.cell_tables import result_table
+from pipeline.reporting.cell_tables import cell_table, result_table
 from pipeline.reporting.claim_section import as_stated, claim_section, verdict
 from pipeline.reporting.document import Text
 from pipeline.reporting.metrics import metrics
@@ -59,14 +60,14 @@ def test_ours_stand_beside_the_published_with_the_difference(tmp_path: Path) -> 
     grid = summarise(results, table1())[1]
     assert grid.published == 0.7753
     assert grid.difference == pytest.approx(0.79 - 0.7753)
-    table = result_table(summarise(results, table1()), {})
+    table = result_table(summarise(results, table1()), {}, table1())
     assert "77.53" in to_markdown(table)
     assert "+1.47" in to_markdown(table)
 
 
 def test_without_a_published_dataset_there_are_no_published_columns(tmp_path: Path) -> None:
     results = read(tmp_path, Benchmark())
-    assert "published" not in to_csv(result_table(summarise(results, table1()), {}))
+    assert "published" not in to_csv(result_table(summarise(results, table1()), {}, table1()))
 
 
 def test_replayed_trials_count_at_their_recorded_cost(tmp_path: Path) -> None:
@@ -138,11 +139,11 @@ def test_the_claim_is_also_put_to_all_published_datasets(tmp_path: Path) -> None
     (text, _) = claim_section(found).blocks
     losses = [100 * c.loss.mean for c in found if c.dataset != "digits"]
     assert isinstance(text, Text)
-    assert "2 rows with a published loss" in text.text
+    assert "2 datasets with a published loss" in text.text
     assert f"{sum(losses) / 2:+.2f}" in text.text
     (text, _) = claim_section(found[2:]).blocks
     assert isinstance(text, Text)
-    assert "rows with a published" not in text.text
+    assert "datasets with a published" not in text.text
 
 
 def test_replayed_searches_are_read_at_the_trials_bayes_had(tmp_path: Path) -> None:
@@ -157,6 +158,57 @@ def test_replayed_searches_are_read_at_the_trials_bayes_had(tmp_path: Path) -> N
     assert claim.replayed.mean == pytest.approx(0.03)
 
 
+def test_a_patient_search_is_held_against_replays_that_end_by_themselves(tmp_path: Path) -> None:
+    """It may have stopped early by luck; another of its kind would have gone on."""
+    read(tmp_path, Benchmark(datasets=("dtd",), bayes_trials=1))
+    path = tmp_path / CELL / "grid/final.json"
+    replays = {"replays": {"gaps": [[0.02, 0.01], [0.04, 0.01]]}}
+    path.write_text(json.dumps(json.loads(path.read_text()) | replays))
+    best = tmp_path / CELL / "bayes/best.yaml"
+    best.write_text(best.read_text() + "search: {patience: 1}\n")
+    names = [CellName("dtd", "resnet50_vd", s) for s in STRATEGIES]
+    [claim] = claims(read_results(tmp_path, names), {})
+    assert claim.replayed is not None
+    assert claim.replayed.mean == pytest.approx(0.01)
+
+
+def test_why_nothing_is_replayed_is_told_as_it_is(tmp_path: Path) -> None:
+    results = read(tmp_path, Benchmark(datasets=("dtd",)))
+    (text, _) = claim_section(claims(results, {})).blocks
+    assert isinstance(text, Text)
+    assert "evaluate the grid again" in text.text
+    trials = tmp_path / CELL / "grid/trials.csv"
+    lines = trials.read_text().splitlines()
+    first = dict(zip(lines[0].split(","), lines[1].split(","), strict=True))
+    for name in ("objective", "top1", "top5", "mean_class", "loss", "train_loss"):
+        first[name] = ""
+    lines[1] = ",".join((first | {"status": "failed"}).values())
+    trials.write_text("\n".join(lines))
+    results = read_results(tmp_path, [cell.name for cell in results.cells])
+    (text, _) = claim_section(claims(results, {})).blocks
+    assert isinstance(text, Text)
+    assert "a grid of which a trial failed" in text.text
+    table = cell_table(summarise(results, {}))
+    place = [column.key for column in table.columns].index("failed")
+    assert [row[place] for row in table.rows] == [0, 1, 0]
+    assert "diverged" not in [column.key for column in table.columns]
+    assert "not recorded" in table.caption
+
+
+def test_two_models_are_each_held_against_the_published_losses(tmp_path: Path) -> None:
+    both = Benchmark(datasets=("dtd", "flowers102"), models=("a", "b"))
+    found = claims(read(tmp_path, both), table1())
+    (text, _) = claim_section(found).blocks
+    assert isinstance(text, Text)
+    for model in ("a", "b"):
+        ours = [100 * c.loss.mean for c in found if c.model == model]
+        shown = f"{sum(ours) / 2:+.2f}".replace("-", "\N{MINUS SIGN}")
+        assert re.search(
+            rf"{re.escape(shown)} ± \S+ points here, with Synthetic {model}", text.text
+        )
+    assert "points here" not in claim_section(found[:2]).blocks[0].text  # type: ignore[union-attr]
+
+
 def test_a_claim_needs_both_sides_evaluated(tmp_path: Path) -> None:
     read(tmp_path, Benchmark(datasets=("dtd",)))
     (tmp_path / CELL / "bayes/final.json").unlink()
@@ -169,7 +221,7 @@ def test_figures_of_the_paddle_protocol_stand_apart_and_are_labelled(tmp_path: P
     ours = summarise(read(tmp_path / "ours", benchmark), table1())
     theirs = summarise(read(tmp_path / "paddle", paddle(benchmark)), table1())
     write_text(tmp_path / FIGURES, figures(theirs))
-    table = result_table(ours, read_figures(tmp_path / FIGURES))
+    table = result_table(ours, read_figures(tmp_path / FIGURES), table1())
     paddle_columns = [column for column in table.columns if column.group == "Paddle protocol"]
     assert [c.key for c in paddle_columns if "top1" in c.key] == [
         f"paddle_{strategy}_top1" for strategy in STRATEGIES
@@ -181,7 +233,41 @@ def test_figures_of_the_paddle_protocol_stand_apart_and_are_labelled(tmp_path: P
         assert cell.top1 is not None
         assert shown[f"paddle_{cell.name.strategy}_top1"] == cell.top1.mean
         assert shown[f"paddle_{cell.name.strategy}_difference"] == cell.difference
-    assert "Paddle" not in to_markdown(result_table(ours, {}))
+    assert "Paddle" not in to_markdown(result_table(ours, {}, table1()))
+
+
+def test_figures_of_the_paddle_protocol_stand_where_ours_are_missing(tmp_path: Path) -> None:
+    ours = summarise(read(tmp_path, Benchmark(datasets=("dtd",), strategies=("grid",))), table1())
+    theirs = {
+        CellName("dtd", "resnet50_vd", "bayes"): 0.8,
+        CellName("flowers102", "resnet50_vd", "bayes"): 0.9,
+    }
+    table = result_table(ours, theirs, table1())
+    keys = [column.key for column in table.columns]
+    rows = [dict(zip(keys, row, strict=True)) for row in table.rows]
+    assert [row["dataset"] for row in rows] == ["Synthetic dtd", "flowers102"]
+    assert rows[0]["paddle_bayes_difference"] == pytest.approx(0.8 - 0.7747)
+    assert rows[1]["paddle_bayes_top1"] == 0.9
+    assert rows[1]["grid_top1"] is None
+
+
+@pytest.mark.parametrize(
+    ("seeds", "told"),
+    [
+        ((0, 1), "mean ± half of the 95 % interval over refits under 2 seeds"),
+        ((0,), "of one refit of the point that was best on validation, hence without an interval"),
+        (None, "Nothing is evaluated yet"),
+    ],
+)
+def test_what_an_accuracy_is_made_of_is_told_as_it_is(
+    tmp_path: Path, seeds: tuple[int, ...] | None, told: str
+) -> None:
+    read(tmp_path, Benchmark(datasets=("dtd",), strategies=("grid",), seeds=seeds or (0,)))
+    if seeds is None:
+        (tmp_path / CELL / "grid/final.json").unlink()
+    results = read_results(tmp_path, [CellName("dtd", "resnet50_vd", "grid")])
+    section = overview(summarise(results, {}), {}, [], [], {})
+    assert told in next(b.text for b in section.blocks if isinstance(b, Text))
 
 
 def test_figures_nobody_wrote_are_one_clear_line(tmp_path: Path) -> None:
@@ -206,7 +292,7 @@ def test_unevaluated_cells_show_their_search(tmp_path: Path) -> None:
         (tmp_path / CELL / strategy / "final.json").unlink()
     results = read_results(tmp_path, [CellName("dtd", "resnet50_vd", s) for s in STRATEGIES])
     summaries = summarise(results, table1())
-    section = overview(summaries, {}, [], results.missing)
+    section = overview(summaries, {}, [], results.missing, table1())
     assert section.sections == []
     assert {s.top1 for s in summaries} == {None}
     assert set(metrics(summaries)["dtd"]["resnet50_vd"]["grid"]) == {"validation_top1", "trials"}

@@ -13,6 +13,7 @@ from pipeline.reporting.tables import (
     Kind,
     Table,
     Value,
+    plain,
     show,
     to_csv,
     to_markdown,
@@ -83,7 +84,13 @@ def test_markdown_has_one_line_per_row_whatever_the_names() -> None:
         "| c | – | 1 |",
     ]
     odd = Table("t", "", [Column("n", "n")], [["<script>\nx"]])
-    assert to_markdown(odd).splitlines()[-1] == "| &lt;script> x |"
+    assert to_markdown(odd).splitlines()[-1] == "| \\<script\\> x |"
+
+
+def test_no_character_of_a_name_means_anything_to_markdown() -> None:
+    assert plain("*a* _b_ snake_case [l](u) `c` ~~d~~ $e$ a\\|b\n# f") == (
+        r"\*a\* \_b\_ snake_case \[l\](u) \`c\` \~\~d\~\~ \$e\$ a\\\|b # f"
+    )
 
 
 def test_text_is_aligned() -> None:

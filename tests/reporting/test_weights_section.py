@@ -18,7 +18,7 @@ def section(root, models, strategies=("fixed", "grid")):
     names = [CellName(*parts) for parts in itertools.product(DATASETS, models, strategies)]
     results = read_results(root, names)
     assert not results.missing
-    return weights_section(results.cells), {cell.name: cell for cell in results.cells}
+    return weights_section(results.cells, models), {cell.name: cell for cell in results.cells}
 
 
 def test_a_row_per_folder_with_both_weights_in_the_order_asked_for(tmp_path):
@@ -42,6 +42,20 @@ def test_a_row_per_folder_with_both_weights_in_the_order_asked_for(tmp_path):
     assert accuracy.rows[0][-1].mean == pytest.approx(sum(final.top1) / len(final.top1))
     expected = (sum(final.top1) - sum(other.top1)) / len(final.top1)
     assert gains.rows[0][3].mean == pytest.approx(expected)
+
+
+def test_a_half_done_table_keeps_the_order_asked_for(tmp_path):
+    models = ("resnet50_vd", "resnet50_vd_10w")
+    Benchmark(DATASETS, models, ("fixed",)).write(tmp_path)
+    names = [CellName("leaves", models[1], "fixed"), CellName("chairs", models[0], "fixed")]
+    for some in (names, names[:1]):
+        found = weights_section(read_results(tmp_path, some).cells, models)
+        assert found.blocks[0].text.startswith("What Synthetic resnet50_vd_10w is worth over ")
+        accuracy = found.blocks[1]
+        keys = [column.key for column in accuracy.columns[5:]]
+        assert keys == [f"{model}_{how}" for model in models for how in ("fixed", "grid")]
+        assert accuracy.rows[0][5] is None
+        assert accuracy.rows[0][7] is not None
 
 
 def test_one_model_has_no_such_table(tmp_path):
