@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -57,27 +58,33 @@ def stage(run: Callable[[Config], None], doc: str) -> None:
     guarded(main)
 
 
-def guarded(main: Callable[[], None]) -> None:
+def guarded(main: Callable[[], None], *, resumes: bool = True) -> None:
     """Run ``main``; print a user's mistake or a full disk as one message and leave with 2, Ctrl-C
-    with 130.
+    with 130, and quietly with 141 when whoever reads the output has left.
+
+    ``resumes`` says whether the same command goes on from what is finished.
     """
+    kept = "what was finished is kept" if resumes else ""
     try:
         main()
+        sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes at its end
+        sys.exit(141)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         where = f" of {error.filename}" if error.filename else ""
         print(
-            f"error: the disk{where} is full. What was finished is kept: make room and run the "
-            "same command to go on",
+            f"error: the disk{where} is full. {f'{kept.capitalize()}: m' if kept else 'M'}ake room "
+            f"and run the same command {'to go on' if resumes else 'again'}",
             file=sys.stderr,
         )
         sys.exit(2)
     except KeyboardInterrupt:
-        print(
-            "interrupted: what was finished is kept; run the same command to go on", file=sys.stderr
-        )
+        told = f": {kept}; run the same command to go on" if kept else ""
+        print(f"interrupted{told}", file=sys.stderr)
         sys.exit(130)

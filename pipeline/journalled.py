@@ -171,12 +171,10 @@ def _described(
 
 
 def _measured(journal: Journal, run_id: str, purpose: Purpose, result: Mapping[str, Any]) -> None:
-    metrics = {
-        "objective": result["objective"],
-        "cost/seconds": result["seconds"],
-        "cost/fit_seconds": result["fit_seconds"],
-    }
-    if purpose is Purpose.FINAL and result["metrics"] is not None:
+    metrics = {"cost/seconds": result["seconds"], "cost/fit_seconds": result["fit_seconds"]}
+    if purpose is Purpose.SEARCH:  # a final trial's is its test accuracy: nothing to choose by
+        metrics["objective"] = result["objective"]
+    elif result["metrics"] is not None:
         metrics |= {f"test/{name}": result["metrics"][name] for name in _TEST_METRICS}
     journal.log(run_id, metrics, step=result["epoch"])
     if result["status"] == "diverged":

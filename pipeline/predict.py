@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
+import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -25,8 +28,8 @@ from pipeline.config import UserError
 from pipeline.datasets.decoding import UnreadableError
 from pipeline.packaged import predictor
 from pipeline.packaged.accuracy import Accuracy, ClassAccuracy, accuracy
+from pipeline.packaged.inputs import Unreadable, below, content, files, printable
 from pipeline.packaged.predictor import Predictor
-from pipeline.reporting.tables import Column, Table, Value, to_text
 
 BATCH = 32
 
@@ -39,31 +42,23 @@ class Prediction:
     ranked: list[tuple[str, float]]
 
 
-class Unreadable:
-    """Names each input that cannot be used on stderr, and counts them."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def add(self, path: Path, reason: str) -> None:
-        self.count += 1
-        tqdm.write(f"error: {path}: {reason}", file=sys.stderr)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Predict or evaluate, print, and return the exit code. Raises UserError for bad arguments."""
     options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name may hold what its encoding cannot say
+        sys.stdout.reconfigure(errors="backslashreplace")
     if options.top_k < 1:
         raise UserError(f"--top-k: found {options.top_k}, but at least 1 class is shown")
     model = predictor.load(options.model)
     unreadable = Unreadable()
     if options.evaluate:
-        if len(options.inputs) != 1 or not options.inputs[0].is_dir():
+        if len(options.inputs) != 1 or not os.path.isdir(options.inputs[0]):  # noqa: PTH112 - raises
             raise UserError("--evaluate takes one folder that holds a folder per class")
         _print_accuracy(_measured(model, options.inputs[0], unreadable), options.format)
     else:
-        found = predictions(model, _images(options.inputs, unreadable), options.top_k, unreadable)
-        _PRINTERS[options.format](list(found))
+        paths = files(options.inputs, unreadable)
+        found = predictions(model, paths, options.top_k, unreadable)
+        _PRINTERS[options.format](found, Widths.of(paths, model.description.classes))
     return 1 if unreadable.count else 0
 
 
@@ -97,54 +92,44 @@ def _parser() -> argparse.ArgumentParser:
 def predictions(
     model: Predictor, paths: Sequence[Path], top_k: int, unreadable: Unreadable
 ) -> Iterator[Prediction]:
-    """Of every image that can be read, in order; the others are handed to ``unreadable``."""
+    """Of every image that can be read, in order; the others are handed to ``unreadable``.
+
+    Raises UserError when the model gives no numbers.
+    """
     names = model.description.classes
     few = len(paths) <= BATCH  # done before a bar could be read
-    bar = tqdm(total=len(paths), unit="image", leave=False, disable=few)
-    for start in range(0, len(paths), BATCH):
-        kept, images = [], []
-        for path in paths[start : start + BATCH]:
-            try:
-                images.append(model.description.image(path.read_bytes()))
-                kept.append(path)
-            except OSError as error:
-                unreadable.add(path, f"cannot be read: {error.strerror}")
-            except UnreadableError as error:
-                unreadable.add(path, str(error))
-            bar.update()
-        if not kept:
-            continue
-        for path, row in zip(kept, model.probabilities(np.stack(images)), strict=True):
-            order = np.argsort(-row, kind="stable")[:top_k]
-            yield Prediction(path, [(names[label], float(row[label])) for label in order])
-    bar.close()
-
-
-def _images(inputs: Sequence[Path], unreadable: Unreadable) -> list[Path]:
-    """The files as given, and those in the folders."""
-    found: list[Path] = []
-    for path in inputs:
-        inside = _below(path) if path.is_dir() else [path]
-        if not inside:
-            unreadable.add(path, "the folder holds no files")
-        found += inside
-    return found
-
-
-def _below(folder: Path) -> list[Path]:
-    """The files at any depth, in order, but hidden ones."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts)
-    )
+    with tqdm(total=len(paths), unit="image", leave=False, disable=few) as bar:
+        for start in range(0, len(paths), BATCH):
+            kept, images = [], []
+            for path in paths[start : start + BATCH]:
+                try:
+                    images.append(model.description.image(content(path)))
+                    kept.append(path)
+                except OSError as error:
+                    unreadable.add(path, f"cannot be read: {error.strerror}")
+                except UnreadableError as error:
+                    unreadable.add(path, str(error))
+                except MemoryError:
+                    unreadable.add(path, "too large for the memory of this machine")
+                bar.update()
+            if not kept:
+                continue
+            shares = model.probabilities(np.stack(images))
+            if not np.isfinite(shares).all():
+                raise UserError("the model gives no probabilities: its weights are damaged")
+            for path, row in zip(kept, shares, strict=True):
+                order = np.argsort(-row, kind="stable")[:top_k]
+                yield Prediction(path, [(names[label], float(row[label])) for label in order])
 
 
 def _measured(model: Predictor, folder: Path, unreadable: Unreadable) -> Accuracy:
     known = set(model.description.classes)
-    folders = sorted(
-        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
-    )
+    try:
+        folders = sorted(
+            path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+        )
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read: {error.strerror}") from None
     unknown = [path.name for path in folders if path.name not in known]
     if unknown:
         raise UserError(
@@ -152,44 +137,55 @@ def _measured(model: Predictor, folder: Path, unreadable: Unreadable) -> Accurac
             f"no class of this model. Its {len(known)} classes: "
             f"{', '.join(model.description.classes[:10])}{', ...' if len(known) > 10 else ''}"
         )
-    images = {each.name: _below(each) for each in folders}
-    if not any(images.values()):
+    classes = {path: each.name for each in folders for path in below(each, unreadable)}
+    if not classes:
         raise UserError(f"{folder}: no images in folders that are named after classes")
-    pairs = []
-    for name, paths in images.items():
-        found = predictions(model, paths, 1, unreadable)
-        pairs += [(name, each.ranked[0][0]) for each in found]
+    found = predictions(model, list(classes), 1, unreadable)
+    pairs = [(classes[each.path], each.ranked[0][0]) for each in found]
     if not pairs:
         raise UserError(f"{folder}: none of the images can be read")
     return accuracy(pairs)
 
 
-def _print_table(found: Sequence[Prediction]) -> None:
-    if not found:
-        return
-    columns = [Column("image", "image"), Column("class", "class"), Column("share", "probability")]
-    if len(found[0].ranked) > 1:
-        columns.append(Column("next", "next"))
-    rows: list[list[Value]] = []
-    for each in found:
-        (name, share), *others = each.ranked
-        then = [", ".join(f"{other} {less:.4f}" for other, less in others)] if others else []
-        rows.append([str(each.path), name, f"{share:.4f}", *then])
-    print(to_text(Table("predictions", "", columns, rows)))
+class Widths(NamedTuple):
+    """Of the first two columns of the table, which is printed as it grows."""
+
+    image: int
+    name: int
+
+    @classmethod
+    def of(cls, paths: Sequence[Path], classes: Sequence[str]) -> Widths:
+        longest = max((len(printable(path)) for path in paths), default=0)
+        return cls(max(longest, len("image")), max(map(len, [*classes, "class"])))
 
 
-def _print_json(found: Sequence[Prediction]) -> None:
-    rows = [
-        {
-            "path": str(each.path),
-            "predictions": [{"class": name, "probability": share} for name, share in each.ranked],
-        }
-        for each in found
-    ]
-    print(json.dumps(rows, indent=1, ensure_ascii=False))
+def _print_table(found: Iterable[Prediction], widths: Widths) -> None:
+    def line(image: str, name: str, *others: str) -> str:
+        return "  ".join([image.ljust(widths.image), name.ljust(widths.name), *others]).rstrip()
+
+    for number, each in enumerate(found):
+        (name, share), *rest = each.ranked
+        then = ", ".join(f"{other} {less:.4f}" for other, less in rest)
+        if not number:
+            print(line("image", "class", "probability", "next" if rest else ""))
+        print(
+            line(printable(each.path), printable(name), f"{share:.4f}".rjust(11), printable(then))
+        )
 
 
-def _print_csv(found: Sequence[Prediction]) -> None:
+def _print_json(found: Iterable[Prediction], _: Widths) -> None:
+    """One array, closed whatever ends it; what is not ASCII is escaped, for any encoding."""
+    separator = "["
+    try:
+        for each in found:
+            ranked = [{"class": name, "probability": share} for name, share in each.ranked]
+            print(separator, json.dumps({"path": str(each.path), "predictions": ranked}), sep="\n ")
+            separator = ","
+    finally:
+        print("[]" if separator == "[" else "\n]")
+
+
+def _print_csv(found: Iterable[Prediction], _: Widths) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["path", "rank", "class", "probability"])
     for each in found:
@@ -202,7 +198,7 @@ _PRINTERS = {"table": _print_table, "json": _print_json, "csv": _print_csv}
 
 def _print_accuracy(found: Accuracy, kind: str) -> None:
     if kind == "json":
-        print(json.dumps(found.plain(), indent=1, ensure_ascii=False))
+        print(json.dumps(found.plain(), indent=1))
     elif kind == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(["class", "images", "correct", "accuracy", "low", "high"])
@@ -225,4 +221,4 @@ def _line(each: ClassAccuracy) -> str:
 
 
 if __name__ == "__main__":
-    guarded(lambda: sys.exit(main()))
+    guarded(lambda: sys.exit(main()), resumes=False)

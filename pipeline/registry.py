@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -96,6 +97,9 @@ class Registry:
                 model_id=model_id,
             )
             version = Version.of(str(made.version), facts)
+            # by this tag, as MLflow's own register_model sets it, the UI finds one from the other
+            link = json.dumps([{"name": self.name, "version": int(version.number)}])
+            self.client.set_logged_model_tags(model_id, {"mlflow.modelVersions": link})
         champion = self.champion()
         if champion is None or beats(version, champion):
             self.client.set_registered_model_alias(self.name, CHAMPION, version.number)

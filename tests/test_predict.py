@@ -5,13 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from pipeline.config import UserError
 from pipeline.datasets.decoding import Decoding, decode
@@ -23,6 +28,8 @@ from pipeline.statistics import wilson_interval
 from pipeline.training.augment import centre_crop
 from tests.miniatures import jpeg, picture
 from tests.packaged_model import CLASSES, check_images, description, save_weights
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +88,7 @@ def test_csv_and_table_say_the_same(
     rows = list(csv.DictReader(io.StringIO(out)))
     assert [row["rank"] for row in rows] == ["1", "2"]
     _, table, _ = run(capsys, model, image, "--top-k", 2)
-    head, _, line = table.splitlines()
+    head, line = table.splitlines()
     assert head.split() == ["image", "class", "probability", "next"]
     shown = [f"{float(row['probability']):.4f}" for row in rows]
     assert line.split() == [str(image), rows[0]["class"], shown[0], rows[1]["class"], shown[1]]
@@ -148,6 +155,96 @@ def test_measures_accuracy_on_folders_of_classes(
     assert out.startswith(f"accuracy {interval.mean:.4f}   95 % interval {interval.low:.4f} to")
 
 
+def test_links_are_followed_once(
+    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    album = tmp_path / "album"
+    album.mkdir()
+    (album / "linked").symlink_to(photos / "deeper")
+    (album / "loop").symlink_to(album)
+    (album / "gone.png").symlink_to(tmp_path / "nowhere")
+    code, out, errors = run(capsys, model, album, "--format", "json")
+    assert [Path(row["path"]).name for row in json.loads(out)] == ["b.png"]
+    assert (code, errors) == (
+        1,
+        [f"error: {album}/gone.png: cannot be read: No such file or directory"],
+    )
+
+
+def test_paths_that_cannot_be_opened_are_one_line_each(
+    model: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(photos.parent / "pipe.png")
+    long, inside = photos / f"{'a' * 300}.png", photos / "a.jpg" / "b.png"
+    odd = photos / "line\nbreak\x1b[31m.png"
+    given = (long, inside, odd, photos.parent / "pipe.png", photos / "a.jpg")
+    code, out, errors = run(capsys, model, *given, "--format", "csv", "--top-k", 1)
+    assert code == 1
+    assert [row["path"] for row in csv.DictReader(io.StringIO(out))] == [str(photos / "a.jpg")]
+    reasons = [each.rpartition(": ")[2] for each in errors]
+    assert reasons == [
+        "File name too long",
+        "Not a directory",
+        "No such file or directory",
+        "not a regular file",
+    ]
+    assert r"line\nbreak\x1b[31m.png" in errors[2]
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs util-linux")
+def test_a_closed_folder_is_no_smaller_test_set(model: Path, tmp_path: Path) -> None:
+    labelled = tmp_path / "labelled"
+    for label, name in enumerate(CLASSES[:2]):
+        (labelled / name).mkdir(parents=True)
+        (labelled / name / "0.jpg").write_bytes(jpeg(label, 0))
+    (labelled / CLASSES[0]).chmod(0)
+    without = "-dac_override,-dac_read_search"  # permissions count for root, too
+    bare = ["setpriv", "--bounding-set", without, "--inh-caps", without] if not os.geteuid() else []
+    done = subprocess.run(
+        [
+            *bare,
+            sys.executable,
+            "-m",
+            "pipeline.predict",
+            model / "model.onnx",
+            labelled,
+            "--evaluate",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    (labelled / CLASSES[0]).chmod(0o755)
+    assert done.returncode == 1
+    assert done.stderr == f"error: {labelled / CLASSES[0]}: cannot be read: Permission denied\n"
+    assert "of 1" in done.stdout
+
+
+def test_a_reader_that_leaves_is_no_error(model: Path, photos: Path) -> None:
+    command = [sys.executable, "-m", "pipeline.predict", model / "model.onnx", "--format", "csv"]
+    with subprocess.Popen(
+        [*command, *[photos / "a.jpg"] * 40],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        _, told = process.communicate()
+    assert (process.returncode, b"Traceback" in told) == (141, False)
+
+
+def test_any_file_name_can_be_printed(
+    model: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = os.fsdecode(b"bad\xff\n.jpg")
+    (photos / name).write_bytes(jpeg(0, 0))
+    _, out, _ = run(capsys, model, photos / name, "--format", "json")
+    assert json.loads(out)[0]["path"] == str(photos / name)
+    _, out, _ = run(capsys, model, photos / name)
+    assert r"bad\udcff\n.jpg" in out
+
+
 def test_refuses_folders_that_are_no_classes_of_the_model(model: Path, tmp_path: Path) -> None:
     (tmp_path / "wasp").mkdir()
     with pytest.raises(
@@ -178,6 +275,17 @@ def test_a_model_of_another_version_or_kind_is_refused(model: Path, tmp_path: Pa
     refused(r"model\.json: a model of format 2, but this version reads format 1")
     (copy / "model.json").write_text(json.dumps(described | {"image_size": 0}))
     refused(r"image_size: .*damaged")
+    for changed, reason in (
+        ({"std": [0.2, 0.0, 0.2]}, "std.1: .*greater than 0"),
+        ({"mean": [0.2, float("nan"), 0.2]}, "mean.1: .*finite"),
+        ({"classes": ["a", "b", "a"]}, "two classes have the same name"),
+        ({"resize_size": 8}, "resize_size must be at least image_size"),
+        ({"image_size": 10**9}, "image_size: .*less than or equal to 8192"),
+    ):
+        (copy / "model.json").write_text(json.dumps(described | changed))
+        refused(reason)
+    (copy / "model.json").write_text("[" * 100_000)
+    refused("no JSON")
     (copy / "model.json").write_text("{")
     refused("no JSON")
     (copy / "model.json").write_text(json.dumps(described | {"classes": ["a", "b"]}))
@@ -189,6 +297,36 @@ def test_a_model_of_another_version_or_kind_is_refused(model: Path, tmp_path: Pa
     refused(r"model\.safetensors: no such file")
     (copy / "model.json").unlink()
     refused(r"model\.json: No such file or directory")
+
+
+def test_weights_that_give_no_numbers_are_refused(
+    model: Path, photos: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(model, tmp_path / "model")
+    state = load_file(copy / "model.safetensors")
+    save_file({k: v.half() if v.is_floating_point() else v for k, v in state.items()},
+              copy / "model.safetensors")  # fmt: skip
+    with pytest.raises(UserError, match=r"holds torch\.float16, but torch\.float32 is needed"):
+        main([str(copy), str(photos / "a.jpg")])
+    broken = {k: v * float("nan") if v.is_floating_point() else v for k, v in state.items()}
+    save_file(broken, copy / "model.safetensors")
+    with pytest.raises(UserError, match="gives no probabilities: its weights are damaged"):
+        main([str(copy), str(photos / "a.jpg")])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("classes", ["ant", "bee"]), ("image_size", 24)], ids=["classes", "size"]
+)
+def test_an_onnx_file_that_contradicts_itself_is_refused(
+    model: Path, tmp_path: Path, field: str, value: object
+) -> None:
+    changed = onnx.load(model / "model.onnx")
+    for entry in changed.metadata_props:
+        if entry.key == field:
+            entry.value = json.dumps(value)
+    onnx.save(changed, tmp_path / "model.onnx")
+    with pytest.raises(UserError, match="but the metadata say"):
+        main([str(tmp_path / "model.onnx"), "x.jpg"])
 
 
 def test_at_least_one_class_is_shown(model: Path) -> None:

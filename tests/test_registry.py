@@ -111,6 +111,11 @@ def test_evaluate_hands_over_a_model_that_everyone_can_use(project: SmallProject
     model = journal.client.get_logged_model(output.model_id)
     assert (model.name, model.status.value) == ("digits-resnet50_vd_random", "READY")
     assert model.params["lr"] == run.data.params["lr"]
+    (link,) = json.loads(model.tags["mlflow.modelVersions"])
+    assert link == {"name": "vdtransfer-small-digits", "version": 1}
+    assert "objective" not in run.data.metrics, "the test split is nothing to choose by"
+    losses = journal.client.get_metric_history(run.info.run_id, "train/loss")
+    assert [each.step for each in losses] == list(range(1, len(losses) + 1)) != []
     logged = Path(urlparse(model.artifact_location).path)
     pins = (logged / "requirements.txt").read_text().split()
     assert {pin.split("==")[0] for pin in pins} >= {"mlflow", "onnx", "onnxruntime", "numpy"}

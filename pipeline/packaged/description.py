@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline.config import Count, UserError
+from pipeline.config import Count, Positive, UserError
 from pipeline.datasets.decoding import Decoding, decode
 from pipeline.training.augment import centre_crop
 
 FORMAT = 1
-Three = Annotated[list[float], Field(min_length=3, max_length=3)]
+Three = Annotated[
+    list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=3, max_length=3)
+]
+Side = Annotated[int, Field(ge=1, le=8192)]
+"""Of an image a network sees, in pixels."""
 
 
 class DecodingDescription(BaseModel):
@@ -40,11 +44,11 @@ class Description(BaseModel):
     """By label."""
     mean: Three
     """Of RGB values from 0 to 1."""
-    std: Three
+    std: Annotated[list[Positive], Field(min_length=3, max_length=3)]
     decoding: DecodingDescription
-    resize_size: Count
+    resize_size: Side
     """Short side in pixels before the centre crop."""
-    image_size: Count
+    image_size: Side
     """Side of the centre crop, in pixels."""
     dataset: str
     title: str
@@ -54,6 +58,14 @@ class Description(BaseModel):
     """Of the final trial that made the weights."""
     versions: dict[str, str]
     """Packages it was trained with."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Description:
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("two classes have the same name")
+        if self.resize_size < self.image_size:
+            raise ValueError("resize_size must be at least image_size")
+        return self
 
     def image(self, data: bytes) -> np.ndarray:
         """The pixels the network sees, uint8 [image_size, image_size, 3], of an image file.
@@ -79,7 +91,7 @@ def checked(values: Mapping[str, Any], path: Path) -> Description:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise UserError(
-            f"{path}: {where}: {first['msg']}. The file is damaged; run evaluate again"
+            f"{path}: {where or 'fields'}: {first['msg']}. The file is damaged; run evaluate again"
         ) from None
 
 
@@ -92,7 +104,7 @@ def read(path: Path) -> Description:
             f"{path}: {error.strerror}. A model is the folder `model` that evaluate writes, or the "
             "model.onnx in it"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: no JSON ({error}); run evaluate again") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: no description of a model; run evaluate again")

@@ -55,6 +55,9 @@ def assembled(
 
     ``source`` is named in the error.
     """
+    kinds = {str(tensor.dtype) for tensor in state.values() if tensor.is_floating_point()}
+    if kinds - {"torch.float32"}:
+        raise UserError(f"{source}: holds {', '.join(sorted(kinds))}, but torch.float32 is needed")
     with torch.device("meta"):
         network = timm.create_model(
             timm_name(description.arch), num_classes=len(description.classes)

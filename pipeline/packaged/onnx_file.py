@@ -41,7 +41,23 @@ def described(opened: onnxruntime.InferenceSession, path: Path) -> Description:
         values = {name: json.loads(text) for name, text in properties.items()}
     except ValueError:
         raise UserError(f"{path}: its metadata are damaged; run evaluate again") from None
-    return checked(values, path)
+    description = checked(values, path)
+    _require_fitting(opened, description, path)
+    return description
+
+
+def _require_fitting(
+    opened: onnxruntime.InferenceSession, description: Description, path: Path
+) -> None:
+    size, classes = description.image_size, len(description.classes)
+    stated = {INPUT: [3, size, size], **{name: [classes] for name in OUTPUTS}}
+    shapes = {each.name: each.shape[1:] for each in [*opened.get_inputs(), *opened.get_outputs()]}
+    for name, shape in stated.items():
+        if shapes.get(name) != shape:
+            raise UserError(
+                f"{path}: {name} has the shape {shapes.get(name)} an image, but the metadata say "
+                f"{shape}. The file is damaged; run evaluate again"
+            )
 
 
 def as_input(images: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -58,15 +59,22 @@ class Progress(Callback):
 
 
 class Record(Callback):
-    """Hand each new row of the curve to ``write``, once."""
+    """Hand each new row of the curve to ``write``, once; of a trial that measures nothing on the
+    way, the training loss of each epoch.
+    """
 
     def __init__(self, write: EpochRecord) -> None:
         self.write = write
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, Classifier)
-        if pl_module.curve and pl_module.curve[-1]["epoch"] == trainer.current_epoch + 1:
+        epoch = trainer.current_epoch + 1
+        if pl_module.curve and pl_module.curve[-1]["epoch"] == epoch:
             self.write(pl_module.curve[-1])
+        elif not trainer.limit_val_batches:
+            loss = pl_module.mean_loss()
+            if math.isfinite(loss):
+                self.write({"epoch": epoch, "train_loss": loss})
 
 
 class Checkpoint(Callback):

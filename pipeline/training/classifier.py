@@ -128,6 +128,10 @@ class Classifier(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         self._losses.clear()
 
+    def mean_loss(self) -> float:
+        """Of the steps of this epoch so far."""
+        return float(torch.stack(self._losses).mean())
+
     def on_validation_epoch_start(self) -> None:
         self._outputs.clear()
 
@@ -136,7 +140,7 @@ class Classifier(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Add the epoch to the curve; a loss that is not finite ends the trial."""
-        train_loss = float(torch.stack(self._losses).mean())
+        train_loss = self.mean_loss()
         self._losses.clear()
         self._measure()
         assert self.measured is not None
