@@ -53,8 +53,8 @@ def result_table(
     caption = f"Test accuracy by search strategy{_only_model(summaries)}; hours are device-hours."
     if compared:
         caption += (
-            " Published: PaddleClas, ResNet50_vd from its 79.12 % ImageNet weights, by a recipe "
-            "that was not."
+            " Published: PaddleClas, ResNet50_vd from its 79.12 % ImageNet weights; its recipe was "
+            "never released."
         )
     if paddle:
         caption += (

@@ -221,10 +221,10 @@ def test_print_shows_the_static_drawings(visit: Visit) -> None:
 
 
 def test_everything_fits_on_paper(visit: Visit) -> None:
-    """Also a table of many columns, as with the paddle protocol's; A4 without its margins."""
+    """Also a table of many columns, as with the paddle protocol's; A4 less its margins."""
     before = visit.page.viewport_size
     visit.page.emulate_media(media="print")
-    visit.page.set_viewport_size({"width": 680, "height": 900})
+    visit.page.set_viewport_size({"width": 1030, "height": 700})
     widths = visit.page.locator("table").evaluate_all(
         "all => all.map((each) => [each.scrollWidth, each.closest('.wide').clientWidth])"
     )
