@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import errno
 import logging
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -60,20 +59,16 @@ def stage(run: Callable[[Config], None], doc: str) -> None:
 
 def guarded(main: Callable[[], None], *, resumes: bool = True) -> None:
     """Run ``main``; print a user's mistake or a full disk as one message and leave with 2, Ctrl-C
-    with 130, and quietly with 141 when whoever reads the output has left.
+    with 130.
 
     ``resumes`` says whether the same command goes on from what is finished.
     """
     kept = "what was finished is kept" if resumes else ""
     try:
         main()
-        sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes at its end
-        sys.exit(141)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

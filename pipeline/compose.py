@@ -18,6 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
+from hydra_plugins.hydra_skopt_sweeper._errors import SweepError
+from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
 from pipeline.config import Config, UserError
 from pipeline.hydra_guard import require_harmless
 from pipeline.layout import CONF
@@ -112,13 +114,25 @@ def compose(config_dir: Path, overrides: Sequence[str] = ()) -> Config:
         raise UserError(_composition_fault(error, params, overrides)) from error
 
 
-def sweeper_options(cfg: Config, strategy: str) -> dict[str, Any]:
-    """What ``conf/strategy`` sets of a strategy's sweeper, with the values of ``cfg`` filled in."""
+def sweeper_options(cfg: Config, strategy: str) -> SkoptSweeperConf:
+    """What ``conf/strategy`` sets of a strategy's sweeper, with the values of ``cfg`` filled in.
+
+    Raises UserError for an option that the sweeper does not have, or a value it does not take.
+    """
+    from hydra_plugins.hydra_skopt_sweeper._options import check as require_valid  # slow to import
+
     register_resolvers()
+    path = CONF / "strategy" / f"{strategy}.yaml"
     whole = OmegaConf.create(cfg.model_dump())
-    whole.sweeper = OmegaConf.load(CONF / "strategy" / f"{strategy}.yaml").hydra.sweeper
-    options: Any = OmegaConf.to_container(whole.sweeper, resolve=True)
-    return {str(name): value for name, value in options.items()}
+    try:
+        whole.sweeper = OmegaConf.load(path).hydra.sweeper
+        written = OmegaConf.to_container(whole.sweeper, resolve=True)
+        options: Any = OmegaConf.to_object(OmegaConf.merge(SkoptSweeperConf, written))
+        require_valid(options)
+    except (OmegaConfBaseException, yaml.YAMLError, SweepError) as error:
+        raise UserError(f"{path}: hydra.sweeper: {str(error).splitlines()[0]}") from error
+    found: SkoptSweeperConf = options
+    return found
 
 
 def check(

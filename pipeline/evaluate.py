@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import yaml
 
-from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
 from pipeline import sweep
 from pipeline.cli import stage
 from pipeline.compose import sweeper_options
@@ -65,6 +64,7 @@ def evaluate(cfg: Config) -> None:
                 f"{folder / 'best.yaml'}: {what} is {best[what][:12]}, but it is {now[:12]} now. "
                 f"Run tune again: dvc repro -s tune@{_cell(cfg)}"
             )
+    replayed = _replays(asked)  # before hours of refits: what it is asked for may be wrong
     journal = Journal.open(cfg.project, cfg.title)
     if cfg.protocol.name == "paddle":
         outcomes = {cfg.seed: _selected(cfg, best["key"], journal)}
@@ -85,7 +85,7 @@ def evaluate(cfg: Config) -> None:
         for seed, each in outcomes.items()
     ]
     write_csv(folder / "final_runs.csv", FINAL_RUNS, rows)
-    final = _final(cfg, found, outcomes) | {"replays": _replays(asked)}
+    final = _final(cfg, found, outcomes) | {"replays": replayed}
     write_json(folder / "final.json", final)
     if cfg.protocol.name == "heldout":
         model = folder / "model"
@@ -179,8 +179,7 @@ def _replays(cfg: Config) -> dict[str, Any] | None:
     """How lucky one search of a finished grid may be; only the grid itself can tell."""
     if cfg.strategy.name != "grid":
         return None
-    options = SkoptSweeperConf(**sweeper_options(cfg, "bayes"))
-    return replays(results_dir(cfg) / "trials.csv", options)
+    return replays(results_dir(cfg) / "trials.csv", sweeper_options(cfg, "bayes"))
 
 
 def _per_class(found: Setting, results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ import csv
 import io
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from tqdm import tqdm
 from pipeline.cli import guarded
 from pipeline.config import UserError
 from pipeline.datasets.decoding import UnreadableError
+from pipeline.datasets.progress import interval
 from pipeline.packaged import predictor
 from pipeline.packaged.accuracy import Accuracy, ClassAccuracy, accuracy
 from pipeline.packaged.inputs import Unreadable, below, content, files, printable
@@ -57,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print_accuracy(_measured(model, options.inputs[0], unreadable), options.format)
     else:
         paths = files(options.inputs, unreadable)
-        found = predictions(model, paths, options.top_k, unreadable)
+        shown = sys.stdout.isatty()
+        found = predictions(model, paths, options.top_k, unreadable, rows_shown=shown)
         _PRINTERS[options.format](found, Widths.of(paths, model.description.classes))
     return 1 if unreadable.count else 0
 
@@ -90,15 +93,25 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def predictions(
-    model: Predictor, paths: Sequence[Path], top_k: int, unreadable: Unreadable
+    model: Predictor,
+    paths: Sequence[Path],
+    top_k: int,
+    unreadable: Unreadable,
+    *,
+    rows_shown: bool = False,
 ) -> Iterator[Prediction]:
     """Of every image that can be read, in order; the others are handed to ``unreadable``.
+
+    A bar counts the images, unless they are few or ``rows_shown``: a terminal shows the
+    predictions as they come.
 
     Raises UserError when the model gives no numbers.
     """
     names = model.description.classes
-    few = len(paths) <= BATCH  # done before a bar could be read
-    with tqdm(total=len(paths), unit="image", leave=False, disable=few) as bar:
+    quiet = len(paths) <= BATCH or rows_shown
+    with tqdm(
+        total=len(paths), unit="image", leave=False, disable=quiet, mininterval=interval()
+    ) as bar:
         for start in range(0, len(paths), BATCH):
             kept, images = [], []
             for path in paths[start : start + BATCH]:
@@ -221,4 +234,6 @@ def _line(each: ClassAccuracy) -> str:
 
 
 if __name__ == "__main__":
+    if hasattr(signal, "SIGPIPE"):  # a reader that leaves ends it without a word, as any filter
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     guarded(lambda: sys.exit(main()), resumes=False)

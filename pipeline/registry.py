@@ -128,6 +128,11 @@ def log_onnx(
     from mlflow.models import Model, infer_signature
 
     client = journal.client
+    before = client.search_logged_models(
+        [journal.experiment_id], filter_string=f"source_run_id = '{run_id}' AND name = '{name}'"
+    )
+    for model in before:  # of an evaluation that was killed
+        client.delete_logged_model(model.model_id)
     made = client.create_logged_model(
         journal.experiment_id,
         name,

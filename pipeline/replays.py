@@ -28,8 +28,9 @@ def replays(
 ) -> dict[str, Any] | None:
     """Searches under seeds 0, 1, ... on the grid in a cell's ``trials.csv``.
 
-    Each is what the sweeper makes of ``options``, its limits and its first points included; a
-    first point that the grid does not hold is left out. ``gaps`` has a row per search: the gap to
+    Each has the engine, the first points, the batches, the number of trials and the patience of
+    ``options``; a target, a time limit, repeats and warm starts mean nothing on a table. A first
+    point that the grid does not hold is left out. ``gaps`` has a row per search: the gap to
     the grid's best, as a fraction, after each trial; as many trials as asked for or as the grid
     has points. A search that ran out of patience keeps its last gap. None where the grid is not
     whole, because a trial of it failed. Raises UserError when there is no such file.

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.cli import stage
-from pipeline.config import Config
+from pipeline.config import Config, UserError
 from pipeline.datasets.files import write_json, write_text
 from pipeline.layout import report_dir
 from pipeline.reporting.cell_tables import console_table
@@ -65,7 +65,13 @@ def ui_address() -> str:
 
     Without a name and password in it: the page is made to be handed on.
     """
-    parts = urlsplit(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:
+        raise UserError(
+            f"MLFLOW_TRACKING_URI: found {uri!r}, which is no address ({error})"
+        ) from None
     if parts.scheme not in ("http", "https"):
         return LOCAL_UI
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

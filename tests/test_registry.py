@@ -89,6 +89,7 @@ def test_evaluate_hands_over_a_model_that_everyone_can_use(project: SmallProject
     journal = Journal.open("small")
     registry = Registry(journal, "vdtransfer-small-digits")
     (made,) = registry.versions()
+    assert len(journal.client.search_logged_models([journal.experiment_id])) == 1
     assert registry.champion() == made
     before = {path.name: path.read_bytes() for path in (cell / "model").iterdir()}
     assert set(before) == {"model.safetensors", "model.json", "model.onnx"}
@@ -135,3 +136,8 @@ def test_evaluate_hands_over_a_model_that_everyone_can_use(project: SmallProject
     images = np.asarray(example["inputs"]["images"], np.uint8).transpose(0, 2, 3, 1)
     expected = predictor.load(cell / "model").probabilities(images)
     np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-4)
+
+    journal.client.delete_registered_model(registry.name)  # as if killed before it registered
+    project.evaluate("strategy=fixed")
+    (again,) = journal.client.search_logged_models([journal.experiment_id])
+    assert (again.status.value, again.model_id != model.model_id) == ("READY", True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -105,10 +106,10 @@ def test_a_grid_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
 def test_replays_do_what_the_strategys_file_says(tmp_path: Path) -> None:
     Benchmark(strategies=("grid",)).write(tmp_path)
     cfg = compose(Path("quickstart"), ["search.n_trials=9", "lr=0.1"])
-    asked = SkoptSweeperConf(**sweeper_options(cfg, "bayes"))
+    asked = sweeper_options(cfg, "bayes")
     assert (asked.n_trials, asked.direction, asked.collapse_at) == (9, "maximize", 0.0)
     assert asked.initial_points == [FIRST | {"lr": 0.1}]
-    blind = SkoptSweeperConf(**sweeper_options(cfg, "random"))
+    blind = sweeper_options(cfg, "random")
     found, others = (replays(tmp_path / TRIALS, each, searches=3) for each in (asked, blind))
     assert found is not None
     assert others is not None
@@ -120,3 +121,24 @@ def test_a_first_point_outside_the_grid_is_left_out(tmp_path: Path) -> None:
     Benchmark(strategies=("grid",)).write(tmp_path)
     found = replays(tmp_path / TRIALS, options(FIRST | {"lr": 7.0}, n_trials=4), searches=2)
     assert found == replays(tmp_path / TRIALS, SkoptSweeperConf(n_trials=4), searches=2)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("collapse_at: 0.0", "colapse_at: 0.0", "'colapse_at'"),
+        ("direction: maximize", "surrogate: forest", "hydra.sweeper.surrogate is 'forest'"),
+        ("seed: ${seed}", "seed: ${oops}", "'oops'"),
+    ],
+)
+def test_a_mistake_in_the_strategys_file_is_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, told: str
+) -> None:
+    cfg = compose(Path("quickstart"))
+    written = (Path("conf") / "strategy" / "bayes.yaml").read_text()
+    assert old in written
+    (tmp_path / "strategy").mkdir()
+    (tmp_path / "strategy" / "bayes.yaml").write_text(written.replace(old, new))
+    monkeypatch.setattr("pipeline.compose.CONF", tmp_path)
+    with pytest.raises(UserError, match=f"bayes.yaml: hydra.sweeper: .*{re.escape(told)}"):
+        sweeper_options(cfg, "bayes")

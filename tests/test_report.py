@@ -71,6 +71,14 @@ def test_links_lead_to_the_tracking_server_and_tell_no_password(
     assert "secret" not in page
 
 
+def test_a_tracking_server_without_a_proper_address_is_one_message(
+    quickstart: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://[::1:5000")
+    with pytest.raises(UserError, match="MLFLOW_TRACKING_URI: found 'http://"):
+        report(quickstart)
+
+
 def test_what_is_wrong_with_the_images_is_said(quickstart: Config) -> None:
     Benchmark(models=(MODEL,)).write(Path("quickstart"))
     report(quickstart)

@@ -20,14 +20,15 @@ def bytes_bar(description: str, total: int | None, initial: int = 0) -> tqdm:
         unit="B",
         unit_scale=True,
         unit_divisor=1024,
-        mininterval=_interval(),
+        mininterval=interval(),
     )
 
 
 def counted(items: Iterable[T], description: str, total: int) -> Iterable[T]:
     """The items as they come, counted."""
-    return tqdm(items, desc=description, total=total, mininterval=_interval())
+    return tqdm(items, desc=description, total=total, mininterval=interval())
 
 
-def _interval() -> float:
+def interval() -> float:
+    """Seconds between two states of a bar."""
     return 0.5 if sys.stderr.isatty() else 30.0

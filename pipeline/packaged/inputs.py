@@ -36,18 +36,21 @@ def files(inputs: Sequence[Path], unreadable: Unreadable) -> list[Path]:
     """The files as given, and those in the folders."""
     found: list[Path] = []
     for path in inputs:
-        found += below(path, unreadable) if os.path.isdir(path) else [path]  # noqa: PTH112 - raises
+        before = unreadable.count
+        inside = below(path, unreadable) if os.path.isdir(path) else [path]  # noqa: PTH112 - raises
+        if not inside and unreadable.count == before:
+            unreadable.add(path, "the folder holds no files")
+        found += inside
     return found
 
 
 def below(folder: Path, unreadable: Unreadable) -> list[Path]:
     """What lies in a folder at any depth, in order, but hidden entries; links are followed.
 
-    A folder that cannot be opened, or in which nothing is found, is handed to ``unreadable``.
+    A folder that cannot be opened is handed to ``unreadable``.
     """
     found: list[Path] = []
-    seen: set[str] = set()
-    before = unreadable.count
+    seen = set(map(str, Path(os.path.realpath(folder)).parents))
     for where, folders, names in os.walk(folder, onerror=unreadable.closed, followlinks=True):
         real = os.path.realpath(where)
         if real in seen:  # a link back
@@ -56,8 +59,6 @@ def below(folder: Path, unreadable: Unreadable) -> list[Path]:
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [Path(where, name) for name in sorted(names) if not name.startswith(".")]
-    if not found and unreadable.count == before:
-        unreadable.add(folder, "the folder holds no files")
     return found
 
 

@@ -50,7 +50,8 @@ def result_table(
             apart = None if top1 is None or known is None else top1 - known
             row += [top1, apart] if compared else [top1]
         rows.append(row)
-    caption = f"Test accuracy by search strategy{_only_model(summaries)}; hours are device-hours."
+    named = _only_model(summaries) if len({model for _, model in places}) == 1 else ""
+    caption = f"Test accuracy by search strategy{named}; hours are device-hours."
     if compared:
         caption += (
             " Published: PaddleClas, ResNet50_vd from its 79.12 % ImageNet weights; its recipe was "

@@ -43,7 +43,7 @@ class FinishedGrid:
         """Where these hyperparameters lie, None if the grid does not hold them."""
         try:
             return tuple(list(column).index(values[n]) for n, column in self.values.items())
-        except ValueError:
+        except (KeyError, ValueError):
             return None
 
     @classmethod
