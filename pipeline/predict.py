@@ -188,14 +188,15 @@ def _print_table(found: Iterable[Prediction], widths: Widths) -> None:
 
 def _print_json(found: Iterable[Prediction], _: Widths) -> None:
     """One array, closed whatever ends it; what is not ASCII is escaped, for any encoding."""
-    separator = "["
+    before = "[\n "
     try:
         for each in found:
             ranked = [{"class": name, "probability": share} for name, share in each.ranked]
-            print(separator, json.dumps({"path": str(each.path), "predictions": ranked}), sep="\n ")
-            separator = ","
+            row = json.dumps({"path": str(each.path), "predictions": ranked})
+            print(f"{before}{row}", end="")
+            before = ",\n "
     finally:
-        print("[]" if separator == "[" else "\n]")
+        print("[]" if before.startswith("[") else "\n]")
 
 
 def _print_csv(found: Iterable[Prediction], _: Widths) -> None:
