@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.config import Config
 
 _PACKAGE = Path(__file__).resolve().parent
-_DECIDING = (
+DECIDING = (
     "trial.py",
     "training/*.py",
     "models/*.py",
@@ -47,7 +47,7 @@ def versions() -> dict[str, str]:
 @cache
 def code_digest() -> str:
     """sha256 of the deciding modules with comments and docstrings left out."""
-    files = sorted({path for pattern in _DECIDING for path in _PACKAGE.glob(pattern)})
+    files = sorted({path for pattern in DECIDING for path in _PACKAGE.glob(pattern)})
     return digest_of_code((str(path.relative_to(_PACKAGE)), path.read_text()) for path in files)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.identity import DECIDING
 from pipeline.layout import CONF
 from tests.miniature_project import COPIED
 
@@ -80,13 +81,32 @@ def test_every_pipeline_reads_what_the_root_reads():
         [keys] = params.values()
         return deps, set(keys)
 
-    left_out = {"pipeline/final_model.py", "pipeline/packaged", "evaluate"}
+    left_out = {
+        "pipeline/final_model.py",
+        "pipeline/final_output.py",
+        "pipeline/packaged",
+        "evaluate",
+    }
     for stage in ("tune", "evaluate"):
         root_deps, root_params = read(ROOT / "dvc.yaml", stage)
         for path in PIPELINES:
             deps, params = read(path, stage)
             missing = (root_deps - deps) | (root_params - params)
             assert missing <= (left_out if path.parent.name == "paddle_protocol" else set()), path
+
+
+@pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.parent.name)
+def test_what_evaluate_leaves_to_the_key_in_best_yaml_tune_lists(path):
+    """Else a change of it would reach neither stage."""
+    tune, evaluate = (
+        yaml.safe_load(path.read_text())["stages"][name]["deps"] for name in ("tune", "evaluate")
+    )
+    for pattern in DECIDING:
+        assert f"pipeline/{pattern.removesuffix('/*.py')}" in tune
+    assert any(dep.endswith("/manifest.parquet") for dep in tune)
+    for group in ("conf/dataset/", "conf/model/", "conf/recipe/", "conf/protocol/"):
+        assert any(dep.startswith(group) for dep in tune), group
+    assert any(dep.endswith("/best.yaml") for dep in evaluate)
 
 
 def test_the_recipe_and_the_protocol_stand_where_dvc_looks_for_them():
@@ -152,15 +172,15 @@ def in_params(old, new):
 @pytest.mark.parametrize(
     ("change", "stale"),
     [
-        (in_params("seed: 7", "seed: 8"), TUNE | EVALUATE),
+        (in_params("seed: 7", "seed: 8"), TUNE),
         (in_params("n_trials: 25", "n_trials: 26"), TUNE | EVALUATE),
-        (in_params("lr: 0.003\n", "lr: 0.001\n"), TUNE | EVALUATE),
-        (in_params("recipe: {}", "recipe: {epochs: 5}"), TUNE | EVALUATE),
+        (in_params("lr: 0.003\n", "lr: 0.001\n"), TUNE),
+        (in_params("recipe: {}", "recipe: {epochs: 5}"), TUNE),
         (in_params("model: {}", "model: {weights: none}"), TUNE | EVALUATE),
         (in_params("dataset: {}", "dataset: {max_val_images: 5}"), PREPARE),
         (in_params("title: T", "title: t"), {"report"}),
         (in_params("recipe: paddle", "recipe: quick20"), PREPARE | TUNE | EVALUATE | {"report"}),
-        (("conf/recipe/paddle.yaml", "epochs: 120", "epochs: 60"), TUNE | EVALUATE),
+        (("conf/recipe/paddle.yaml", "epochs: 120", "epochs: 60"), TUNE),
         (("conf/recipe/quick20.yaml", "epochs: 20", "epochs: 60"), set()),
         (
             ("conf/strategy/grid.yaml", "MULTIRUN", "MULTIRUN  # all"),
@@ -171,12 +191,13 @@ def in_params(old, new):
             {"download@dtd", "prepare@dtd"} | {n for n in TUNE | EVALUATE if "@dtd-" in n},
         ),
         (("conf/model/resnet50_vd_ssld.yaml", "title: ", "title:  "), set()),
-        (("pipeline/training/losses.py", "import torch", "import torch  # all"), TUNE | EVALUATE),
+        (("pipeline/training/losses.py", "import torch", "import torch  # all"), TUNE),
         (("pipeline/download.py", "import", "import  ", 1), {f"download@{d}" for d in DATASETS}),
     ],
     ids=lambda value: "-".join(value[:2]) if isinstance(value, tuple) else None,
 )
 def test_a_change_makes_exactly_its_readers_stale(finished, change, stale):
+    """Those that must run next: evaluate follows when tune has found another key."""
     name, old, new = change[:3]
     path = finished / name
     before = path.read_text()

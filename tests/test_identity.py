@@ -10,7 +10,7 @@ import pipeline
 from pipeline.compose import compose
 from pipeline.config import RecipeConfig
 from pipeline.identity import (
-    _DECIDING,
+    DECIDING,
     Environment,
     code_digest,
     digest_of_code,
@@ -194,7 +194,7 @@ def imports(path):
 
 def test_every_module_a_trial_runs_is_in_the_digest_of_its_code():
     """Those left out check, name or move data; none of them computes a number of a trial."""
-    deciding = {path for pattern in _DECIDING for path in PACKAGE.glob(pattern)}
+    deciding = {path for pattern in DECIDING for path in PACKAGE.glob(pattern)}
     left_out = {"config.py", "layout.py", "datasets/files.py", "datasets/listing.py"}
     left_out |= {"datasets/decoding.py", "datasets/archives.py"}  # prepare's; the data's digest
     seen, waiting = set(), [PACKAGE / "trial.py"]
