@@ -56,7 +56,7 @@ plan: setup ## Say what the benchmark downloads, needs and takes, before anythin
 
 .PHONY: test
 test: setup lint ## Lint, check types, run the default tests
-	pytest
+	pytest -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: test-slow
 test-slow: setup ## Run the slow tests too

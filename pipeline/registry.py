@@ -27,6 +27,8 @@ class Version:
     objective: float | None
     """Validation accuracy of the trial that chose the hyperparameters."""
     data_digest: str | None
+    model_id: str | None = None
+    """Of the logged model; MLflow's own field comes back empty from a database."""
 
     @classmethod
     def of(cls, number: str, tags: Mapping[str, str]) -> Version:
@@ -36,6 +38,7 @@ class Version:
             tags.get(KEY_TAG),
             None if objective is None else float(objective),
             tags.get("data_digest"),
+            tags.get("model_id"),
         )
 
 
@@ -86,8 +89,13 @@ class Registry:
         if version is None:
             if not self.client.search_registered_models(self._condition):
                 self.client.create_registered_model(self.name, description=description)
-            facts = {KEY_TAG: key, "objective": repr(objective), "data_digest": data_digest}
             model_id = log()
+            facts = {
+                KEY_TAG: key,
+                "objective": repr(objective),
+                "data_digest": data_digest,
+                "model_id": model_id,
+            }
             where = self.client.get_logged_model(model_id).artifact_location
             made = self.client.create_model_version(
                 self.name,
@@ -97,9 +105,11 @@ class Registry:
                 model_id=model_id,
             )
             version = Version.of(str(made.version), facts)
-            # by this tag, as MLflow's own register_model sets it, the UI finds one from the other
+        if version.model_id:
+            # by this tag, as MLflow's own register_model sets it, the UI finds one from the other;
+            # set again, as a kill may have come before it
             link = json.dumps([{"name": self.name, "version": int(version.number)}])
-            self.client.set_logged_model_tags(model_id, {"mlflow.modelVersions": link})
+            self.client.set_logged_model_tags(version.model_id, {"mlflow.modelVersions": link})
         champion = self.champion()
         if champion is None or beats(version, champion):
             self.client.set_registered_model_alias(self.name, CHAMPION, version.number)

@@ -66,6 +66,7 @@ def test_the_chosen_point_is_refitted_per_seed_and_measured_on_test(project):
     assert all(np.isfinite(values).all() for values in weights.values())
 
 
+@pytest.mark.slow
 def test_cells_that_chose_the_same_point_share_their_refits(project):
     project.set(
         space={"lr": [0.3], "l2_decay": [1e-4], "label_smoothing": [False], "mixup": [False]}
@@ -94,6 +95,7 @@ def test_the_paddle_protocol_refits_nothing(project):
     assert not (project.cell("fixed") / "model").exists()
 
 
+@pytest.mark.slow
 def test_what_was_loaded_is_said(project):
     project.tune()
     done = project.run("evaluate")

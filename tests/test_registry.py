@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 from urllib.parse import urlparse
 
 import numpy as np
@@ -67,6 +68,22 @@ def test_registers_a_final_trial_once_and_crowns_the_better_one(registry: Regist
     assert registry.champion() == better
     assert {each.key for each in registry.versions()} == {"k1", "k2", "k3", "k4"}
     assert len({first.number, worse.number, better.number, elsewhere.number}) == 4
+
+
+def test_a_version_whose_registration_was_killed_is_linked_to_its_model_the_next_time(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal.open("one: two")
+    with monkeypatch.context() as patch:
+        patch.setattr(registry.client, "set_logged_model_tags", Mock(side_effect=SystemExit))
+        with pytest.raises(SystemExit):
+            add(registry, journal, "k1", 0.8, "a")
+    version = add(registry, journal, "k1", 0.8, "a")
+    assert registry.champion() == version
+    assert version.model_id is not None
+    model = registry.client.get_logged_model(version.model_id)
+    (link,) = json.loads(model.tags["mlflow.modelVersions"])
+    assert link == {"name": registry.name, "version": int(version.number)}
 
 
 def test_the_description_of_an_experiment_is_kept_up_to_date(registry: Registry) -> None:

@@ -40,6 +40,7 @@ def statuses(project):
     return sorted(run.info.status for run in project.runs())
 
 
+@pytest.mark.slow
 def test_fixed_grid_and_bayes_share_their_trials(project):
     project.tune("strategy=fixed")
     (fixed,) = project.table("fixed", "trials")
@@ -205,6 +206,7 @@ def test_ctrl_c_keeps_what_is_finished(project, monkeypatch):
     assert "RUNNING" not in statuses(project)
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_a_replay_is_shown_leaves_no_run_running(project, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
