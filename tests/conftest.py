@@ -30,6 +30,18 @@ def prepared_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small packaged model with random weights, not to be changed."""
+    from pipeline.packaged.package import package
+    from tests.packaged_model import check_images, description, save_weights
+
+    base = tmp_path_factory.mktemp("packaged")
+    weights = save_weights(base / "weights.safetensors")
+    package(description(), weights, check_images(), base / "model")
+    return base / "model"
+
+
+@pytest.fixture(scope="session")
 def empty_journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow database after its migrations, which take seconds."""
     from mlflow import MlflowClient
