@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.export import POINT
 from pipeline.identity import DECIDING
 from pipeline.layout import CONF
 from tests.miniature_project import COPIED
@@ -70,43 +71,57 @@ def test_every_pipeline_is_the_same_five_stages(path):
             assert list(params) == [f"{path.parent.name}/params.yaml"]
 
 
+def listed(path, stage):
+    """The dependencies and the parameters of a stage, as if its pipeline were the root's."""
+    body = yaml.safe_load(path.read_text())["stages"][stage]
+    deps = {each.removeprefix(f"{path.parent.name}/") for each in body["deps"]}
+    deps = {each.replace("/folder.yaml", "/${item.dataset}.yaml") for each in deps}
+    [params] = body["params"] if path.parent != ROOT else [{"": body["params"]}]
+    [keys] = params.values()
+    return deps, set(keys)
+
+
 def test_every_pipeline_reads_what_the_root_reads():
     """But for its own folder, its datasets' file and, where nothing is refitted, the model."""
-
-    def read(path, stage):
-        body = yaml.safe_load(path.read_text())["stages"][stage]
-        deps = {each.removeprefix(f"{path.parent.name}/") for each in body["deps"]}
-        deps = {each.replace("/folder.yaml", "/${item.dataset}.yaml") for each in deps}
-        [params] = body["params"] if path.parent != ROOT else [{"": body["params"]}]
-        [keys] = params.values()
-        return deps, set(keys)
 
     left_out = {
         "pipeline/final_model.py",
         "pipeline/final_output.py",
         "pipeline/packaged",
+        "pipeline/setting.py",
+        "dataset",
         "evaluate",
     }
     for stage in ("tune", "evaluate"):
-        root_deps, root_params = read(ROOT / "dvc.yaml", stage)
+        root_deps, root_params = listed(ROOT / "dvc.yaml", stage)
         for path in PIPELINES:
-            deps, params = read(path, stage)
+            deps, params = listed(path, stage)
             missing = (root_deps - deps) | (root_params - params)
             assert missing <= (left_out if path.parent.name == "paddle_protocol" else set()), path
 
 
 @pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.parent.name)
-def test_what_evaluate_leaves_to_the_key_in_best_yaml_tune_lists(path):
-    """Else a change of it would reach neither stage."""
-    tune, evaluate = (
-        yaml.safe_load(path.read_text())["stages"][name]["deps"] for name in ("tune", "evaluate")
-    )
-    for pattern in DECIDING:
-        assert f"pipeline/{pattern.removesuffix('/*.py')}" in tune
-    assert any(dep.endswith("/manifest.parquet") for dep in tune)
-    for group in ("conf/model/", "conf/recipe/", "conf/protocol/"):
-        assert any(dep.startswith(group) for dep in tune), group
-    assert any(dep.endswith("/best.yaml") for dep in evaluate)
+def test_tune_lists_what_the_key_in_best_yaml_stands_for(path):
+    """evaluate leaves it out: what tune did not list would reach neither stage."""
+    deps, params = listed(path, "tune")
+    assert {f"pipeline/{pattern.removesuffix('/*.py')}" for pattern in DECIDING} <= deps
+    assert {
+        "data/prepared/${item.dataset}/manifest.parquet",
+        "conf/model/${item.model}.yaml",
+        "conf/recipe/${defaults[3].recipe}.yaml",
+        "conf/protocol/${defaults[4].protocol}.yaml",
+    } <= deps
+    assert {"defaults", "model", "recipe", *POINT, "seed", "space", "machine"} <= params
+
+
+@pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.parent.name)
+def test_evaluate_lists_where_its_replays_of_a_search_begin_and_end(path):
+    bayes = yaml.safe_load((CONF / "strategy" / "bayes.yaml").read_text())
+    read = set(re.findall(r"\$\{(\w+)[.}]", json.dumps(bayes["hydra"])))
+    assert read >= {*POINT, "search"}
+    deps, params = listed(path, "evaluate")
+    assert read - {"seed", "space"} <= params  # seeds are counted, the grid's table has the space
+    assert {"conf/strategy/bayes.yaml", "pipeline/replays.py"} <= deps
 
 
 def test_the_recipe_and_the_protocol_stand_where_dvc_looks_for_them():
@@ -174,10 +189,10 @@ def in_params(old, new):
     [
         (in_params("seed: 7", "seed: 8"), TUNE),
         (in_params("n_trials: 25", "n_trials: 26"), TUNE | EVALUATE),
-        (in_params("lr: 0.003\n", "lr: 0.001\n"), TUNE),
+        (in_params("lr: 0.003\n", "lr: 0.001\n"), TUNE | EVALUATE),
         (in_params("recipe: {}", "recipe: {epochs: 5}"), TUNE),
         (in_params("model: {}", "model: {weights: none}"), TUNE | EVALUATE),
-        (in_params("dataset: {}", "dataset: {max_val_images: 5}"), PREPARE),
+        (in_params("dataset: {}", "dataset: {max_val_images: 5}"), PREPARE | EVALUATE),
         (in_params("title: T", "title: t"), {"report"}),
         (in_params("recipe: paddle", "recipe: quick20"), PREPARE | TUNE | EVALUATE | {"report"}),
         (("conf/recipe/paddle.yaml", "epochs: 120", "epochs: 60"), TUNE),
