@@ -59,7 +59,7 @@ test: setup lint ## Lint, check types, run the default tests
 	pytest -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: test-slow
-test-slow: setup ## Run the slow tests too
+test-slow: setup ## Run the slow tests
 	pytest -m "slow and not engine and not faults"
 
 .PHONY: test-engine

@@ -29,7 +29,7 @@ from pipeline.final_model import package_final, register_final
 from pipeline.final_output import PREDICTIONS
 from pipeline.identity import code_digest, versions
 from pipeline.journalled import Outcome, TrialFailedError, run
-from pipeline.layout import prepared_dir, results_dir
+from pipeline.layout import prepared_dir, results_dir, target
 from pipeline.replays import replays
 from pipeline.setting import Setting, setting
 from pipeline.statistics import t_interval
@@ -51,7 +51,7 @@ def evaluate(cfg: Config) -> None:
     if cfg.machine.simulate or best["machine"].get("simulated"):
         raise UserError(
             f"{folder / 'best.yaml'}: a simulated cell has nothing to evaluate. Set "
-            f"machine.simulate to null and run: dvc repro tune@{_cell(cfg)}"
+            f"machine.simulate to null and run: dvc repro {_tune(cfg)}"
         )
     asked, cfg = cfg, cfg.model_copy(update=best["point"])
     found = setting(cfg)
@@ -62,7 +62,7 @@ def evaluate(cfg: Config) -> None:
         if best[what] != now:
             raise UserError(
                 f"{folder / 'best.yaml'}: {what} is {best[what][:12]}, but it is {now[:12]} now. "
-                f"Run tune again: dvc repro -s tune@{_cell(cfg)}"
+                f"Run tune again: dvc repro -s {_tune(cfg)}"
             )
     replayed = _replays(asked)  # before hours of refits: what it is asked for may be wrong
     journal = Journal.open(cfg.project, cfg.title)
@@ -97,9 +97,7 @@ def evaluate(cfg: Config) -> None:
 def _chosen(cfg: Config, folder: Path) -> dict[str, Any]:
     path = folder / "best.yaml"
     if not path.is_file():
-        raise UserError(
-            f"{path}: no such file; the cell is not tuned. Run: dvc repro tune@{_cell(cfg)}"
-        )
+        raise UserError(f"{path}: no such file; the cell is not tuned. Run: dvc repro {_tune(cfg)}")
     best: dict[str, Any] = yaml.safe_load(path.read_text())
     return best
 
@@ -108,13 +106,17 @@ def _cell(cfg: Config) -> str:
     return f"{cfg.dataset.name}-{cfg.model.name}-{cfg.strategy.name}"
 
 
+def _tune(cfg: Config) -> str:
+    return target(Path(cfg.root), "tune", _cell(cfg))
+
+
 def _selected(cfg: Config, key: str, journal: Journal) -> Outcome:
     """The trial that was chosen, as it stands in the journal."""
     found = journal.finished(journal.tries(key))
     if found is None:
         raise UserError(
             f"{_cell(cfg)}: the chosen trial {key[:12]} is not in the journal. "
-            f"Run tune again: dvc repro -f -s tune@{_cell(cfg)}"
+            f"Run tune again: dvc repro -f -s {_tune(cfg)}"
         )
     return Outcome(key, found.run_id, True, found.result)
 

@@ -50,3 +50,9 @@ def results_dir(cfg: Config) -> Path:
 
 def report_dir(cfg: Config) -> Path:
     return Path(cfg.root) / "report"
+
+
+def target(root: Path, stage: str, cell: str) -> str:
+    """What ``dvc repro`` takes, in the repository's folder, to run a stage of a cell."""
+    pipeline = "" if root == Path() else f"{root.as_posix()}/dvc.yaml:"
+    return f"{pipeline}{stage}@{cell}"

@@ -64,7 +64,7 @@ def plan(config_dir: Path, overrides: Sequence[str]) -> None:
         flush=True,
     )
     needs = {each.dataset.name: need(each.dataset) for each in configs}
-    _print_data(needs)
+    _print_data(needs, {each.dataset.name: each.dataset.licence for each in configs})
     by_model = _configs(config_dir, overrides, "model")
     _print_weights(by_model)
     _print_trials(cfg, len(needs))
@@ -85,17 +85,18 @@ def _configs(config_dir: Path, overrides: Sequence[str], group: str) -> list[Con
     return [each.model_copy(update=named) for each in found]
 
 
-def _print_data(needs: dict[str, Need]) -> None:
+def _print_data(needs: dict[str, Need], licences: dict[str, str]) -> None:
     width = max(len(name) for name in [*needs, "dataset"])
     print(
-        f"{'dataset':{width}}  {'train':>7}  {'val':>6}  {'test':>6}  {'to download':>14}  to keep"
+        f"{'dataset':{width}}  {'train':>7}  {'val':>6}  {'test':>6}  {'to download':>17}  "
+        f"{'to keep':>8}  licence"
     )
     for name, each in needs.items():
         images = each.images
         kept = "prepared" if each.exact else f"{each.store / GB:.2f} GB"
         print(
             f"{name:{width}}  {images.train:7,}  {images.val:6,}  {images.test:6,}  "
-            f"{_download(each.download, each.unstated):>14}  {kept}"
+            f"{_download(each.download, each.unstated):>17}  {kept:>8}  {licences[name] or '-'}"
         )
     total = sum(e.images.train + e.images.val + e.images.test for e in needs.values())
     fetched = _download(
@@ -119,12 +120,15 @@ def _disk(needs: dict[str, Need]) -> int:
 
 def _print_weights(configs: Sequence[Config]) -> None:
     for cfg in configs:
-        source = cfg.model.weights
+        model, source = cfg.model, cfg.model.weights
+        about = [model.note] if model.note else []
+        if model.imagenet_top1:
+            about.append(f"top-1 {100 * model.imagenet_top1:.2f} % on ImageNet")
         if source.startswith(("http://", "https://", "hf-hub:")):
             name = source.rpartition("/")[2]
             there = any(name in path.parts for path in weights_dir().rglob("*"))
-            state = "are here" if there else f"to download, size unstated: {source}"
-            print(f"weights of {cfg.model.name}: {state}")
+            about.append("here" if there else f"to download, size unstated: {source}")
+        print(f"weights of {model.name}: {'; '.join(about) or source}")
 
 
 def _print_trials(cfg: Config, datasets: int) -> None:

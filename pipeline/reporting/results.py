@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from pipeline.config import UserError
+from pipeline.layout import target
 from pipeline.reporting.schema import (
     BestFile,
     CurveRow,
@@ -64,9 +65,8 @@ class Missing:
 
     @property
     def target(self) -> str:
-        """What `dvc repro` takes, at the root of the repository, to run the stage."""
-        pipeline = "" if self.root == Path() else f"{self.root.as_posix()}/dvc.yaml:"
-        return f"{pipeline}{self.stage}@{self.name}"
+        """What `dvc repro` takes to run the stage."""
+        return target(self.root, self.stage, str(self.name))
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def _optuna(
     try:
         import optuna
     except ImportError:
-        raise UserError("the searcher needs Optuna: pip install 'vdtransfer[benchmarks]'") from None
+        raise UserError("the searcher needs Optuna: pip install -e '.[benchmarks]'") from None
 
     def try_point(trial: optuna.Trial) -> float:
         return objective(
