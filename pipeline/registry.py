@@ -53,7 +53,7 @@ class Registry:
     """The versions of one registered model."""
 
     def __init__(self, journal: Journal, name: str) -> None:
-        self.client = journal.client
+        self.client, self.experiment_id = journal.client, journal.experiment_id
         self.name = re.sub("[/:'\"`]", "-", name)  # which MLflow's names or filters do not take
         self._condition = f"name = '{self.name}'"
 
@@ -105,15 +105,23 @@ class Registry:
                 model_id=model_id,
             )
             version = Version.of(str(made.version), facts)
-        if version.model_id:
-            # by this tag, as MLflow's own register_model sets it, the UI finds one from the other;
-            # set again, as a kill may have come before it
-            link = json.dumps([{"name": self.name, "version": int(version.number)}])
-            self.client.set_logged_model_tags(version.model_id, {"mlflow.modelVersions": link})
+        self._link(version)
         champion = self.champion()
         if champion is None or beats(version, champion):
             self.client.set_registered_model_alias(self.name, CHAMPION, version.number)
         return version
+
+    def _link(self, version: Version) -> None:
+        """Tell the logged model of its version, unless a person has deleted it.
+
+        By this tag, as MLflow's own register_model sets it, the UI finds one from the other. A kill
+        may have come before it, so a version that was there may lack it.
+        """
+        link = json.dumps([{"name": self.name, "version": int(version.number)}])
+        for model in self.client.search_logged_models(
+            [self.experiment_id], filter_string=f"model_id = '{version.model_id}'"
+        ):
+            self.client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": link})
 
 
 def log_onnx(

@@ -84,6 +84,8 @@ def test_a_version_whose_registration_was_killed_is_linked_to_its_model_the_next
     model = registry.client.get_logged_model(version.model_id)
     (link,) = json.loads(model.tags["mlflow.modelVersions"])
     assert link == {"name": registry.name, "version": int(version.number)}
+    registry.client.delete_logged_model(version.model_id)
+    assert add(registry, journal, "k1", 0.8, "a") == version
 
 
 def test_the_description_of_an_experiment_is_kept_up_to_date(registry: Registry) -> None:
