@@ -59,8 +59,8 @@ def plan(config_dir: Path, overrides: Sequence[str]) -> None:
     """Print the plan. Raises UserError for bad input."""
     cfg, *_ = configs = _configs(config_dir, overrides, "dataset")
     print(
-        f"{cfg.title}: {len(configs)} datasets x {len(cfg.models)} models x "
-        f"{len(cfg.strategies)} strategies, recipe {cfg.recipe.name}, protocol {cfg.protocol.name}",
+        f"{cfg.title}: datasets {len(configs)} x models {len(cfg.models)} x "
+        f"strategies {len(cfg.strategies)}, recipe {cfg.recipe.name}, protocol {cfg.protocol.name}",
         flush=True,
     )
     needs = {each.dataset.name: need(each.dataset) for each in configs}

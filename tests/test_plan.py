@@ -1,5 +1,6 @@
 """The plan: counts, bytes and trials as configured; times from real steps."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -96,7 +97,8 @@ def test_the_quickstart_from_real_steps(capsys, monkeypatch, elsewhere):
     plan.main()
     out = capsys.readouterr().out
     assert "fixed 1, grid 12, bayes 6; 12 to train" in out
-    assert "320" in out
+    assert re.search(r"^digits +320 .* CC BY 4.0$", out, re.MULTILINE)
+    assert "weights of resnet50_vd_random: random start\n" in out
     assert "images/s trained" in out
     assert out.rstrip().splitlines()[-1].startswith("time on this machine")
     assert list(elsewhere.iterdir()) == []
@@ -105,9 +107,9 @@ def test_the_quickstart_from_real_steps(capsys, monkeypatch, elsewhere):
 @pytest.mark.parametrize(
     ("given", "counted", "trained", "places"),
     [
-        ("dataset=dtd", "1 datasets x 2 models x 3 strategies", "12 to train", 2),
-        ("model=resnet50_vd_ssld", "2 datasets x 1 models x 3 strategies", "12 to train", 2),
-        ("strategy=bayes", "2 datasets x 2 models x 1 strategies", "bayes 6; 6 to train", 4),
+        ("dataset=dtd", "datasets 1 x models 2 x strategies 3", "12 to train", 2),
+        ("model=resnet50_vd_ssld", "datasets 2 x models 1 x strategies 3", "12 to train", 2),
+        ("strategy=bayes", "datasets 2 x models 2 x strategies 1", "bayes 6; 6 to train", 4),
     ],
 )
 def test_one_name_of_a_group_is_all_that_is_planned(
@@ -123,6 +125,8 @@ def test_one_name_of_a_group_is_all_that_is_planned(
     timed = [line for line in out.splitlines() if " a trial, " in line]
     assert len(timed) == places
     named = given.partition("=")[2]
+    published = "resnet50_vd: ImageNet-1k, by PaddleClas; top-1 79.12 % on ImageNet; to download"
+    assert ("model" not in given) == (published in out)
     assert "strategy" in given or all(named in line for line in timed)
 
 
