@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
+from pipeline.config import UserError
 from pipeline.layout import runs_dir
+
+_log = logging.getLogger(__name__)
 
 LOCK_SECONDS = 60.0
 """How long a sqlite journal may stay locked by other processes."""
@@ -14,13 +21,22 @@ LOCK_SECONDS = 60.0
 
 def tracking_uri() -> str:
     """``MLFLOW_TRACKING_URI``, or a sqlite database under ``runs/``."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or (
-        f"sqlite:///{(runs_dir() / 'mlflow.db').resolve()}"
-    )
+    return os.environ.get("MLFLOW_TRACKING_URI") or _own_uri()
+
+
+def _own_uri() -> str:
+    return f"sqlite:///{(runs_dir() / 'mlflow.db').resolve()}"
+
+
+def artifacts() -> Path:
+    """Where a sqlite journal keeps the files of its runs."""
+    return (runs_dir() / "artifacts").resolve()
 
 
 def check_store(uri: str) -> None:
-    """Take the write lock once. MLflow itself tries for 100 seconds before it tells of a fault.
+    """Take the write lock once: MLflow itself tries for 100 seconds before it tells of a fault.
+
+    The journal under ``runs/`` follows its folder where that was moved or copied.
 
     Raises sqlite3.Error.
     """
@@ -28,3 +44,50 @@ def check_store(uri: str) -> None:
         path = uri.removeprefix("sqlite:///").partition("?")[0]
         with closing(sqlite3.connect(path, timeout=LOCK_SECONDS)) as connection:
             connection.execute("BEGIN IMMEDIATE")
+            if uri == _own_uri() and artifacts().is_dir():
+                _follow_folder(connection, artifacts().as_uri())
+                connection.commit()
+
+
+_ADDRESSES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+"""Where MLflow's database holds absolute addresses of files."""
+
+
+def _follow_folder(connection: sqlite3.Connection, here: str) -> None:
+    """Point the journal of a project that was moved or copied at the files that came with it.
+
+    MLflow keeps absolute addresses and has no command that changes them.
+    """
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone():
+        return
+    elsewhere = connection.execute(
+        "SELECT DISTINCT artifact_location FROM experiments WHERE artifact_location <> ? "
+        "AND artifact_location LIKE 'file:///%/runs/artifacts'",
+        (here,),
+    ).fetchall()
+    for (old,) in elsewhere:
+        for table, column in _ADDRESSES:
+            connection.execute(
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
+                (here, len(old) + 1, old, len(old) + 1, f"{old}/"),
+            )
+        _log.info("the journal came from %s; its runs' files are now those of %s", old, here)
+
+
+def require_artifacts(location: str) -> None:
+    """Raises UserError when the folder of the runs' files is gone: no result can be read."""
+    if not location.startswith("file:"):
+        return
+    folder = Path(url2pathname(urlsplit(location).path))
+    if not folder.is_dir():
+        raise UserError(
+            f"{folder} is not there, but the journal ({tracking_uri()}) keeps the results of its "
+            "trials in it. Put it back, or move the journal away as well to start afresh"
+        )

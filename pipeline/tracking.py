@@ -29,7 +29,7 @@ from pipeline.cli import guarded
 from pipeline.config import UserError
 from pipeline.journal_client import FAULTS, lost, reaching
 from pipeline.layout import runs_dir
-from pipeline.store import check_store, tracking_uri
+from pipeline.store import artifacts, check_store, require_artifacts, tracking_uri
 
 RESULT = "result.json"
 KEY_TAG = "trial.key"
@@ -75,14 +75,17 @@ class Journal:
     @classmethod
     def open(cls, project: str, description: str = "") -> Journal:
         """Open the experiment, made on first use. Raises JournalLostError when the store cannot be
-        reached or written, as every method does, and UserError when the experiment was deleted.
+        reached or written, as every method does, and UserError when the experiment was deleted or
+        the files of its runs are gone.
         """
         uri = tracking_uri()
         with _first_use(uri) as client:
             experiment = client.get_experiment_by_name(project)
             if experiment is None:
-                local = uri.startswith("sqlite:")
-                store = (runs_dir() / "artifacts").resolve().as_uri() if local else None
+                store = None
+                if uri.startswith("sqlite:"):
+                    artifacts().mkdir(parents=True, exist_ok=True)
+                    store = artifacts().as_uri()
                 tags = {_DESCRIPTION: description}
                 return cls(client, client.create_experiment(project, store, tags))
             if description and experiment.tags.get(_DESCRIPTION) != description:
@@ -92,6 +95,8 @@ class Journal:
                 f"MLflow experiment '{project}' is deleted; restore it with "
                 f"`mlflow experiments restore -x {experiment.experiment_id}`"
             )
+        if uri.startswith("sqlite:"):
+            require_artifacts(experiment.artifact_location)
         return cls(client, experiment.experiment_id)
 
     # Looking up

@@ -1,6 +1,8 @@
 import json
 import math
+import shutil
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +45,35 @@ def test_a_result_holds_numbers_only(journal):
     run_id = journal.start("t", parent_id=None, params={}, tags={})
     with pytest.raises(ValueError, match="JSON"):
         journal.write_json(run_id, "result.json", {"loss": math.inf})
+
+
+@pytest.mark.parametrize("taken_along", [Path.rename, shutil.copytree], ids=["moved", "copied"])
+def test_a_journal_follows_its_folder(project, journal, taken_along, monkeypatch):
+    finish(journal, "k", n=1)
+    new = project.folder.with_name(f"{project.folder.name}'s, 花 100%")
+    taken_along(project.folder, new)
+    monkeypatch.chdir(new)
+    again = Journal.open("small")
+    assert find(again, "k").result == {"n": 1}
+    finish(again, "other", n=2)
+    assert len(list((new / "runs" / "artifacts").iterdir())) == 2
+    for run in again.search():
+        assert run.info.artifact_uri.startswith((new / "runs" / "artifacts").as_uri())
+    if project.folder.exists():
+        monkeypatch.chdir(project.folder)
+        old = Journal.open("small")
+        assert find(old, "k").result == {"n": 1}
+        assert find(old, "other") is None
+
+
+def test_results_that_are_out_of_reach_are_not_taken_for_damaged(project, journal):
+    finish(journal, "k", n=1)
+    files = project.folder / "runs" / "artifacts"
+    files.rename(project.folder / "elsewhere")
+    with pytest.raises(UserError, match=r"runs/artifacts is not there.*Put it back"):
+        Journal.open("small")
+    (project.folder / "elsewhere").rename(files)
+    assert find(Journal.open("small"), "k").result == {"n": 1}
 
 
 def test_a_look_at_a_result_leaves_no_copy(journal, tmp_path, monkeypatch):

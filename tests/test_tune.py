@@ -15,7 +15,7 @@ from pipeline.config import UserError
 from pipeline.datasets.manifest import MANIFEST
 from pipeline.tracking import Journal
 from pipeline.tune import main
-from tests.small_project import KEY
+from tests.small_project import KEY, SmallProject
 
 TABLES = ("trials.csv", "curves.csv", "best.yaml")
 
@@ -38,6 +38,18 @@ def failing(monkeypatch, error, when=lambda cfg: True):
 
 def statuses(project):
     return sorted(run.info.status for run in project.runs())
+
+
+def test_a_project_that_was_moved_trains_nothing_again(project, monkeypatch):
+    project.tune("strategy=fixed")
+    trained = [run.info.run_id for run in project.trained()]
+    new = project.folder.with_name(f"{project.folder.name} moved")
+    project.folder.rename(new)
+    monkeypatch.chdir(new)
+    moved = SmallProject(new)
+    moved.tune("strategy=fixed")
+    assert [run.info.run_id for run in moved.trained()] == trained
+    assert statuses(moved) == ["FINISHED", "FINISHED"]
 
 
 @pytest.mark.slow
