@@ -45,7 +45,7 @@ def check_store(uri: str) -> None:
         with closing(sqlite3.connect(path, timeout=LOCK_SECONDS)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             if uri == _own_uri() and artifacts().is_dir():
-                _follow_folder(connection, artifacts().as_uri())
+                _follow_folder(connection, artifacts())
                 connection.commit()
 
 
@@ -59,11 +59,13 @@ _ADDRESSES = (
 """Where MLflow's database holds absolute addresses of files."""
 
 
-def _follow_folder(connection: sqlite3.Connection, here: str) -> None:
+def _follow_folder(connection: sqlite3.Connection, folder: Path) -> None:
     """Point the journal of a project that was moved or copied at the files that came with it.
 
-    MLflow keeps absolute addresses and has no command that changes them.
+    MLflow keeps absolute addresses and has no command that changes them. Files that did not come
+    along, such as those of another folder that wrote to this journal, keep theirs.
     """
+    here = folder.as_uri()
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone():
         return
     elsewhere = connection.execute(
@@ -72,6 +74,12 @@ def _follow_folder(connection: sqlite3.Connection, here: str) -> None:
         (here,),
     ).fetchall()
     for (old,) in elsewhere:
+        runs = connection.execute(
+            "SELECT run_uuid FROM runs WHERE substr(artifact_uri, 1, ?) = ?",
+            (len(old) + 1, f"{old}/"),
+        )
+        if not any((folder / run_id).is_dir() for (run_id,) in runs):
+            continue
         for table, column in _ADDRESSES:
             connection.execute(
                 f"UPDATE {table} SET {column} = ? || substr({column}, ?) "

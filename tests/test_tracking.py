@@ -66,6 +66,18 @@ def test_a_journal_follows_its_folder(project, journal, taken_along, monkeypatch
         assert find(old, "other") is None
 
 
+def test_files_that_another_folder_wrote_stay_where_they_are(project, journal, monkeypatch):
+    finish(journal, "k", n=1)
+    other = project.folder.with_name(f"{project.folder.name} other")
+    other.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", tracking_uri())
+        patch.chdir(other)
+        finish(Journal.open("elsewhere"), "k", n=2)
+    assert find(Journal.open("elsewhere"), "k").result == {"n": 2}
+    assert find(Journal.open("small"), "k").result == {"n": 1}
+
+
 def test_results_that_are_out_of_reach_are_not_taken_for_damaged(project, journal):
     finish(journal, "k", n=1)
     files = project.folder / "runs" / "artifacts"
