@@ -21,16 +21,18 @@ help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 # The stamp is as new as the lock it was installed from.
-$(VENV)/.installed: requirements.lock pyproject.toml
+PLUGINS = $(wildcard plugins/*)
+
+$(VENV)/.installed: requirements.lock pyproject.toml $(PLUGINS:%=%/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=..."; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . $(foreach plugin,$(PLUGINS),-e $(plugin))
 	touch $@
 
 .PHONY: setup
 setup: $(VENV)/.installed ## Make the environment and the database of the journal
-	@python -m pipeline.tracking >/dev/null
+	@python -m pipeline.trials.journal >/dev/null
 
 .PHONY: quickstart
 quickstart: setup ## Run the quickstart pipeline and print its table
@@ -79,7 +81,7 @@ lint: setup ## Lint and check types
 .PHONY: ui
 ui: setup ## Browse the trials at http://127.0.0.1:5000
 	@echo "http://127.0.0.1:5000/#/experiments (at the top left choose Model training)"
-	mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri "$$(python -m pipeline.tracking)"
+	mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri "$$(python -m pipeline.trials.journal)"
 
 .PHONY: lock
 lock: ## Compile requirements.lock from pyproject.toml (needs uv)

@@ -15,9 +15,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.compose import compose
-from pipeline.config import Config
-from pipeline.estimates import need, trials
+from pipeline.planning.estimates import need, trials
+from pipeline.settings.compose import compose
+from pipeline.settings.schema import Config
 
 ROOT = Path(__file__).parents[1]
 MEASURED = 1 / 3

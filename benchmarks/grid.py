@@ -23,19 +23,19 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from pipeline.compose import compose
-from pipeline.config import Config
+from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.pixels import PixelStore
-from pipeline.datasets.readers.archives import Archives
-from pipeline.export import POINT, write_csv
-from pipeline.layout import prepared_dir, raw_dir, unpacked_dir, weights_dir
 from pipeline.models.weights import locate
 from pipeline.prepare import prepare
+from pipeline.settings.compose import compose
+from pipeline.settings.folders import prepared_dir, raw_dir, unpacked_dir, weights_dir
+from pipeline.settings.schema import Config
 from pipeline.training.addresses import generator
 from pipeline.training.data import SplitPlan
 from pipeline.training.schedule import REFERENCE_BATCH
-from pipeline.trial import train
+from pipeline.training.trial import train
+from pipeline.trials.tables import POINT, write_csv
 
 TRAIN, VAL, AUDIT = 320, 300, 500
 POOL = 2000

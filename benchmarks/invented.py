@@ -23,26 +23,26 @@ import numpy as np
 import timm
 import torch
 import yaml
+from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
 from mlflow.entities import Metric
 from synthetic import ROOT, write_manifest
 
-from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
-from pipeline.compose import compose
-from pipeline.config import Config
-from pipeline.datasets.files import write_json, write_yaml
+from pipeline.base.files import write_json, write_yaml
 from pipeline.datasets.listing import Split
 from pipeline.datasets.manifest import PIXELS, STATS, Manifest
 from pipeline.datasets.pixels import Stored
-from pipeline.estimates import expected_images
 from pipeline.evaluate import evaluate
-from pipeline.export import POINT, Trial
-from pipeline.identity import identity, key_of, point_of
-from pipeline.layout import prepared_dir, raw_dir, results_dir
-from pipeline.sweep import Sweep, opened, tags
-from pipeline.tracking import KEY_TAG, RESULT
+from pipeline.planning.estimates import expected_images
+from pipeline.settings.compose import compose
+from pipeline.settings.folders import prepared_dir, raw_dir, results_dir
+from pipeline.settings.schema import Config
 from pipeline.training.data import TEST, Purpose, SplitPlan, split_plan
 from pipeline.training.metrics import measure
-from pipeline.trial import FinalOutput, Result
+from pipeline.training.trial import FinalOutput, Result
+from pipeline.trials.identity import identity, key_of, point_of
+from pipeline.trials.journal import KEY_TAG, RESULT
+from pipeline.trials.sweep import Sweep, opened, tags
+from pipeline.trials.tables import POINT, Trial
 
 CODE = ("conf", "pipeline", "hydra_plugins", "published")
 PIPELINES = ("quickstart", "large_scale", "paddle_protocol")
@@ -163,7 +163,7 @@ def trial(cfg: Config, sweep: Sweep, number: int) -> Trial:
 def invented() -> Iterator[None]:
     """Trainings, replayed searches and exported models cost nothing in the block."""
     with (
-        patch("pipeline.journalled.train", invented_training),
+        patch("pipeline.trials.run.train", invented_training),
         patch("pipeline.evaluate.replays", invented_replays),
         patch("pipeline.evaluate.package_final", invented_model),
         patch("pipeline.evaluate.register_final", lambda *_: "not registered"),
@@ -174,7 +174,7 @@ def invented() -> Iterator[None]:
 def invented_training(
     cfg: Config, plan: SplitPlan, manifest: Manifest, *_: Any, record: Any, **__: Any
 ) -> tuple[Result, FinalOutput | None]:
-    """A result of ``pipeline.trial.train`` that follows from dataset and point alone."""
+    """A result of ``pipeline.training.trial.train`` that follows from dataset and point alone."""
     rng = random.Random(f"{cfg.dataset.name} {cfg.lr} {cfg.l2_decay} {cfg.mixup} {cfg.seed}")
     away = abs(np.log10(cfg.lr / 0.01)) + 0.2 * abs(np.log10(cfg.l2_decay / 1e-4))
     top = 0.9 - 0.15 * float(away) + 0.01 * cfg.label_smoothing + rng.gauss(0, 0.005)

@@ -23,11 +23,11 @@ from typing import Any
 
 from synthetic import configured, run_trial, write_manifest
 
-from pipeline.datasets.files import write_json
+from pipeline.base.files import write_json
 from pipeline.datasets.listing import Split
 from pipeline.datasets.pixels import Stored
-from pipeline.layout import prepared_dir
-from pipeline.tracking import Journal
+from pipeline.settings.folders import prepared_dir
+from pipeline.trials.journal import Journal
 
 SIDE = 32
 BYTES = 3 * SIDE * SIDE

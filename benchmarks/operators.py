@@ -20,8 +20,8 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.profiler import ProfilerActivity, profile
 
-from pipeline.datasets.files import write_json
-from pipeline.trial import resolve_precision
+from pipeline.base.files import write_json
+from pipeline.training.trial import resolve_precision
 
 SHOWN = 6
 

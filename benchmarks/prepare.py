@@ -21,8 +21,8 @@ import PIL
 from PIL import Image, features
 from sklearn.datasets import load_sample_images
 
+from pipeline.base.files import write_json
 from pipeline.datasets.decoding import Decoding, decode, target_size
-from pipeline.datasets.files import write_json
 
 SIDE = 256
 SIZES = ((500, 375), (640, 480), (1024, 768), (2048, 1536))

@@ -18,17 +18,17 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from pipeline.compose import compose
-from pipeline.config import Config
-from pipeline.datasets.files import write_json
+from pipeline.base.files import write_json
+from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.manifest import PIXELS, Manifest
 from pipeline.datasets.pixels import PixelStore
-from pipeline.datasets.readers.archives import Archives
-from pipeline.layout import raw_dir, unpacked_dir, weights_dir
 from pipeline.models.weights import locate
 from pipeline.prepare import prepare
+from pipeline.settings.compose import compose
+from pipeline.settings.folders import raw_dir, unpacked_dir, weights_dir
+from pipeline.settings.schema import Config
 from pipeline.training.data import SplitPlan
-from pipeline.trial import train
+from pipeline.training.trial import train
 
 QUICKSTART = Path("quickstart")
 MODELS = ("efficientnet_lite0", "resnet50_vd_random")

@@ -24,8 +24,8 @@ import numpy as np
 import psutil
 from invented import made
 
-from pipeline.datasets.files import write_json
-from pipeline.tracking import KEY_TAG, Journal
+from pipeline.base.files import write_json
+from pipeline.trials.journal import KEY_TAG, Journal
 
 LOOK_UPS = 200
 STATUSES = 5

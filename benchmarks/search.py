@@ -18,20 +18,20 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from hydra_skopt_sweeper.engine import Engine
 from tqdm import tqdm
 
-from hydra_plugins.hydra_skopt_sweeper._engine import Engine
-from pipeline.cli import guarded
-from pipeline.config import UserError
-from pipeline.datasets.files import write_json
+from benchmarks.searchers.comparison import Replays
+from benchmarks.searchers.figure import draw
+from benchmarks.searchers.peers import SEARCHERS
+from benchmarks.searchers.summary import markdown, summary
+from benchmarks.searchers.traces import search, versions
+from pipeline.base.errors import UserError
+from pipeline.base.files import write_json
 from pipeline.reporting.published import table1
-from pipeline.search.comparison import Replays
-from pipeline.search.figure import draw
 from pipeline.search.grid import FinishedGrid
-from pipeline.search.peers import SEARCHERS
 from pipeline.search.replay import dimensions, gaps, losses_on_test
-from pipeline.search.summary import markdown, summary
-from pipeline.search.traces import search, versions
+from pipeline.settings.command_line import guarded
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "runs" / "search"

@@ -23,6 +23,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
+from hydra_skopt_sweeper import engine as _engine
+from hydra_skopt_sweeper import surrogate as _surrogate
 from joblib import Parallel, delayed, parallel_config
 from numpy.typing import NDArray
 from skopt.learning import GaussianProcessRegressor
@@ -30,11 +32,10 @@ from skopt.learning.gaussian_process.kernels import ConstantKernel, Matern
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from hydra_plugins.hydra_skopt_sweeper import _engine, _surrogate
-from pipeline.cli import guarded
+from pipeline.base.statistics import paired_difference, t_interval
 from pipeline.search import replay
 from pipeline.search.grid import FinishedGrid, Point
-from pipeline.statistics import paired_difference, t_interval
+from pipeline.settings.command_line import guarded
 
 Floats = NDArray[np.float64]
 

@@ -31,15 +31,15 @@ from mlflow import MlflowClient
 from PIL import Image
 from synthetic import write_manifest
 
+from pipeline.base.files import write_json, write_yaml
 from pipeline.datasets.decoding import Decoding
-from pipeline.datasets.files import write_json, write_yaml
 from pipeline.datasets.manifest import PIXELS
 from pipeline.datasets.pixels import Stored, write_store
-from pipeline.layout import prepared_dir
+from pipeline.settings.folders import prepared_dir
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "benchmarks" / "grids" / "digits.csv"
-COPIED = ("conf", "pipeline", "hydra_plugins", "dvc.yaml", "params.yaml", ".dvcignore")
+COPIED = ("conf", "pipeline", "plugins", "dvc.yaml", "params.yaml", ".dvcignore")
 WEIGHTS = "weights.bin"
 WEIGHTS_BYTES = 100_000_000
 """Of a ResNet50_vd in float32; a trial's key holds the digest of the file."""
@@ -145,16 +145,16 @@ def _in_sweeps(folder: Path) -> float:
 PARTS = {
     "Hydra composes the job": ("config_loader_impl.py", "load_sweep_config"),
     "Hydra starts its log": ("hydra/core/utils.py", "configure_log"),
-    "configuration checked": ("pipeline/compose.py", "check"),
-    "data and weights found": ("pipeline/setting.py", "setting"),
-    "journal opened": ("pipeline/tracking.py", "open"),
-    "key looked up": ("pipeline/tracking.py", "tries"),
-    "run created": ("pipeline/tracking.py", "start"),
-    "data named": ("pipeline/tracking.py", "log_dataset"),
-    "metrics logged": ("pipeline/tracking.py", "log_steps"),
+    "configuration checked": ("pipeline/settings/compose.py", "check"),
+    "data and weights found": ("pipeline/trials/setting.py", "setting"),
+    "journal opened": ("pipeline/trials/journal.py", "open"),
+    "key looked up": ("pipeline/trials/journal.py", "tries"),
+    "run created": ("pipeline/trials/journal.py", "start"),
+    "data named": ("pipeline/trials/journal.py", "log_dataset"),
+    "metrics logged": ("pipeline/trials/journal.py", "log_steps"),
     "artifacts written": ("mlflow/tracking/client.py", "log_artifact"),
-    "run closed": ("pipeline/tracking.py", "close"),
-    "best so far read": ("pipeline/sweep.py", "_best_so_far"),
+    "run closed": ("pipeline/trials/journal.py", "close"),
+    "best so far read": ("pipeline/trials/sweep.py", "_best_so_far"),
 }
 """Functions in which a trial's overhead is spent, none within another."""
 
@@ -162,14 +162,14 @@ PARTS = {
 def shares(folder: Path, dataset: str) -> dict[str, float]:
     """Processor milliseconds per trial of one grid of 28 points in this process, by part."""
     # In here: importing them takes seconds, and `dvc repro` has processes of its own.
-    import pipeline.sweep
+    import pipeline.trials.sweep
     from pipeline.tune import tune
 
     overrides = [f"dataset={dataset}", "strategy=grid", "project=profile", "space.lr=[0.003]"]
     overrides.append(f"model.weights={WEIGHTS}")
     profile = cProfile.Profile(time.process_time)
     with chdir(folder):
-        os.environ.pop(pipeline.sweep.PARENT, None)
+        os.environ.pop(pipeline.trials.sweep.PARENT, None)
         profile.runcall(tune, Path(), overrides)
     stats: Any = pstats.Stats(profile)
     trials = 0

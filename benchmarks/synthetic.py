@@ -14,15 +14,15 @@ import pyarrow as pa
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from pipeline.compose import compose
-from pipeline.config import Config
 from pipeline.datasets.listing import Split
 from pipeline.datasets.manifest import SCHEMA, Manifest
 from pipeline.datasets.pixels import Stored
-from pipeline.journalled import Outcome, run
-from pipeline.layout import prepared_dir
-from pipeline.tracking import Journal
+from pipeline.settings.compose import compose
+from pipeline.settings.folders import prepared_dir
+from pipeline.settings.schema import Config
 from pipeline.training.data import Purpose
+from pipeline.trials.journal import Journal
+from pipeline.trials.run import Outcome, run
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = 10

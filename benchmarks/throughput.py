@@ -41,13 +41,13 @@ from synthetic import configured, run_trial, write_manifest, write_photographs
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from ways import EPOCHS, PHOTOGRAPHS, Load, floor, stock, trial
 
+from pipeline.base.files import write_json
 from pipeline.datasets.decoding import Decoding
-from pipeline.datasets.files import write_json
 from pipeline.datasets.listing import Split
 from pipeline.datasets.pixels import Stored, write_store
-from pipeline.layout import prepared_dir
-from pipeline.tracking import Journal
-from pipeline.trial import resolve_precision
+from pipeline.settings.folders import prepared_dir
+from pipeline.training.trial import resolve_precision
+from pipeline.trials.journal import Journal
 
 SKIPPED = 2
 """Steps at the start of a turn that do not count."""

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from pipeline.tracking import Journal
+from pipeline.trials.journal import Journal
 
 EPOCHS = 2
 PHOTOGRAPHS = Path("photographs")

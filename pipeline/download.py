@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.cli import stage
-from pipeline.config import ArchiveConfig, Config, DatasetConfig, UserError
-from pipeline.datasets.archives import NotFetchedError, described, fetch, part_of
-from pipeline.datasets.disk import require_room
-from pipeline.datasets.files import write_text
-from pipeline.datasets.transfer import PATIENCE, Patience
-from pipeline.layout import raw_dir
-from pipeline.locks import alone
+from pipeline.base.disk import require_room
+from pipeline.base.errors import UserError
+from pipeline.base.files import write_text
+from pipeline.base.locks import alone
+from pipeline.datasets.fetching.fetch import NotFetchedError, described, fetch, part_of
+from pipeline.datasets.fetching.transfer import PATIENCE, Patience
+from pipeline.settings.command_line import stage
+from pipeline.settings.folders import raw_dir
+from pipeline.settings.schema import ArchiveConfig, Config, DatasetConfig
 
 SOURCE = "source.txt"
 

@@ -19,22 +19,23 @@ from typing import Any
 import numpy as np
 import yaml
 
-from pipeline import sweep
-from pipeline.cli import stage
-from pipeline.compose import sweeper_options
-from pipeline.config import Config, UserError
-from pipeline.datasets.files import replacing, write_json
-from pipeline.export import RUNS, run_row, write_csv
-from pipeline.final_model import package_final, register_final
-from pipeline.final_output import PREDICTIONS
-from pipeline.identity import code_digest, versions
-from pipeline.journalled import Outcome, TrialFailedError, run
-from pipeline.layout import prepared_dir, results_dir, target
-from pipeline.replays import replays
-from pipeline.setting import Setting, setting
-from pipeline.statistics import t_interval
-from pipeline.tracking import Journal
+from pipeline.base.errors import UserError
+from pipeline.base.files import replacing, write_json
+from pipeline.base.statistics import t_interval
+from pipeline.deployment.final_model import package_final, register_final
+from pipeline.search.replay import replays
+from pipeline.settings.command_line import stage
+from pipeline.settings.compose import sweeper_options
+from pipeline.settings.folders import prepared_dir, results_dir, target
+from pipeline.settings.schema import Config
 from pipeline.training.data import TEST, Purpose
+from pipeline.training.final_output import PREDICTIONS
+from pipeline.trials import sweep
+from pipeline.trials.identity import code_digest, versions
+from pipeline.trials.journal import Journal
+from pipeline.trials.run import Outcome, TrialFailedError, run
+from pipeline.trials.setting import Setting, setting
+from pipeline.trials.tables import RUNS, run_row, write_csv
 
 FINAL_RUNS = ("seed", *RUNS[1:])
 _PACKAGES = ("pytorch-lightning", "hydra-core", "scikit-optimize", "mlflow", "dvc", "numpy")

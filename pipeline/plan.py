@@ -19,12 +19,13 @@ from pathlib import Path
 import yaml
 
 from pipeline import project
-from pipeline.cli import guarded, parser
-from pipeline.compose import CONFIG_NAME, compose
-from pipeline.config import Config, UserError
-from pipeline.datasets.files import write_text
-from pipeline.estimates import Need, need, trials
-from pipeline.layout import weights_dir
+from pipeline.base.errors import UserError
+from pipeline.base.files import write_text
+from pipeline.planning.estimates import Need, need, trials
+from pipeline.settings.command_line import guarded, parser
+from pipeline.settings.compose import CONFIG_NAME, compose
+from pipeline.settings.folders import weights_dir
+from pipeline.settings.schema import Config
 
 GB = 1e9
 _LISTS = {"dataset": "datasets", "model": "models", "strategy": "strategies"}
@@ -152,7 +153,11 @@ def _disk_warnings(needs: dict[str, Need]) -> list[str]:
 
 
 def _print_times(configs: Sequence[Config], needs: dict[str, Need]) -> list[str]:
-    from pipeline.timing import Speed, measure, seconds_of  # torch, after all that needs none
+    from pipeline.planning.timing import (  # torch, after all that needs none
+        Speed,
+        measure,
+        seconds_of,
+    )
 
     warnings: list[str] = []
     speeds: dict[str, Speed] = {}

@@ -24,14 +24,14 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from pipeline.cli import guarded
-from pipeline.config import UserError
+from pipeline.base.errors import UserError
+from pipeline.base.progress import interval
 from pipeline.datasets.decoding import UnreadableError
-from pipeline.datasets.progress import interval
-from pipeline.packaged import predictor
-from pipeline.packaged.accuracy import Accuracy, ClassAccuracy, accuracy
-from pipeline.packaged.inputs import Unreadable, below, content, files, printable
-from pipeline.packaged.predictor import Predictor
+from pipeline.deployment import predictor
+from pipeline.deployment.accuracy import Accuracy, ClassAccuracy, accuracy
+from pipeline.deployment.inputs import Unreadable, below, content, files, printable
+from pipeline.deployment.predictor import Predictor
+from pipeline.settings.command_line import guarded
 
 BATCH = 32
 

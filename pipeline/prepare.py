@@ -16,19 +16,20 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.cli import stage
-from pipeline.config import Config, DatasetConfig, UserError
+from pipeline.base.disk import full_disk_explained
+from pipeline.base.errors import UserError
+from pipeline.base.files import write_json
+from pipeline.base.locks import alone
 from pipeline.datasets import counts, readers, splits
 from pipeline.datasets.decoding import Decoding
-from pipeline.datasets.disk import full_disk_explained
-from pipeline.datasets.files import write_json
+from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import SPLITS, Entry, Listing
 from pipeline.datasets.manifest import MANIFEST, PIXELS, SCHEMA, STATS, Manifest
 from pipeline.datasets.pixels import Stored, Unreadable, write_store
-from pipeline.datasets.readers.archives import Archives
-from pipeline.estimates import need
-from pipeline.layout import prepared_dir, raw_dir, unpacked_dir
-from pipeline.locks import alone
+from pipeline.planning.estimates import need
+from pipeline.settings.command_line import stage
+from pipeline.settings.folders import prepared_dir, raw_dir, unpacked_dir
+from pipeline.settings.schema import Config, DatasetConfig
 
 _FEW = 500
 """Below this many images, or with pixels at hand, starting workers takes longer than they save."""

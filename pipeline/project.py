@@ -19,12 +19,12 @@ from typing import Any
 
 import yaml
 
-from pipeline.cli import guarded
-from pipeline.compose import CONFIG_NAME, compose
-from pipeline.config import UserError
-from pipeline.datasets.files import write_text
-from pipeline.layout import CONF, report_dir, weights_dir
+from pipeline.base.errors import UserError
+from pipeline.base.files import write_text
 from pipeline.models.sources import locate
+from pipeline.settings.command_line import guarded
+from pipeline.settings.compose import CONFIG_NAME, compose
+from pipeline.settings.folders import CONF, report_dir, weights_dir
 
 PROJECTS = Path("projects")
 MODEL = "resnet50_vd"

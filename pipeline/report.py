@@ -12,19 +12,20 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from pipeline.cli import stage
-from pipeline.config import Config, UserError
-from pipeline.datasets.files import write_json, write_text
-from pipeline.layout import report_dir
+from pipeline.base.errors import UserError
+from pipeline.base.files import write_json, write_text
 from pipeline.reporting.cell_tables import console_table
 from pipeline.reporting.content import compose_report
-from pipeline.reporting.metrics import metrics
-from pipeline.reporting.paddle import FIGURES, figures, read_figures
+from pipeline.reporting.for_dvc import metrics
+from pipeline.reporting.paddle_figures import FIGURES, figures, read_figures
 from pipeline.reporting.published import table1
 from pipeline.reporting.results import CellName, read_results
 from pipeline.reporting.summary import summarise
 from pipeline.reporting.tables import to_text
 from pipeline.reporting.writing import write_plots, write_report
+from pipeline.settings.command_line import stage
+from pipeline.settings.folders import report_dir
+from pipeline.settings.schema import Config
 
 LOCAL_UI = "http://127.0.0.1:5000"
 PADDLE_ROOT = Path("paddle_protocol")

@@ -19,12 +19,11 @@ import hydra
 from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
 
-from pipeline.cli import guarded, parser
-from pipeline.compose import CONFIG_NAME, compose, hydra_overrides
-from pipeline.config import UserError
-from pipeline.machine import threads
-from pipeline.preemption import left_to_slurm
-from pipeline.termination import interrupt
+from pipeline.base.errors import UserError
+from pipeline.settings.command_line import guarded, parser
+from pipeline.settings.compose import CONFIG_NAME, compose, hydra_overrides
+from pipeline.settings.machine import threads
+from pipeline.trials.interruptions import interrupt, left_to_slurm
 
 
 def main() -> None:
@@ -43,7 +42,9 @@ def tune(config_dir: Path, overrides: Sequence[str]) -> None:
     if cfg.machine.threads == 0:  # the jobs may run on other machines and must agree
         overrides = [*overrides, f"machine.threads={threads()}"]
         cfg = compose(config_dir, overrides)
-    from pipeline import sweep  # torch and mlflow: only once the configuration is known to be good
+    from pipeline.trials import (
+        sweep,  # torch and mlflow: only once the configuration is known to be good
+    )
 
     with sweep.opened(cfg) as parent:
         shutil.rmtree(parent.folder, ignore_errors=True)
@@ -99,7 +100,7 @@ def _multirun(config_dir: Path, overrides: Sequence[str]) -> None:
 
 def _job(composed: DictConfig) -> float:
     """One trial; runs wherever the launcher puts it."""
-    from pipeline.sweep import job
+    from pipeline.trials.sweep import job
 
     with left_to_slurm():
         return job(composed)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from tests.small_project import SmallProject
+    from tests.support.small_project import SmallProject
 
 settings.register_profile("project", deadline=None)  # a busy machine is not a failure
 settings.load_profile("project")
@@ -20,7 +20,7 @@ settings.load_profile("project")
 def prepared_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ``data`` folder with 60 train, 40 validation and 359 test images of digits."""
     from pipeline import prepare
-    from tests.small_project import SmallProject
+    from tests.support.small_project import SmallProject
 
     folder = tmp_path_factory.mktemp("digits")
     with pytest.MonkeyPatch.context() as patch:
@@ -32,8 +32,8 @@ def prepared_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small packaged model with random weights, not to be changed."""
-    from pipeline.packaged.package import package
-    from tests.packaged_model import check_images, description, save_weights
+    from pipeline.deployment.package import package
+    from tests.support.packaged_model import check_images, description, save_weights
 
     base = tmp_path_factory.mktemp("packaged")
     weights = save_weights(base / "weights.safetensors")
@@ -59,8 +59,8 @@ def project(
     monkeypatch: pytest.MonkeyPatch,
 ) -> SmallProject:
     """A small project in the working directory, with a journal of its own."""
-    from pipeline import setting, sweep
-    from tests.small_project import SmallProject
+    from pipeline.trials import setting, sweep
+    from tests.support.small_project import SmallProject
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

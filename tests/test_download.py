@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 from filelock import FileLock
+from pipeline.base.errors import UserError
 
-from pipeline.config import ArchiveConfig, DatasetConfig, UserError
-from pipeline.datasets.transfer import Patience
+from pipeline.datasets.fetching.transfer import Patience
 from pipeline.download import download
-from pipeline.layout import CONF
-from tests.http_server import Drop, Server, Status
+from pipeline.settings.folders import CONF
+from pipeline.settings.schema import ArchiveConfig, DatasetConfig
+from tests.support.http_server import Drop, Server, Status
 
 QUICK = Patience(connect=2, read=2, attempts=3, pause=0.001)
 IMAGES = b"images" * 1000

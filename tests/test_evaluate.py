@@ -7,13 +7,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from pipeline.base.errors import UserError
 from safetensors.numpy import load_file
 
-from pipeline.cli import stage
-from pipeline.config import UserError
+from pipeline.base.statistics import t_interval
 from pipeline.datasets.manifest import Manifest
 from pipeline.evaluate import evaluate
-from pipeline.statistics import t_interval
+from pipeline.settings.command_line import stage
 
 
 def final(project, strategy):

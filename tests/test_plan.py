@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pipeline.base.errors import UserError
 
 from pipeline import plan
-from pipeline.compose import compose
-from pipeline.config import CountsConfig, UserError
-from pipeline.estimates import expected_images, need, trials
-from pipeline.timing import Speed, seconds_of
+from pipeline.planning.estimates import expected_images, need, trials
+from pipeline.planning.timing import Speed, seconds_of
+from pipeline.settings.compose import compose
+from pipeline.settings.schema import CountsConfig
 
 ROOT = Path(__file__).parents[1]
 
@@ -116,7 +117,7 @@ def test_one_name_of_a_group_is_all_that_is_planned(
     given, counted, trained, places, capsys, monkeypatch, elsewhere
 ):
     speed = Speed("cpu", "float32", 1, train=0.1, evaluate=0.01, memory=1, free=2)
-    monkeypatch.setattr("pipeline.timing.measure", lambda cfg: speed)
+    monkeypatch.setattr("pipeline.planning.timing.measure", lambda cfg: speed)
     lists = ["datasets=[digits,dtd]", "models=[resnet50_vd,resnet50_vd_random]"]
     plan.plan(ROOT / "quickstart", [*lists, given])
     out = capsys.readouterr().out

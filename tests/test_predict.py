@@ -16,16 +16,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pipeline.base.errors import UserError
 
-from pipeline.config import UserError
+from pipeline.base.statistics import wilson_interval
 from pipeline.datasets.decoding import Decoding, decode
-from pipeline.packaged import predictor
-from pipeline.packaged.description import read
+from pipeline.deployment import predictor
+from pipeline.deployment.description import read
 from pipeline.predict import main
-from pipeline.statistics import wilson_interval
 from pipeline.training.augment import centre_crop
-from tests.miniatures import jpeg, picture
-from tests.packaged_model import CLASSES
+from tests.support.miniatures import jpeg, picture
+from tests.support.packaged_model import CLASSES
 
 ROOT = Path(__file__).parents[1]
 

@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from pipeline.base.errors import UserError
 
-from pipeline.compose import compose, quote
-from pipeline.config import DatasetConfig, UserError
+from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.manifest import MANIFEST, PIXELS, STATS, Manifest
 from pipeline.datasets.pixels import PixelStore
-from pipeline.datasets.readers.archives import Archives
 from pipeline.prepare import prepare
 from pipeline.prepare import run as run_stage
-from tests import miniatures
-from tests.miniatures import encoded, jpeg, picture
+from pipeline.settings.compose import compose, quote
+from pipeline.settings.schema import DatasetConfig
+from tests.support import miniatures
+from tests.support.miniatures import encoded, jpeg, picture
 
 ROOT = Path(__file__).parents[1]
 

@@ -17,8 +17,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from pipeline import project
-from pipeline.compose import compose, quote
-from pipeline.config import UserError
+from pipeline.base.errors import UserError
+from pipeline.settings.compose import compose, quote
 
 ROOT = Path(__file__).parents[1]
 HARD = "im ages, é中文=[x] 'q\" (p) #h {b} $HOME $(x) * \\ % & ; `ls`"
@@ -171,7 +171,7 @@ def test_make_hands_over_what_was_typed(tmp_path):
 @pytest.mark.slow
 def test_from_a_hard_path_to_model_and_report(tmp_path):
     copy = tmp_path / "copy"
-    for name in ("conf", "pipeline", "hydra_plugins", "published", "large_scale"):
+    for name in ("conf", "pipeline", "plugins", "published", "large_scale"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("params.yaml", ".dvcignore"):
         shutil.copy(ROOT / name, copy / name)

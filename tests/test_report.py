@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pipeline.base.errors import UserError
 
-from pipeline.compose import compose
-from pipeline.config import Config, UserError
 from pipeline.report import report
-from tests.reporting.synthetic import Benchmark, paddle
+from pipeline.settings.compose import compose
+from pipeline.settings.schema import Config
+from tests.support.synthetic_results import Benchmark, paddle
 
 MODEL = "resnet50_vd_random"
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -8,14 +8,14 @@ import sys
 import hydra
 import pytest
 import yaml
+from pipeline.base.errors import UserError
 
-from pipeline import journalled
-from pipeline.cli import guarded
-from pipeline.config import UserError
 from pipeline.datasets.manifest import MANIFEST
-from pipeline.tracking import Journal
+from pipeline.settings.command_line import guarded
+from pipeline.trials import run as journalled
+from pipeline.trials.journal import Journal
 from pipeline.tune import main
-from tests.small_project import KEY, SmallProject
+from tests.support.small_project import KEY, SmallProject
 
 TABLES = ("trials.csv", "curves.csv", "best.yaml")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline.config import DatasetConfig, UserError
+from pipeline.base.errors import UserError
 from pipeline.datasets.listing import SPLITS, Listing
+from pipeline.settings.schema import DatasetConfig
 
 
 def differences(dataset: DatasetConfig, listing: Listing) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps
 
-from pipeline.config import DatasetConfig
+from pipeline.settings.schema import DatasetConfig
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
 """Judged by content, not by name. EPS and PDF are left out: they run a program to be decoded."""

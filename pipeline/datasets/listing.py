@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.config import UserError
+from pipeline.base.errors import UserError
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")

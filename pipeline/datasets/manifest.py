@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.config import UserError
-from pipeline.datasets.files import replacing
+from pipeline.base.errors import UserError
+from pipeline.base.files import replacing
 from pipeline.datasets.listing import Split
 
 MANIFEST = "manifest.parquet"

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from pipeline.config import UserError
+from pipeline.base.errors import UserError
+from pipeline.base.files import replacing
 from pipeline.datasets.decoding import Decoding, UnreadableError, decode, shrink
-from pipeline.datasets.files import replacing
 from pipeline.datasets.listing import Source
 from pipeline.datasets.manifest import Manifest
 

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from pipeline.config import UserError
+from pipeline.base.errors import UserError
 from pipeline.datasets.listing import Entry, Listing, Split
 
 

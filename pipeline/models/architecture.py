@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import timm
 import torch
 
-from pipeline.config import UserError
+from pipeline.base.errors import UserError
 
 ALIASES = {"resnet50_vd": "resnet50d"}
 """Our names for timm architectures: PaddleClas's ResNet50_vd is the same function as resnet50d."""

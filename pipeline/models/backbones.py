@@ -12,9 +12,9 @@ import timm
 import torch
 from torch import nn
 
-from pipeline.config import ModelConfig
 from pipeline.models.architecture import describe
 from pipeline.models.weights import load
+from pipeline.settings.schema import ModelConfig
 
 _log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from pipeline.config import UserError
+from pipeline.base.errors import UserError
 from pipeline.models import paddle
 
 _PICKLE = b"\x80"

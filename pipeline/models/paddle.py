@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from pipeline.config import UserError
+from pipeline.base.errors import UserError
 
 MAX_BYTES = 2**31
 """Largest file, and largest sum of its arrays, that is read: 20 times a ResNet50_vd."""

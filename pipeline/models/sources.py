@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock
 
-from pipeline.config import ArchiveConfig, ModelConfig, UserError
-from pipeline.datasets.archives import fetch
+from pipeline.base.errors import UserError
+from pipeline.datasets.fetching.fetch import fetch
+from pipeline.settings.schema import ArchiveConfig, ModelConfig
 
 HUB_FILE = "model.safetensors"
 _SUFFIXES = (".pth", ".pdparams", ".safetensors")

@@ -1,22 +1,14 @@
-"""Load pretrained weights, verified: every tensor used, every tensor filled, or an error.
-
-``python -m pipeline.models.weights PATH`` says what a file holds; with ``--to OUT.safetensors`` it
-converts it to timm's names.
-"""
+"""Load pretrained weights, verified: every tensor used, every tensor filled, or an error."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors.torch
 import torch
 
-from pipeline.config import UserError
-from pipeline.datasets.files import write_bytes
+from pipeline.base.errors import UserError
 from pipeline.models.architecture import ALIASES, Architecture, describe
 from pipeline.models.checkpoints import tensors
 from pipeline.models.layouts import Layout, detect
@@ -189,54 +181,3 @@ def _expected(target: Architecture) -> str:
 def _shortened(names: Iterable[str], most: int = 5) -> str:
     names = [name[:80] for name in names]
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Say what a weights file holds, convert it if asked; 0 when good, 2 when not."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.models.weights", description=__doc__)
-    parser.add_argument("path", type=Path, help="a .pdparams, .pth or .safetensors file")
-    parser.add_argument(
-        "--to", type=Path, metavar="OUT.safetensors", help="write it there, in timm's names"
-    )
-    parser.add_argument(
-        "--arch", default="resnet50_vd", help="the network it must fit (default: %(default)s)"
-    )
-    options = parser.parse_args(arguments)
-    try:
-        if options.to and options.to.suffix != ".safetensors":
-            raise UserError(f"--to {options.to}: the name must end in .safetensors")
-        loaded = load(options.path, options.arch)
-        print(_description(loaded, options.arch))
-        if options.to:
-            print(f"written  {options.to} (sha256 {_convert(loaded, options.to)})")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-def _description(loaded: LoadedWeights, arch: str) -> str:
-    values = sum(tensor.numel() for tensor in loaded.state.values())
-    filled = "all of the network filled" + ("" if loaded.head else " but its head")
-    return (
-        f"file     {loaded.path} ({loaded.path.stat().st_size:,} bytes)\n"
-        f"sha256   {loaded.sha256}\n"
-        f"layout   {loaded.layout}\n"
-        f"tensors  {len(loaded.state)}, {values:,} values\n"
-        f"head     {f'{loaded.head} classes' if loaded.head else 'none'}\n"
-        f"matches  {arch}: every tensor of the file used once, {filled}"
-    )
-
-
-def _convert(loaded: LoadedWeights, path: Path) -> str:
-    """Write the weights in timm's names; return the digest of the file."""
-    metadata = {"format": "pt", "arch": loaded.arch, "source_sha256": loaded.sha256}
-    try:
-        write_bytes(path, safetensors.torch.save(loaded.state, metadata))
-    except OSError as error:
-        raise UserError(f"--to {path}: {error.strerror}") from None
-    return sha256(path)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.base.statistics import Interval, t_interval
 from pipeline.reporting.document import Section, Text
 from pipeline.reporting.places import wording
 from pipeline.reporting.published import STATED_LOSS
 from pipeline.reporting.summary import Claim
 from pipeline.reporting.tables import Column, Table, Value, show
-from pipeline.statistics import Interval, t_interval
 
 
 def claim_section(tested: Sequence[Claim]) -> Section:

@@ -12,14 +12,14 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-from pipeline.config import UserError
+from pipeline.base.errors import UserError
 from pipeline.datasets.listing import Split
 from pipeline.datasets.manifest import PIXELS, Manifest
 from pipeline.datasets.pixels import PixelStore
-from pipeline.layout import prepared_dir
 from pipeline.reporting.document import Gallery, Picture
 from pipeline.reporting.places import Place
 from pipeline.reporting.results import Cell
+from pipeline.settings.folders import prepared_dir
 
 PAIRS_SHOWN = 12
 SIDE = 128

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from pipeline.reporting.charts import (
-    STRATEGY_COLOURS,
-    STRATEGY_MARKS,
-    Axis,
-    LineChart,
-    Series,
-)
+from pipeline.base.statistics import gap_curve, mean_gap, random_search_gap
+from pipeline.reporting.charts import STRATEGY_COLOURS, STRATEGY_MARKS, Axis, LineChart, Series
 from pipeline.reporting.places import Place, wording
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Cell
 from pipeline.reporting.schema import Replays
-from pipeline.statistics import gap_curve, mean_gap, random_search_gap
 
 SEARCHES = ("bayes", "random")
 

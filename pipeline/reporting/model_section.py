@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.base.statistics import wilson_interval
 from pipeline.reporting.charts import Axis, BarChart, BarSeries, HeatMap, Panel
 from pipeline.reporting.confused_images import confused_images
 from pipeline.reporting.document import Block, Details, Section, Text
@@ -9,7 +10,6 @@ from pipeline.reporting.places import Place, describe, wording
 from pipeline.reporting.results import Cell
 from pipeline.reporting.schema import ClassRow, FinalFile
 from pipeline.reporting.tables import Column, Table, Value
-from pipeline.statistics import wilson_interval
 
 MOST_PAIRS = 20
 MOST_BARS = 30

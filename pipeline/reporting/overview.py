@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pipeline.reporting.cell_tables import STRATEGY_TITLES, cell_table, ordered, result_table
-from pipeline.reporting.charts import (
-    STRATEGY_COLOURS,
-    STRATEGY_MARKS,
-    Axis,
-    BarChart,
-    BarSeries,
-)
+from pipeline.reporting.charts import STRATEGY_COLOURS, STRATEGY_MARKS, Axis, BarChart, BarSeries
 from pipeline.reporting.claim_section import claim_section
 from pipeline.reporting.document import Block, Items, Section, Text
 from pipeline.reporting.places import wording

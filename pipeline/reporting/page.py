@@ -12,10 +12,10 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from pipeline.base.statistics import Interval
 from pipeline.reporting.document import Document
 from pipeline.reporting.interactive import to_plotly
 from pipeline.reporting.tables import Table, Value, show
-from pipeline.statistics import Interval
 
 
 class Group(NamedTuple):

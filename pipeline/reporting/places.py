@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipeline.base.statistics import Floats, clip_failures
 from pipeline.reporting.results import Cell
 from pipeline.reporting.schema import Point
-from pipeline.statistics import Floats, clip_failures
 
 HYPERPARAMETERS = {
     "lr": "lr",

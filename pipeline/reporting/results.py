@@ -17,16 +17,9 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from pipeline.config import UserError
-from pipeline.layout import target
-from pipeline.reporting.schema import (
-    BestFile,
-    CurveRow,
-    FinalFile,
-    FinalRunRow,
-    RunRow,
-    TrialRow,
-)
+from pipeline.base.errors import UserError
+from pipeline.reporting.schema import BestFile, CurveRow, FinalFile, FinalRunRow, RunRow, TrialRow
+from pipeline.settings.folders import target
 
 M = TypeVar("M", bound=BaseModel)
 

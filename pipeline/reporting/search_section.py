@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 
+from pipeline.base.statistics import variance_shares
 from pipeline.reporting.charts import (
     STRATEGY_COLOURS,
     STRATEGY_MARKS,
@@ -22,7 +23,6 @@ from pipeline.reporting.places import HYPERPARAMETERS, Grid, Place, describe, gr
 from pipeline.reporting.results import Cell
 from pipeline.reporting.schema import CurveRow, TrialRow
 from pipeline.reporting.tables import Column, Run, Table, Value
-from pipeline.statistics import variance_shares
 
 
 def search_section(place: Place) -> Section:

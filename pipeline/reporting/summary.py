@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from pipeline.base.statistics import Interval, paired_difference, t_interval
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Cell, CellName, Results
 from pipeline.reporting.schema import FinalRunRow, Point, Replays
-from pipeline.statistics import Interval, paired_difference, t_interval
 
 SECONDS_PER_HOUR = 3600
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.statistics import Interval
+from pipeline.base.statistics import Interval
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.base.statistics import Interval, paired_difference, t_interval
 from pipeline.reporting.document import Section, Text
 from pipeline.reporting.places import wording
 from pipeline.reporting.published import table2_gains
 from pipeline.reporting.results import Cell, CellName
 from pipeline.reporting.tables import Column, Table, Value, show
-from pipeline.statistics import Interval, paired_difference, t_interval
 
 _SEARCHES = ("grid", "bayes", "random")
 """What stands for the search, as published first; the others where there is no grid."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from pipeline.datasets.files import write_bytes, write_text
-from pipeline.datasets.progress import counted
-from pipeline.reporting import plots
+from pipeline.base.files import write_bytes, write_text
+from pipeline.base.progress import counted
+from pipeline.reporting import for_dvc
 from pipeline.reporting.charts import Chart
 from pipeline.reporting.document import Document
 from pipeline.reporting.markdown import to_report
@@ -39,8 +39,8 @@ def write_report(document: Document, folder: Path, ui: str) -> None:
 
 def write_plots(summaries: Sequence[CellSummary], cells: Sequence[Cell], folder: Path) -> None:
     """``plots/accuracy.csv`` and ``plots/search/<cell>.csv``, for `dvc plots`."""
-    write_text(folder / "plots" / "accuracy.csv", to_csv(plots.accuracy(summaries)))
-    searches = [plots.search(cell) for cell in cells]
+    write_text(folder / "plots" / "accuracy.csv", to_csv(for_dvc.accuracy(summaries)))
+    searches = [for_dvc.search(cell) for cell in cells]
     files = {f"{table.name}.csv": to_csv(table).encode() for table in searches}
     _fill(folder / "plots" / "search", files)
 

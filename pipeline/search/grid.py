@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.config import UserError
+from pipeline.base.errors import UserError
 
 HYPERPARAMETERS = ("lr", "l2_decay", "label_smoothing", "mixup")
 FIXED_SCHEME = {"lr": 0.003, "l2_decay": 0.0001, "label_smoothing": False, "mixup": False}

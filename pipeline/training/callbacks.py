@@ -14,7 +14,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from tqdm import tqdm
 
-from pipeline.datasets.files import replacing
+from pipeline.base.files import replacing
 from pipeline.training.classifier import Classifier
 
 EpochRecord = Callable[[Mapping[str, float | int]], None]

@@ -11,12 +11,12 @@ import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from pipeline.config import ModelConfig, RecipeConfig
+from pipeline.settings.schema import ModelConfig, RecipeConfig
 from pipeline.training.data import Batch
 from pipeline.training.losses import mix, mixed_cross_entropy
 from pipeline.training.metrics import Metrics, measure
+from pipeline.training.parameter_groups import parameter_groups
 from pipeline.training.schedule import Schedule, micro_batches
-from pipeline.training.stages import parameter_groups
 
 LOSS_CHECK_STEPS = 20
 """Steps between looks at the loss; each look waits for the device."""

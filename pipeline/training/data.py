@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from pipeline.config import ProtocolConfig, RecipeConfig
 from pipeline.datasets.manifest import Manifest, Split
 from pipeline.datasets.pixels import PixelStore
+from pipeline.settings.schema import ProtocolConfig, RecipeConfig
 from pipeline.training.addresses import generator
 from pipeline.training.augment import centre_crop, crop, random_box
 from pipeline.training.schedule import Schedule

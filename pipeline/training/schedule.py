@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pipeline.config import RecipeConfig
+from pipeline.settings.schema import RecipeConfig
 
 REFERENCE_BATCH = 256
 """Learning rates are stated per so many images and scaled linearly (Goyal et al. 2017)."""

@@ -4,10 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+from pipeline.base.errors import UserError
 
-from pipeline.config import CountsConfig, DatasetConfig, UserError
 from pipeline.datasets.counts import check
 from pipeline.datasets.listing import Entry, Listing
+from pipeline.settings.schema import CountsConfig, DatasetConfig
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from pipeline.datasets.decoding import Decoding, UnreadableError, decode, target_size
-from tests.miniatures import encoded, picture
+from tests.support.miniatures import encoded, picture
 
 EXACT = Decoding(side=256, scaled=False)
 STORE = Decoding(side=256)

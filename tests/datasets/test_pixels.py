@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
+from pipeline.base.errors import UserError
 
-from pipeline.config import UserError
 from pipeline.datasets.decoding import Decoding
 from pipeline.datasets.manifest import SCHEMA, Manifest
 from pipeline.datasets.pixels import PixelStore, Stored, Unreadable, write_store
 from pipeline.training.augment import centre_crop, crop
-from tests.miniatures import encoded, picture
+from tests.support.miniatures import encoded, picture
 
 EXACT = Decoding(side=256, scaled=False)
 

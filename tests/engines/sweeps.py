@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping
 
-from tests.small_project import SmallProject
+from tests.support.small_project import SmallProject
 
 COMPUTED = ("trials.csv", "curves.csv", "best.yaml")
 BATCHES = "search.batch_size=2"

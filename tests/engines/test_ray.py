@@ -11,7 +11,7 @@ import pytest
 from tests.engines.listening import beyond_loopback
 from tests.engines.ray_cluster import ON_LOOPBACK, cluster
 from tests.engines.sweeps import check_launched
-from tests.small_project import SmallProject
+from tests.support.small_project import SmallProject
 
 pytestmark = [
     pytest.mark.engine,

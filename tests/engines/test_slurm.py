@@ -12,7 +12,7 @@ import pytest
 from tests.engines.listening import beyond_loopback
 from tests.engines.slurm_cluster import cluster, missing
 from tests.engines.sweeps import check_launched, tables
-from tests.small_project import SmallProject
+from tests.support.small_project import SmallProject
 
 pytest.importorskip("submitit", reason="submitit is not installed: vdtransfer[slurm]")
 pytestmark = [

@@ -13,8 +13,8 @@ from tests.engines.listening import hosts
 from tests.engines.ports import free_pair
 from tests.engines.sweeps import BATCHES, tables, tune
 from tests.engines.team_server import serving
-from tests.journal_writers import read_all, write_together
-from tests.small_project import SmallProject
+from tests.support.journal_writers import read_all, write_together
+from tests.support.small_project import SmallProject
 
 pytest.importorskip("psycopg2", reason="psycopg2 is not installed: vdtransfer[team]")
 pytestmark = [

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tests.small_project import SmallProject
+from tests.support.small_project import SmallProject
 
 _PAUSE = 0.02
 
@@ -98,7 +98,7 @@ class Forks:
 
 def serve() -> None:
     """Answer each line of orders: the process id of a sweep, or how it has ended."""
-    import pipeline.sweep  # what takes the time
+    import pipeline.trials.sweep  # what takes the time
     import pipeline.tune
     from tests.faults import inside
 

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from pipeline import journalled
+from pipeline.trials import run as journalled
 
 FAULT = "VDTRANSFER_FAULT"
 FAULTY_LR = 0.03

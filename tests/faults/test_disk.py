@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from pipeline.base.errors import UserError
 
 from pipeline import prepare
-from pipeline.config import UserError
 from pipeline.datasets.manifest import MANIFEST, PIXELS, Manifest
 from tests.faults.conftest import Tally
 from tests.faults.forks import Forks
@@ -22,8 +22,8 @@ from tests.faults.simulated import (
     undisturbed,
     undisturbed_here,
 )
-from tests.small_project import SmallProject
-from tests.test_trial import Trials
+from tests.support.small_project import SmallProject
+from tests.training.test_trial import Trials
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from tests.faults.simulated import (
     until_training,
     workers,
 )
-from tests.small_project import SmallProject
+from tests.support.small_project import SmallProject
 
 SWEEP, WORKER, DVC, TRAINED = 35, 5, 5, 5
 """Kills of each kind. The last hit trials that are really trained."""

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import torch
 
-from pipeline import journalled
+from pipeline.trials import run as journalled
 from tests.faults import inside
 from tests.faults.conftest import Tally
 from tests.faults.forks import Forks
@@ -20,7 +20,7 @@ from tests.faults.simulated import (
     undisturbed_here,
     until_training,
 )
-from tests.small_project import KEY, SmallProject
+from tests.support.small_project import KEY, SmallProject
 
 
 def test_sigterm_leaves_a_checkpoint_to_go_on_from(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.config import ModelConfig
+from pipeline.settings.schema import ModelConfig
 
 FOLDER = Path(__file__).parents[1] / "golden"
 

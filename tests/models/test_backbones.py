@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from pipeline.base.errors import UserError
 
-from pipeline.config import ModelConfig, UserError
 from pipeline.models.backbones import build
 from pipeline.models.weights import load, locate
+from pipeline.settings.schema import ModelConfig
 
 CONF = Path(__file__).parents[2] / "conf" / "model"
 

@@ -7,8 +7,8 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from pipeline.config import ModelConfig, RecipeConfig
 from pipeline.models.backbones import build
+from pipeline.settings.schema import ModelConfig, RecipeConfig
 from pipeline.training.classifier import Classifier, Hyperparameters
 from pipeline.training.data import Batch
 from pipeline.training.schedule import Schedule

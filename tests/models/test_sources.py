@@ -5,9 +5,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from pipeline.base.errors import UserError
 
-from pipeline.config import ModelConfig, UserError
 from pipeline.models.weights import locate
+from pipeline.settings.schema import ModelConfig
 
 
 def model(source: str) -> ModelConfig:

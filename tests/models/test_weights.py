@@ -12,9 +12,10 @@ import timm
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pipeline.base.errors import UserError
 
-from pipeline.config import UserError
-from pipeline.models.weights import load, main
+from pipeline.models.weights import load
+from pipeline.weights import main
 
 
 @pytest.fixture(scope="module")
@@ -307,7 +308,7 @@ def test_command_says_when_it_cannot_write(golden, tmp_path, capsys):
 def test_command_line_door(tmp_path):
     absent = tmp_path / "absent.pdparams"
     run = subprocess.run(
-        [sys.executable, "-m", "pipeline.models.weights", str(absent)],
+        [sys.executable, "-m", "pipeline.weights", str(absent)],
         capture_output=True,
         text=True,
         check=False,

@@ -22,11 +22,11 @@ from pipeline.reporting.published import table1
 from pipeline.reporting.results import CellName, read_results
 from pipeline.reporting.summary import summarise
 from pipeline.reporting.writing import write_report
-from pipeline.store import tracking_uri
-from pipeline.tracking import Journal
+from pipeline.trials.journal import Journal
+from pipeline.trials.store import tracking_uri
 from tests.engines.ports import free_ports
 from tests.engines.server import running
-from tests.reporting.synthetic import Benchmark, table
+from tests.support.synthetic_results import Benchmark, table
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium")

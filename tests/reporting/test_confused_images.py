@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from pipeline.datasets.manifest import PIXELS, Manifest
-from pipeline.layout import prepared_dir
 from pipeline.reporting.confused_images import SIDE, confused_images
 from pipeline.reporting.places import Place, places
 from pipeline.reporting.results import Cell, CellName, read_results
-from tests.reporting.synthetic import Benchmark
+from pipeline.settings.folders import prepared_dir
+from tests.support.synthetic_results import Benchmark
 
 HEIGHT, WIDTH = 150, 300
 

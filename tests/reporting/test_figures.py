@@ -26,7 +26,7 @@ from pipeline.reporting.search_section import (
     search_section,
 )
 from pipeline.reporting.static import to_svg
-from tests.reporting.synthetic import PUBLISHED_SPACE, Benchmark, Space, paddle
+from tests.support.synthetic_results import PUBLISHED_SPACE, Benchmark, Space, paddle
 
 STRATEGIES = ("fixed", "grid", "bayes")
 

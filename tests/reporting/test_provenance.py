@@ -9,7 +9,7 @@ import yaml
 from pipeline.reporting.provenance import provenance
 from pipeline.reporting.results import Cell, CellName, read_results
 from pipeline.reporting.tables import Table
-from tests.reporting.synthetic import Benchmark
+from tests.support.synthetic_results import Benchmark
 
 DATASETS = ("digits", "leaves")
 STRATEGIES = ("fixed", "grid", "bayes")

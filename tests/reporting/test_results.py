@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pipeline.base.errors import UserError
 
-from pipeline.config import UserError
 from pipeline.reporting.results import CellName, Missing, read_results
-from tests.reporting.synthetic import Benchmark
+from tests.support.synthetic_results import Benchmark
 
 NAMES = [CellName("digits", "resnet50_vd", s) for s in ("fixed", "grid", "bayes")]
 GRID = Path("results/digits/resnet50_vd/grid")

@@ -7,21 +7,21 @@ import re
 from pathlib import Path
 
 import pytest
+from pipeline.base.errors import UserError
 
-from pipeline.config import UserError
-from pipeline.datasets.files import write_text
+from pipeline.base.files import write_text
+from pipeline.base.statistics import Interval
 from pipeline.reporting.cell_tables import cell_table, result_table
 from pipeline.reporting.claim_section import as_stated, claim_section, verdict
 from pipeline.reporting.document import Text
-from pipeline.reporting.metrics import metrics
+from pipeline.reporting.for_dvc import metrics
 from pipeline.reporting.overview import overview
-from pipeline.reporting.paddle import FIGURES, figures, read_figures
+from pipeline.reporting.paddle_figures import FIGURES, figures, read_figures
 from pipeline.reporting.published import table1
 from pipeline.reporting.results import CellName, Results, read_results
 from pipeline.reporting.summary import Claim, claims, summarise
 from pipeline.reporting.tables import to_csv, to_markdown
-from pipeline.statistics import Interval
-from tests.reporting.synthetic import Benchmark, paddle
+from tests.support.synthetic_results import Benchmark, paddle
 
 STRATEGIES = ("fixed", "grid", "bayes")
 CELL = Path("results/dtd/resnet50_vd")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.base.statistics import Interval
 from pipeline.reporting.tables import (
     Column,
     Kind,
@@ -19,7 +20,6 @@ from pipeline.reporting.tables import (
     to_markdown,
     to_text,
 )
-from pipeline.statistics import Interval
 
 TABLE = Table(
     "example",

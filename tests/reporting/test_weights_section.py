@@ -8,7 +8,7 @@ from pipeline.reporting.published import table2_gains
 from pipeline.reporting.results import CellName, read_results
 from pipeline.reporting.tables import Table
 from pipeline.reporting.weights_section import weights_section
-from tests.reporting.synthetic import Benchmark
+from tests.support.synthetic_results import Benchmark
 
 DATASETS = ("leaves", "chairs")
 

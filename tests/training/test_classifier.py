@@ -5,7 +5,7 @@ import timm
 import torch
 from torch.nn.functional import cross_entropy
 
-from pipeline.config import ModelConfig, RecipeConfig
+from pipeline.settings.schema import ModelConfig, RecipeConfig
 from pipeline.training.classifier import Classifier, Hyperparameters
 from pipeline.training.schedule import Schedule
 

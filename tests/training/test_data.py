@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.config import ProtocolConfig, RecipeConfig
 from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.pixels import PixelStore
+from pipeline.settings.schema import ProtocolConfig, RecipeConfig
 from pipeline.training.data import (
     Purpose,
     StepAddress,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import RecipeConfig
+from pipeline.settings.schema import RecipeConfig
 from pipeline.training.schedule import Schedule, micro_batches
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.config import DatasetConfig
+from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Listing
 from pipeline.datasets.readers import (
     caltech101,
@@ -19,7 +19,7 @@ from pipeline.datasets.readers import (
     stanford_cars,
     sun397,
 )
-from pipeline.datasets.readers.archives import Archives
+from pipeline.settings.schema import DatasetConfig
 
 Reader = Callable[[DatasetConfig, Archives], Listing]
 

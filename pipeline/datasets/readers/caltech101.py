@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 
-from pipeline.config import DatasetConfig, UserError
+from pipeline.base.errors import UserError
 from pipeline.datasets import splits
+from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Entry, Listing
-from pipeline.datasets.readers.archives import Archives
+from pipeline.settings.schema import DatasetConfig
 
 TRAIN_PER_CLASS = 30
 BACKGROUND = "BACKGROUND_Google"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.config import DatasetConfig
+from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Entry, Listing
-from pipeline.datasets.readers.archives import Archives
+from pipeline.settings.schema import DatasetConfig
 
 
 def read(dataset: DatasetConfig, archives: Archives) -> Listing:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pipeline.config import DatasetConfig
+from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import SPLITS, Entry, Listing, Split
-from pipeline.datasets.readers.archives import Archives
-from pipeline.datasets.readers.lists import inside, parsed
+from pipeline.datasets.readers.parsing import inside, parsed
+from pipeline.settings.schema import DatasetConfig
 
 
 def read(dataset: DatasetConfig, archives: Archives) -> Listing:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.config import DatasetConfig, UserError
+from pipeline.base.errors import UserError
+from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Entry, Listing, Split
-from pipeline.datasets.readers.archives import Archives
+from pipeline.settings.schema import DatasetConfig
 
 CLASSES = (
     "T-shirt/top",

@@ -6,10 +6,11 @@ Lines are ``1025794 707-320``: an image and a variant, whose name may hold space
 
 from __future__ import annotations
 
-from pipeline.config import DatasetConfig, UserError
+from pipeline.base.errors import UserError
+from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import SPLITS, Entry, Listing
-from pipeline.datasets.readers.archives import Archives
-from pipeline.datasets.readers.lists import inside, lines, parsed
+from pipeline.datasets.readers.parsing import inside, lines, parsed
+from pipeline.settings.schema import DatasetConfig
 
 
 def read(dataset: DatasetConfig, archives: Archives) -> Listing:

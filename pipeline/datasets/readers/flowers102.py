@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.config import DatasetConfig, UserError
+from pipeline.base.errors import UserError
+from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Entry, Listing, Split
-from pipeline.datasets.readers.archives import Archives
-from pipeline.datasets.readers.lists import matlab
+from pipeline.datasets.readers.parsing import matlab
+from pipeline.settings.schema import DatasetConfig
 
 _KEYS: dict[Split, str] = {"train": "trnid", "val": "valid", "test": "tstid"}
 

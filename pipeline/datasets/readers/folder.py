@@ -14,11 +14,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline.config import DatasetConfig, UserError
+from pipeline.base.errors import UserError
 from pipeline.datasets.decoding import FORMATS
+from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Entry, Listing, Split
 from pipeline.datasets.readers import paddle_lists, table
-from pipeline.datasets.readers.archives import Archives
+from pipeline.settings.schema import DatasetConfig
 
 SPLIT_NAMES: dict[str, Split] = {
     "train": "train",

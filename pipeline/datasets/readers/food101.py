@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 
-from pipeline.config import DatasetConfig, UserError
+from pipeline.base.errors import UserError
+from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Entry, Listing, Split
-from pipeline.datasets.readers.archives import Archives
-from pipeline.datasets.readers.lists import inside
+from pipeline.datasets.readers.parsing import inside
+from pipeline.settings.schema import DatasetConfig
 
 SPLITS: tuple[Split, ...] = ("train", "test")
 

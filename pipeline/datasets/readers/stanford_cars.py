@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.config import DatasetConfig, UserError
+from pipeline.base.errors import UserError
+from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Entry, Listing, Split
 from pipeline.datasets.readers import embedded
-from pipeline.datasets.readers.archives import Archives
-from pipeline.datasets.readers.lists import inside, matlab
+from pipeline.datasets.readers.parsing import inside, matlab
+from pipeline.settings.schema import DatasetConfig
 
 DEVKIT = "car_devkit.tgz"
 

@@ -7,11 +7,12 @@ validation split. The archive is gone upstream; a mirror holds one partition as 
 
 from __future__ import annotations
 
-from pipeline.config import DatasetConfig, UserError
+from pipeline.base.errors import UserError
+from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Entry, Listing, Split
 from pipeline.datasets.readers import embedded
-from pipeline.datasets.readers.archives import Archives
-from pipeline.datasets.readers.lists import inside, lines, parsed
+from pipeline.datasets.readers.parsing import inside, lines, parsed
+from pipeline.settings.schema import DatasetConfig
 
 ARCHIVE = "SUN397.tar.gz"
 PARTITIONS = "Partitions.zip"

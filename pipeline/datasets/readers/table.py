@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.config import UserError
+from pipeline.base.errors import UserError
 from pipeline.datasets.listing import SPLITS, Entry, Listing, Split
-from pipeline.datasets.readers.lists import within
+from pipeline.datasets.readers.parsing import within
 
 _SPLITS: dict[str, Split] = {split: split for split in SPLITS} | {
     "valid": "val",

@@ -1,0 +1,78 @@
+"""What replayed searches say: gaps, paired differences and stop rules. Figures, no drawing.
+
+A table of gaps or losses has one row per seed and one column per number of trials, in accuracy
+points; the same row of two searchers' tables is the same seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.base.statistics import GapBand, Interval, mean_gap, paired_difference
+
+Table = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Replays:
+    """Searches of one searcher on one grid; ``test_loss`` is None without a test column."""
+
+    gap: Table
+    test_loss: Table | None
+
+    def gap_band(self) -> GapBand:
+        return mean_gap(self.gap)
+
+    def test_band(self) -> GapBand | None:
+        return None if self.test_loss is None else mean_gap(self.test_loss)
+
+
+def trials_to_reach(gap: Table, points: float) -> int | None:
+    """The fewest trials with a mean gap of at most ``points``, None if there never is one."""
+    reached = np.flatnonzero(gap.mean(axis=0) <= points)
+    return int(reached[0]) + 1 if reached.size else None
+
+
+def difference(ours: Replays, peer: Replays, trials: int) -> Interval:
+    """Mean gap of ours minus the peer's after so many trials, paired by seed: below 0 is better."""
+    return paired_difference(ours.gap[:, trials - 1].tolist(), peer.gap[:, trials - 1].tolist())
+
+
+@dataclass(frozen=True)
+class StopRule:
+    """What stopping after ``patience`` trials without a gain above ``min_delta`` comes to."""
+
+    patience: int
+    min_delta: float
+    """In accuracy points."""
+    trials: float
+    """Mean number of trials; searches that never stopped count with all they made."""
+    few: float
+    many: float
+    """The 10th and the 90th percentile of the number of trials."""
+    gap: float
+    """Mean gap where the searches stopped."""
+
+
+def stop_rule(gap: Table, patience: int, min_delta: float) -> StopRule:
+    """Apply the sweeper's rule to searches after the fact."""
+    stops = np.array([_stop(row, patience, min_delta) for row in gap])
+    left = gap[np.arange(len(gap)), stops - 1]
+    few, many = np.percentile(stops, [10, 90])
+    return StopRule(
+        patience, min_delta, float(stops.mean()), float(few), float(many), float(left.mean())
+    )
+
+
+def _stop(gap: Sequence[float], patience: int, min_delta: float) -> int:
+    """Number of trials made: a gain is a gap smaller than the one of the last gain."""
+    best, idle = np.inf, 0
+    for trial, value in enumerate(gap, start=1):
+        best, idle = (value, 0) if value < best - min_delta else (best, idle + 1)
+        if idle >= patience:
+            return trial
+    return len(gap)

@@ -1,0 +1,106 @@
+"""What a downloaded file must be, and what it was found to be."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.base.files import write_yaml
+from pipeline.base.progress import bytes_bar
+from pipeline.settings.schema import ArchiveConfig
+
+CHUNK = 1 << 20
+RECORD = "digests.yaml"
+
+
+class WrongContentError(Exception):
+    """A file is not the one that was asked for; the message says what was found and expected."""
+
+
+class Digests:
+    """The digests of the files of one folder.
+
+    ``<folder>/digests.yaml`` holds size and sha256 of each file as first seen, the same on every
+    machine. Where the configuration states no digest, that record is what the file must be from
+    then on. A hidden file beside the folder remembers the time stamp a file had when it was read,
+    so that an unchanged file of many gigabytes is not read again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._record_path = folder / RECORD
+        self._memory_path = folder.parent / f".{folder.name}.verified.yaml"
+        self._record = _load(self._record_path)
+        self._memory = _load(self._memory_path)
+
+    def check(self, archive: ArchiveConfig, path: Path) -> dict[str, str]:
+        """The digests of ``path``; WrongContentError unless they are those of ``archive``."""
+        size = path.stat().st_size
+        if archive.size not in (None, size) and not archive.other_sha256:
+            raise WrongContentError(f"{size:,} bytes instead of {archive.size:,}")
+        recorded = self._record.get(archive.file, {}).get("sha256")
+        expected = archive.sha256 or (None if archive.md5 else recorded)
+        found = self._remembered(archive, path) or _read(archive, path)
+        if found["sha256"] in archive.other_sha256:
+            return found
+        if expected is not None and found["sha256"] != expected:
+            source = "stated" if archive.sha256 else f"first seen and kept in {self._record_path}"
+            raise WrongContentError(f"sha256 {found['sha256']} instead of {expected} ({source})")
+        if expected is None and archive.md5 not in (None, found.get("md5")):
+            raise WrongContentError(f"md5 {found.get('md5')} instead of {archive.md5}")
+        return found
+
+    def keep(self, archive: ArchiveConfig, path: Path, found: dict[str, str]) -> None:
+        """Remember that ``path``, checked a moment ago, has the digests ``found``."""
+        state = path.stat()
+        record = {"size": state.st_size, "sha256": found["sha256"]}
+        if self._record.get(archive.file) != record:
+            self._record[archive.file] = record
+            write_yaml(self._record_path, dict(sorted(self._record.items())))
+        memory = {"size": state.st_size, "mtime_ns": state.st_mtime_ns, **found}
+        if self._memory.get(archive.file) != memory:
+            self._memory[archive.file] = memory
+            write_yaml(self._memory_path, self._memory)
+
+    def _remembered(self, archive: ArchiveConfig, path: Path) -> dict[str, str] | None:
+        memory = self._memory.get(archive.file, {})
+        state = path.stat()
+        if (memory.get("size"), memory.get("mtime_ns")) != (state.st_size, state.st_mtime_ns):
+            return None
+        if any(kind not in memory for kind in _kinds(archive)):
+            return None
+        return {kind: str(memory[kind]) for kind in _kinds(archive)}
+
+
+def _kinds(archive: ArchiveConfig) -> list[str]:
+    """sha256 is always recorded; md5 is read where nothing better is stated."""
+    return ["sha256", "md5"] if archive.md5 and not archive.sha256 else ["sha256"]
+
+
+def _read(archive: ArchiveConfig, path: Path) -> dict[str, str]:
+    hashes = {
+        kind: hashlib.new(kind, usedforsecurity=False)  # md5 is what some sources publish
+        for kind in _kinds(archive)
+    }
+    with (
+        path.open("rb") as source,
+        bytes_bar(f"verifying {archive.file}", path.stat().st_size) as bar,
+    ):
+        while chunk := source.read(CHUNK):
+            for one in hashes.values():
+                one.update(chunk)
+            bar.update(len(chunk))
+    return {kind: one.hexdigest() for kind, one in hashes.items()}
+
+
+def _load(path: Path) -> dict[str, dict[str, Any]]:
+    """The mapping in ``path``; empty where it is absent or no such mapping."""
+    try:
+        loaded = yaml.safe_load(path.read_text())
+    except (FileNotFoundError, yaml.YAMLError, UnicodeDecodeError):
+        return {}
+    if not isinstance(loaded, dict):
+        return {}
+    return {str(name): entry for name, entry in loaded.items() if isinstance(entry, dict)}

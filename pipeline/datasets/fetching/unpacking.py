@@ -1,0 +1,199 @@
+"""Unpack an archive from outside: whole or not at all, and never beyond its folder.
+
+Python's own extraction filters came with 3.11.4, later than the oldest Python supported here, so
+members are copied out one by one: only bytes and folders are ever written, never a link, a device,
+an owner or a mode.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import gzip
+import lzma
+import os
+import shutil
+import stat
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from tqdm import tqdm
+
+from pipeline.base.errors import UserError
+from pipeline.base.progress import bytes_bar
+
+CHUNK = 1 << 20
+MOST_MEMBERS = 1_000_000
+"""SUN397, the largest archive known here, has about 109,000."""
+LEAST_ALLOWANCE = 2**30
+MOST_EXPANSION = 32
+"""An archive may unpack to 1 GiB or 32 times its size, whichever is more. Photographs do not
+shrink in an archive; a bomb expands a thousandfold."""
+DAMAGE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+)
+
+
+def unpack(archive: Path, into: Path) -> None:
+    """Unpack a tar (plain, gz, bz2, xz), a zip or a single gzipped file into the folder ``into``.
+
+    ``into`` appears when everything is unpacked, so a folder that is there is a complete one; what
+    a killed process left is removed by the next. A link becomes a copy of the member it names.
+    Raises UserError, and leaves nothing behind, for a member that would lie outside ``into``, a
+    link to anything but a file of the archive, a device, an archive that unpacks to more than
+    MOST_MEMBERS, LEAST_ALLOWANCE and MOST_EXPANSION allow, too little disk, and a damaged or
+    unknown archive. Raises FileExistsError when ``into`` exists.
+    """
+    if into.exists():
+        raise FileExistsError(f"{into} is there already")
+    with (
+        _whole_folder(into) as folder,
+        _explained(archive, into),
+        archive.open("rb") as source,
+        bytes_bar(f"unpacking {archive.name}", archive.stat().st_size) as bar,
+    ):
+        writer = _Writer(archive, folder, source, bar)
+        if archive.suffix == ".gz" and archive.suffixes[-2:] != [".tar", ".gz"]:
+            with gzip.open(source) as content:
+                writer.file(archive.stem, content)
+        elif tarfile.is_tarfile(archive):
+            _unpack_tar(source, writer)
+        elif zipfile.is_zipfile(archive):
+            _unpack_zip(source, writer)
+        else:
+            raise UserError(f"{archive} is no tar, zip or gzip file. Remove it and fetch it again")
+
+
+def _unpack_tar(source: IO[bytes], writer: _Writer) -> None:
+    with tarfile.open(fileobj=source) as tar:
+        for member in tar:
+            if member.isdir():
+                writer.folder(member.name)
+            elif member.isfile() or member.islnk() or member.issym():
+                try:
+                    content = tar.extractfile(member)
+                except (KeyError, RecursionError):
+                    content = None
+                if content is None:
+                    raise writer.refusal(f"a link to {member.linkname!r}, which is no file of it")
+                with content:
+                    writer.file(member.name, content)
+            else:
+                raise writer.refusal(f"{member.name!r}, which is a device or a pipe")
+
+
+def _unpack_zip(source: IO[bytes], writer: _Writer) -> None:
+    with zipfile.ZipFile(source) as archive:
+        for member in archive.infolist():
+            kind = stat.S_IFMT(member.external_attr >> 16)
+            if member.is_dir():
+                writer.folder(member.filename)
+            elif kind not in (0, stat.S_IFREG):
+                raise writer.refusal(f"{member.filename!r}, which is a link or a device")
+            elif member.flag_bits & 1:
+                raise writer.refusal(f"{member.filename!r}, which is encrypted")
+            else:
+                with archive.open(member) as content:
+                    writer.file(member.filename, content)
+
+
+class _Writer:
+    """Writes members under ``folder`` and keeps to the limits."""
+
+    def __init__(self, archive: Path, folder: Path, source: IO[bytes], bar: tqdm) -> None:
+        self.archive = archive
+        self.root = folder
+        self.source = source
+        self.bar = bar
+        self.members = 0
+        self.allowance = max(LEAST_ALLOWANCE, MOST_EXPANSION * archive.stat().st_size)
+        self.left = self.allowance
+
+    def refusal(self, what: str) -> UserError:
+        return UserError(
+            f"{self.archive} was not unpacked: it holds {what}. "
+            "No genuine copy does; remove it and fetch it from its official address"
+        )
+
+    def folder(self, name: str) -> None:
+        self._place(name).mkdir(parents=True, exist_ok=True)
+
+    def file(self, name: str, content: IO[bytes] | gzip.GzipFile) -> None:
+        path = self._place(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as target:
+            while chunk := content.read(min(CHUNK, self.left + 1)):
+                self.left -= len(chunk)
+                if self.left < 0:
+                    raise self.refusal(f"more than {self.allowance:,} bytes")
+                target.write(chunk)
+                self.bar.update(self.source.tell() - self.bar.n)
+
+    def _place(self, name: str) -> Path:
+        self.members += 1
+        if self.members > MOST_MEMBERS:
+            raise self.refusal(f"more than {MOST_MEMBERS:,} members")
+        if name.startswith(("/", "\\")) or ".." in PurePosixPath(name).parts or "\0" in name:
+            raise self.refusal(f"{name!r}, which lies outside its folder")
+        return self.root / name
+
+
+@contextmanager
+def _whole_folder(into: Path) -> Iterator[Path]:
+    """A locked temporary folder beside ``into`` that takes its name when the block ends well."""
+    into.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{into.name}.unpacking."
+    for other in into.parent.glob(f"{prefix}*"):
+        with _locked(other) as abandoned:
+            if abandoned:
+                shutil.rmtree(other)
+    temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=into.parent))
+    with _locked(temporary):
+        try:
+            yield temporary
+            temporary.chmod(0o755)
+            temporary.rename(into)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Whether ``folder`` could be locked; the lock goes with the process that holds it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _explained(archive: Path, into: Path) -> Iterator[None]:
+    """Turn what a bad archive or a full disk raises into a UserError."""
+    try:
+        yield
+    except DAMAGE as error:
+        raise UserError(
+            f"{archive} is damaged ({error or type(error).__name__}). Remove it and fetch it again"
+        ) from error
+    except OSError as error:
+        advice = "make room" if error.errno == errno.ENOSPC else "remove it and fetch it again"
+        raise UserError(f"{archive} was not unpacked to {into}: {error}; {advice}") from error

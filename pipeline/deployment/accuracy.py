@@ -1,0 +1,57 @@
+"""Accuracy of predictions on labelled images, with Wilson intervals."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.base.statistics import Interval, wilson_interval
+
+ALL = "(all)"
+
+
+@dataclass(frozen=True)
+class ClassAccuracy:
+    """Of the images of one class, or of all."""
+
+    name: str
+    images: int
+    correct: int
+
+    @property
+    def interval(self) -> Interval:
+        return wilson_interval(self.correct, self.images)
+
+    def plain(self) -> dict[str, Any]:
+        share = self.interval
+        return {
+            "class": self.name,
+            "images": self.images,
+            "correct": self.correct,
+            "accuracy": share.mean,
+            "low": share.low,
+            "high": share.high,
+        }
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    overall: ClassAccuracy
+    classes: list[ClassAccuracy]
+
+    def plain(self) -> dict[str, Any]:
+        overall = self.overall.plain()
+        del overall["class"]
+        return {**overall, "per_class": [each.plain() for each in self.classes]}
+
+
+def accuracy(pairs: Sequence[tuple[str, str]]) -> Accuracy:
+    """Of (true class, predicted class) pairs, at least one; classes in order of appearance."""
+    right: dict[str, list[bool]] = defaultdict(list)
+    for true, predicted in pairs:
+        right[true].append(true == predicted)
+    classes = [ClassAccuracy(name, len(hits), sum(hits)) for name, hits in right.items()]
+    correct = sum(each.correct for each in classes)
+    return Accuracy(ClassAccuracy(ALL, len(pairs), correct), classes)

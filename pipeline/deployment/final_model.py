@@ -1,0 +1,115 @@
+"""The model a cell hands over: the first seed's refit, packaged and registered."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.base.locks import alone
+from pipeline.datasets.decoding import Decoding
+from pipeline.deployment.description import DecodingDescription, Description
+from pipeline.deployment.onnx_file import INPUT, OUTPUTS, as_input, session
+from pipeline.deployment.package import package
+from pipeline.deployment.predictor import ONNX
+from pipeline.deployment.registry import Registry, log_onnx
+from pipeline.settings.folders import lock_file
+from pipeline.settings.schema import Config
+from pipeline.training.augment import centre_crop
+from pipeline.training.data import VALIDATION
+from pipeline.training.final_output import MODEL
+from pipeline.trials.identity import key_of, point_of, versions
+from pipeline.trials.journal import Journal
+from pipeline.trials.run import Outcome
+from pipeline.trials.setting import Setting
+
+CHECK_IMAGES = 8
+"""On so many images the ONNX file must agree with PyTorch."""
+REQUIREMENTS = ("mlflow", "numpy", "onnx", "onnxruntime")
+"""What the registered model needs to run; it was trained with ``Description.versions``."""
+
+
+def package_final(
+    cfg: Config, journal: Journal, first: Outcome, found: Setting, folder: Path
+) -> None:
+    """Write ``folder`` from the weights of the first seed, which is never the best on test."""
+    description = Description(
+        format=1,
+        arch=cfg.model.arch,
+        classes=found.manifest.class_names,
+        mean=cfg.model.mean,
+        std=cfg.model.std,
+        decoding=DecodingDescription(**asdict(Decoding.of(cfg.dataset))),
+        resize_size=cfg.recipe.resize_size,
+        image_size=cfg.recipe.image_size,
+        dataset=cfg.dataset.name,
+        title=cfg.dataset.title,
+        point=point_of(cfg),
+        data_digest=found.environment.data_digest,
+        key=first.key,
+        versions=versions(),
+    )
+    with journal.artifact(first.run_id, MODEL) as weights:
+        package(description, weights, check_images(cfg, found), folder)
+
+
+def check_images(cfg: Config, found: Setting) -> np.ndarray:
+    """Some validation images as the network sees them, uint8 [N, S, S, 3]."""
+    rows = found.manifest.rows(VALIDATION)[:CHECK_IMAGES]
+    recipe = cfg.recipe
+    images = [
+        centre_crop(found.store.image(int(row)), recipe.resize_size, recipe.image_size)
+        for row in rows
+    ]
+    return np.stack(images)
+
+
+def register_final(
+    cfg: Config, journal: Journal, first: Outcome, found: Setting, objective: float, folder: Path
+) -> str:
+    """Register the packaged model in ``folder`` for its dataset, once; say where it stands.
+
+    ``objective`` is the validation accuracy that chose it.
+    """
+
+    def log() -> str:
+        images = as_input(check_images(cfg, found)[:1])
+        opened = session(folder / ONNX)
+        outputs = dict(zip(OUTPUTS, opened.run(list(OUTPUTS), {INPUT: images}), strict=True))
+        pins = [f"{name}=={metadata.version(name)}" for name in REQUIREMENTS]
+        return log_onnx(
+            journal,
+            first.run_id,
+            folder / ONNX,
+            {INPUT: images},
+            outputs,
+            pins,
+            name=f"{cfg.dataset.name}-{cfg.model.name}",
+            params=point_of(cfg),
+        )
+
+    name = f"vdtransfer-{cfg.project}-{cfg.dataset.name}"
+    registry = Registry(journal, name)
+    with alone(lock_file(f"model-{key_of(name)[:16]}"), f"registration of {name}"):
+        version = registry.add(
+            first.key,
+            objective,
+            found.environment.data_digest,
+            description=f"{cfg.title}: {cfg.dataset.title}",
+            run_id=first.run_id,
+            log=log,
+            tags={
+                "dataset": cfg.dataset.name,
+                "model": cfg.model.name,
+                **{name: str(value) for name, value in point_of(cfg).items()},
+            },
+        )
+        champion = registry.champion()
+    assert champion is not None
+    shown = f"{registry.name} version {version.number}"
+    if champion.number == version.number:
+        return f"{shown} is the champion"
+    why = "" if champion.data_digest == version.data_digest else ", chosen on other data"
+    return f"{shown}; the champion is version {champion.number}{why}"

@@ -1,0 +1,73 @@
+"""The PyTorch network of a packaged model, with its normalisation in front."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import timm
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from pipeline.base.errors import UserError
+from pipeline.deployment.description import Description
+from pipeline.models.architecture import timm_name
+
+
+class PackagedNetwork(nn.Module):
+    """RGB values in, logits and probabilities out; the function that ``model.onnx`` computes."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, mean: list[float], std: list[float]) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", 255 * torch.tensor(mean).view(1, 3, 1, 1))
+        self.register_buffer("std", 255 * torch.tensor(std).view(1, 3, 1, 1))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and probabilities, float32 [N, K], of float32 [N, 3, S, S] from 0 to 255."""
+        logits = self.network((images - self.mean) / self.std)
+        return logits, logits.softmax(1)
+
+
+def load(description: Description, weights: Path) -> PackagedNetwork:
+    """The network in evaluation mode. Raises UserError for weights that are absent or do not fit.
+
+    safetensors hold numbers only: reading a stranger's model runs nothing of it.
+    """
+    try:
+        state = load_file(weights)
+    except FileNotFoundError:
+        raise UserError(f"{weights}: no such file; run evaluate again") from None
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{weights}: no safetensors file ({error}); run evaluate again") from None
+    return assembled(description, state, weights)
+
+
+def assembled(
+    description: Description, state: Mapping[str, Tensor], source: Path
+) -> PackagedNetwork:
+    """The network in evaluation mode. Raises UserError when ``state`` is not of its architecture.
+
+    ``source`` is named in the error.
+    """
+    kinds = {str(tensor.dtype) for tensor in state.values() if tensor.is_floating_point()}
+    if kinds - {"torch.float32"}:
+        raise UserError(f"{source}: holds {', '.join(sorted(kinds))}, but torch.float32 is needed")
+    with torch.device("meta"):
+        network = timm.create_model(
+            timm_name(description.arch), num_classes=len(description.classes)
+        )
+    try:
+        network.load_state_dict(state, strict=True, assign=True)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise UserError(
+            f"{source}: not the weights of {description.arch} with {len(description.classes)} "
+            f"classes: {reason}"
+        ) from None
+    return PackagedNetwork(network, description.mean, description.std).eval()

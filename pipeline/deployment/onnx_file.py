@@ -1,0 +1,65 @@
+"""Read the ONNX file of a packaged model. No torch in here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from pipeline.base.errors import UserError
+from pipeline.deployment.description import Description, checked
+
+INPUT = "images"
+OUTPUTS = ("logits", "probabilities")
+
+
+def session(source: bytes | Path) -> onnxruntime.InferenceSession:
+    """On the CPU. Raises UserError for what is no ONNX model."""
+    what = source if isinstance(source, bytes) else str(source)
+    try:
+        return onnxruntime.InferenceSession(what, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own errors have no common class but this
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{_name(source)}: no ONNX model ({reason})") from None
+
+
+def _name(source: bytes | Path) -> str:
+    return "exported model" if isinstance(source, bytes) else str(source)
+
+
+def described(opened: onnxruntime.InferenceSession, path: Path) -> Description:
+    """What the file says of itself. Raises UserError when evaluate did not write it."""
+    properties = opened.get_modelmeta().custom_metadata_map
+    if "format" not in properties:
+        raise UserError(
+            f"{path}: an ONNX model without class names and preprocessing; "
+            "only files that evaluate wrote can be used"
+        )
+    try:
+        values = {name: json.loads(text) for name, text in properties.items()}
+    except ValueError:
+        raise UserError(f"{path}: its metadata are damaged; run evaluate again") from None
+    description = checked(values, path)
+    _require_fitting(opened, description, path)
+    return description
+
+
+def _require_fitting(
+    opened: onnxruntime.InferenceSession, description: Description, path: Path
+) -> None:
+    size, classes = description.image_size, len(description.classes)
+    stated = {INPUT: [3, size, size], **{name: [classes] for name in OUTPUTS}}
+    shapes = {each.name: each.shape[1:] for each in [*opened.get_inputs(), *opened.get_outputs()]}
+    for name, shape in stated.items():
+        if shapes.get(name) != shape:
+            raise UserError(
+                f"{path}: {name} has the shape {shapes.get(name)} an image, but the metadata say "
+                f"{shape}. The file is damaged; run evaluate again"
+            )
+
+
+def as_input(images: np.ndarray) -> np.ndarray:
+    """uint8 [N, S, S, 3] as the graph takes it: float32 [N, 3, S, S] from 0 to 255."""
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype=np.float32)

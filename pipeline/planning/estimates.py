@@ -1,0 +1,118 @@
+"""What a pipeline will download, keep on disk and train, from its configuration. No torch here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.datasets.fetching.fetch import part_of
+from pipeline.settings.folders import prepared_dir, raw_dir, unpacked_dir
+from pipeline.settings.schema import ArchiveConfig, Config, CountsConfig, DatasetConfig
+
+ASPECT = 4 / 3
+"""Of a photograph; the store keeps the aspect, its short side is ``store_side``."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one dataset needs. ``exact`` once it is prepared: then nothing is to come."""
+
+    images: CountsConfig
+    download: int
+    """Bytes still to fetch, of the files whose size is stated."""
+    unstated: int
+    """Files to fetch whose size no source states."""
+    store: int
+    """Bytes of decoded pixels to come, for images of 4:3 at least ``store_side`` high."""
+    scratch: int
+    """Bytes unpacked while prepare runs, and removed at its end."""
+    exact: bool
+
+    @property
+    def disk(self) -> int:
+        return self.download + self.store + self.scratch
+
+
+def need(dataset: DatasetConfig) -> Need:
+    """Raises UserError when own images are not in a layout that is known."""
+    stats = prepared_dir(dataset.name) / "stats.json"
+    if stats.is_file():
+        totals = json.loads(stats.read_text(encoding="utf-8"))["totals"]
+        return Need(CountsConfig(**totals), 0, 0, 0, 0, exact=True)
+    images = expected_images(dataset)
+    stored = images.train + images.val + images.test
+    size = int(stored * dataset.store_side**2 * ASPECT * 3)
+    if dataset.reader == "digits":
+        size = stored * 8 * 8 * 3  # smaller than the store's side, and not enlarged
+    missing = [one for one in dataset.archives if not (raw_dir(dataset.name) / one.file).exists()]
+    stated = sum(_left(one, raw_dir(dataset.name)) for one in missing)
+    return Need(
+        images=images,
+        download=stated,
+        unstated=sum(one.size is None for one in missing),
+        store=size,
+        scratch=sum(one.size or 0 for one in dataset.archives),
+        exact=False,
+    )
+
+
+def _left(archive: ArchiveConfig, raw: Path) -> int:
+    part = part_of(raw / archive.file)
+    there = part.stat().st_size if part.exists() else 0
+    return max(0, (archive.size or 0) - there)
+
+
+def expected_images(dataset: DatasetConfig) -> CountsConfig:
+    """Images per split after the held-out shares are drawn and the limits applied."""
+    listed = dataset.counts or _listed(dataset)
+    train, val, test = listed.train, listed.val, listed.test
+    if not test:
+        test = round(train * dataset.test_fraction)
+        train -= test
+    if not val:
+        val = round(train * dataset.val_fraction)
+        train -= val
+    train = min(train, dataset.max_train_images or train)
+    val = min(val, dataset.max_val_images or val)
+    return CountsConfig(train=train, val=val, test=test)
+
+
+def _listed(dataset: DatasetConfig) -> CountsConfig:
+    from pipeline.datasets import readers  # Pillow: only for own images
+    from pipeline.datasets.fetching.placed_files import Archives
+
+    name = dataset.name
+    entries = readers.read(dataset, Archives(name, raw_dir(name), unpacked_dir(name))).entries
+    counts = {split: sum(entry.split == split for entry in entries) for split in ("val", "test")}
+    return CountsConfig(train=len(entries) - sum(counts.values()), **counts)
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Trainings of one dataset and model, each counted once however many strategies ask for it."""
+
+    by_strategy: dict[str, int]
+    """What each strategy looks at; shared ones count in each."""
+    search: int
+    """At most so many different points are trained."""
+    refits: int
+    """At most: strategies that chose the same point share theirs."""
+
+
+def trials(cfg: Config) -> Trials:
+    """Finished ones in the journal are replayed; they are counted here all the same."""
+    size = cfg.space.size()
+    limited = min(cfg.search.n_trials, size)
+    asked = {name: {"fixed": 1, "grid": size}.get(name, limited) for name in cfg.strategies}
+    first_in_space = all(
+        getattr(cfg, axis) in getattr(cfg.space, axis) for axis in type(cfg.space).model_fields
+    )
+    first = int(any(name != "grid" for name in asked))
+    if "grid" in asked:
+        search = size + (0 if first_in_space else first)
+    else:
+        others = sum(count - 1 for name, count in asked.items() if name != "fixed")
+        search = first + min(others, size - first_in_space)
+    refits = 0 if cfg.protocol.name == "paddle" else len(asked) * len(cfg.evaluate.seeds)
+    return Trials(asked, search, refits)

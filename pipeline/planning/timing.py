@@ -1,0 +1,143 @@
+"""Measure what training costs here: a few real steps of a recipe, nothing downloaded or kept."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import psutil
+import torch
+
+from pipeline.datasets.pixels import PixelStore
+from pipeline.models.backbones import build
+from pipeline.planning.estimates import ASPECT
+from pipeline.settings.schema import Config, CountsConfig, ModelConfig, RecipeConfig
+from pipeline.training.classifier import Classifier, Hyperparameters
+from pipeline.training.data import Batch, StepAddress, TrainingCrops
+from pipeline.training.losses import mixed_cross_entropy
+from pipeline.training.schedule import Schedule
+from pipeline.training.trial import resolve_device, resolve_precision
+
+_IMAGES = 16
+"""Images of a timed step, if the recipe's are more: the cost of one hardly changes from there."""
+_STEPS = 2
+_CLASSES = 100
+
+
+@dataclass(frozen=True)
+class Speed:
+    """``train`` and ``evaluate`` in seconds per image; ``memory`` in bytes of one training step
+    at the recipe's batch (or micro-batch), ``free`` in bytes."""
+
+    device: str
+    precision: str
+    threads: int
+    train: float
+    evaluate: float
+    memory: int
+    free: int
+
+
+class _Noise:
+    """Pixels of the store's size without a dataset."""
+
+    def __init__(self, side: int) -> None:
+        shape = (side, round(side * ASPECT), 3)
+        self._image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+    def image(self, _row: int) -> np.ndarray:
+        return self._image
+
+
+def measure(cfg: Config) -> Speed:
+    """Time crops, forward, backward and update of ``cfg.model`` from a random start."""
+    device = resolve_device(cfg.machine.device)
+    precision = resolve_precision(cfg.machine.precision, device)
+    threads = cfg.machine.threads or os.cpu_count() or 1
+    torch.set_num_threads(threads)
+    recipe = cfg.recipe
+    at_once = recipe.micro_batch or recipe.batch_size
+    module = _module(cfg.model, recipe).to(device)
+    optimizer = module.configure_optimizers()
+    rows = np.arange(min(at_once, _IMAGES))
+    store = cast(PixelStore, _Noise(cfg.dataset.store_side))
+    crops = TrainingCrops(store, rows % _CLASSES, recipe, 0, mixup=False)
+
+    def step(number: int) -> None:
+        batch = crops[StepAddress(0, number, rows)]
+        optimizer.zero_grad()
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+            loss = _loss(module, batch, device)
+        loss.backward()
+        optimizer.step()
+
+    def steps() -> None:
+        for number in range(1, 1 + _STEPS):
+            step(number)
+
+    saved = _saved_by(lambda: step(0))  # the first step warms up, too
+    trained = _seconds(steps, device)
+    images = crops[StepAddress(0, 0, rows)].images.to(device)
+    module.eval()
+    with torch.inference_mode(), torch.autocast(device, torch.bfloat16, precision == "bf16"):
+        evaluated = _seconds(lambda: module(images), device)
+    values = sum(parameter.numel() for parameter in module.parameters())
+    memory = int(saved / len(rows) * at_once) + values * 4 * 3  # weights, gradients, momentum
+    train = trained / _STEPS / len(rows)
+    free = torch.cuda.mem_get_info()[0] if device == "cuda" else psutil.virtual_memory().available
+    return Speed(device, precision, threads, train, evaluated / len(rows), memory, free)
+
+
+def _module(model: ModelConfig, recipe: RecipeConfig) -> Classifier:
+    network = build(model, _CLASSES, weights=None, seed=0)
+    point = Hyperparameters(lr=1e-4, l2_decay=0.0, label_smoothing=False, mixup=False)
+    return Classifier(network, model, recipe, point, Schedule(_CLASSES, recipe))
+
+
+def _loss(module: Classifier, batch: Batch, device: str) -> torch.Tensor:
+    logits = module(batch.images.to(device))
+    labels = batch.labels.to(device)
+    return mixed_cross_entropy(logits, labels, None, 1.0, 0.0, reduction="sum") / len(labels)
+
+
+def _saved_by(work: Callable[[], object]) -> int:
+    """Bytes of the activations that ``work`` keeps for its backward pass."""
+    sizes: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        work()
+    return sum(sizes.values())
+
+
+def _seconds(work: Callable[[], object], device: str) -> float:
+    start = time.monotonic()
+    work()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.monotonic() - start
+
+
+def seconds_of(
+    speed: Speed, recipe: RecipeConfig, images: CountsConfig, *, paddle: bool
+) -> tuple[float, float]:
+    """Seconds of one search trial and of one refit; a paddle trial trains on all but test."""
+    both = images.train + images.val
+    if paddle:
+        return _fit(speed, recipe, both, images.test), 0.0
+    search = _fit(speed, recipe, images.train, images.val)
+    return search, _fit(speed, recipe, both, 0) + images.test * speed.evaluate
+
+
+def _fit(speed: Speed, recipe: RecipeConfig, train: int, measured: int) -> float:
+    schedule = Schedule(train, recipe)
+    steps = schedule.steps * schedule.batch_size * speed.train
+    return steps + schedule.epochs * measured * speed.evaluate

@@ -1,0 +1,61 @@
+"""The figures of ``paddle_protocol/`` on their way into the root's report.
+
+They go through one small file that git tracks. Were the results of that pipeline a dependency of
+the root's report, DVC would run it, a second benchmark, before it draws a page.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.base.errors import UserError
+from pipeline.reporting.results import CellName
+from pipeline.reporting.schema import Share
+from pipeline.reporting.summary import CellSummary
+from pipeline.reporting.tables import Column, Table, Value, to_csv
+
+FIGURES = "figures.csv"
+"""Its place in the folder of the pipeline."""
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    dataset: str
+    model: str
+    strategy: str
+    top1: Share
+
+
+def figures(summaries: Sequence[CellSummary]) -> str:
+    """``figures.csv``: top-1 of every evaluated cell, selected and measured on the test list."""
+    columns = [Column(name, name) for name in _Row.model_fields]
+    rows: list[list[Value]] = [
+        [s.name.dataset, s.name.model, s.name.strategy, s.top1.mean]
+        for s in summaries
+        if s.top1 is not None
+    ]
+    return to_csv(Table("figures", "", columns, rows))
+
+
+def read_figures(path: Path) -> Mapping[CellName, float]:
+    """Top-1 by cell; nothing where that pipeline has not run.
+
+    Raises UserError for a file that ``figures`` did not write.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")), strict=True)
+        found = [_Row.model_validate(row) for row in rows]
+    except (ValidationError, ValueError, csv.Error) as error:
+        raise UserError(
+            f"{path}: not the figures of the paddle protocol ({str(error).splitlines()[0]}). "
+            "Make it again: dvc repro -f -s paddle_protocol/dvc.yaml:report"
+        ) from error
+    return {CellName(row.dataset, row.model, row.strategy): row.top1 for row in found}

@@ -1,0 +1,86 @@
+"""The front door every stage shares: arguments in, exit code out."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.base.errors import UserError
+from pipeline.settings.compose import compose
+from pipeline.settings.folders import CONF
+from pipeline.settings.schema import Config
+
+
+def groups() -> str:
+    """The configuration groups and the names each one takes."""
+    lines = []
+    for folder in sorted(path for path in CONF.iterdir() if path.is_dir()):
+        names = sorted(path.stem for path in folder.glob("*.yaml"))
+        if names and folder.name not in ("paths", "hydra"):
+            lines.append(f"  {folder.name}={'|'.join(names)}")
+    return "\n".join(lines)
+
+
+def parser(doc: str) -> argparse.ArgumentParser:
+    """``--config-path`` and overrides; ``doc`` is the docstring of the stage."""
+    made = argparse.ArgumentParser(
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=doc,
+        epilog=f"Overrides are Hydra's: a group takes a name, a key takes a value\n{groups()}\n"
+        "  seed=1 recipe.epochs=20 machine.threads=1 ...",
+    )
+    made.add_argument(
+        "--config-path",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="folder of the params.yaml to use, such as quickstart (default: this folder)",
+    )
+    made.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    return made
+
+
+def stage(run: Callable[[Config], None], doc: str) -> None:
+    """Compose, check and run. A UserError becomes one message and exit code 2."""
+
+    def main() -> None:
+        arguments = parser(doc).parse_args()
+        told = logging.getLogger("pipeline")  # in a sweep Hydra sees to it
+        if not told.handlers:
+            told.addHandler(logging.StreamHandler())
+        told.setLevel(logging.INFO)
+        run(compose(arguments.config_path, arguments.overrides))
+
+    guarded(main)
+
+
+def guarded(main: Callable[[], None], *, resumes: bool = True) -> None:
+    """Run ``main``; print a user's mistake or a full disk as one message and leave with 2, Ctrl-C
+    with 130.
+
+    ``resumes`` says whether the same command goes on from what is finished.
+    """
+    kept = "what was finished is kept" if resumes else ""
+    try:
+        main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f" of {error.filename}" if error.filename else ""
+        print(
+            f"error: the disk{where} is full. {f'{kept.capitalize()}: m' if kept else 'M'}ake room "
+            f"and run the same command {'to go on' if resumes else 'again'}",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    except KeyboardInterrupt:
+        told = f": {kept}; run the same command to go on" if kept else ""
+        print(f"interrupted{told}", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,288 @@
+"""The typed schema every YAML is checked against. No torch in here.
+
+Hydra composes ``params.yaml`` with the groups under ``conf/``; :func:`check` turns the result into
+a frozen :class:`Config` or raises :class:`UserError` with every fault in it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Name = Annotated[str, Field(pattern=r"^[^\s/\\.][^/\\]*$", max_length=100)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ArchiveConfig(Model):
+    """One file to fetch into ``data/raw/<dataset>/<file>``."""
+
+    file: Name
+    urls: list[str] = []
+    """Tried in order. ``hf://datasets/OWNER/REPO/PATH`` goes through the Hugging Face hub."""
+    size: Count | None = None
+    """Bytes; null where no source states it."""
+    sha256: Sha256 | None = None
+    md5: Md5 | None = None
+    other_sha256: list[Sha256] = []
+    """Other wrappings of the same content, such as a distribution's; taken whatever their size."""
+
+
+class CountsConfig(Model):
+    """Entries of the official lists. A list that does not exist is 0."""
+
+    train: Annotated[int, Field(ge=0)] = 0
+    val: Annotated[int, Field(ge=0)] = 0
+    test: Annotated[int, Field(ge=0)] = 0
+
+
+class DatasetConfig(Model):
+    name: Name
+    title: str
+    reader: Literal[
+        "digits",
+        "fashion_mnist",
+        "oxford_iiit_pet",
+        "flowers102",
+        "food101",
+        "sun397",
+        "caltech101",
+        "dtd",
+        "stanford_cars",
+        "fgvc_aircraft",
+        "folder",
+    ]
+    homepage: str = ""
+    licence: str = ""
+    citation: str = ""
+    archives: list[ArchiveConfig] = []
+    originals: list[ArchiveConfig] = []
+    """The creators' own files where they are gone upstream and ``archives`` are a mirror's. Used
+    instead as soon as those that have no address are placed by hand."""
+    root: str | None = None
+    """The folder of the user's own images; only for ``reader: folder``."""
+    classes: Count | None = None
+    counts: CountsConfig | None = None
+    accept_counts: bool = False
+    """Go on when the lists differ from ``classes`` and ``counts``; the report says so."""
+    val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of train held out for validation where the creators made no validation split."""
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share held out for test where there is no test split (own folders, digits)."""
+    split_seed: int = 0
+    max_train_images: Count | None = None
+    """Keep a stratified subset of train; null keeps all."""
+    max_val_images: Count | None = None
+    max_unreadable: Fraction = 0.01
+    """prepare stops when a larger share of the images cannot be read."""
+    store_side: Count = 256
+    """Short side of the stored pixels; smaller images are not enlarged."""
+    scaled_decoding: bool = True
+    """Let the JPEG decoder shrink large images while it decodes them; false for exact parity."""
+    max_pixels: Count = 200_000_000
+    """Images beyond this are decoded at reduced size where the format allows it, else left out."""
+    partition: Annotated[int, Field(ge=1, le=10)] = 1
+    """Official partition, for dtd and sun397."""
+    background: bool = True
+    """caltech101: keep BACKGROUND_Google as a class (102 classes), as Kornblith et al. do."""
+    crop_banner: bool = False
+    """fgvc_aircraft: cut the 20 rows of the copyright banner."""
+
+    @model_validator(mode="after")
+    def _root_goes_with_folder(self) -> DatasetConfig:
+        if (self.root is not None) != (self.reader == "folder"):
+            raise ValueError(
+                "root is needed with reader: folder and forbidden elsewhere; "
+                "for your own images use dataset=folder dataset.root=PATH"
+            )
+        return self
+
+
+class ModelConfig(Model):
+    name: Name
+    title: str
+    arch: str
+    """A timm architecture; ``resnet50_vd`` is timm's ``resnet50d``."""
+    weights: str
+    """``none``, a URL, ``hf-hub:REPO``, ``package:NAME`` or a path."""
+    imagenet_top1: Annotated[float, Field(gt=0, lt=1)] | None = None
+    mean: Annotated[list[float], Field(min_length=3, max_length=3)] = [0.485, 0.456, 0.406]
+    std: Annotated[list[Positive], Field(min_length=3, max_length=3)] = [0.229, 0.224, 0.225]
+    note: str = ""
+
+
+class RecipeConfig(Model):
+    """What is fixed in training. The learning rate is a hyperparameter, not part of it."""
+
+    name: Name
+    epochs: Count | None = None
+    steps: Count | None = None
+    """Length of training; exactly one of ``epochs`` and ``steps``."""
+    batch_size: Annotated[int, Field(ge=2)] = 256
+    micro_batch: Count | None = None
+    """Images per forward pass; gradients are accumulated up to ``batch_size``. Null: all."""
+    image_size: Annotated[int, Field(ge=32)] = 224
+    """Side of the square crop the network sees, in pixels."""
+    resize_size: Annotated[int, Field(ge=32)] = 256
+    """Short side before the centre crop of evaluation, in pixels."""
+    crop_scale: Annotated[list[Positive], Field(min_length=2, max_length=2)] = [0.08, 1.0]
+    """Share of the area a random crop covers, least and most."""
+    crop_sampling: Literal["torchvision", "paddle"] = "torchvision"
+    """Aspect ratio log-uniform with a fallback (torchvision), or uniform and bounded (Paddle)."""
+    horizontal_flip: bool = True
+    momentum: Fraction = 0.9
+    nesterov: bool = False
+    decay_over_lr: bool = False
+    """Divide the L2 decay by the learning rate, as Kornblith et al. 2019 state theirs."""
+    schedule: Literal["cosine", "cosine_per_epoch"] = "cosine"
+    warmup_epochs: NonNegative = 0.0
+    smoothing_epsilon: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    mixup_alpha: Positive = 0.2
+    stage_lr: Annotated[list[NonNegative], Field(min_length=5, max_length=5)] | None = None
+    """Factors on the learning rate of the stem and the four stages; the head keeps 1."""
+    bn_momentum: float | Literal["kornblith"] = 0.1
+    """The newest batch's weight in batch norm's running statistics, as in torch. ``kornblith``:
+    min(10 / steps per epoch, 0.1)."""
+
+    @field_validator("bn_momentum", mode="before")
+    @classmethod
+    def _weight_or_rule(cls, value: object) -> object:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value != "kornblith" and not (number and 0 < float(str(value)) <= 1):
+            raise ValueError(f"found {value!r}; allowed: a number above 0, up to 1, or kornblith")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RecipeConfig:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("give exactly one of epochs and steps")
+        if self.resize_size < self.image_size:
+            raise ValueError("resize_size must be at least image_size")
+        if not self.crop_scale[0] <= self.crop_scale[1] <= 1:
+            raise ValueError("crop_scale must be [least, most] with least <= most <= 1")
+        if self.micro_batch is not None and self.batch_size % self.micro_batch:
+            raise ValueError("micro_batch must divide batch_size")
+        return self
+
+
+class ProtocolConfig(Model):
+    name: Literal["heldout", "paddle"]
+
+
+class StrategyConfig(Model):
+    name: Literal["fixed", "grid", "bayes", "random"]
+
+
+class SpaceConfig(Model):
+    """The points of the search: every combination of these values, in this order."""
+
+    lr: Annotated[list[Positive], Field(min_length=1)]
+    l2_decay: Annotated[list[NonNegative], Field(min_length=1)]
+    label_smoothing: Annotated[list[bool], Field(min_length=1)]
+    mixup: Annotated[list[bool], Field(min_length=1)]
+
+    @field_validator("*")
+    @classmethod
+    def _distinct(cls, values: list[float]) -> list[float]:
+        if len(set(values)) != len(values):
+            raise ValueError("values must be distinct")
+        return values
+
+    def size(self) -> int:
+        return math.prod(len(v) for v in (self.lr, self.l2_decay, self.label_smoothing, self.mixup))
+
+
+class SearchConfig(Model):
+    """What strategy=bayes and strategy=random may spend."""
+
+    n_trials: Count = 20
+    batch_size: Count = 1
+    """Trials proposed at once; more than one only pays with a parallel launcher."""
+    patience: Count | None = None
+    """Stop after so many trials without a gain of ``min_delta``; null never stops early."""
+    min_delta: NonNegative = 0.0
+
+
+class TuneConfig(Model):
+    allowed_failures: Annotated[int, Field(ge=0)] = 0
+    """tune exits non-zero when more trials than this have failed."""
+    max_trial_seconds: Positive | None = None
+    """A trial that takes longer has failed; null sets no limit."""
+
+
+class EvaluateConfig(Model):
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0, 1, 2]
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) != len(seeds):
+            raise ValueError("seeds must be distinct")
+        return seeds
+
+
+class MachineConfig(Model):
+    """How a trial uses the machine. Precision and threads are part of a trial's key."""
+
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    """auto: bf16 autocast where the processor has native bf16, else float32."""
+    threads: Annotated[int, Field(ge=0)] = 0
+    """Threads of one trial; 0: all cores."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Processes that crop images for one trial; 0: the trial's own process."""
+    simulate: str | None = None
+    """A dry run: a table like ``trials.csv`` whose figures stand for training. Part of a key."""
+    simulate_seconds: NonNegative = 0.0
+    """How long each simulated trial sleeps."""
+
+    @field_validator("device", mode="before")
+    @classmethod
+    def _one_device(cls, device: object) -> object:
+        if device not in ("auto", "cpu", "cuda"):
+            raise ValueError(
+                f"found {device!r}; allowed: auto, cpu, cuda. A trial uses one device; to use "
+                "several, run several trials at once: VDTRANSFER_LAUNCHER=processes"
+            )
+        return device
+
+
+class Config(Model):
+    """Everything a stage may read. ``params.yaml`` and the groups under ``conf/`` fill it."""
+
+    project: Name
+    """Name of the MLflow experiment."""
+    root: str
+    """Folder that holds ``results/`` and ``report/``, relative to the repository."""
+    title: str
+    dataset: DatasetConfig
+    model: ModelConfig
+    recipe: RecipeConfig
+    protocol: ProtocolConfig
+    strategy: StrategyConfig
+    lr: Positive
+    """Per 256 images; scaled linearly with the batch size."""
+    l2_decay: NonNegative
+    label_smoothing: bool
+    mixup: bool
+    seed: Annotated[int, Field(ge=0)]
+    folders: dict[Name, str] = {}
+    """The user's own folders of images; ``dataset=NAME`` then takes these names too."""
+    datasets: Annotated[list[str], Field(min_length=1)]
+    models: Annotated[list[str], Field(min_length=1)]
+    strategies: Annotated[list[str], Field(min_length=1)]
+    space: SpaceConfig
+    search: SearchConfig = SearchConfig()
+    tune: TuneConfig = TuneConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    machine: MachineConfig = MachineConfig()

@@ -1,0 +1,42 @@
+"""The files of a final trial: its weights and its predictions on the test split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from safetensors.torch import save_file
+
+from pipeline.base.files import replacing
+from pipeline.datasets.manifest import Manifest
+from pipeline.training.data import TEST
+from pipeline.training.trial import FinalOutput
+
+MODEL = "model.safetensors"
+PREDICTIONS = "predictions.parquet"
+FINAL_FILES = (MODEL, PREDICTIONS)
+
+
+def write_final(folder: Path, manifest: Manifest, final: FinalOutput) -> None:
+    """Write both files whole, or not at all."""
+    with replacing(folder / MODEL) as temporary:
+        save_file({k: v.contiguous() for k, v in final.state.items()}, temporary)
+    with replacing(folder / PREDICTIONS) as temporary:
+        pq.write_table(predictions(manifest, final.logits), temporary)
+
+
+def predictions(manifest: Manifest, logits: torch.Tensor) -> pa.Table:
+    """One row per test image: path, label, prediction, probability, top5 (class numbers)."""
+    rows = manifest.rows(TEST)
+    probability, order = logits.float().softmax(1).topk(min(5, logits.shape[1]))
+    return pa.table(
+        {
+            "path": manifest.table["path"].take(pa.array(rows)),
+            "label": manifest.labels[rows],
+            "prediction": order[:, 0].numpy(),
+            "probability": probability[:, 0].numpy(),
+            "top5": order.tolist(),
+        }
+    )

@@ -1,0 +1,237 @@
+"""One trial: configuration in, measured result out. A pure function of its identity."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+import warnings
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from torch import Tensor
+
+from pipeline.base.errors import UserError
+from pipeline.datasets.manifest import Manifest
+from pipeline.datasets.pixels import PixelStore
+from pipeline.models.backbones import build
+from pipeline.settings.schema import Config
+from pipeline.training.callbacks import Checkpoint, EpochRecord, Progress, Record
+from pipeline.training.classifier import Classifier, Hyperparameters
+from pipeline.training.data import SplitPlan, TrialData
+
+CHECKPOINT_SECONDS = 60.0
+"""A checkpoint of this network is 180 MB and costs up to a second."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a trial computed (equal whenever it is computed again) and what it cost.
+
+    ``objective`` is top-1 at the last epoch (``heldout``) or the best one (``paddle``), 0.0 for a
+    diverged trial. ``curve`` has a row per epoch: epoch, train_loss and the scalars of Metrics;
+    ``metrics`` are those of the objective's epoch, and all of Metrics for a final trial.
+    """
+
+    status: str
+    objective: float
+    epoch: int
+    train_loss: float | None
+    metrics: dict[str, Any] | None
+    curve: list[dict[str, float | int]]
+    seconds: float
+    """Of every process that took part, each up to the checkpoint the next one went on from."""
+    fit_seconds: float
+
+
+@dataclass(frozen=True)
+class FinalOutput:
+    """Logits [N, K] of the predicted split in manifest order, and the network's weights."""
+
+    logits: Tensor
+    state: dict[str, Tensor]
+
+
+def resolve_device(device: str) -> str:
+    """``cpu`` or ``cuda``. Raises UserError when cuda is asked for and absent."""
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise UserError("machine.device: found 'cuda', but torch sees no CUDA device here")
+    return "cuda" if device != "cpu" and available else "cpu"
+
+
+def resolve_precision(precision: str, device: str) -> str:
+    """``bf16`` where the processor computes it natively and ``auto`` asks, else ``float32``."""
+    if precision != "auto":
+        return precision
+    if device == "cuda":
+        native = torch.cuda.get_device_capability() >= (8, 0)
+    else:
+        capabilities = torch.cpu.get_capabilities()
+        native = bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    return "bf16" if native else "float32"
+
+
+def train(
+    cfg: Config,
+    plan: SplitPlan,
+    manifest: Manifest,
+    store: PixelStore,
+    weights: Path | None,
+    *,
+    checkpoint: Path,
+    record: EpochRecord,
+    label: str,
+    precision: str,
+    device: str,
+    threads: int,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> tuple[Result, FinalOutput | None]:
+    """Train one point by ``plan`` from ``checkpoint`` if it exists, else from the start.
+
+    ``record`` is called with each row of the curve; ``label`` names the trial in its progress
+    bar. Raises whatever training raises, and KeyboardInterrupt, with a checkpoint written, after a
+    SIGTERM; a loss that is not finite is a result, not an error.
+    """
+    begin = time.monotonic()
+    torch.set_num_threads(threads)
+    point = Hyperparameters(cfg.lr, cfg.l2_decay, cfg.label_smoothing, cfg.mixup)
+    data = TrialData(manifest, store, cfg.recipe, plan, cfg.seed, cfg.mixup, cfg.machine.workers)
+    network = build(cfg.model, len(manifest.class_names), weights=weights, seed=cfg.seed)
+    module = Classifier(network, cfg.model, cfg.recipe, point, data.schedule)
+    state = Checkpoint(checkpoint, checkpoint_seconds)
+    callbacks: list[Callback] = [Progress(label), Record(record), state]
+    with _quiet(), _deterministic():
+        trainer = _trainer(data.schedule.epochs, plan, callbacks, precision, device)
+        start = time.monotonic()
+        resume = str(checkpoint) if _whole(checkpoint) else None
+        try:
+            trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+        except SystemExit as stop:  # what Lightning makes of Ctrl-C and of SIGTERM
+            raise KeyboardInterrupt from stop
+        except Exception as error:
+            if trainer.received_sigterm:  # its image workers got it too and are gone
+                raise KeyboardInterrupt from error
+            raise
+        fit_seconds = state.earlier + time.monotonic() - start
+        final = None
+        if plan.predict is not None and not module.diverged:
+            trainer.test(module, datamodule=data, verbose=False)
+            final = _final_output(module)
+    seconds = state.earlier + time.monotonic() - begin
+    return _result(cfg, module, seconds, fit_seconds), final
+
+
+def _whole(checkpoint: Path) -> bool:
+    """Whether there is a checkpoint that can be gone on from; a damaged one is removed."""
+    if not checkpoint.exists():
+        return False
+    try:
+        with zipfile.ZipFile(checkpoint) as file:
+            damaged = file.testzip()
+    except zipfile.BadZipFile:
+        damaged = "all of it"
+    if damaged:
+        print(f"{checkpoint} is damaged: the trial starts over", file=sys.stderr)
+        checkpoint.unlink()
+    return not damaged
+
+
+def _final_output(module: Classifier) -> FinalOutput | None:
+    if module.diverged:
+        return None
+    assert module.logits is not None
+    state = {name: tensor.cpu() for name, tensor in module.network.state_dict().items()}
+    return FinalOutput(module.logits, state)
+
+
+def _trainer(
+    epochs: int, plan: SplitPlan, callbacks: Sequence[Callback], precision: str, device: str
+) -> pl.Trainer:
+    return pl.Trainer(
+        accelerator="gpu" if device == "cuda" else "cpu",
+        devices=1,
+        plugins=[LightningEnvironment()],  # else it takes a job of Slurm for a distributed training
+        precision="bf16-mixed" if precision == "bf16" else "32-true",
+        max_epochs=epochs,
+        callbacks=list(callbacks),
+        limit_val_batches=None if plan.measure else 0,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        inference_mode=True,
+    )
+
+
+def _result(cfg: Config, module: Classifier, seconds: float, fit_seconds: float) -> Result:
+    curve, measured = module.curve, module.measured
+    if module.diverged:
+        return Result("diverged", 0.0, 0, None, None, curve, seconds, fit_seconds)
+    if not curve:  # nothing was measured on the way: what was predicted at the end counts
+        assert measured is not None
+        epochs = module.schedule.epochs
+        return Result(
+            "finished", measured.top1, epochs, None, asdict(measured), curve, seconds, fit_seconds
+        )
+    row = curve[-1]
+    if cfg.protocol.name == "paddle":
+        row = max(curve, key=lambda each: each["top1"])
+    metrics = {name: value for name, value in row.items() if name not in ("epoch", "train_loss")}
+    return Result(
+        "finished",
+        float(row["top1"]),
+        int(row["epoch"]),
+        float(row["train_loss"]),
+        metrics,
+        curve,
+        seconds,
+        fit_seconds,
+    )
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    """Deterministic kernels for the block; an operation that has none is an error.
+
+    New memory is not filled with NaN beforehand: that finds faults in kernels, changes no result
+    and takes time in every step.
+    """
+    before = torch.are_deterministic_algorithms_enabled()
+    memory: Any = torch.utils.deterministic
+    filling = memory.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True)
+    memory.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        memory.fill_uninitialized_memory = filling
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what Lightning says about every fit and what is meant as it is here."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+        warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
+        warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+        warnings.filterwarnings("ignore", message=".*in `training_step` returned `None`.*")
+        try:
+            yield
+        finally:
+            logger.setLevel(level)

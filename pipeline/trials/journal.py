@@ -1,0 +1,263 @@
+"""MLflow, the one journal of trials."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+    ViewType,
+)
+
+from pipeline.base.errors import UserError
+from pipeline.settings.command_line import guarded
+from pipeline.settings.folders import runs_dir
+from pipeline.trials.store import (
+    FAULTS,
+    artifacts,
+    check_store,
+    lost,
+    reaching,
+    require_artifacts,
+    tracking_uri,
+)
+
+RESULT = "result.json"
+KEY_TAG = "trial.key"
+PARENT_TAG = "mlflow.parentRunId"
+
+_DIGEST_LENGTH = 36  # of a data set's digest in MLflow's database
+_DESCRIPTION = "mlflow.note.content"
+
+logging.getLogger("alembic").setLevel(logging.WARNING)
+logging.getLogger("mlflow").setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run of the journal."""
+
+    run_id: str
+    parent_id: str | None
+    result: dict[str, Any]
+
+
+@contextmanager
+def _first_use(uri: str) -> Iterator[MlflowClient]:
+    """A client, under a lock: a fresh database does not bear two processes at once.
+
+    Raises JournalLostError when the store cannot be reached or written.
+    """
+    try:
+        runs_dir().mkdir(parents=True, exist_ok=True)
+        with FileLock(runs_dir() / "mlflow.lock"):
+            check_store(uri)
+            yield reaching(uri)
+    except FAULTS as error:
+        raise lost(uri, error) from error
+
+
+class Journal:
+    """The runs of one experiment."""
+
+    def __init__(self, client: MlflowClient, experiment_id: str) -> None:
+        self.client, self.experiment_id = client, experiment_id
+
+    @classmethod
+    def open(cls, project: str, description: str = "") -> Journal:
+        """Open the experiment, made on first use. Raises JournalLostError when the store cannot be
+        reached or written, as every method does, and UserError when the experiment was deleted or
+        the files of its runs are gone.
+        """
+        uri = tracking_uri()
+        with _first_use(uri) as client:
+            experiment = client.get_experiment_by_name(project)
+            if experiment is None:
+                store = None
+                if uri.startswith("sqlite:"):
+                    artifacts().mkdir(parents=True, exist_ok=True)
+                    store = artifacts().as_uri()
+                tags = {_DESCRIPTION: description}
+                return cls(client, client.create_experiment(project, store, tags))
+            if description and experiment.tags.get(_DESCRIPTION) != description:
+                client.set_experiment_tag(experiment.experiment_id, _DESCRIPTION, description)
+        if experiment.lifecycle_stage != "active":
+            raise UserError(
+                f"MLflow experiment '{project}' is deleted; restore it with "
+                f"`mlflow experiments restore -x {experiment.experiment_id}`"
+            )
+        if uri.startswith("sqlite:"):
+            require_artifacts(experiment.artifact_location)
+        return cls(client, experiment.experiment_id)
+
+    # Looking up
+
+    def search(self, *conditions: str, order: str = "attributes.start_time ASC") -> list[Run]:
+        runs: list[Run] = []
+        token: str | None = None
+        while True:  # a page holds 1,000
+            page = self.client.search_runs(
+                [self.experiment_id],
+                " and ".join(conditions),
+                ViewType.ACTIVE_ONLY,
+                order_by=[order],
+                page_token=token,
+            )
+            runs += page
+            if not (token := page.token):
+                return runs
+
+    def tries(self, key: str) -> list[Run]:
+        """Every run of a trial, the oldest first."""
+        return self.search(f"tags.`{KEY_TAG}` = '{key}'")
+
+    def finished(self, tries: Sequence[Run]) -> Finished | None:
+        """The first finished run of ``tries`` with the result it wrote.
+
+        A run whose result is gone or damaged does not count any more: it is marked FAILED.
+        """
+        for run in tries:
+            if run.info.status != "FINISHED":
+                continue
+            result = self._result(run.info.run_id)
+            if result is not None:
+                return Finished(run.info.run_id, run.data.tags.get(PARENT_TAG), result)
+            self.write_text(run.info.run_id, "error.txt", f"{RESULT} is missing or damaged")
+            self.close(run.info.run_id, "FAILED")
+        return None
+
+    def _result(self, run_id: str) -> dict[str, Any] | None:
+        """The ``result.json`` of a run; metrics are for the UI, this file is exact."""
+        if all(each.path != RESULT for each in self.client.list_artifacts(run_id)):
+            return None
+        with self.artifact(run_id, RESULT) as path:
+            data = path.read_bytes()
+        try:
+            loaded: dict[str, Any] = json.loads(data)
+        except ValueError:
+            return None
+        return loaded
+
+    @contextmanager
+    def artifact(self, run_id: str, name: str) -> Iterator[Path]:
+        """A copy of a run's file for the block; MLflow itself would leave one behind each time."""
+        with tempfile.TemporaryDirectory() as scratch:
+            yield Path(self.client.download_artifacts(run_id, name, scratch))
+
+    # Writing
+
+    def start(
+        self,
+        name: str,
+        *,
+        parent_id: str | None,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+    ) -> str:
+        """Create a RUNNING run and return its id."""
+        every = {"mlflow.source.name": "vdtransfer", "mlflow.source.type": "LOCAL", **tags}
+        if parent_id is not None:
+            every[PARENT_TAG] = parent_id
+        run = self.client.create_run(self.experiment_id, tags=every, run_name=name)
+        self.client.log_batch(
+            run.info.run_id, params=[Param(key, str(value)) for key, value in params.items()]
+        )
+        return str(run.info.run_id)
+
+    def log(self, run_id: str, metrics: Mapping[str, float], step: int = 0) -> None:
+        self.log_steps(run_id, {step: metrics})
+
+    def log_steps(self, run_id: str, steps: Mapping[int, Mapping[str, float]]) -> None:
+        """The metrics of several steps at once; 1,000 figures at most."""
+        now = int(time.time() * 1000)
+        points = [
+            Metric(key, float(value), now, step)
+            for step, metrics in steps.items()
+            for key, value in metrics.items()
+        ]
+        self.client.log_batch(run_id, metrics=points)
+
+    def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
+        self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+    def write_json(self, run_id: str, name: str, obj: Any) -> None:
+        self.client.log_text(run_id, json.dumps(obj, allow_nan=False), name)
+
+    def write_text(self, run_id: str, name: str, text: str) -> None:
+        self.client.log_text(run_id, text, name)
+
+    def write_file(self, run_id: str, path: Path) -> None:
+        self.client.log_artifact(run_id, str(path))
+
+    def log_dataset(self, run_id: str, name: str, digest: str, source: str, context: str) -> None:
+        """Name the data a run worked on; ``context`` says which splits."""
+        dataset = Dataset(name, digest[:_DIGEST_LENGTH], "local", json.dumps({"uri": source}))
+        tag = InputTag("mlflow.data.context", context)
+        self.client.log_inputs(run_id, [DatasetInput(dataset, [tag])])
+
+    def reopen(self, run_id: str) -> None:
+        self.client.update_run(run_id, status="RUNNING")
+
+    def close(self, run_id: str, status: str) -> None:
+        """End a run: FINISHED, FAILED or KILLED."""
+        self.client.set_terminated(run_id, status)
+
+    # Sweeps
+
+    def parent(self, name: str, fingerprint: str, tags: Mapping[str, str], note: str) -> str:
+        """The parent run of a sweep: found again by its fingerprint, or made."""
+        for run in self.search(f"tags.`sweep.fingerprint` = '{fingerprint}'"):
+            self.reopen(run.info.run_id)
+            return str(run.info.run_id)
+        every = {**tags, "sweep.fingerprint": fingerprint, _DESCRIPTION: note}
+        return self.start(name, parent_id=None, params={}, tags=every)
+
+    def mirror(
+        self,
+        finished: Finished,
+        name: str,
+        parent_id: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+    ) -> str | None:
+        """The run that shows a trial of another sweep under this one too, tagged ``replay_of``.
+
+        It is the caller's to fill and to close; None where a closed one is there.
+        """
+        known = self.search(
+            f"tags.replay_of = '{finished.run_id}'", f"tags.`{PARENT_TAG}` = '{parent_id}'"
+        )
+        if any(run.info.status == "FINISHED" for run in known):
+            return None
+        if known:  # its process was killed in between
+            return str(known[0].info.run_id)
+        every = {**tags, "replay_of": finished.run_id}
+        return self.start(name, parent_id=parent_id, params=params, tags=every)
+
+
+def main() -> None:
+    """Make or migrate the database before several processes use it; print its address."""
+    uri = tracking_uri()
+    with _first_use(uri) as client:
+        client.search_experiments(max_results=1)
+    print(uri)
+
+
+if __name__ == "__main__":
+    guarded(main)

@@ -1,0 +1,102 @@
+"""A trial that is not trained: it sleeps, and reports what a finished table says of its point.
+
+For trying launchers, faults and the cost of everything around a trial. Such trials have keys of
+their own, so that a simulated figure never stands for a measured one.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pipeline.base.errors import UserError
+from pipeline.datasets.manifest import Manifest
+from pipeline.settings.schema import Config
+from pipeline.training.callbacks import EpochRecord
+from pipeline.training.data import SplitPlan
+from pipeline.training.schedule import Schedule
+from pipeline.training.trial import Result
+from pipeline.trials.identity import point_of
+from pipeline.trials.tables import POINT
+
+_COLUMNS = (*POINT, "status", "objective", "loss")
+_Key = tuple[float, ...]
+
+
+def table_digest(cfg: Config) -> str | None:
+    """What a simulated trial works on, for its key: its table and how long it sleeps."""
+    if cfg.machine.simulate is None:
+        return None
+    digest = hashlib.sha256(_existing(cfg.machine.simulate).read_bytes())
+    digest.update(repr(cfg.machine.simulate_seconds).encode())
+    return digest.hexdigest()
+
+
+def simulate(cfg: Config, manifest: Manifest, plan: SplitPlan, record: EpochRecord) -> Result:
+    """Sleep ``machine.simulate_seconds`` in as many parts as there are epochs; give each epoch the
+    figures of the table. Raises UserError for a point that is not in it or failed there.
+    """
+    begin = time.monotonic()
+    assert cfg.machine.simulate is not None
+    path = _existing(cfg.machine.simulate)
+    table = _table(path.resolve(), path.stat().st_mtime_ns)
+    key = _key(point_of(cfg))
+    if key not in table:
+        raise UserError(
+            f"machine.simulate: {cfg.machine.simulate} has no figures of {point_of(cfg)}"
+        )
+    found = table[key]
+    if found is None:
+        time.sleep(cfg.machine.simulate_seconds)
+        seconds = time.monotonic() - begin
+        return Result("diverged", 0.0, 0, None, None, [], seconds, seconds)
+    epochs = Schedule(len(manifest.rows(plan.train)), cfg.recipe).epochs
+    curve = []
+    for epoch in range(1, epochs + 1):
+        time.sleep(cfg.machine.simulate_seconds / epochs)
+        row: dict[str, float | int] = {"epoch": epoch, "train_loss": found["loss"], **found}
+        record(row)
+        curve.append(row)
+    seconds = time.monotonic() - begin
+    metrics: dict[str, Any] = dict(found)
+    return Result(
+        "finished", found["top1"], epochs, found["loss"], metrics, curve, seconds, seconds
+    )
+
+
+def _existing(name: str) -> Path:
+    path = Path(name)
+    if not path.is_file():
+        raise UserError(f"machine.simulate: there is no table {path}; give a trials.csv")
+    return path
+
+
+@lru_cache(maxsize=2)
+def _table(path: Path, _written: int) -> dict[_Key, dict[str, float] | None]:
+    """Figures of each point, None where it diverged. Raises UserError for a table that lacks
+    columns.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        absent = [name for name in _COLUMNS if name not in (reader.fieldnames or [])]
+        if absent:
+            raise UserError(f"machine.simulate: {path} lacks the columns {', '.join(absent)}")
+        rows = [row for row in reader if row["status"] != "failed"]
+    return {
+        _key({name: _number(row[name]) for name in POINT}): None
+        if row["status"] == "diverged"
+        else {"top1": float(row["objective"]), "loss": float(row["loss"])}
+        for row in rows
+    }
+
+
+def _number(text: str) -> float:
+    return float(text == "true") if text in ("false", "true") else float(text)
+
+
+def _key(point: dict[str, Any]) -> _Key:
+    return tuple(float(point[name]) for name in POINT)

@@ -1,0 +1,161 @@
+"""Reach the MLflow store of the journal, wherever it lies, and say so when it cannot be used."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from functools import wraps
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import requests
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from pipeline.base.errors import UserError
+from pipeline.settings.folders import runs_dir
+
+_log = logging.getLogger(__name__)
+
+LOCK_SECONDS = 60.0
+"""How long a sqlite journal may stay locked by other processes."""
+
+
+def tracking_uri() -> str:
+    """``MLFLOW_TRACKING_URI``, or a sqlite database under ``runs/``."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or _own_uri()
+
+
+def _own_uri() -> str:
+    return f"sqlite:///{(runs_dir() / 'mlflow.db').resolve()}"
+
+
+def artifacts() -> Path:
+    """Where a sqlite journal keeps the files of its runs."""
+    return (runs_dir() / "artifacts").resolve()
+
+
+def check_store(uri: str) -> None:
+    """Take the write lock once: MLflow itself tries for 100 seconds before it tells of a fault.
+
+    The journal under ``runs/`` follows its folder where that was moved or copied.
+
+    Raises sqlite3.Error.
+    """
+    if uri.startswith("sqlite:///"):
+        path = uri.removeprefix("sqlite:///").partition("?")[0]
+        with closing(sqlite3.connect(path, timeout=LOCK_SECONDS)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            if uri == _own_uri() and artifacts().is_dir():
+                _follow_folder(connection, artifacts())
+                connection.commit()
+
+
+_ADDRESSES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+"""Where MLflow's database holds absolute addresses of files."""
+
+
+def _follow_folder(connection: sqlite3.Connection, folder: Path) -> None:
+    """Point the journal of a project that was moved or copied at the files that came with it.
+
+    MLflow keeps absolute addresses and has no command that changes them. Files that did not come
+    along, such as those of another folder that wrote to this journal, keep theirs.
+    """
+    here = folder.as_uri()
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone():
+        return
+    elsewhere = connection.execute(
+        "SELECT DISTINCT artifact_location FROM experiments WHERE artifact_location <> ? "
+        "AND artifact_location LIKE 'file:///%/runs/artifacts'",
+        (here,),
+    ).fetchall()
+    for (old,) in elsewhere:
+        runs = connection.execute(
+            "SELECT run_uuid FROM runs WHERE substr(artifact_uri, 1, ?) = ?",
+            (len(old) + 1, f"{old}/"),
+        )
+        if not any((folder / run_id).is_dir() for (run_id,) in runs):
+            continue
+        for table, column in _ADDRESSES:
+            connection.execute(
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
+                (here, len(old) + 1, old, len(old) + 1, f"{old}/"),
+            )
+        _log.info("the journal came from %s; its runs' files are now those of %s", old, here)
+
+
+def require_artifacts(location: str) -> None:
+    """Raises UserError when the folder of the runs' files is gone: no result can be read."""
+    if not location.startswith("file:"):
+        return
+    folder = Path(url2pathname(urlsplit(location).path))
+    if not folder.is_dir():
+        raise UserError(
+            f"{folder} is not there, but the journal ({tracking_uri()}) keeps the results of its "
+            "trials in it. Put it back, or move the journal away as well to start afresh"
+        )
+
+
+FAULTS = (MlflowException, requests.RequestException, sqlite3.Error, OSError)
+"""What a store that cannot be used raises."""
+
+
+class JournalLostError(UserError):
+    """The journal cannot be read or written; what it holds already is kept."""
+
+
+class _Client:
+    """Every method of the client, with faults of the store as JournalLostError.
+
+    After the first, every call fails at once: MLflow tries for minutes before it gives up.
+    """
+
+    def __init__(self, client: MlflowClient, uri: str) -> None:
+        self._client, self._uri = client, uri
+        self._lost: JournalLostError | None = None
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._client, name)
+
+        @wraps(method)
+        def reached(*args: Any, **kwargs: Any) -> Any:
+            if self._lost is not None:
+                raise self._lost
+            patience = time.monotonic() + LOCK_SECONDS
+            while True:
+                try:
+                    return method(*args, **kwargs)
+                except FAULTS as error:
+                    if "database is locked" in str(error) and time.monotonic() < patience:
+                        continue  # nothing was written; SQLite itself waited some time already
+                    self._lost = lost(self._uri, error)
+                    raise self._lost from error
+
+        return reached
+
+
+def reaching(uri: str) -> MlflowClient:
+    """A client of the store at ``uri`` whose every method may raise JournalLostError."""
+    return cast(MlflowClient, _Client(MlflowClient(uri), uri))
+
+
+def lost(uri: str, error: Exception) -> JournalLostError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return JournalLostError(
+        f"cannot use the MLflow store {uri}: {reason}. What is finished is kept, and so is the "
+        "checkpoint of a trial under way. Check that the server answers and that the disk can be "
+        "written, or set MLFLOW_TRACKING_URI; then run the same command: it goes on from there"
+    )

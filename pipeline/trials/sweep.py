@@ -1,0 +1,261 @@
+"""One sweep: its parent run and lock, the trial of each Hydra job, the tables at the end."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from pipeline.base.disk import full_disk_explained
+from pipeline.base.errors import UserError
+from pipeline.base.files import write_json, write_text
+from pipeline.base.locks import alone
+from pipeline.settings.compose import check
+from pipeline.settings.folders import lock_file, results_dir, runs_dir, sweep_dir
+from pipeline.settings.machine import devices, take_device
+from pipeline.settings.schema import Config
+from pipeline.training.data import Purpose
+from pipeline.trials.identity import code_digest, identity, key_of, point_of, versions
+from pipeline.trials.journal import Journal
+from pipeline.trials.run import Outcome, TrialFailedError, run
+from pipeline.trials.setting import Setting, setting
+from pipeline.trials.tables import Trial, best, write_best, write_trials
+
+PARENT = "VDTRANSFER_PARENT_RUN"
+"""Environment variable that hands the parent's run id to the jobs (never MLFLOW_RUN_ID)."""
+_RECORD = "trial.json"
+_STOPPED = "stopped.txt"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep under way: who owns it in the journal and where its jobs leave their records."""
+
+    cfg: Config
+    journal: Journal
+    run_id: str
+    folder: Path
+    found: Setting
+
+    def trials(self) -> list[Trial]:
+        """What the jobs recorded, in the order of their numbers."""
+        records = [json.loads(path.read_text()) for path in self.folder.glob(f"*/{_RECORD}")]
+        return [
+            Trial(
+                number=record["trial"],
+                point=record["point"],
+                seed=record["seed"],
+                key=record["key"],
+                run_id=record["run_id"],
+                replayed=record["replayed"],
+                result=record["result"],
+            )
+            for record in sorted(records, key=lambda each: each["trial"])
+        ]
+
+    def require_whole(self) -> None:
+        """Raises UserError with what ended the sweep early, whether its sweeper noticed or not."""
+        stop = self.folder / _STOPPED
+        if stop.exists():
+            raise UserError(stop.read_text(encoding="utf-8"))
+        jobs = {path.name for path in self.folder.iterdir() if path.name.isdecimal()}
+        lost = sorted(jobs - {str(trial.number) for trial in self.trials()}, key=int)
+        if lost:
+            raise UserError(
+                f"{self.folder}: trial {', '.join(lost)} left no record, though the launcher says "
+                "it ended. The others are kept; run the same command to go on"
+            )
+
+    def error(self, trial: Trial) -> str:
+        record = json.loads((self.folder / str(trial.number) / _RECORD).read_text())
+        return str(record["error"])
+
+    def export(self, trials: list[Trial]) -> None:
+        """Write the tables of the cell. Raises UserError when no trial gave a measurement."""
+        chosen = best(trials, self.cfg.space)
+        if chosen is None:
+            raise UserError(
+                f"none of the {len(trials)} trials finished with a measurement: all diverged or "
+                "failed. Lower the learning rates of the space"
+            )
+        folder = results_dir(self.cfg)
+        for abandoned in folder.glob(".*.tmp"):  # by a process that was killed
+            abandoned.unlink()
+        with full_disk_explained(folder):
+            write_trials(folder, trials, self.journal.experiment_id)
+            write_best(folder / "best.yaml", chosen, self._facts(len(trials)))
+        for name in ("trials.csv", "best.yaml"):
+            self.journal.write_file(self.run_id, folder / name)
+        assert chosen.result is not None
+        values = {"best/objective": chosen.result["objective"], "best/trial": chosen.number}
+        self.journal.log(self.run_id, {**values, "n_trials": len(trials)})
+
+    def _facts(self, n_trials: int) -> dict[str, Any]:
+        cfg, environment = self.cfg, self.found.environment
+        return {
+            "dataset": cfg.dataset.name,
+            "model": cfg.model.name,
+            "strategy": cfg.strategy.name,
+            "protocol": cfg.protocol.name,
+            "n_trials": n_trials,
+            "space_size": cfg.space.size(),
+            "seed": cfg.seed,
+            **_asked(cfg),
+            "data_digest": environment.data_digest,
+            "weights_digest": environment.weights_digest,
+            "code_digest": code_digest(),
+            "recipe": cfg.recipe.model_dump(mode="json"),
+            "machine": {
+                "precision": environment.precision,
+                "device": environment.device,
+                "threads": environment.threads,
+                **({"simulated": cfg.machine.simulate} if environment.simulated else {}),
+            },
+            "versions": versions(),
+        }
+
+
+@contextmanager
+def opened(cfg: Config) -> Iterator[Sweep]:
+    """Own the cell, open its parent run and close it as what it became.
+
+    Raises UserError when data or weights are missing or the journal cannot be used.
+    """
+    found = setting(cfg)
+    journal = Journal.open(cfg.project, cfg.title)
+    cell = f"{cfg.dataset.name} · {cfg.model.name} · {cfg.strategy.name}"
+    fingerprint = _fingerprint(cfg, found)
+    lock = key_of([cfg.project, cfg.dataset.name, cfg.model.name, cfg.strategy.name])
+    with alone(lock_file(f"cell-{lock[:16]}"), f"cell {cell}"):
+        run_id = journal.parent(
+            cell, fingerprint, tags(cfg, "sweep"), f"{cfg.title}: {cfg.strategy.name} search"
+        )
+        status = "FAILED"
+        try:
+            yield Sweep(cfg, journal, run_id, sweep_dir(cfg), found)
+            status = "FINISHED"
+        except KeyboardInterrupt:
+            status = "KILLED"
+            raise
+        finally:
+            journal.close(run_id, status)
+
+
+def _fingerprint(cfg: Config, found: Setting) -> str:
+    """What makes two sweeps the same: all of a trial's identity but the point, and the search."""
+    plain = identity(cfg, Purpose.SEARCH, found.environment)
+    if cfg.strategy.name != "fixed":
+        del plain["point"]
+    names = [cfg.dataset.name, cfg.model.name, cfg.strategy.name]
+    return key_of([names, plain | _asked(cfg)])
+
+
+def _asked(cfg: Config) -> dict[str, Any]:
+    """What the sweep walks through, may spend and tries first; nothing for one fixed point."""
+    if cfg.strategy.name == "fixed":
+        return {}
+    space = {"space": cfg.space.model_dump()}
+    if cfg.strategy.name == "grid":
+        return space
+    return {**space, "search": cfg.search.model_dump(), "first": point_of(cfg)}
+
+
+def tags(cfg: Config, purpose: str) -> dict[str, str]:
+    """Tags people filter runs by."""
+    return {
+        "dataset": cfg.dataset.name,
+        "model": cfg.model.name,
+        "strategy": cfg.strategy.name,
+        "protocol": cfg.protocol.name,
+        "recipe": cfg.recipe.name,
+        "purpose": purpose,
+        **({"simulated": "true"} if cfg.machine.simulate else {}),
+    }
+
+
+def job(composed: DictConfig) -> float:
+    """The trial of one Hydra job: its objective, NaN when it failed.
+
+    A failure is recorded, not raised: the sweep goes on and tune names it at the end. A UserError
+    ends the sweep: a sweeper that goes on all the same gets it from every later job.
+    """
+    stop = Path(HydraConfig.get().runtime.output_dir).parent / _STOPPED
+    if stop.exists():
+        raise UserError(stop.read_text(encoding="utf-8"))
+    try:
+        return _trial(composed)
+    except UserError as error:
+        with suppress(OSError):
+            write_text(stop, str(error))
+        raise
+
+
+def _trial(composed: DictConfig) -> float:
+    hydra = HydraConfig.get()
+    config_dir = next(
+        Path(each.path) for each in hydra.runtime.config_sources if each.provider == "main"
+    )
+    cfg = check(composed, hydra.runtime.choices, config_dir, hydra.overrides.task)
+    if hydra.runtime.choices["hydra/launcher"] == "processes":
+        take_device(devices(), runs_dir() / "locks")
+    number = int(hydra.job.num)
+    total = _total(cfg)
+    folder = Path(hydra.runtime.output_dir)
+    record: dict[str, Any] = {
+        "trial": number,
+        "point": point_of(cfg),
+        "seed": cfg.seed,
+        "replayed": False,
+        "result": None,
+        "key": "",
+        "run_id": "",
+    }
+    name = f"{cfg.dataset.name} · {cfg.strategy.name} · trial {number}"
+    try:
+        outcome = run(
+            cfg,
+            Purpose.SEARCH,
+            Journal.open(cfg.project),
+            name=name,
+            label=f"trial {number + 1}/{total}{_best_so_far(folder.parent)}",
+            parent_id=os.environ[PARENT],
+            tags={**tags(cfg, Purpose.SEARCH), "trial": str(number)},
+        )
+    except TrialFailedError as error:
+        write_json(folder / _RECORD, {**record, "error": str(error)})
+        return math.nan
+    record |= {"key": outcome.key, "run_id": outcome.run_id, "replayed": outcome.shared}
+    write_json(folder / _RECORD, {**record, "result": outcome.result})
+    if cfg.strategy.name in ("fixed", "grid"):  # the skopt sweeper prints a line of its own
+        print(_line(number, total, record, outcome), flush=True)
+    return float(outcome.result["objective"])
+
+
+def _total(cfg: Config) -> int:
+    size = cfg.space.size()
+    return {"fixed": 1, "grid": size}.get(cfg.strategy.name, min(cfg.search.n_trials, size))
+
+
+def _best_so_far(folder: Path) -> str:
+    results = [json.loads(path.read_text())["result"] for path in folder.glob(f"*/{_RECORD}")]
+    objectives = [result["objective"] for result in results if result]
+    return f", best {max(objectives):.4f}" if objectives else ""
+
+
+def _line(number: int, total: int, record: dict[str, Any], outcome: Outcome) -> str:
+    point = "  ".join(
+        f"{key}={str(value).lower() if isinstance(value, bool) else format(value, 'g')}"
+        for key, value in record["point"].items()
+    )
+    result = outcome.result
+    how = "replayed" if outcome.replayed else f"{result['seconds']:.1f} s"
+    shown = "diverged" if result["status"] == "diverged" else f"{result['objective']:.4f}"
+    return f"trial {number + 1}/{total}  {point} -> val top-1 {shown}  ({how})"

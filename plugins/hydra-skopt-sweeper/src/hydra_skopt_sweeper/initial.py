@@ -1,0 +1,70 @@
+"""The points a search begins with: those the user named, then the best of other sweeps."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import math
+from collections import defaultdict
+from pathlib import Path
+
+from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
+from scipy.stats import rankdata
+
+from .dimensions import Point
+from .errors import SweepError
+from .records import parameter_column
+from .rules import sign
+from .space import Space
+
+log = logging.getLogger(__name__)
+
+
+def initial_points(options: SkoptSweeperConf, space: Space) -> list[Point]:
+    """Named points in their order, then those of the warm start, best first.
+
+    Raises:
+        SweepError: a named point is not in the space, or a table holds nothing of use.
+    """
+    named = [space.point(values) for values in options.initial_points]
+    if not options.warm_start:
+        return named
+    tables = [_values(Path(path), space, options.direction) for path in options.warm_start]
+    best = _by_mean_rank(tables)[: options.warm_start_points]
+    log.info("warm start: the best %d points of %d tables", len(best), len(tables))
+    return named + best
+
+
+def _values(path: Path, space: Space, direction: str) -> dict[Point, float]:
+    """The finished trials of a table that lie in the space, as values to be maximised."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SweepError(f"hydra.sweeper.warm_start: cannot read {path}: {error}") from None
+    columns = {p.name: parameter_column(p.name) for p in space.parameters}
+    found = set(rows[0]) if rows else set()
+    if missing := [c for c in ("objective", *columns.values()) if c not in found]:
+        raise SweepError(f"hydra.sweeper.warm_start: {path} has no column {missing[0]}")
+    values: dict[Point, float] = {}
+    for row in rows:
+        try:
+            objective = float(row["objective"])
+            point = space.point({name: row[column] for name, column in columns.items()})
+        except (ValueError, TypeError, SweepError):
+            continue  # a failed trial, or a point that this space does not have
+        if math.isfinite(objective):
+            values[point] = sign(direction) * objective
+    if not values:
+        raise SweepError(f"hydra.sweeper.warm_start: no trial of {path} lies in the space")
+    return values
+
+
+def _by_mean_rank(tables: list[dict[Point, float]]) -> list[Point]:
+    """All points, the one with the best mean rank (as a share of its table) first."""
+    ranks: dict[Point, list[float]] = defaultdict(list)
+    for table in tables:
+        shares = rankdata([-value for value in table.values()]) / len(table)
+        for point, share in zip(table, shares, strict=True):
+            ranks[point].append(float(share))
+    return sorted(ranks, key=lambda point: sum(ranks[point]) / len(ranks[point]))

@@ -1,0 +1,50 @@
+"""Checks of the options' values; their names and types are OmegaConf's work."""
+
+from __future__ import annotations
+
+import math
+
+from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
+
+from .engine import ACQUISITIONS, SURROGATES
+from .errors import SweepError
+
+CHOICES = {
+    "direction": ("minimize", "maximize"),
+    "surrogate": SURROGATES,
+    "acquisition": ACQUISITIONS,
+    "on_failure": ("impute", "skip", "raise"),
+}
+LEAST = {
+    "seed": 0,
+    "n_trials": 1,
+    "patience": 1,
+    "min_delta": 0,
+    "max_seconds": 0,
+    "batch_size": 1,
+    "repeats": 1,
+    "n_initial": 1,
+    "warm_start_points": 1,
+    "max_consecutive_failures": 1,
+    "allowed_failures": 0,
+}
+
+
+def check(options: SkoptSweeperConf) -> None:
+    """Raise a SweepError that names the first option with an impossible value."""
+    for name, allowed in CHOICES.items():
+        if (value := getattr(options, name)) not in allowed:
+            raise SweepError(f"hydra.sweeper.{name} is {value!r}; choose {' or '.join(allowed)}")
+    for name, least in LEAST.items():
+        value = getattr(options, name)
+        if value is not None and not value >= least:
+            raise SweepError(f"hydra.sweeper.{name} is {value}; it must be at least {least}")
+    for name in ("target", "collapse_at"):
+        value = getattr(options, name)
+        if value is not None and not math.isfinite(value):
+            raise SweepError(f"hydra.sweeper.{name} is {value}; it must be a finite number")
+    if options.repeats > 1 and not options.repeat_key:
+        raise SweepError(
+            f"hydra.sweeper.repeats is {options.repeats}, but repeat_key does not say which "
+            "override tells the runs of a trial apart; set it, for example to 'seed'"
+        )

@@ -1,0 +1,138 @@
+"""The files of a sweep, its table of trials and its result, each written whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .errors import SweepError
+
+TABLE = "sweep.csv"
+RESULTS = "optimization_results.yaml"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One row of the table.
+
+    `job` is the number of the trial's first job and `dir` its directory below the sweep's;
+    `seconds` the wall time of the batch it ran in; `spread` the standard deviation over repeats;
+    `acquisition`, `predicted_mean` and `predicted_std` what the model expected when it proposed
+    the point.
+    """
+
+    trial: int
+    job: int
+    dir: str
+    kind: str  # initial, model or random
+    status: str  # finished or failed
+    objective: float | None
+    spread: float | None
+    seconds: float
+    acquisition: float | None
+    predicted_mean: float | None
+    predicted_std: float | None
+    params: dict[str, str]
+
+    @property
+    def failed(self) -> bool:
+        return self.status == "failed"
+
+
+COLUMNS = [field.name for field in fields(Trial) if field.name != "params"]
+TEXTS = ("dir", "kind", "status")
+WHOLE = ("trial", "job")
+
+
+def parameter_column(name: str) -> str:
+    """The column of a parameter: its name, set apart where the table has such a column."""
+    return f"params.{name}" if name in COLUMNS else name
+
+
+def write_table(folder: Path, names: Sequence[str], trials: Sequence[Trial]) -> None:
+    """Write `sweep.csv` with the parameters `names`; floats in their shortest exact form."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*COLUMNS, *map(parameter_column, names)])
+    for trial in trials:
+        facts = [getattr(trial, column) for column in COLUMNS]
+        writer.writerow([*facts, *(trial.params[name] for name in names)])
+    _write_whole(folder / TABLE, text.getvalue())
+
+
+def read_table(folder: Path, names: Sequence[str]) -> list[Trial]:
+    """The trials of `sweep.csv`, none if there is no such file.
+
+    Raises:
+        SweepError: the file is not a table of these parameters.
+    """
+    path = folder / TABLE
+    if not path.exists():
+        return []
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return [_trial(row, names) for row in csv.DictReader(file)]
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
+        raise SweepError(
+            f"cannot resume: {path} is not the table of this sweep ({error})"
+        ) from None
+
+
+def _trial(row: Mapping[str, str], names: Sequence[str]) -> Trial:
+    facts: dict[str, Any] = {}
+    for column in COLUMNS:
+        text = row[column]
+        if column in TEXTS:
+            facts[column] = text
+        elif column in WHOLE:
+            facts[column] = int(text)
+        else:
+            facts[column] = float(text) if text else None
+    return Trial(**facts, params={name: row[parameter_column(name)] for name in names})
+
+
+def write_results(folder: Path, results: Mapping[str, Any]) -> None:
+    """Write `optimization_results.yaml`; its values are plain Python ones."""
+    text = yaml.safe_dump(dict(results), sort_keys=False, allow_unicode=True)
+    _write_whole(folder / RESULTS, text)
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """The content of `optimization_results.yaml`.
+
+    Raises:
+        SweepError: the file is missing or damaged.
+    """
+    path = folder / RESULTS
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SweepError(f"cannot resume: {path} cannot be read ({error})") from None
+    if not isinstance(content, dict):
+        raise SweepError(f"cannot resume: {path} is not the result of a sweep")
+    return content
+
+
+def forget(folder: Path) -> None:
+    """Remove the files of an earlier sweep."""
+    for name in (TABLE, RESULTS):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with fresh.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)

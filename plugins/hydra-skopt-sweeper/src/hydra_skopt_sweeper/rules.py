@@ -1,0 +1,74 @@
+"""Which trial is best, and when a sweep stops: functions of the trials so far."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import takewhile
+
+from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
+
+from .records import Trial
+
+
+def sign(direction: str) -> float:
+    """What turns an objective into a value to be maximised."""
+    return 1.0 if direction == "maximize" else -1.0
+
+
+def best_trial(trials: Sequence[Trial], direction: str) -> Trial | None:
+    """The best finished trial, the first of equals."""
+    finished = [trial for trial in trials if trial.objective is not None]
+    return max(finished, key=lambda t: sign(direction) * (t.objective or 0.0), default=None)
+
+
+def failures_in_a_row(trials: Sequence[Trial]) -> int:
+    """How many of the last trials failed."""
+    return sum(1 for _ in takewhile(lambda trial: trial.failed, reversed(trials)))
+
+
+def gave_up(options: SkoptSweeperConf, trials: Sequence[Trial]) -> bool:
+    """Whether too many trials in a row failed."""
+    limit = options.max_consecutive_failures
+    return limit is not None and failures_in_a_row(trials) >= limit
+
+
+def stop_reason(
+    options: SkoptSweeperConf, trials: Sequence[Trial], *, exhausted: bool, seconds: float
+) -> str | None:
+    """Why to stop, None to go on.
+
+    Args:
+        exhausted: whether every point of the space was tried.
+        seconds: how long the sweep has run.
+    """
+    if gave_up(options, trials):
+        return f"{failures_in_a_row(trials)} trials in a row failed"
+    if options.target is not None and (best := best_trial(trials, options.direction)):
+        towards = sign(options.direction)
+        if towards * (best.objective or 0.0) >= towards * options.target:
+            return f"target {options.target} reached"
+    if exhausted:
+        return f"all {len(trials)} points evaluated"
+    if len(trials) >= options.n_trials:
+        return f"{options.n_trials} trials made"
+    if options.patience is not None:
+        idle = _idle_trials(trials, options)
+        if idle >= options.patience:
+            return f"no improvement above {options.min_delta} in {idle} trials"
+    if options.max_seconds is not None and seconds >= options.max_seconds:
+        return f"{options.max_seconds} seconds passed"
+    return None
+
+
+def _idle_trials(trials: Sequence[Trial], options: SkoptSweeperConf) -> int:
+    """Trials since the best last improved by more than `min_delta`; failures count."""
+    best, idle = -math.inf, 0
+    for trial in trials:
+        idle += 1
+        if trial.objective is None:
+            continue
+        value = sign(options.direction) * trial.objective
+        if value > best + options.min_delta:
+            best, idle = value, 0
+    return idle

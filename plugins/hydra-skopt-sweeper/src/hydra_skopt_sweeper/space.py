@@ -1,0 +1,219 @@
+"""From Hydra's override grammar to a search space, and from points back to overrides."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override, QuotedString, Sweep
+from hydra.errors import OverrideParseException
+
+from .dimensions import Coordinate, Dimension, Levels, Point, Span
+from .errors import SweepError
+
+TAGS = ("log", "ordered", "nominal")
+
+UNEVEN = 10.0
+"""Ordered numbers whose widest gap is more than this times the narrowest are placed by rank."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One swept override.
+
+    `key` is its left side with prefix and package, `name` the same without prefix; `strings` and
+    `values` are the elements of a finite sweep as the parser writes and reads them.
+    """
+
+    key: str
+    name: str
+    sweep: str
+    dimension: Dimension
+    strings: tuple[str, ...] = ()
+    values: tuple[Any, ...] = ()
+
+    def text(self, coordinate: Coordinate) -> str:
+        """The right side of the override."""
+        return self.strings[int(coordinate)] if self.strings else repr(coordinate)
+
+    def coordinate(self, value: Any) -> Coordinate:
+        """Where `value`, or the text of it, lies.
+
+        Raises:
+            SweepError: the sweep does not contain it.
+        """
+        if isinstance(value, str) and value in self.strings:
+            return self.strings.index(value)
+        parsed = parse_value(value) if isinstance(value, str) else value
+        for index, element in enumerate(self.values):
+            if _same(element, parsed):
+                return index
+        if isinstance(self.dimension, Span) and parsed in self.dimension:
+            return parsed if self.dimension.size is not None else float(parsed)
+        raise SweepError(f"{self.name}={value} is not in the space: {self.name} is {self.sweep}")
+
+
+@dataclass(frozen=True)
+class Space:
+    """What is swept, and the overrides that every job gets."""
+
+    parameters: tuple[Parameter, ...]
+    fixed: tuple[str, ...]
+    fixed_names: frozenset[str]
+
+    @property
+    def dimensions(self) -> list[Dimension]:
+        return [parameter.dimension for parameter in self.parameters]
+
+    def texts(self, point: Point) -> dict[str, str]:
+        """Name and text of each value of the point."""
+        return {p.name: p.text(c) for p, c in zip(self.parameters, point, strict=True)}
+
+    def overrides(self, point: Point) -> list[str]:
+        """The overrides of the job that tries the point."""
+        swept = [f"{p.key}={p.text(c)}" for p, c in zip(self.parameters, point, strict=True)]
+        return [*self.fixed, *swept]
+
+    def point(self, values: Mapping[str, Any]) -> Point:
+        """The point with these values; values of fixed overrides are passed over.
+
+        Raises:
+            SweepError: a parameter is missing or unknown, or a value is not in the space.
+        """
+        named = {name.lstrip("+"): value for name, value in values.items()}
+        names = [parameter.name for parameter in self.parameters]
+        if unknown := sorted(named.keys() - set(names) - self.fixed_names):
+            raise SweepError(f"{unknown[0]} is no parameter of the space: {', '.join(names)}")
+        if missing := [name for name in names if name not in named]:
+            raise SweepError(f"the point {dict(values)} has no value for {missing[0]}")
+        return tuple(p.coordinate(named[p.name]) for p in self.parameters)
+
+
+def build_space(
+    params: Mapping[str, str], arguments: Sequence[str], config_loader: ConfigLoader | None
+) -> Space:
+    """The space of `params`, in which the overrides `arguments` replace those of the same target.
+
+    Raises:
+        SweepError: a sweep cannot be searched as it is.
+        OverrideParseException: Hydra's parser refuses an override.
+    """
+    parser = OverridesParser.create(config_loader=config_loader)
+    try:
+        own = parser.parse_overrides([f"{key}={sweep}" for key, sweep in params.items()])
+    except OverrideParseException as error:
+        if "NoneType" not in error.message:
+            raise
+        raise SweepError(
+            f"{error.override}: functions of Hydra's grammar take no null; "
+            "write the plain list, such as x=null,1"
+        ) from None
+    given = parser.parse_overrides(list(arguments))
+    replaced = {_name(override) for override in given}
+    chosen: dict[tuple[str, bool], Override] = {}
+    for override in [*(o for o in own if _name(o) not in replaced), *given]:
+        chosen[_name(override), override.is_delete()] = override
+    swept = [override for override in chosen.values() if override.is_sweep_override()]
+    fixed = [override for override in chosen.values() if not override.is_sweep_override()]
+    return Space(
+        parameters=tuple(map(_parameter, swept)),
+        fixed=tuple(str(override.input_line) for override in fixed),
+        fixed_names=frozenset(map(_name, fixed)),
+    )
+
+
+def _name(override: Override) -> str:
+    package = f"@{override.package}" if override.package is not None else ""
+    return f"{override.key_or_group}{package}"
+
+
+def _parameter(override: Override) -> Parameter:
+    key, name, sweep = override.get_key_element(), _name(override), override.get_value_string()
+    parsed = override.value()
+    tags = parsed.tags if isinstance(parsed, Sweep) else set()
+    if unknown := sorted(tags - set(TAGS)):
+        raise SweepError(f"{key}={sweep} has the tag {unknown[0]!r}; known are {', '.join(TAGS)}")
+    if "nominal" in tags and len(tags) > 1:
+        raise SweepError(f"{key}={sweep} is tagged nominal and {', '.join(tags - {'nominal'})}")
+    try:
+        if isinstance(parsed, IntervalSweep):
+            return Parameter(key, name, sweep, _span(parsed, tags))
+        if isinstance(parsed, Sweep) and hasattr(parsed, "shuffle"):
+            parsed.shuffle = False  # the search decides the order, and must find it again
+        strings = tuple(override.sweep_string_iterator())
+        values = tuple(
+            v.text if isinstance(v, QuotedString) else v for v in override.sweep_iterator()
+        )
+        if not strings:
+            raise ValueError("has no values")
+        if any(_same(a, b) for a, b in itertools.combinations(values, 2)):
+            raise ValueError("repeats a value")
+        return Parameter(key, name, sweep, _levels(values, tags), strings, values)
+    except ValueError as error:
+        raise SweepError(f"{key}={sweep} {error}") from None
+
+
+def _span(interval: IntervalSweep, tags: set[str]) -> Span:
+    low, high = interval.start, interval.end
+    if "nominal" in tags:
+        raise ValueError("is an interval, which cannot be nominal")
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError("needs two finite ends")
+    if low >= high:
+        raise ValueError("needs its lower end first")
+    if "log" in tags and low <= 0:
+        raise ValueError("is logarithmic and not above zero")
+    if isinstance(low, int) and isinstance(high, int):
+        return Span.integer(low, high, log="log" in tags)
+    return Span.real(float(low), float(high), log="log" in tags)
+
+
+def _levels(values: Sequence[Any], tags: set[str]) -> Levels:
+    numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    if "nominal" in tags:
+        return Levels.nominal(len(values))
+    if "log" in tags:
+        if not numeric or min(values) <= 0:
+            raise ValueError("is logarithmic and not above zero")
+        return Levels.ordered([math.log(v) for v in values])
+    if numeric and list(values) in (sorted(values), sorted(values, reverse=True)):
+        return Levels.ordered(_positions(values))
+    if "ordered" in tags:
+        return Levels.evenly(len(values))
+    return Levels.nominal(len(values))
+
+
+def _positions(values: Sequence[float]) -> Sequence[float]:
+    """Monotone numbers where they are most evenly spaced: as they are, or their logarithms.
+
+    Where neither is even, as in a log-spaced list that starts at zero, their ranks.
+    """
+    scales = [list(values)]
+    if min(values) > 0:
+        scales.append([math.log(v) for v in values])
+    best = min(scales, key=_unevenness)
+    return best if _unevenness(best) <= UNEVEN else range(len(values))
+
+
+def _unevenness(line: Sequence[float]) -> float:
+    gaps = [abs(b - a) for a, b in itertools.pairwise(line)]
+    return max(gaps) / min(gaps) if gaps else 1.0
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Equality in which true is not 1."""
+    return isinstance(a, bool) == isinstance(b, bool) and a == b
+
+
+def parse_value(text: str) -> Any:
+    """The value of the right side of an override, or `text` if that is none."""
+    try:
+        [override] = OverridesParser.create().parse_overrides([f"value={text}"])
+    except OverrideParseException:
+        return text
+    return text if override.is_sweep_override() else override.value()

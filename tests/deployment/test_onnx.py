@@ -1,0 +1,94 @@
+"""The exported ONNX file: agrees with PyTorch, tells its classes, is kept whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from pipeline.base.errors import UserError
+
+from pipeline.deployment import network, onnx_export, predictor
+from pipeline.deployment.onnx_export import OnnxMismatchError, export
+from tests.support.packaged_model import CLASSES, check_images, description, save_weights
+
+
+def loaded(model: Path) -> network.PackagedNetwork:
+    return network.load(description(), model / "model.safetensors")
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_agrees_with_pytorch_at_any_batch_size(model: Path, count: int) -> None:
+    images = check_images(count).transpose(0, 3, 1, 2).astype(np.float32)
+    session = onnxruntime.InferenceSession(model / "model.onnx")
+    logits, probabilities = session.run(["logits", "probabilities"], {"images": images})
+    with torch.inference_mode():
+        expected = loaded(model)(torch.from_numpy(images))
+    assert logits.shape == (count, len(CLASSES))
+    np.testing.assert_allclose(logits, expected[0], atol=1e-4)
+    np.testing.assert_allclose(probabilities, expected[1], atol=1e-4)
+    np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
+
+
+def test_both_files_of_a_model_give_the_same_probabilities(model: Path) -> None:
+    images = check_images(5)
+    from_weights = predictor.load(model).probabilities(images)
+    from_onnx = predictor.load(model / "model.onnx").probabilities(images)
+    assert np.ptp(from_weights, axis=0).max() > 1e-3, "the images must matter"
+    np.testing.assert_allclose(from_onnx, from_weights, atol=1e-4)
+
+
+def test_says_its_classes_and_preprocessing_itself(model: Path) -> None:
+    graph = onnx.load(model / "model.onnx")
+    properties = {each.key: json.loads(each.value) for each in graph.metadata_props}
+    assert properties["classes"] == CLASSES
+    assert (properties["resize_size"], properties["image_size"]) == (40, 32)
+    assert properties["decoding"]["side"] == 48
+    assert predictor.load(model / "model.onnx").description == description()
+    assert predictor.load(model).description == description()
+
+
+def test_holds_nothing_of_the_machine_that_made_it(model: Path) -> None:
+    data = (model / "model.onnx").read_bytes()
+    assert b"site-packages" not in data
+    assert str(Path(onnx_export.__file__).parent).encode() not in data
+
+
+def test_is_the_same_bytes_when_made_again(model: Path, tmp_path: Path) -> None:
+    export(loaded(model), description(), check_images(), tmp_path / "again.onnx")
+    assert (tmp_path / "again.onnx").read_bytes() == (model / "model.onnx").read_bytes()
+
+
+def test_a_file_that_computes_something_else_is_not_kept(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = network.load(description(), save_weights(tmp_path / "other.safetensors", seed=1))
+    traced = onnx_export._traced(other, 32)
+    monkeypatch.setattr(onnx_export, "_traced", lambda *_: traced)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"older")
+    with pytest.raises(OnnxMismatchError, match="differ from PyTorch's by"):
+        export(loaded(model), description(), check_images(), path)
+    assert path.read_bytes() == b"older"
+    assert {each.name for each in tmp_path.iterdir()} == {"model.onnx", "other.safetensors"}
+
+
+@pytest.mark.parametrize("content", [b"", b"no model at all", None])
+def test_another_file_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "x.onnx"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=r"x\.onnx: no ONNX model"):
+        predictor.load(path)
+
+
+def test_a_strangers_onnx_model_is_refused(tmp_path: Path, model: Path) -> None:
+    graph = onnx.load(model / "model.onnx")
+    del graph.metadata_props[:]
+    onnx.save(graph, tmp_path / "stranger.onnx")
+    with pytest.raises(UserError, match="without class names and preprocessing"):
+        predictor.load(tmp_path / "stranger.onnx")

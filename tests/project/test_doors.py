@@ -1,0 +1,116 @@
+"""Files from outside run nothing, and nothing listens beyond this machine; see docs/threats.md."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.base.errors import UserError
+from pipeline.reporting.results import CellName, read_results
+from pipeline.settings.compose import compose
+from tests.support.small_project import PARAMS, ROOT
+
+MARK = "it-ran"
+"""A file that hostile content makes when it runs."""
+RECORDS = "hydra_skopt_sweeper.records"
+HOSTILE = {
+    "a YAML tag": ("seed", f"!!python/object/apply:os.mkdir [{MARK}]"),
+    "a callback of Hydra": ("hydra", f"{{callbacks: {{x: {{_target_: os.mkdir, path: {MARK}}}}}}}"),
+    "a launcher": ("hydra", f"{{launcher: {{_target_: os.mkdir, path: {MARK}}}}}"),
+    "a sweeper by interpolation": ("hydra", "{sweeper: {_target_: '${oc.env:DOOR}'}}"),
+    "a log handler": (
+        "hydra",
+        f"{{job_logging: {{handlers: {{x: {{(): os.mkdir, path: {MARK}}}}}}}}}",
+    ),
+    "a module of a plugin": (
+        "hydra",
+        f"{{callbacks: {{x: {{_target_: {RECORDS}._write_whole, path: {MARK}, text: x}}}}}}",
+    ),
+    "what a plugin imports": (
+        "hydra",
+        f"{{callbacks: {{x: {{_target_: {RECORDS}.os.mkdir, path: {MARK}}}}}}}",
+    ),
+    "what logging imports": ("hydra", "{job_logging: {handlers: {x: {class: logging.os.mkdir}}}}"),
+    "an import by logging": (
+        "hydra",
+        "{job_logging: {handlers: {x: {class: logging.StreamHandler, stream: 'ext://antigravity'}}}}",
+    ),
+    "a callback behind an interpolation": (
+        "hydra",
+        f"{{callbacks: {{x: '${{folders}}'}}}}\nfolders: {{_target_: os.mkdir, path: {MARK}}}",
+    ),
+    "a callback made by a resolver": (
+        "hydra",
+        f"{{callbacks: {{x: '${{oc.create:{{_target_: os.mkdir, path: {MARK}}}}}'}}}}",
+    ),
+    "a class of a log handler": ("hydra", "{job_logging: {handlers: {x: {class: os.mkdir}}}}"),
+}
+
+
+@pytest.mark.parametrize("kind", list(HOSTILE))
+def test_a_configuration_runs_nothing(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DOOR", "os.mkdir")
+    key, value = HOSTILE[kind]
+    plain = yaml.safe_dump({k: v for k, v in PARAMS.items() if k != key}, sort_keys=False)
+    Path("params.yaml").write_text(f"{plain}{key}: {value}\n")
+    with pytest.raises(UserError):
+        compose(Path())
+    assert not Path(MARK).exists()
+
+
+def test_a_group_that_shadows_ours_runs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(PARAMS, sort_keys=False))
+    (tmp_path / "strategy").mkdir()
+    callback = {"hydra": {"callbacks": {"x": {"_target_": "os.mkdir"}}}}
+    text = yaml.safe_dump({"strategy": {"name": "fixed"}} | callback)
+    (tmp_path / "strategy" / "fixed.yaml").write_text(f"# @package _global_\n{text}")
+    with pytest.raises(UserError, match=r"hydra\.callbacks\.x\._target_: found 'os\.mkdir'"):
+        compose(tmp_path)
+
+
+def test_exported_results_run_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As somebody may hand them over for a report."""
+    monkeypatch.chdir(tmp_path)
+    cell = tmp_path / "results" / "d" / "m" / "s"
+    cell.mkdir(parents=True)
+    point = "lr,l2_decay,label_smoothing,mixup"
+    measured = "status,objective,top1,top5,mean_class,loss,train_loss,epoch"
+    (cell / "trials.csv").write_text(f"trial,{point},seed,{measured},key\n")
+    (cell / "curves.csv").write_text("trial,epoch,train_loss,loss,top1,top5,mean_class\n")
+    columns = (
+        "trial,key,experiment_id,run_id,replayed,seconds,device,hardware,threads,host,finished"
+    )
+    (cell / "runs.csv").write_text(f"{columns}\n")
+    (cell / "best.yaml").write_text(f"!!python/object/apply:os.mkdir [{MARK}]\n")
+    with pytest.raises(UserError, match=r"best\.yaml"):
+        read_results(tmp_path, [CellName("d", "m", "s")])
+    assert not Path(MARK).exists()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_the_browser_of_trials_listens_on_loopback() -> None:
+    done = subprocess.run(
+        ["make", "-n", "ui"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    (command,) = [line for line in done.stdout.splitlines() if "mlflow ui" in line]
+    assert "--host 127.0.0.1" in command
+
+
+def test_every_guard_that_the_threat_note_names_is_there() -> None:
+    note = (ROOT / "docs" / "threats.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", note)
+    assert len(named) > 20
+    absent = [
+        f"{path}::{name}"
+        for path, name in named
+        if not re.search(rf"^def {name}\(", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert absent == []

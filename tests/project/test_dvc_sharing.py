@@ -1,0 +1,108 @@
+"""What DVC shares between clones, and what it says of a change: one cell, run for real."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.small_project import PARAMS
+
+ROOT = Path(__file__).parents[2]
+CODE = ("conf", "pipeline", "plugins", "published")
+FILES = ("dvc.yaml", ".dvcignore", ".gitignore", "paddle_protocol/figures.csv")
+CELL = Path("results/digits/resnet50_vd_random/bayes")
+
+pytestmark = pytest.mark.slow
+
+
+def run(folder, *command):
+    """A command in a clone, with its own code; its output."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def dvc(folder, *words):
+    return run(folder, sys.executable, "-m", "dvc", *words)
+
+
+def commit(folder, message):
+    run(folder, "git", "add", "--all")
+    run(folder, "git", "-c", "user.name=n", "-c", "user.email=e", "commit", "-q", "-m", message)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A git repository whose one cell has been tuned, evaluated, reported and pushed."""
+    base = tmp_path_factory.mktemp("sharing")
+    folder = base / "clone"
+    for name in CODE:
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    for name in FILES:
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    params = yaml.safe_dump(
+        PARAMS | {"strategies": ["bayes"], "evaluate": {"seeds": [0]}}, sort_keys=False
+    )
+    (folder / "params.yaml").write_text(params)
+    run(folder, "git", "init", "-q")
+    dvc(folder, "init", "-q")
+    dvc(folder, "remote", "add", "-q", "--default", "folder", str(base / "remote"))
+    dvc(folder, "repro", "-q")
+    commit(folder, "a cell")
+    dvc(folder, "push", "-q")
+    return folder
+
+
+def test_another_clone_pulls_results_model_and_report_and_runs_nothing(finished, tmp_path):
+    other = tmp_path / "other"
+    run(finished, "git", "clone", "-q", str(finished), str(other))
+    assert not (other / "results").exists()
+    dvc(other, "pull", "-q")
+    assert "up to date" in dvc(other, "repro", "--allow-missing")
+    assert not (other / "runs").exists(), "nothing ran"
+    for name in (
+        CELL / "trials.csv",
+        CELL / "final.json",
+        CELL / "model" / "model.onnx",
+        CELL / "model" / "model.safetensors",
+        Path("report/report.html"),
+        Path("report/report.md"),
+    ):
+        assert (other / name).read_bytes() == (finished / name).read_bytes()
+
+
+def test_metrics_and_plots_say_what_the_results_say(finished):
+    final = json.loads((finished / CELL / "final.json").read_text())
+    shown = json.loads(dvc(finished, "metrics", "show", "--json"))
+    (metrics,) = shown[""]["data"].values()
+    found = metrics["data"]["digits"]["resnet50_vd_random"]["bayes"]
+    assert found["test_top1"] == final["top1_mean"]
+    assert found["trials"] == 3
+    dvc(finished, "plots", "show", "--out", "plots")
+    page = (finished / "plots" / "index.html").read_text()
+    assert repr(final["top1_mean"]) in page
+    assert "digits-resnet50_vd_random-bayes" in page
+
+
+def test_an_experiment_changes_one_value_and_the_diffs_name_it(finished):
+    dvc(finished, "exp", "run", "-q", "-S", "search.n_trials=2")
+    changed = json.loads(dvc(finished, "params", "diff", "--json"))
+    assert changed == {"params.yaml": {"search.n_trials": {"old": 3, "new": 2, "diff": -1}}}
+    (metrics,) = json.loads(dvc(finished, "metrics", "diff", "--all", "--json")).values()
+    cell = "digits.resnet50_vd_random.bayes"
+    assert metrics[f"{cell}.trials"] == {"old": 3, "new": 2, "diff": -1}
+    final = json.loads((finished / CELL / "final.json").read_text())
+    assert metrics[f"{cell}.test_top1"]["new"] == final["top1_mean"]
+    with (finished / CELL / "runs.csv").open() as file:
+        assert [row["replayed"] for row in csv.DictReader(file)] == ["true", "true"]

@@ -1,0 +1,183 @@
+"""What a person may write, what it becomes, and what is said of a mistake."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+from pipeline.base.errors import UserError
+
+from pipeline.settings.compose import compose, quote
+from pipeline.settings.folders import CONF
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def params(tmp_path):
+    """Rewrite the quickstart's params.yaml with changes; the folder it lies in."""
+
+    def write(**changes):
+        values = yaml.safe_load((ROOT / "quickstart" / "params.yaml").read_text())
+        text = yaml.safe_dump(values | changes, sort_keys=False)
+        (tmp_path / "params.yaml").write_text(text)
+        return tmp_path
+
+    return write
+
+
+def message(folder, *overrides):
+    with pytest.raises(UserError) as caught:
+        compose(folder, overrides)
+    text = str(caught.value)
+    assert "Traceback" not in text
+    return text
+
+
+def test_overrides_win_over_params_and_params_over_groups(params):
+    folder = params(recipe={"epochs": 9})
+    assert compose(folder).recipe.epochs == 9
+    assert compose(folder).recipe.batch_size == 32
+    assert compose(folder, ["recipe.epochs=11", "machine.threads=2"]).recipe.epochs == 11
+    assert compose(folder, ["recipe=quick20"]).recipe.name == "quick20"
+    assert compose(folder, ["search.patience=4"]).search.patience == 4
+
+
+CHOICES = [
+    f"{group}={path.stem}"
+    for group in ("model", "recipe", "protocol", "strategy", "dataset")
+    for path in sorted((CONF / group).glob("*.yaml"))
+    if path.stem != "folder"
+]
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_file_under_conf_composes(choice):
+    group, name = choice.split("=")
+    assert getattr(compose(ROOT, [choice]), group).name == name
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*/params.yaml")), ids=lambda p: p.parent.name)
+def test_every_sub_pipeline_composes(path):
+    cfg = compose(path.parent)
+    assert cfg.root == path.parent.name
+
+
+def test_the_published_space_has_196_points():
+    cfg = compose(ROOT, ["strategy=bayes"])
+    assert cfg.space.size() == 196
+    assert (cfg.lr, cfg.l2_decay, cfg.label_smoothing, cfg.mixup) == (0.003, 0.0001, False, False)
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("strategy=bayez", ["no strategy 'bayez'", "Did you mean 'bayes'?", "grid", "fixed"]),
+        ("model=resnet", ["no model 'resnet'", "Allowed:", "resnet50_vd"]),
+        ("epochs=-1", ["override 'epochs'", "no such key", "Did you mean recipe.epochs?"]),
+        ("recipe.epochs=-1", ["override recipe.epochs=-1", "greater than or equal to 1", "-1"]),
+        ("lr=abc", ["override lr=abc", "lr", "valid number", "abc"]),
+        ("seed=-1", ["override seed=-1", "greater than or equal to 0"]),
+        ("mixup=maybe", ["override mixup=maybe", "valid boolean", "maybe"]),
+        ("recipe.steps=3", ["recipe", "exactly one of epochs and steps"]),
+        ("recipe.epoch=3", ["recipe.epoch", "no such key"]),
+        ("lr=", ["lr"]),
+        ("lr=0.1,0.3", ["lr"]),
+        ("(", ["("]),
+    ],
+)
+def test_a_wrong_override_is_named_with_what_is_allowed(override, told):
+    text = message(ROOT / "quickstart", override)
+    for word in told:
+        assert word in text
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"sed": 7}, ["params.yaml", "unknown key 'sed'", "Did you mean 'seed'?"]),
+        ({"recipe": {"epoch": 7}}, ["unknown key 'recipe.epoch'", "Did you mean 'epochs'?"]),
+        ({"lr": "abc"}, ["params.yaml", "lr", "valid number", "abc"]),
+        ({"space": {"lr": [0.1]}}, ["params.yaml", "space.l2_decay", "missing"]),
+        ({"seed": None}, ["params.yaml", "seed"]),
+    ],
+)
+def test_a_mistake_in_params_names_the_file_and_the_key(params, change, told):
+    folder = params(**change)
+    text = message(folder)
+    assert str(folder / "params.yaml") in text
+    for word in told:
+        assert word in text
+
+
+def test_a_dataset_that_is_not_there_is_told_the_folders_of_the_project_too(params):
+    folder = params(folders={"insects": "data/insects", "shells": "data/shells"})
+    text = message(folder, "dataset=insect")
+    assert "no dataset 'insect'. Did you mean 'insects'? Allowed: insects, shells, cal" in text
+    assert "insects" not in message(folder, "model=insects").partition("Allowed")[2]
+
+
+@pytest.mark.parametrize("override", ["strategy=bayes", "seed=8"])
+def test_a_launcher_that_is_not_there_names_the_variable_that_chose_it(monkeypatch, override):
+    monkeypatch.setenv("VDTRANSFER_LAUNCHER", "procesess")
+    text = message(ROOT / "quickstart", override)
+    told = "VDTRANSFER_LAUNCHER: no hydra/launcher 'procesess'. Did you mean 'processes'?"
+    assert text.startswith(told)
+    assert "params.yaml" not in text
+    text = message(ROOT / "quickstart", override, "hydra/launcher=procesess")
+    assert "params.yaml or an override: no hydra/launcher 'procesess'" in text
+
+
+def test_several_mistakes_are_told_together(params):
+    text = message(params(sed=7, lr="abc"), "recipe.epochs=-1")
+    for word in ("sed", "lr", "recipe.epochs"):
+        assert word in text
+    assert len(text.splitlines()) == 3
+
+
+def test_a_mistake_in_a_group_file_names_that_file(params, tmp_path, monkeypatch):
+    conf = tmp_path / "conf"
+    shutil.copytree(CONF, conf)
+    for module in ("pipeline.settings.compose", "pipeline.settings.folders"):
+        monkeypatch.setattr(f"{module}.CONF", conf)
+    recipe = conf / "recipe" / "quickstart.yaml"
+    recipe.write_text(recipe.read_text().replace("batch_size: 32", "batch_size: many"))
+    text = message(params())
+    assert str(recipe) in text
+    assert "recipe.batch_size" in text
+    assert "many" in text
+
+
+def test_a_folder_without_params_is_said_to_be_one(tmp_path):
+    text = message(tmp_path)
+    assert str(tmp_path / "params.yaml") in text
+    assert "--config-path" in text
+
+
+@pytest.mark.parametrize("text", ["a: [", "- a\n- b\n", "\tseed: 1"])
+def test_params_that_are_no_yaml_mapping(tmp_path, text):
+    (tmp_path / "params.yaml").write_text(text)
+    assert "params.yaml" in message(tmp_path)
+
+
+words = st.text(
+    st.characters(exclude_categories=["C"]) | st.sampled_from("\\'\"${}[](),=: #"), max_size=20
+)
+
+
+@given(words)
+def test_a_quoted_value_means_itself(text):
+    value = OverridesParser.create().parse_override(f"key={quote(text)}").value()
+    assert OmegaConf.create({"key": value}).key == text
+
+
+@pytest.mark.parametrize(
+    "name", ["/data/été", "/data/a,b", "C=d", "a [b] (c)", "花 子", "it's", "end\\", "100%"]
+)
+def test_a_path_of_any_spelling_reaches_the_configuration(name):
+    cfg = compose(ROOT / "quickstart", ["dataset=folder", f"dataset.root={quote(name)}"])
+    assert cfg.dataset.root == name

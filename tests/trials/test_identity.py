@@ -1,0 +1,214 @@
+import ast
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pipeline
+from pipeline.settings.compose import compose
+from pipeline.settings.schema import RecipeConfig
+from pipeline.trials.identity import (
+    DECIDING,
+    Environment,
+    code_digest,
+    digest_of_code,
+    identity,
+    key_of,
+    versions,
+)
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = Path(pipeline.__file__).parent
+HERE = Environment("d" * 64, "w" * 64, "float32", "cpu", 1)
+
+RECIPE = {
+    "epochs": 5,
+    "steps": 77,
+    "batch_size": 64,
+    "micro_batch": 8,
+    "image_size": 64,
+    "resize_size": 48,
+    "crop_scale": [0.5, 1.0],
+    "crop_sampling": "paddle",
+    "horizontal_flip": True,
+    "momentum": 0.8,
+    "nesterov": True,
+    "decay_over_lr": True,
+    "schedule": "cosine_per_epoch",
+    "warmup_epochs": 1.0,
+    "smoothing_epsilon": 0.2,
+    "mixup_alpha": 0.3,
+    "stage_lr": [0.1, 0.1, 0.2, 0.2, 0.3],
+    "bn_momentum": "kornblith",
+}
+"""A value other than the quickstart's for every field that decides."""
+
+
+@pytest.fixture(scope="module")
+def cfg():
+    return compose(ROOT / "quickstart")
+
+
+def key(cfg, purpose="search", environment=HERE):
+    return key_of(identity(cfg, purpose, environment))
+
+
+def with_part(cfg, part, **values):
+    return cfg.model_copy(update={part: getattr(cfg, part).model_copy(update=values)})
+
+
+def test_the_table_of_this_test_covers_the_recipe():
+    assert set(RECIPE) == set(RecipeConfig.model_fields) - {"name"}
+
+
+@pytest.mark.parametrize("name", RECIPE)
+def test_every_field_of_the_recipe_decides(cfg, name):
+    assert key(with_part(cfg, "recipe", **{name: RECIPE[name]})) != key(cfg)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"lr": 0.5}, {"l2_decay": 0.5}, {"label_smoothing": True}, {"mixup": True}, {"seed": 0}],
+)
+def test_the_point_and_the_seed_decide(cfg, change):
+    assert key(cfg.model_copy(update=change)) != key(cfg)
+
+
+@pytest.mark.parametrize(
+    ("part", "values"),
+    [
+        ("model", {"arch": "resnet18"}),
+        ("model", {"mean": [0.5, 0.5, 0.5]}),
+        ("model", {"std": [0.5, 0.5, 0.5]}),
+        ("protocol", {"name": "paddle"}),
+    ],
+)
+def test_network_and_protocol_decide(cfg, part, values):
+    assert key(with_part(cfg, part, **values)) != key(cfg)
+
+
+def test_everything_of_the_environment_decides(cfg):
+    for field in fields(Environment):
+        value = getattr(HERE, field.name)
+        other = replace(HERE, **{field.name: value + 1 if isinstance(value, int) else f"{value}x"})
+        assert key(cfg, environment=other) != key(cfg), field.name
+
+
+def test_the_purpose_the_versions_and_the_code_decide(cfg):
+    plain = identity(cfg, "search", HERE)
+    assert key(cfg, "final") != key(cfg)
+    assert plain["code"] == code_digest()
+    assert set(plain["versions"]) == set(versions()) == {"torch", "torchvision", "timm"}
+    for name in ("code", "versions"):
+        assert key_of(plain | {name: "other"}) != key_of(plain)
+
+
+@pytest.mark.parametrize(
+    ("part", "values"),
+    [
+        ("model", {"name": "mine", "title": "Mine", "note": "x", "imagenet_top1": 0.5}),
+        ("recipe", {"name": "mine"}),
+        ("dataset", {"name": "mine", "title": "Mine", "citation": "x"}),
+        ("strategy", {"name": "grid"}),
+        ("search", {"n_trials": 99}),
+        ("tune", {"max_trial_seconds": 9.0, "allowed_failures": 3}),
+        ("machine", {"workers": 4}),
+        ("evaluate", {"seeds": [5]}),
+    ],
+)
+def test_names_and_what_changes_no_number_do_not_decide(cfg, part, values):
+    assert key(with_part(cfg, part, **values)) == key(cfg)
+
+
+def test_titles_and_folders_do_not_decide(cfg):
+    change = {"project": "p", "root": "r", "title": "t", "datasets": ["x"], "strategies": ["grid"]}
+    assert key(cfg.model_copy(update=change)) == key(cfg)
+
+
+@given(st.dictionaries(st.text(max_size=5), st.floats(allow_nan=False, allow_infinity=False)))
+def test_a_key_does_not_depend_on_the_order_of_its_parts(plain):
+    assert key_of(plain) == key_of(dict(reversed(plain.items())))
+    assert key_of(plain) != key_of(plain | {"one more": 1})
+
+
+def test_a_key_of_what_is_no_number_is_refused():
+    with pytest.raises(ValueError, match="JSON"):
+        key_of({"lr": float("nan")})
+
+
+CODE = '''
+"""Say what it is."""
+import math  # for pi
+
+SIZE = 3
+"""How large."""
+
+
+def area(r):
+    """Of a circle."""
+    return math.pi * r**2
+
+
+class Empty:
+    """Nothing."""
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("  # for pi", ""),
+        ('"""Say what it is."""', '"""Another word.\n\nAnd more."""'),
+        ('    """Of a circle."""\n', ""),
+        ('"""How large."""\n', ""),
+        ('    """Nothing."""', "    pass"),
+        ("math.pi * r**2", "(math.pi\n            * r ** 2)  # so"),
+    ],
+)
+def test_comments_docstrings_and_layout_are_no_code(old, new):
+    assert old in CODE
+    changed = CODE.replace(old, new)
+    assert digest_of_code([("m", changed)]) == digest_of_code([("m", CODE)])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("r**2", "r**3"), ("SIZE = 3", "SIZE = 4"), ("area", "a")]
+)
+def test_code_is_code(old, new):
+    assert digest_of_code([("m", CODE.replace(old, new))]) != digest_of_code([("m", CODE)])
+
+
+def test_a_text_that_is_a_value_is_code():
+    one, two = ("def f():\n    return 'a'", "def f():\n    return 'b'")
+    assert digest_of_code([("m", one)]) != digest_of_code([("m", two)])
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pipeline"):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_every_module_a_trial_runs_is_in_the_digest_of_its_code():
+    """Those left out check, name or move data; none of them computes a number of a trial."""
+    deciding = {path for pattern in DECIDING for path in PACKAGE.glob(pattern)}
+    left_out = {"base/errors.py", "base/files.py", "settings/schema.py", "settings/folders.py"}
+    left_out |= {"datasets/listing.py"}
+    left_out |= {
+        "datasets/decoding.py",
+        "datasets/fetching/fetch.py",
+    }  # prepare's; the data's digest
+    seen, waiting = set(), [PACKAGE / "training" / "trial.py"]
+    while waiting:
+        path = waiting.pop()
+        if path in seen or not path.is_file():
+            continue
+        seen.add(path)
+        if str(path.relative_to(PACKAGE)) in left_out:
+            continue
+        assert path in deciding, path
+        waiting += [ROOT / f"{name.replace('.', '/')}.py" for name in imports(path)]
+    assert PACKAGE / "training" / "classifier.py" in seen

@@ -1,0 +1,25 @@
+"""What a trial works on is there and whole, or the message says what to do."""
+
+import pytest
+from pipeline.base.errors import UserError
+
+from pipeline.datasets.manifest import MANIFEST, PIXELS
+from pipeline.trials.setting import setting
+
+
+def test_data_that_is_not_prepared_is_said_to_be(project):
+    (project.folder / "data" / "prepared" / "digits" / MANIFEST).unlink()
+    with pytest.raises(
+        UserError, match=r"dataset digits is not prepared.*dvc repro prepare@digits"
+    ):
+        setting(project.compose())
+
+
+@pytest.mark.parametrize("name", [MANIFEST, PIXELS])
+def test_damaged_data_is_named(project, name):
+    path = project.folder / "data" / "prepared" / "digits" / name
+    whole = path.read_bytes()
+    path.unlink()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=f"{name}.*dvc repro -f prepare@digits"):
+        setting(project.compose())

@@ -1,0 +1,138 @@
+import csv
+import io
+import math
+
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.settings.schema import SpaceConfig
+from pipeline.trials.tables import (
+    CURVES,
+    RUNS,
+    TRIALS,
+    Trial,
+    best,
+    write_best,
+    write_csv,
+    write_trials,
+)
+
+SPACE = SpaceConfig(lr=[0.3, 0.1], l2_decay=[0.0], label_smoothing=[False, True], mixup=[False])
+floats = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def trial(number, objective=0.5, loss=1.0, *, lr=0.3, smoothing=False, status="finished"):
+    point = {"lr": lr, "l2_decay": 0.0, "label_smoothing": smoothing, "mixup": False}
+    result = {
+        "status": status,
+        "objective": objective,
+        "epoch": 2,
+        "train_loss": 0.1,
+        "metrics": {"top1": objective, "top5": 1.0, "mean_class": 0.4, "loss": loss},
+        "curve": [
+            {
+                "epoch": e,
+                "train_loss": 0.2,
+                "loss": loss,
+                "top1": 0.1,
+                "top5": 0.2,
+                "mean_class": 0.3,
+            }
+            for e in (1, 2)
+        ],
+        "seconds": 1.25,
+        "fit_seconds": 1.0,
+        "device": "cpu",
+        "threads": 2,
+        "host": "here",
+        "finished": "2026-01-01T00:00:00+00:00",
+    }
+    if status == "diverged":
+        result |= {"objective": 0.0, "metrics": None, "train_loss": None, "epoch": 0, "curve": []}
+    return Trial(
+        number,
+        point,
+        7,
+        f"key{number}",
+        f"run{number}",
+        False,
+        None if status == "failed" else result,
+    )
+
+
+def rows(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_highest_objective_is_best():
+    assert best([trial(0, 0.4), trial(1, 0.6), trial(2, 0.5)], SPACE).number == 1
+
+
+def test_ties_go_to_the_lower_loss_then_to_the_order_of_the_space():
+    assert best([trial(0, loss=1.0), trial(1, loss=0.9)], SPACE).number == 1
+    late = trial(0, lr=0.1)
+    assert best([late, trial(1, smoothing=True), trial(2)], SPACE).number == 2
+    assert best([late, trial(1, smoothing=True)], SPACE).number == 1
+
+
+def test_a_point_outside_the_space_stands_behind_those_within():
+    assert best([trial(0, lr=0.7), trial(1, lr=0.1)], SPACE).number == 1
+
+
+def test_diverged_and_failed_trials_are_never_best():
+    assert best([trial(0, status="diverged"), trial(1, status="failed")], SPACE) is None
+    assert best([trial(0, status="diverged"), trial(1, 0.0)], SPACE).number == 1
+
+
+def test_tables_state_what_was_computed_apart_from_where_and_when(tmp_path):
+    write_trials(tmp_path, [trial(0), trial(1, status="diverged"), trial(2, status="failed")], "1")
+    computed = rows(tmp_path / "trials.csv")
+    assert list(computed[0]) == list(TRIALS)
+    assert [row["status"] for row in computed] == ["finished", "diverged", "failed"]
+    assert (computed[0]["label_smoothing"], computed[0]["objective"]) == ("false", "0.5")
+    assert (computed[1]["objective"], computed[1]["top1"]) == ("0.0", "")
+    assert (computed[2]["objective"], computed[2]["loss"], computed[2]["epoch"]) == ("", "", "")
+    curves = rows(tmp_path / "curves.csv")
+    assert list(curves[0]) == list(CURVES)
+    assert [(row["trial"], row["epoch"]) for row in curves] == [("0", "1"), ("0", "2")]
+    runs = rows(tmp_path / "runs.csv")
+    assert list(runs[0]) == list(RUNS)
+    assert (runs[0]["run_id"], runs[0]["replayed"], runs[0]["seconds"]) == ("run0", "false", "1.25")
+    assert not {"run_id", "seconds", "replayed", "host", "finished"} & set(TRIALS)
+
+
+def test_the_same_trials_give_the_same_bytes_wherever_they_ran(tmp_path):
+    here = trial(0)
+    there = Trial(
+        0, here.point, 7, here.key, "other", True, here.result | {"seconds": 9.0, "host": "b"}
+    )
+    for folder, each in (("a", here), ("b", there)):
+        write_trials(tmp_path / folder, [each], "1")
+    for name in ("trials.csv", "curves.csv"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+@given(floats)
+def test_floats_come_back_bit_for_bit(tmp_path_factory, value):
+    path = tmp_path_factory.getbasetemp() / "floats.csv"
+    write_csv(path, ["x", "y"], [{"x": value, "y": None}])
+    ((x, y),) = list(csv.reader(io.StringIO(path.read_text())))[1:]
+    assert math.copysign(1, float(x)) == math.copysign(1, value)
+    assert (float(x), y) == (value, "")
+
+
+def test_best_holds_the_chosen_point_and_what_trains_it_again(tmp_path):
+    write_best(tmp_path / "best.yaml", trial(3, 0.75), {"dataset": "digits"})
+    found = yaml.safe_load((tmp_path / "best.yaml").read_text())
+    point = {"lr": 0.3, "l2_decay": 0.0, "label_smoothing": False, "mixup": False}
+    assert found == {
+        "dataset": "digits",
+        "trial": 3,
+        "key": "key3",
+        "point": point,
+        "objective": 0.75,
+        "loss": 1.0,
+        "epoch": 2,
+    }
