@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 from filelock import FileLock
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.datasets.fetching.transfer import Patience
 from pipeline.download import download
 from pipeline.settings.folders import CONF

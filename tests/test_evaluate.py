@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from pipeline.base.errors import UserError
 from safetensors.numpy import load_file
 
+from pipeline.base.errors import UserError
 from pipeline.base.statistics import t_interval
 from pipeline.datasets.manifest import Manifest
 from pipeline.evaluate import evaluate

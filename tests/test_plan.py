@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pipeline.base.errors import UserError
 
 from pipeline import plan
+from pipeline.base.errors import UserError
 from pipeline.planning.estimates import expected_images, need, trials
 from pipeline.planning.timing import Speed, seconds_of
 from pipeline.settings.compose import compose

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.base.statistics import wilson_interval
 from pipeline.datasets.decoding import Decoding, decode
 from pipeline.deployment import predictor

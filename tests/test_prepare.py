@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.manifest import MANIFEST, PIXELS, STATS, Manifest
 from pipeline.datasets.pixels import PixelStore

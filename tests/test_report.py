@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.report import report
 from pipeline.settings.compose import compose
 from pipeline.settings.schema import Config

@@ -8,8 +8,8 @@ import sys
 import hydra
 import pytest
 import yaml
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.datasets.manifest import MANIFEST
 from pipeline.settings.command_line import guarded
 from pipeline.trials import run as journalled

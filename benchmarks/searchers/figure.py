@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from pipeline.base.errors import UserError
 
 from benchmarks.searchers.comparison import Replays
 from benchmarks.searchers.summary import FIRST_BUDGET, MIN_DELTAS, Published, stop_rules
+from pipeline.base.errors import UserError
 from pipeline.base.statistics import GapBand
 
 COLOURS = ("#0072B2", "#D55E00", "#777777", "#009E73", "#CC79A7")

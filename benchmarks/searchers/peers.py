@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.search.grid import FinishedGrid
 from pipeline.search.replay import Objective, Searcher, sweeper
 

@@ -9,6 +9,7 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 import pytest
+
 from pipeline.base.errors import UserError
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "search.py"

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.datasets.counts import check
 from pipeline.datasets.listing import Entry, Listing
 from pipeline.settings.schema import CountsConfig, DatasetConfig

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.datasets.decoding import Decoding
 from pipeline.datasets.manifest import SCHEMA, Manifest
 from pipeline.datasets.pixels import PixelStore, Stored, Unreadable, write_store

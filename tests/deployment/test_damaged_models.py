@@ -8,9 +8,9 @@ from pathlib import Path
 
 import onnx
 import pytest
-from pipeline.base.errors import UserError
 from safetensors.torch import load_file, save_file
 
+from pipeline.base.errors import UserError
 from pipeline.predict import main
 from tests.support.miniatures import jpeg
 

@@ -10,8 +10,8 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.deployment import network, onnx_export, predictor
 from pipeline.deployment.onnx_export import OnnxMismatchError, export
 from tests.support.packaged_model import CLASSES, check_images, description, save_weights

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from pipeline.base.errors import UserError
 
 from pipeline import prepare
+from pipeline.base.errors import UserError
 from pipeline.datasets.manifest import MANIFEST, PIXELS, Manifest
 from tests.faults.conftest import Tally
 from tests.faults.forks import Forks

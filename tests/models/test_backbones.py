@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.models.backbones import build
 from pipeline.models.weights import load, locate
 from pipeline.settings.schema import ModelConfig

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.models import paddle
 
 ARRAYS = {

@@ -5,8 +5,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.models.weights import locate
 from pipeline.settings.schema import ModelConfig
 

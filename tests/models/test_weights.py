@@ -12,8 +12,8 @@ import timm
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.models.weights import load
 from pipeline.weights import main
 

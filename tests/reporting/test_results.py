@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.reporting.results import CellName, Missing, read_results
 from tests.support.synthetic_results import Benchmark
 

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.base.files import write_text
 from pipeline.base.statistics import Interval
 from pipeline.reporting.cell_tables import cell_table, result_table

@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pipeline.base.errors import UserError
 
 from benchmarks.searchers.peers import SEARCHERS, random
+from pipeline.base.errors import UserError
 from pipeline.search.grid import FinishedGrid, Point
 from pipeline.search.replay import gaps, losses_on_test, sweeper, trace
 

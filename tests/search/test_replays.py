@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.reporting.gap_section import gap_chart
 from pipeline.reporting.places import places
 from pipeline.reporting.results import CellName, read_results

@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.settings.command_line import guarded, stage
 
 

@@ -9,8 +9,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.settings.compose import compose, quote
 from pipeline.settings.folders import CONF
 

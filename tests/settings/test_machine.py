@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.settings import machine
 
 TAKE = """

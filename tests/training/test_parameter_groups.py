@@ -1,7 +1,7 @@
 import pytest
 import timm
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.training.parameter_groups import parameter_groups
 
 FACTORS = [0.1, 0.2, 0.3, 0.4, 0.5]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.pixels import PixelStore
 from pipeline.training.data import Purpose, split_plan

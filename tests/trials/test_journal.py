@@ -5,8 +5,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.trials.journal import KEY_TAG, PARENT_TAG, Journal
 from pipeline.trials.store import JournalLostError, tracking_uri
 

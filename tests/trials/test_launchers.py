@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.settings.compose import CONFIG_NAME, hydra_overrides, register_resolvers
 from pipeline.settings.compose import compose as checked
 from tests.support.small_project import ROOT, SmallProject

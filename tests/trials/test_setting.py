@@ -1,8 +1,8 @@
 """What a trial works on is there and whole, or the message says what to do."""
 
 import pytest
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.datasets.manifest import MANIFEST, PIXELS
 from pipeline.trials.setting import setting
 

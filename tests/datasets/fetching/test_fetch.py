@@ -14,8 +14,8 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.datasets.fetching import transfer as transfer_module
 from pipeline.datasets.fetching.fetch import NotFetchedError, fetch, part_of
 from pipeline.datasets.fetching.transfer import Patience

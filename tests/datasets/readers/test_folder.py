@@ -5,8 +5,8 @@ import csv
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.datasets import readers
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.manifest import SCHEMA, Manifest

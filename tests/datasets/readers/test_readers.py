@@ -6,8 +6,8 @@ from collections import Counter
 import numpy as np
 import pytest
 from PIL import Image
-from pipeline.base.errors import UserError
 
+from pipeline.base.errors import UserError
 from pipeline.datasets import readers
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import SPLITS
