@@ -18,13 +18,13 @@ from pathlib import Path
 
 import yaml
 
-from pipeline import project
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_text
 from pipeline.planning.estimates import Need, need, trials
 from pipeline.settings.command_line import guarded, parser
 from pipeline.settings.compose import CONFIG_NAME, compose
 from pipeline.settings.folders import weights_dir
+from pipeline.settings.own_images import default_name, existing, parameters
 from pipeline.settings.schema import Config
 
 GB = 1e9
@@ -48,10 +48,8 @@ def main() -> None:
 
 def _own_images(data: str, folder: Path) -> Path:
     """What `make tune` would write for ``data``, in ``folder``."""
-    images = project.existing(data)
-    params = project.parameters(
-        images, project.default_name(images), project.MODEL, ",".join(project.STRATEGIES)
-    )
+    images = existing(data)
+    params = parameters(images, default_name(images))
     write_text(folder / f"{CONFIG_NAME}.yaml", yaml.safe_dump(params, allow_unicode=True))
     return folder
 

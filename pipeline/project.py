@@ -4,18 +4,17 @@
 
 PATH is whatever conf/dataset/folder.yaml takes. A project is params.yaml, which is yours to edit,
 and dvc.yaml, written again each time. A second run trains only what has changed.
+Run: python -m pipeline.project PATH [--name NAME] [--model MODEL] [--strategies NAME,...]
 """
 
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -25,12 +24,16 @@ from pipeline.models.sources import locate
 from pipeline.settings.command_line import guarded
 from pipeline.settings.compose import CONFIG_NAME, compose
 from pipeline.settings.folders import CONF, report_dir, weights_dir
+from pipeline.settings.own_images import (
+    MODEL,
+    PROJECTS,
+    STRATEGIES,
+    default_name,
+    existing,
+    parameters,
+)
 
-PROJECTS = Path("projects")
-MODEL = "resnet50_vd"
-STRATEGIES = ("fixed", "bayes")
 _ROOT = CONF.parent
-_CHOICES = {"dataset": "folder", "model": MODEL, "recipe": "quick20"}
 
 _PARAMS_HEADER = """\
 # Your own images, {name}. This file is yours to edit: `make tune` never writes it again, and trains
@@ -99,52 +102,6 @@ def run(folder: Path) -> None:
             print(f"model: {folder / 'results' / cfg.dataset.name / model / strategy / 'model'}")
 
 
-def parameters(images: Path, name: str, model: str, strategies: str) -> dict[str, Any]:
-    """The benchmark's parameters turned to one folder: recipe ``quick20`` and its learning rate.
-
-    Raises UserError for a model or strategy that has no file under ``conf/``.
-    """
-    chosen = strategies.split(",")
-    for group, names in (("model", [model]), ("strategy", chosen)):
-        for each in names:
-            _require_known(group, each)
-    params: dict[str, Any] = yaml.safe_load((_ROOT / f"{CONFIG_NAME}.yaml").read_text())
-    for entry in params["defaults"]:
-        if isinstance(entry, dict):
-            entry.update({k: v for k, v in (_CHOICES | {"model": model}).items() if k in entry})
-    changed = {
-        "project": name,
-        "root": str(PROJECTS / name),
-        "title": name,
-        "folders": {name: str(images)},
-        "datasets": [name],
-        "models": [model],
-        "strategies": chosen,
-        "dataset": {"val_fraction": 0.2, "test_fraction": 0.2, "split_seed": 0},
-        "lr": 0.03,  # PaddleClas's quick start: 0.00375 at batch 32
-    }
-    order = ["defaults", *changed]
-    return {key: (params | changed)[key] for key in dict.fromkeys([*order, *params])}
-
-
-def default_name(images: Path) -> str:
-    """A name for a project from that of its images: letters of any script, digits, _ and -."""
-    stem = images.stem if images.is_file() else images.name
-    return re.sub(r"[^\w-]+", "_", stem).strip("_-")
-
-
-def existing(data: str) -> Path:
-    """The absolute path of a folder or table, links kept. Raises UserError for one not taken."""
-    path = Path(os.path.abspath(Path(data).expanduser()))  # noqa: PTH100 - resolve() follows links
-    if not path.exists():
-        raise UserError(f"DATA={data}: no such folder or table")
-    if "${" in str(path) or "\n" in str(path):
-        raise UserError(
-            f"DATA={data}: a path may not hold '${{' or a line break; give a link to it"
-        )
-    return path
-
-
 def _checked_name(name: str) -> str:
     if not re.fullmatch(r"\w[\w-]{0,99}", name):
         raise UserError(
@@ -159,14 +116,6 @@ def _checked_name(name: str) -> str:
             f"NAME={name} is the name of a dataset in {owners[name]}. Set another NAME=..."
         )
     return name
-
-
-def _require_known(group: str, name: str) -> None:
-    allowed = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
-    if name not in allowed:
-        near = difflib.get_close_matches(name, allowed, n=1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise UserError(f"no {group} '{name}'.{hint} Allowed: {', '.join(allowed)}")
 
 
 def _require_same(

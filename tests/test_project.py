@@ -18,6 +18,7 @@ from sklearn.datasets import load_digits
 
 from pipeline import project
 from pipeline.base.errors import UserError
+from pipeline.settings import own_images
 from pipeline.settings.compose import compose, quote
 
 ROOT = Path(__file__).parents[1]
@@ -139,7 +140,7 @@ def test_weights_that_cannot_be_had_say_how_to_go_on(here, monkeypatch):
     [("été 2024", "été_2024"), ("花", "花"), ("a,b=c[1]", "a_b_c_1"), ("--x--", "x")],
 )
 def test_names_of_projects_come_from_the_folder(tmp_path, path, name):
-    assert project.default_name(tmp_path / path) == name
+    assert own_images.default_name(tmp_path / path) == name
 
 
 def test_make_hands_over_what_was_typed(tmp_path):
