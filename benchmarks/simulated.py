@@ -146,7 +146,7 @@ PARTS = {
     "Hydra composes the job": ("config_loader_impl.py", "load_sweep_config"),
     "Hydra starts its log": ("hydra/core/utils.py", "configure_log"),
     "configuration checked": ("pipeline/settings/compose.py", "check"),
-    "data and weights found": ("pipeline/trials/setting.py", "setting"),
+    "data and weights found": ("pipeline/trials/resources.py", "find_resources"),
     "journal opened": ("pipeline/trials/journal.py", "open"),
     "key looked up": ("pipeline/trials/journal.py", "tries"),
     "run created": ("pipeline/trials/journal.py", "start"),

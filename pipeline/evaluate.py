@@ -33,8 +33,8 @@ from pipeline.training.final_output import PREDICTIONS
 from pipeline.trials import sweep
 from pipeline.trials.identity import code_digest, versions
 from pipeline.trials.journal import Journal
+from pipeline.trials.resources import Resources, find_resources
 from pipeline.trials.run import Outcome, TrialFailedError, run
-from pipeline.trials.setting import Setting, setting
 from pipeline.trials.tables import RUNS, run_row, write_csv
 
 FINAL_RUNS = ("seed", *RUNS[1:])
@@ -55,10 +55,10 @@ def evaluate(cfg: Config) -> None:
             f"machine.simulate to null and run: dvc repro {_tune(cfg)}"
         )
     asked, cfg = cfg, cfg.model_copy(update=best["point"])
-    found = setting(cfg)
+    resources = find_resources(cfg)
     for what, now in (
-        ("data_digest", found.environment.data_digest),
-        ("weights_digest", found.environment.weights_digest),
+        ("data_digest", resources.environment.data_digest),
+        ("weights_digest", resources.environment.weights_digest),
     ):
         if best[what] != now:
             raise UserError(
@@ -79,18 +79,18 @@ def evaluate(cfg: Config) -> None:
         kept = journal.artifact(first.run_id, PREDICTIONS)
         with kept as predictions, replacing(folder / PREDICTIONS) as temporary:
             shutil.copyfile(predictions, temporary)
-        package_final(cfg, journal, first, found, folder / "model")
+        package_final(cfg, journal, first, resources, folder / "model")
     rows = [
         run_row(each.key, each.run_id, each.replayed, each.result)
         | {"seed": seed, "experiment_id": journal.experiment_id}
         for seed, each in outcomes.items()
     ]
     write_csv(folder / "final_runs.csv", FINAL_RUNS, rows)
-    final = _final(cfg, found, outcomes) | {"replays": replayed}
+    final = _final(cfg, resources, outcomes) | {"replays": replayed}
     write_json(folder / "final.json", final)
     if cfg.protocol.name == "heldout":
         model = folder / "model"
-        print(register_final(cfg, journal, first, found, best["objective"], model))
+        print(register_final(cfg, journal, first, resources, best["objective"], model))
     values = [each.result["metrics"]["top1"] for each in outcomes.values()]
     print(f"{_cell(cfg)}: test top-1 {np.mean(values):.4f} over {len(values)} seeds")
 
@@ -113,13 +113,13 @@ def _tune(cfg: Config) -> str:
 
 def _selected(cfg: Config, key: str, journal: Journal) -> Outcome:
     """The trial that was chosen, as it stands in the journal."""
-    found = journal.finished(journal.tries(key))
-    if found is None:
+    finished = journal.finished(journal.tries(key))
+    if finished is None:
         raise UserError(
             f"{_cell(cfg)}: the chosen trial {key[:12]} is not in the journal. "
             f"Run tune again: dvc repro -f -s {_tune(cfg)}"
         )
-    return Outcome(key, found.run_id, True, found.result)
+    return Outcome(key, finished.run_id, True, finished.result)
 
 
 def _refit(cfg: Config, journal: Journal) -> Outcome:
@@ -143,7 +143,7 @@ def _refit(cfg: Config, journal: Journal) -> Outcome:
     return outcome
 
 
-def _final(cfg: Config, found: Setting, outcomes: dict[int, Outcome]) -> dict[str, Any]:
+def _final(cfg: Config, resources: Resources, outcomes: dict[int, Outcome]) -> dict[str, Any]:
     results = [each.result["metrics"] for each in outcomes.values()]
     stats = json.loads((prepared_dir(cfg.dataset.name) / "stats.json").read_text())
     per_seed = {name: [result.get(name) for result in results] for name in _METRICS}
@@ -163,13 +163,13 @@ def _final(cfg: Config, found: Setting, outcomes: dict[int, Outcome]) -> dict[st
         "top1_low": interval.low,
         "top1_high": interval.high,
         "images": stats["totals"],
-        "classes": found.manifest.class_names,
-        "per_class": _per_class(found, results),
+        "classes": resources.manifest.class_names,
+        "per_class": _per_class(resources, results),
         "confusion": results[0].get("confusion"),
-        "data_digest": found.environment.data_digest,
+        "data_digest": resources.environment.data_digest,
         "weights": {
             "source": cfg.model.weights,
-            "sha256": found.environment.weights_digest,
+            "sha256": resources.environment.weights_digest,
         },
         "accepted_counts": stats["accepted_counts"],
         "leaked": len(stats["duplicates"]),
@@ -185,11 +185,11 @@ def _replays(cfg: Config) -> dict[str, Any] | None:
     return replays(results_dir(cfg) / "trials.csv", sweeper_options(cfg, "bayes"))
 
 
-def _per_class(found: Setting, results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _per_class(resources: Resources, results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Mean over seeds, where every seed measured classes."""
     if any("per_class" not in result for result in results):
         return []
-    manifest = found.manifest
+    manifest = resources.manifest
     names = manifest.class_names
     images = np.bincount(manifest.labels[manifest.rows(TEST)], minlength=len(names))
     means = np.mean([result["per_class"] for result in results], axis=0)

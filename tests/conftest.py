@@ -59,13 +59,13 @@ def project(
     monkeypatch: pytest.MonkeyPatch,
 ) -> SmallProject:
     """A small project in the working directory, with a journal of its own."""
-    from pipeline.trials import setting, sweep
+    from pipeline.trials import resources, sweep
     from tests.support.small_project import SmallProject
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv(sweep.PARENT, "")
-    setting._manifest.cache_clear()  # it goes by a path relative to the working directory
+    resources._manifest.cache_clear()  # it goes by a path relative to the working directory
     shutil.copytree(prepared_digits, tmp_path / "data", copy_function=_link)
     (tmp_path / "runs").mkdir()
     shutil.copy(empty_journal, tmp_path / "runs" / "mlflow.db")

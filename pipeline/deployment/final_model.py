@@ -22,8 +22,8 @@ from pipeline.training.data import VALIDATION
 from pipeline.training.final_output import MODEL
 from pipeline.trials.identity import key_of, point_of, versions
 from pipeline.trials.journal import Journal
+from pipeline.trials.resources import Resources
 from pipeline.trials.run import Outcome
-from pipeline.trials.setting import Setting
 
 CHECK_IMAGES = 8
 """On so many images the ONNX file must agree with PyTorch."""
@@ -32,13 +32,13 @@ REQUIREMENTS = ("mlflow", "numpy", "onnx", "onnxruntime")
 
 
 def package_final(
-    cfg: Config, journal: Journal, first: Outcome, found: Setting, folder: Path
+    cfg: Config, journal: Journal, first: Outcome, resources: Resources, folder: Path
 ) -> None:
     """Write ``folder`` from the weights of the first seed, which is never the best on test."""
     description = Description(
         format=1,
         arch=cfg.model.arch,
-        classes=found.manifest.class_names,
+        classes=resources.manifest.class_names,
         mean=cfg.model.mean,
         std=cfg.model.std,
         decoding=DecodingDescription(**asdict(Decoding.of(cfg.dataset))),
@@ -47,27 +47,32 @@ def package_final(
         dataset=cfg.dataset.name,
         title=cfg.dataset.title,
         point=point_of(cfg),
-        data_digest=found.environment.data_digest,
+        data_digest=resources.environment.data_digest,
         key=first.key,
         versions=versions(),
     )
     with journal.artifact(first.run_id, MODEL) as weights:
-        package(description, weights, check_images(cfg, found), folder)
+        package(description, weights, check_images(cfg, resources), folder)
 
 
-def check_images(cfg: Config, found: Setting) -> np.ndarray:
+def check_images(cfg: Config, resources: Resources) -> np.ndarray:
     """Some validation images as the network sees them, uint8 [N, S, S, 3]."""
-    rows = found.manifest.rows(VALIDATION)[:CHECK_IMAGES]
+    rows = resources.manifest.rows(VALIDATION)[:CHECK_IMAGES]
     recipe = cfg.recipe
     images = [
-        centre_crop(found.store.image(int(row)), recipe.resize_size, recipe.image_size)
+        centre_crop(resources.store.image(int(row)), recipe.resize_size, recipe.image_size)
         for row in rows
     ]
     return np.stack(images)
 
 
 def register_final(
-    cfg: Config, journal: Journal, first: Outcome, found: Setting, objective: float, folder: Path
+    cfg: Config,
+    journal: Journal,
+    first: Outcome,
+    resources: Resources,
+    objective: float,
+    folder: Path,
 ) -> str:
     """Register the packaged model in ``folder`` for its dataset, once; say where it stands.
 
@@ -75,7 +80,7 @@ def register_final(
     """
 
     def log() -> str:
-        images = as_input(check_images(cfg, found)[:1])
+        images = as_input(check_images(cfg, resources)[:1])
         opened = session(folder / ONNX)
         outputs = dict(zip(OUTPUTS, opened.run(list(OUTPUTS), {INPUT: images}), strict=True))
         pins = [f"{name}=={metadata.version(name)}" for name in REQUIREMENTS]
@@ -96,7 +101,7 @@ def register_final(
         version = registry.add(
             first.key,
             objective,
-            found.environment.data_digest,
+            resources.environment.data_digest,
             description=f"{cfg.title}: {cfg.dataset.title}",
             run_id=first.run_id,
             log=log,

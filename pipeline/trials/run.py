@@ -28,7 +28,7 @@ from pipeline.trials.deaths import bury, require_life, stamp, watched
 from pipeline.trials.identity import Environment, identity, key_of, point_of
 from pipeline.trials.interruptions import finishing, time_limit
 from pipeline.trials.journal import KEY_TAG, RESULT, Journal
-from pipeline.trials.setting import Setting, setting
+from pipeline.trials.resources import Resources, find_resources
 from pipeline.trials.simulated import simulate
 from pipeline.trials.store import JournalLostError
 
@@ -68,8 +68,8 @@ def run(
     Raises TrialFailedError when training failed; KeyboardInterrupt passes through with the run
     closed as KILLED.
     """
-    found = setting(cfg)
-    plain = identity(cfg, purpose, found.environment)
+    resources = find_resources(cfg)
+    plain = identity(cfg, purpose, resources.environment)
     key = key_of(plain)
     params = {**point_of(cfg), "seed": cfg.seed}
     with alone(lock_file(key), f"trial {key[:12]}"):
@@ -82,7 +82,7 @@ def run(
             mirror = journal.mirror(finished, name, parent_id, params, tags)
             if mirror is not None:
                 with finishing(), _closing(journal, mirror):
-                    _shown(cfg, purpose, journal, mirror, found, finished.result)
+                    _shown(cfg, purpose, journal, mirror, resources, finished.result)
             return Outcome(key, finished.run_id, True, finished.result, shared=True)
         with finishing():
             run_id = journal.start(
@@ -90,7 +90,7 @@ def run(
             )
             with _closing(journal, run_id):
                 require_life(deaths)
-                result = _recorded(cfg, purpose, journal, run_id, plain, found, label)
+                result = _recorded(cfg, purpose, journal, run_id, plain, resources, label)
             shutil.rmtree(_folder(key), ignore_errors=True)
         return Outcome(key, run_id, False, result)
 
@@ -120,19 +120,19 @@ def _recorded(
     journal: Journal,
     run_id: str,
     plain: Mapping[str, Any],
-    found: Setting,
+    resources: Resources,
     label: str,
 ) -> dict[str, Any]:
     """Train, and write what a replay reads: ``result.json``, last."""
-    _described(cfg, purpose, journal, run_id, found)
+    _described(cfg, purpose, journal, run_id, resources)
     key = key_of(plain)
     recorded = _handed_over(key)
     if recorded is None:
         monitor = system_metrics(run_id) if purpose is Purpose.FINAL else nullcontext()
         limit = time_limit(cfg.tune.max_trial_seconds, _trace(key))
         with watched(_trace(key)), limit, monitor, full_disk_explained(runs_dir()):
-            result = _compute(cfg, purpose, journal, run_id, key, found, label)
-            recorded = {**asdict(result), "identity": plain, **_where(found.environment)}
+            result = _compute(cfg, purpose, journal, run_id, key, resources, label)
+            recorded = {**asdict(result), "identity": plain, **_where(resources.environment)}
             write_json(_folder(key) / RESULT, recorded)
     _measured(journal, run_id, purpose, recorded)
     for name in (*FINAL_FILES, RESULT):
@@ -146,11 +146,11 @@ def _shown(
     purpose: Purpose,
     journal: Journal,
     run_id: str,
-    found: Setting,
+    resources: Resources,
     result: dict[str, Any],
 ) -> None:
     """Show a replayed trial as if it had been trained in this run."""
-    _described(cfg, purpose, journal, run_id, found)
+    _described(cfg, purpose, journal, run_id, resources)
     with CurveLog(journal, run_id) as curve:
         for row in result["curve"]:
             curve.add(row)
@@ -158,13 +158,13 @@ def _shown(
 
 
 def _described(
-    cfg: Config, purpose: Purpose, journal: Journal, run_id: str, found: Setting
+    cfg: Config, purpose: Purpose, journal: Journal, run_id: str, resources: Resources
 ) -> None:
     journal.write_json(run_id, "config.json", cfg.model_dump(mode="json"))
     journal.log_dataset(
         run_id,
         cfg.dataset.name,
-        found.manifest.digest,
+        resources.manifest.digest,
         str(prepared_dir(cfg.dataset.name)),
         "+".join(split_plan(cfg.protocol, purpose).train),
     )
@@ -198,28 +198,28 @@ def _compute(
     journal: Journal,
     run_id: str,
     key: str,
-    found: Setting,
+    resources: Resources,
     label: str,
 ) -> Result:
     """Train, and leave in the trial's folder what a final trial hands over."""
     with CurveLog(journal, run_id) as curve:
         if cfg.machine.simulate is not None:
-            return simulate(cfg, found.manifest, split_plan(cfg.protocol, purpose), curve.add)
+            return simulate(cfg, resources.manifest, split_plan(cfg.protocol, purpose), curve.add)
         result, final = train(
             cfg,
             split_plan(cfg.protocol, purpose),
-            found.manifest,
-            found.store,
-            found.weights.path if found.weights else None,
+            resources.manifest,
+            resources.store,
+            resources.weights.path if resources.weights else None,
             checkpoint=_folder(key) / "checkpoint.ckpt",
             record=curve.add,
             label=label,
-            precision=found.environment.precision,
-            device=found.environment.device,
-            threads=found.environment.threads,
+            precision=resources.environment.precision,
+            device=resources.environment.device,
+            threads=resources.environment.threads,
         )
     if final is not None:
-        write_final(_folder(key), found.manifest, final)
+        write_final(_folder(key), resources.manifest, final)
     return result
 
 

@@ -25,8 +25,8 @@ from pipeline.settings.schema import Config
 from pipeline.training.data import Purpose
 from pipeline.trials.identity import code_digest, identity, key_of, point_of, versions
 from pipeline.trials.journal import Journal
+from pipeline.trials.resources import Resources, find_resources
 from pipeline.trials.run import Outcome, TrialFailedError, run
-from pipeline.trials.setting import Setting, setting
 from pipeline.trials.tables import Trial, best, write_best, write_trials
 
 PARENT = "VDTRANSFER_PARENT_RUN"
@@ -43,7 +43,7 @@ class Sweep:
     journal: Journal
     run_id: str
     folder: Path
-    found: Setting
+    resources: Resources
 
     def trials(self) -> list[Trial]:
         """What the jobs recorded, in the order of their numbers."""
@@ -99,7 +99,7 @@ class Sweep:
         self.journal.log(self.run_id, {**values, "n_trials": len(trials)})
 
     def _facts(self, n_trials: int) -> dict[str, Any]:
-        cfg, environment = self.cfg, self.found.environment
+        cfg, environment = self.cfg, self.resources.environment
         return {
             "dataset": cfg.dataset.name,
             "model": cfg.model.name,
@@ -129,10 +129,10 @@ def opened(cfg: Config) -> Iterator[Sweep]:
 
     Raises UserError when data or weights are missing or the journal cannot be used.
     """
-    found = setting(cfg)
+    resources = find_resources(cfg)
     journal = Journal.open(cfg.project, cfg.title)
     cell = f"{cfg.dataset.name} · {cfg.model.name} · {cfg.strategy.name}"
-    fingerprint = _fingerprint(cfg, found)
+    fingerprint = _fingerprint(cfg, resources)
     lock = key_of([cfg.project, cfg.dataset.name, cfg.model.name, cfg.strategy.name])
     with alone(lock_file(f"cell-{lock[:16]}"), f"cell {cell}"):
         run_id = journal.parent(
@@ -140,7 +140,7 @@ def opened(cfg: Config) -> Iterator[Sweep]:
         )
         status = "FAILED"
         try:
-            yield Sweep(cfg, journal, run_id, sweep_dir(cfg), found)
+            yield Sweep(cfg, journal, run_id, sweep_dir(cfg), resources)
             status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
@@ -149,9 +149,9 @@ def opened(cfg: Config) -> Iterator[Sweep]:
             journal.close(run_id, status)
 
 
-def _fingerprint(cfg: Config, found: Setting) -> str:
+def _fingerprint(cfg: Config, resources: Resources) -> str:
     """What makes two sweeps the same: all of a trial's identity but the point, and the search."""
-    plain = identity(cfg, Purpose.SEARCH, found.environment)
+    plain = identity(cfg, Purpose.SEARCH, resources.environment)
     if cfg.strategy.name != "fixed":
         del plain["point"]
     names = [cfg.dataset.name, cfg.model.name, cfg.strategy.name]

@@ -18,7 +18,7 @@ from pipeline.trials.simulated import table_digest
 
 
 @dataclass(frozen=True)
-class Setting:
+class Resources:
     """Data, weights and machine of the trials of one process, found once."""
 
     manifest: Manifest
@@ -27,7 +27,7 @@ class Setting:
     environment: Environment
 
 
-def setting(cfg: Config) -> Setting:
+def find_resources(cfg: Config) -> Resources:
     """Find what a trial of ``cfg`` works on. Raises UserError when data or weights are missing."""
     folder = prepared_dir(cfg.dataset.name)
     written = folder / MANIFEST
@@ -42,7 +42,7 @@ def setting(cfg: Config) -> Setting:
         threads=cfg.machine.threads or threads_alone(),
         simulated=table_digest(cfg),
     )
-    return Setting(manifest, PixelStore(folder / "pixels.bin", manifest), weights, environment)
+    return Resources(manifest, PixelStore(folder / "pixels.bin", manifest), weights, environment)
 
 
 @lru_cache(maxsize=2)

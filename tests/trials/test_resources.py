@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.base.errors import UserError
 from pipeline.datasets.manifest import MANIFEST, PIXELS
-from pipeline.trials.setting import setting
+from pipeline.trials.resources import find_resources
 
 
 def test_data_that_is_not_prepared_is_said_to_be(project):
@@ -12,7 +12,7 @@ def test_data_that_is_not_prepared_is_said_to_be(project):
     with pytest.raises(
         UserError, match=r"dataset digits is not prepared.*dvc repro prepare@digits"
     ):
-        setting(project.compose())
+        find_resources(project.compose())
 
 
 @pytest.mark.parametrize("name", [MANIFEST, PIXELS])
@@ -22,4 +22,4 @@ def test_damaged_data_is_named(project, name):
     path.unlink()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match=f"{name}.*dvc repro -f prepare@digits"):
-        setting(project.compose())
+        find_resources(project.compose())
