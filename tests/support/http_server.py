@@ -56,6 +56,20 @@ class Hang:
 
 
 @dataclass(frozen=True)
+class Trickle:
+    """Send one byte at a time, with so many seconds between two."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class OtherRange:
+    """Answer 206 with the bytes from another place than was asked for, and say the asked one."""
+
+    shift: int
+
+
+@dataclass(frozen=True)
 class NoRanges:
     """Serve the whole file whatever range is asked for; drop after so many bytes if given."""
 
@@ -72,7 +86,9 @@ class Endless:
     """Announce no length and send zeros until the client goes away."""
 
 
-Fault = Drop | Status | Replace | Redirect | Hang | NoRanges | NoLength | Endless
+Fault = (
+    Drop | Status | Replace | Redirect | Hang | Trickle | OtherRange | NoRanges | NoLength | Endless
+)
 
 
 @dataclass(frozen=True)
@@ -150,7 +166,9 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             path = self.path.lstrip("/").split("?")[0]
             headers = {name.lower(): value for name, value in self.headers.items()}
             server.requests.append(Request(self.command, path, headers))
-            fault = server.take_fault(path) if body else None
+            waiting = server.faults.get(path, [])
+            down = waiting[:1] and isinstance(waiting[0], Status)
+            fault = server.take_fault(path) if body or down else None
             match fault:
                 case Status():
                     return self._head(fault.code, 0, dict(fault.headers))
@@ -172,6 +190,8 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 return self._head(416, 0, {"Content-Range": f"bytes */{len(content)}"})
             if start:
                 extra["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            if isinstance(fault, OtherRange):
+                content = content[fault.shift :] + content[: fault.shift]
             if isinstance(fault, NoLength):
                 extra["Connection"] = "close"
                 self._head(200, None, extra)
@@ -199,7 +219,12 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             match fault:
                 case Drop(after=most) | Hang(after=most) | NoRanges(drop_after=int(most)):
                     content = content[:most]
-            self._send(path, content)
+            if isinstance(fault, Trickle):
+                for byte in content:
+                    if server.closing.wait(fault.seconds) or not self._send(path, bytes([byte])):
+                        break
+            else:
+                self._send(path, content)
             if isinstance(fault, Hang):
                 server.closing.wait()
             if isinstance(fault, Drop | Hang | NoLength) or fault == NoRanges(len(content)):

@@ -77,24 +77,23 @@ def _from(
 ) -> dict[str, str]:
     """Bring ``url`` to ``part`` and return its digests.
 
-    A part that was begun elsewhere or earlier gets a second chance from its first byte, since
-    the bytes of the other source may be the wrong ones.
+    A file in several pieces gets a second chance from its first byte: a piece may be another
+    source's, or a server may have sent another range than it said.
     """
-    from_hub = url.startswith(SCHEME)
-    begun = part.exists() and not from_hub
-    while True:
-        if from_hub:
+    for again in (False, True):
+        whole = True
+        if url.startswith(SCHEME):
             transfer_from_hub(url, part)
         else:
             any_source = bool(archive.sha256 or archive.md5)
-            transfer(url, part, archive.size, any_source, patience)
+            whole = transfer(url, part, archive.size, any_source, patience)
         try:
             return digests.check(archive, part)
         except WrongContentError:
             discard(part)
-            if not begun:
+            if whole or again:
                 raise
-            begun = False
+    raise AssertionError("the second try returns or raises")
 
 
 def described(archive: ArchiveConfig) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 import httpx
 
-from pipeline.datasets.fetching.transfer import TransferError
+from pipeline.datasets.fetching.transfer import PASSING, TransferError
 
 SCHEME = "hf://"
 ADDRESS = re.compile(r"hf://datasets/(?P<repo>[^/@]+/[^/@]+)(@(?P<revision>[^/]+))?/(?P<path>.+)")
@@ -37,7 +38,7 @@ def transfer_from_hub(url: str, part: Path) -> None:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.constants import ENDPOINT
 
-    if fault := _unreachable(ENDPOINT):
+    if fault := _unreachable(ENDPOINT) or _still_down(ENDPOINT, url):
         raise TransferError(fault)
     folder = _folder(part)
     try:
@@ -49,6 +50,8 @@ def transfer_from_hub(url: str, part: Path) -> None:
             local_dir=folder,
         )
     except (OSError, ValueError, httpx.HTTPError) as error:  # the hub's own errors are of these
+        if _status(error) in PASSING:
+            _gave_up.add(ENDPOINT)
         raise TransferError(str(error).strip().split("\n")[0] or type(error).__name__) from error
     Path(fetched).replace(part)
     discard_hub_folder(part)
@@ -61,6 +64,35 @@ def discard_hub_folder(part: Path) -> None:
 
 def _folder(part: Path) -> Path:
     return part.with_name(part.name + ".hub")
+
+
+_gave_up: set[str] = set()
+"""Endpoints whose client gave up waiting once in this process: it waits for each file anew."""
+
+
+def _still_down(endpoint: str, url: str) -> str | None:
+    """Say whether an endpoint that was waited for in vain is still down, by one request."""
+    if endpoint not in _gave_up:
+        return None
+    with suppress(httpx.HTTPError):
+        address = web_address(url).replace("https://huggingface.co", endpoint)
+        status = httpx.head(address, timeout=10).status_code
+        if status not in PASSING:
+            _gave_up.discard(endpoint)
+            return None
+        return f"{endpoint} still answers HTTP {status}"
+    return f"{endpoint} cannot be reached any more"
+
+
+def _status(error: Exception) -> int | None:
+    """The HTTP status behind an error of the hub's client, however deep it lies."""
+    cause: BaseException | None = error
+    while cause is not None:
+        response = getattr(cause, "response", None)
+        if response is not None:
+            return int(response.status_code)
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 @cache

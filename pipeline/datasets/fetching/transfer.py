@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,9 @@ class Patience:
     pause: float = 1.0
     """Seconds before the second attempt; doubles from one to the next."""
     longest_pause: float = 60.0
+    least_rate: float = 1024.0
+    """Bytes per second; a connection that is slower over ``window`` seconds counts as dead."""
+    window: float = 60.0
 
 
 PATIENCE = Patience()
@@ -39,6 +43,10 @@ PATIENCE = Patience()
 
 class TransferError(Exception):
     """This source does not give the file; another one may."""
+
+
+_gave_up: set[str] = set()
+"""Hosts that a transfer of this process gave up on; the next file asks them only once."""
 
 
 class _PassingError(Exception):
@@ -51,35 +59,48 @@ class _PassingError(Exception):
 
 def transfer(
     url: str, part: Path, size: int | None, any_source: bool, patience: Patience = PATIENCE
-) -> None:
+) -> bool:
     """Bring ``url`` to the file ``part``, going on from the bytes it holds.
+
+    Returns whether all bytes came in one answer; otherwise a server that lies about ranges may
+    have sent some of them twice.
 
     ``any_source``: a digest is stated, so bytes from another source or an older copy may be gone
     on from; otherwise only bytes that the server vouches for by ETag or date (If-Range). A part
     of a source without byte ranges starts over. Raises TransferError when the source gives up or
     offers something else than ``size`` bytes (``part`` stays if it may still serve), UserError
-    when the disk is too small.
+    when the disk is too small. A redirect from https to http counts as a source that gives up.
+    A host that failed with every attempt is asked only once for the next file.
     """
     if size is not None and _length(part) >= size:
         if _length(part) == size:
-            return
+            return False
         discard(part)
-    attempt = _Attempt(url, part, size, any_source)
+    attempt = _Attempt(url, part, size, any_source, patience)
     timeout = httpx.Timeout(patience.read, connect=patience.connect)
     headers = {"Accept-Encoding": "identity", "User-Agent": "vdtransfer"}
     failures, most = 0, _length(part)
-    with httpx.Client(timeout=timeout, headers=headers, follow_redirects=True) as client:
+    host = httpx.URL(url).host
+    attempts = 1 if host in _gave_up else patience.attempts
+    with httpx.Client(
+        timeout=timeout,
+        headers=headers,
+        follow_redirects=True,
+        event_hooks={"request": [_refuse_step_down(url)]},
+    ) as client:
         while True:
             try:
                 attempt.run(client)
-                return
+                _gave_up.discard(host)
+                return attempt.whole
             except (_PassingError, httpx.TimeoutException, httpx.TransportError) as error:
                 if isinstance(error, httpx.UnsupportedProtocol):
                     raise TransferError(str(error)) from error
                 reached = _length(part)
                 failures = 1 if reached >= most + PROGRESS else failures + 1
                 most = max(most, reached)
-                if failures >= (patience.attempts if attempt.answered else 2):
+                if failures >= (attempts if attempt.answered else min(2, attempts)):
+                    _gave_up.add(host)
                     raise TransferError(_sentence(error)) from error
                 asked = getattr(error, "pause", None)
                 pause = patience.pause * 2 ** (failures - 1) if asked is None else asked
@@ -88,17 +109,52 @@ def transfer(
                 raise TransferError(_sentence(error)) from error
 
 
+def _refuse_step_down(url: str) -> Callable[[httpx.Request], None]:
+    """Make a hook that stops a client which is led from ``url``, if that is https, to http."""
+
+    def hook(request: httpx.Request) -> None:
+        if url.startswith("https:") and request.url.scheme != "https":
+            raise TransferError(f"leads from https to {request.url.scheme}: {request.url}")
+
+    return hook
+
+
+class _Pace:
+    """Ends a connection that brings fewer bytes over a window than patience asks for."""
+
+    def __init__(self, patience: Patience) -> None:
+        self.patience = patience
+        self.since, self.received = time.monotonic(), 0
+
+    def add(self, received: int) -> None:
+        """Count bytes. Raises _PassingError at the end of a window that was too slow."""
+        self.received += received
+        seconds = time.monotonic() - self.since
+        if seconds < self.patience.window:
+            return
+        if self.received < self.patience.least_rate * seconds:
+            raise _PassingError(
+                f"too slow: {self.received:,} bytes in {seconds:.0f} s, less than "
+                f"{self.patience.least_rate:,.0f} a second"
+            )
+        self.since, self.received = time.monotonic(), 0
+
+
 class _Attempt:
     """One request after the other for the same file."""
 
-    def __init__(self, url: str, part: Path, size: int | None, any_source: bool) -> None:
+    def __init__(
+        self, url: str, part: Path, size: int | None, any_source: bool, patience: Patience
+    ) -> None:
         self.url = url
         self.part = part
         self.size = size
         self.any_source = any_source
+        self.patience = patience
         self.note = _note(part)
         self.ranges = True
         self.answered = False
+        self.whole = False
 
     def run(self, client: httpx.Client) -> None:
         have, headers = self._resumption()
@@ -115,6 +171,7 @@ class _Attempt:
             elif _start(response) != have:
                 self.ranges = False
                 raise _PassingError("the server sent another byte range than asked for")
+            self.whole = have == 0
             self._receive(response, have)
 
     def _resumption(self) -> tuple[int, dict[str, str]]:
@@ -161,7 +218,9 @@ class _Attempt:
             self.part.open("ab" if have else "wb") as target,
             bytes_bar(self.part.stem, total, initial=have) as bar,
         ):
+            pace = _Pace(self.patience)
             for chunk in response.iter_raw():
+                pace.add(len(chunk))
                 have += len(chunk)
                 if have > most:
                     discard(self.part)

@@ -10,15 +10,17 @@ from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.base.errors import UserError
+from pipeline.datasets.fetching import hub
 from pipeline.datasets.fetching import transfer as transfer_module
 from pipeline.datasets.fetching.fetch import NotFetchedError, fetch, part_of
-from pipeline.datasets.fetching.transfer import Patience
+from pipeline.datasets.fetching.transfer import Patience, TransferError
 from pipeline.settings.schema import ArchiveConfig
 from tests.support.http_server import (
     Drop,
@@ -26,10 +28,12 @@ from tests.support.http_server import (
     Hang,
     NoLength,
     NoRanges,
+    OtherRange,
     Redirect,
     Replace,
     Server,
     Status,
+    Trickle,
 )
 
 CONTENT = bytes(range(256)) * 4000  # 1.02 MB
@@ -67,6 +71,49 @@ def test_fetches_and_verifies(server: Server, raw: Path) -> None:
     assert path == raw / "a.bin"
     assert path.read_bytes() == CONTENT
     assert sorted(p.name for p in raw.iterdir()) == ["a.bin", "digests.yaml"]
+
+
+def test_a_trickle_counts_as_dead_and_the_next_source_serves(server: Server, raw: Path) -> None:
+    server.faults["a.bin"] = [Trickle(0.02)] * 2
+    slow = Patience(connect=2, read=2, attempts=2, pause=0.001, least_rate=1000, window=0.2)
+    addresses = (f"{server.url}/a.bin", f"{server.url}/mirror.bin")
+    assert fetch(archive(*addresses, sha256=SHA256), raw, slow).read_bytes() == CONTENT
+    assert len(ranges(server)) == 2
+    assert ranges(server, "mirror.bin") != []
+
+
+def test_a_slow_connection_that_is_fast_enough_is_kept(server: Server, raw: Path) -> None:
+    (server.folder / "a.bin").write_bytes(CONTENT[:30])
+    server.faults["a.bin"] = [Trickle(0.02)]
+    slow = Patience(connect=2, read=2, attempts=1, least_rate=5, window=0.1)
+    assert fetch(archive(f"{server.url}/a.bin"), raw, slow).read_bytes() == CONTENT[:30]
+    assert len(ranges(server)) == 1
+
+
+def test_a_range_that_lies_is_noticed_and_mended(server: Server, raw: Path) -> None:
+    server.faults["a.bin"] = [Drop(after=1000), OtherRange(shift=7)]
+    fetch(archive(f"{server.url}/a.bin", sha256=SHA256), raw, QUICK)
+    assert (raw / "a.bin").read_bytes() == CONTENT
+    assert ranges(server) == [None, "bytes=1000-", None]
+
+
+def test_https_is_never_left_for_http() -> None:
+    hook = transfer_module._refuse_step_down("https://a.org/x")
+    hook(httpx.Request("GET", "https://b.org/x"))
+    with pytest.raises(TransferError, match=r"from https to http: http://b\.org/x"):
+        hook(httpx.Request("GET", "http://b.org/x"))
+    transfer_module._refuse_step_down("http://a.org/x")(httpx.Request("GET", "http://b.org/x"))
+
+
+def test_a_host_that_is_down_is_waited_for_once(server: Server, raw: Path) -> None:
+    names = [f"{n}.bin" for n in range(4)]
+    for name in names:
+        server.faults[name] = [Status(503)] * 10
+        asked = ArchiveConfig(file=name, urls=[f"{server.url}/{name}"])
+        with pytest.raises(NotFetchedError, match="HTTP 503"):
+            fetch(asked, raw, QUICK)
+    assert [len(ranges(server, name)) for name in names] == [4, 1, 1, 1]
+    assert fetch(archive(f"{server.url}/a.bin"), raw, QUICK).read_bytes() == CONTENT
 
 
 def test_goes_on_after_dropped_connections(server: Server, raw: Path) -> None:
@@ -333,6 +380,20 @@ def test_fetches_from_the_hub(server: Server, raw: Path) -> None:
     assert run("hf://datasets/one/set@abc/data/a.bin").strip() == str(raw / "a.bin")
     assert (raw / "a.bin").read_bytes() == CONTENT
     assert sorted(p.name for p in raw.iterdir()) == ["a.bin", "digests.yaml"]
+
+
+def test_a_hub_that_is_down_is_asked_once_for_each_further_file(
+    server: Server, raw: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.url)
+    monkeypatch.setattr(hub, "_gave_up", {server.url})
+    hub._unreachable.cache_clear()
+    path = "datasets/one/set/resolve/main/a.bin"
+    server.faults[path] = [Status(503)]
+    with pytest.raises(NotFetchedError, match="still answers HTTP 503"):
+        fetch(archive("hf://datasets/one/set/a.bin"), raw, QUICK)
+    assert [request.path for request in server.requests if request.path] == [path]
+    hub._unreachable.cache_clear()
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://x/a", "hf://models/x/y", "nonsense"])
