@@ -128,7 +128,7 @@ def main() -> None:
         write_json(arguments.json, content)
     arguments.figure.parent.mkdir(parents=True, exist_ok=True)
     published = [(row.trials["bayes"], 100 * row.loss) for row in table1().values()]
-    draw(results, published, arguments.figure)
+    draw(found, published, arguments.figure)
     print(markdown(found, arguments.seeds, published))
     print(f"figure: {arguments.figure}", file=sys.stderr)
     largest = max(grids.values(), key=lambda grid: grid.size)

@@ -1,100 +1,97 @@
-"""The figure of a comparison of searchers."""
+"""Draw the figure of a comparison of searchers."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+import vl_convert
 
-from benchmarks.searchers.comparison import Replays
-from benchmarks.searchers.summary import FIRST_BUDGET, MIN_DELTAS, Published, stop_rules
+from benchmarks.searchers.summary import MIN_DELTAS, Published
 from pipeline.base.errors import UserError
-from pipeline.base.statistics import GapBand
+from pipeline.base.files import write_bytes
+from pipeline.reporting.charts import Axis, Colour, LineChart, Mark, Series
+from pipeline.reporting.vega import Spec, framed, light, line_view, to_svg
 
-COLOURS = ("#0072B2", "#D55E00", "#777777", "#009E73", "#CC79A7")
-"""Okabe and Ito's palette, which colour-blind readers can tell apart."""
-MARKERS = ("o", "s", "x", "^", "D")
+COLOURS: tuple[Colour, ...] = ("blue", "orange", "grey", "green", "pink")
+MARKS: tuple[Mark, ...] = ("circle", "square", "diamond", "triangle", "circle")
 
 
-def draw(results: dict[str, dict[str, Replays]], published: Published, path: Path) -> None:
-    """One row per grid: the gap, the loss on test and the stop rule.
+def draw(grids: dict[str, dict[str, Any]], published: Published, path: Path) -> None:
+    """Draw one row per grid: the gap, the loss on test and the stop rule.
+
+    ``grids`` holds a ``summary`` by name.
 
     Raises:
         UserError: the file's ending is none of svg, png and pdf.
     """
-    if path.suffix.lower() not in (".svg", ".png", ".pdf"):
+    kind = path.suffix.lower()
+    if kind not in (".svg", ".png", ".pdf"):
         raise UserError(f"{path}: a figure is an svg, png or pdf")
-    with rc_context(
-        {
-            "svg.hashsalt": "search",
-            "font.size": 9,
-            "axes.grid": True,
-            "grid.alpha": 0.3,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-        }
-    ):
-        figure = Figure(figsize=(13, 3.8 * len(results)), layout="constrained")
-        rows = figure.subplots(len(results), 3, squeeze=False)
-        for (name, searchers), (gap, test, stop) in zip(results.items(), rows, strict=True):
-            _gaps(gap, searchers, published)
-            gap.set_title(f"{name}: gap to the grid's best")
-            _test(test, searchers)
-            test.set_title("loss on test against the grid's choice")
-            _stops(stop, next(iter(searchers.values())), published)
-            stop.set_title("stop rule: patience beside each point")
-        rows[0][0].legend(fontsize=8)
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    rows = [{"hconcat": _views(name, found, published)} for name, found in grids.items()]
+    own = {"scale": dict.fromkeys(("color", "shape", "strokeDash"), "independent")}
+    spec = framed({"vconcat": [row | {"resolve": own} for row in rows], "resolve": own})
+    if kind == ".svg":
+        write_bytes(path, to_svg(spec))
+    elif kind == ".png":
+        write_bytes(path, vl_convert.vegalite_to_png(light(spec), scale=2))
+    else:
+        write_bytes(path, vl_convert.vegalite_to_pdf(light(spec)))
 
 
-def _curve(axes: Axes, name: str, band: GapBand, number: int) -> None:
-    start = FIRST_BUDGET - 1
-    trials = range(FIRST_BUDGET, len(band.mean) + 1)
-    colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-    axes.plot(trials, band.mean[start:], label=name, color=colour, marker=marker, ms=3, lw=1.2)
-    axes.fill_between(trials, band.low[start:], band.high[start:], color=colour, alpha=0.15, lw=0)
-
-
-def _published(axes: Axes, published: Published) -> None:
-    trials, gap = zip(*published, strict=True)
-    axes.scatter(trials, gap, marker="*", s=45, color="black", zorder=3, label="published, 8 sets")
-
-
-def _gaps(axes: Axes, searchers: dict[str, Replays], published: Published) -> None:
-    for number, (name, replays) in enumerate(searchers.items()):
-        _curve(axes, name, replays.gap_band(), number)
-    _published(axes, published)
+def _views(name: str, found: dict[str, Any], published: Published) -> list[Spec]:
+    stars = _published(published)
+    gaps = [*_curves(found, "gap"), stars]
     # a wide band may leave the frame
-    highest = max(float(np.max(np.asarray(line.get_ydata()))) for line in axes.lines)
-    axes.set(xlabel="trials", ylabel="accuracy points", ylim=(0, 1.1 * highest or None))
+    highest = max(max(series.y) for series in gaps)
+    points = Axis("accuracy points", limits=(0, 1.1 * highest))
+    views = [_view(f"{name}: gap to the grid's best", Axis("trials"), points, gaps)]
+    if losses := _curves(found, "test_loss"):
+        title = "loss on test against the grid's choice"
+        views.append(_view(title, Axis("trials"), Axis("accuracy points"), losses))
+    mean, gap = Axis("mean number of trials"), Axis("mean gap, points")
+    rules = [*_stops(found["stop_rules"]), stars]
+    return [*views, _view("stop rule: patience beside each point", mean, gap, rules)]
 
 
-def _test(axes: Axes, searchers: dict[str, Replays]) -> None:
-    for number, (name, replays) in enumerate(searchers.items()):
-        if (band := replays.test_band()) is not None:
-            _curve(axes, name, band, number)
-    if not axes.lines:
-        axes.text(0.5, 0.5, "no test column", ha="center", transform=axes.transAxes)
-    axes.set(xlabel="trials", ylabel="accuracy points")
+def _view(title: str, x: Axis, y: Axis, series: list[Series]) -> Spec:
+    view = line_view(LineChart("search", title, "", x, y, series))
+    return view | {"title": title, "width": 340, "height": 240}
 
 
-def _stops(axes: Axes, ours: Replays, published: Published) -> None:
-    rules = stop_rules(ours)
-    for number, delta in enumerate(MIN_DELTAS):
-        line = [rule for rule in rules if rule.min_delta == delta]
-        axes.plot(
-            [rule.trials for rule in line],
-            [rule.gap for rule in line],
-            color=COLOURS[number],
-            marker=MARKERS[number],
-            ms=3,
-            label=f"min_delta {delta} points",
+def _curves(found: dict[str, Any], key: str) -> list[Series]:
+    curves = {name: each[key] for name, each in found["searchers"].items() if each[key]}
+    return [
+        Series(
+            name=name,
+            x=curve["trials"],
+            y=curve["mean"],
+            colour=COLOURS[number % len(COLOURS)],
+            low=curve["low"],
+            high=curve["high"],
         )
-        for rule in line:
-            axes.annotate(str(rule.patience), (rule.trials, rule.gap), fontsize=7)
-    _published(axes, published)
-    axes.set(xlabel="mean number of trials", ylabel="mean gap, points", ylim=(0, None))
-    axes.legend(fontsize=8)
+        for number, (name, curve) in enumerate(curves.items())
+    ]
+
+
+def _published(published: Published) -> Series:
+    trials, gap = (list(column) for column in zip(*published, strict=True))
+    return Series("published, 8 sets", trials, gap, "pink", style="points", mark="triangle")
+
+
+def _stops(rules: list[dict[str, Any]]) -> list[Series]:
+    series = []
+    for delta, colour, mark in zip(MIN_DELTAS, COLOURS, MARKS, strict=False):
+        line = [rule for rule in rules if rule["min_delta"] == delta]
+        series.append(
+            Series(
+                name=f"min_delta {delta} points",
+                x=[rule["trials"] for rule in line],
+                y=[rule["gap"] for rule in line],
+                colour=colour,
+                style="points",
+                mark=mark,
+                labels=[str(rule["patience"]) for rule in line],
+            )
+        )
+    return series

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tabulate import tabulate
+
 from benchmarks.searchers.comparison import (
     Replays,
     StopRule,
@@ -98,40 +100,42 @@ def _curves(found: dict[str, Any], key: str, title: str) -> str:
     curves = {name: searcher[key] for name, searcher in found["searchers"].items()}
     last = next(iter(curves.values()))["trials"][-1]
     budgets = [k for k in BUDGETS if k <= last]
-    reached = " trials to 1.0 |" if key == "gap" else ""
-    rows = [f"| {title} |" + "".join(f" {k} |" for k in budgets) + reached]
-    rows.append("|---|" + "---|" * (len(budgets) + bool(reached)))
+    with_end = key == "gap"
+    rows = []
     for name, curve in curves.items():
-        cells = [
-            f" {curve['mean'][i]:.2f} ± {(curve['high'][i] - curve['low'][i]) / 2:.2f} |"
-            for i in (k - FIRST_BUDGET for k in budgets)
-        ]
-        end = f" {found['searchers'][name]['trials_to_1_point'] or f'over {last}'} |"
-        rows.append(f"| {name} |" + "".join(cells) + (end if reached else ""))
-    return "\n".join(rows)
+        row = [name]
+        for i in (k - FIRST_BUDGET for k in budgets):
+            row.append(f"{curve['mean'][i]:.2f} ± {(curve['high'][i] - curve['low'][i]) / 2:.2f}")
+        reached = found["searchers"][name]["trials_to_1_point"]
+        rows.append([*row, reached or f"over {last}"] if with_end else row)
+    return _table([title, *budgets, *(["trials to 1.0"] if with_end else [])], rows)
 
 
 def _differences(found: dict[str, Any]) -> str:
     budgets = list(next(iter(found["difference"].values())))
-    rows = [f"| {found['compared']} minus |" + "".join(f" {k} |" for k in budgets)]
-    rows.append("|---|" + "---|" * len(budgets))
-    for name, differences in found["difference"].items():
-        cells = [
-            f" {d['mean']:+.2f} [{d['low']:+.2f}, {d['high']:+.2f}] |" for d in differences.values()
-        ]
-        rows.append(f"| {name} |" + "".join(cells))
-    return "\n".join(rows)
+    rows = [
+        [name]
+        + [f"{d['mean']:+.2f} [{d['low']:+.2f}, {d['high']:+.2f}]" for d in differences.values()]
+        for name, differences in found["difference"].items()
+    ]
+    return _table([f"{found['compared']} minus", *budgets], rows)
 
 
 def _stop_rules(found: dict[str, Any]) -> str:
+    headers = [f"Stop rule of {found['compared']}: patience", "min_delta (points)"]
+    headers += ["trials, mean", "10 to 90 % of searches", "gap"]
     rows = [
-        f"| Stop rule of {found['compared']}: patience | min_delta (points) | trials, mean "
-        "| 10 to 90 % of searches | gap |",
-        "|---|---|---|---|---|",
-    ]
-    rows += [
-        f"| {r['patience']} | {r['min_delta']:.1f} | {r['trials']:.1f} "
-        f"| {r['few']:.0f} to {r['many']:.0f} | {r['gap']:.2f} |"
+        (
+            r["patience"],
+            f"{r['min_delta']:.1f}",
+            f"{r['trials']:.1f}",
+            f"{r['few']:.0f} to {r['many']:.0f}",
+            f"{r['gap']:.2f}",
+        )
         for r in found["stop_rules"]
     ]
-    return "\n".join(rows)
+    return _table(headers, rows)
+
+
+def _table(headers: Sequence[Any], rows: Sequence[Sequence[Any]]) -> str:
+    return tabulate(rows, list(map(str, headers)), "github", disable_numparse=True)

@@ -1,10 +1,11 @@
-"""Figures as numbers: what both the interactive and the static drawing are made from."""
+"""Figures as numbers, whatever they are drawn with."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal
 
+Mark = Literal["circle", "square", "diamond", "triangle"]
 Colour = Literal["blue", "green", "orange", "pink", "grey"]
 
 OKABE_ITO: dict[Colour, str] = {
@@ -22,7 +23,7 @@ STRATEGY_COLOURS: dict[str, Colour] = {
     "bayes": "green",
     "random": "pink",
 }
-STRATEGY_MARKS: dict[str, Literal["circle", "square", "diamond", "triangle"]] = {
+STRATEGY_MARKS: dict[str, Mark] = {
     "fixed": "square",
     "grid": "circle",
     "bayes": "diamond",
@@ -37,6 +38,8 @@ class Axis:
     """Values are fractions, shown times 100."""
     whole: bool = False
     """Only whole numbers make sense, as for epochs and trials."""
+    limits: tuple[float, float] | None = None
+    """What is shown, in the units of the axis; what lies outside is cut off."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,12 @@ class Series:
     colour: Colour
     style: Literal["line", "step", "points"] = "line"
     dashed: bool = False
-    mark: Literal["circle", "square", "diamond", "triangle"] = "circle"
+    mark: Mark = "circle"
     low: list[float] | None = None
     high: list[float] | None = None
     hover: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    """Short words written beside the points."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class BarSeries:
     name: str
     values: list[float | None]
     colour: Colour
-    mark: Literal["circle", "square", "diamond", "triangle"] = "circle"
+    mark: Mark = "circle"
     low: list[float | None] | None = None
     high: list[float | None] | None = None
 

@@ -43,7 +43,8 @@ def _section(section: Section, level: int) -> Iterator[str]:
                     for i, picture in enumerate(block.pictures)
                 )
             case LineChart() | BarChart() | HeatMap():
-                yield f"![{block.title}]({_link('figures', block.name)}.svg)"
+                yield f"**{plain(block.title)}**"
+                yield f"![{plain(block.title)}]({_link('figures', block.name)}.svg)"
                 yield f"*{block.caption}*"
     for below in section.sections:
         yield from _section(below, level + 1)

@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs no network: styles, script, plotly.js and data inside."""
+"""Write the report as one HTML file that needs no network: styles, Vega and data are inside."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import jinja2
+import vl_convert
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from pipeline.base.statistics import Interval
 from pipeline.reporting.document import Document
-from pipeline.reporting.interactive import to_plotly
 from pipeline.reporting.tables import Table, Value, show
+from pipeline.reporting.vega import Spec, heights
 
 
 class Group(NamedTuple):
@@ -23,8 +23,14 @@ class Group(NamedTuple):
     span: int
 
 
-def to_page(document: Document, svg: Mapping[str, bytes], ui: str) -> str:
-    """``svg`` holds each chart's static drawing by name, ``ui`` the address of the MLflow UI."""
+def to_page(
+    document: Document, specs: Mapping[str, Spec], svg: Mapping[str, bytes], ui: str
+) -> str:
+    """Write the page.
+
+    ``specs`` and ``svg`` hold each chart's description and its drawing by name, ``ui`` the address
+    of the MLflow UI.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("pipeline.reporting"),
         autoescape=True,
@@ -34,18 +40,18 @@ def to_page(document: Document, svg: Mapping[str, bytes], ui: str) -> str:
     assert environment.loader is not None
     css, _, _ = environment.loader.get_source(environment, "page.css")
     js, _, _ = environment.loader.get_source(environment, "page.js")
-    charts = {chart.name: to_plotly(chart) for chart in document.charts()}
     return template.render(
         document=document,
         svg=svg,
         ui=ui.rstrip("/"),
         css=Markup(css),
         js=Markup(js),
-        plotly=Markup(get_plotlyjs()),
-        charts=Markup(json.dumps(charts, separators=(",", ":")).replace("<", "\\u003c")),
+        vega=Markup(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")),
+        charts=Markup(json.dumps(specs, separators=(",", ":")).replace("<", "\\u003c")),
         show=show,
         order=_order,
         groups=_groups,
+        heights={name: heights(spec, svg[name]) for name, spec in specs.items()},
         base64=lambda data: base64.b64encode(data).decode(),
     )
 

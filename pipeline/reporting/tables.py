@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from tabulate import tabulate
 
 from pipeline.base.statistics import Interval
 
@@ -129,12 +131,8 @@ def _raw(value: Value) -> str:
 
 
 def to_markdown(table: Table) -> str:
-    def line(fields: list[str]) -> str:
-        return "| " + " | ".join(plain(field) for field in fields) + " |"
-
-    rule = ["---:" if column.numeric else "---" for column in table.columns]
-    rows = [[c.full_heading for c in table.columns], rule, *table.shown()]
-    return "\n".join(line(row) for row in rows)
+    """Write a pipe table; every value stays on its line."""
+    return _laid_out(table, "pipe", plain)
 
 
 def plain(text: str) -> str:
@@ -144,16 +142,12 @@ def plain(text: str) -> str:
 
 
 def to_text(table: Table) -> str:
-    """Aligned columns for a terminal."""
-    head = [column.full_heading for column in table.columns]
-    rows = table.shown()
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    """Write aligned columns for a terminal."""
+    return _laid_out(table, "simple", str)
 
-    def line(fields: list[str]) -> str:
-        padded = [
-            text.rjust(width) if column.numeric else text.ljust(width)
-            for text, width, column in zip(fields, widths, table.columns, strict=True)
-        ]
-        return "  ".join(padded).rstrip()
 
-    return "\n".join([line(head), "  ".join("-" * width for width in widths), *map(line, rows)])
+def _laid_out(table: Table, form: str, text: Callable[[str], str]) -> str:
+    rows = [[text(field) for field in row] for row in table.shown()]
+    headers = [text(column.full_heading) for column in table.columns]
+    sides = ["right" if column.numeric else "left" for column in table.columns]
+    return tabulate(rows, headers, form, disable_numparse=True, colalign=sides if rows else None)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from pipeline.base.files import write_bytes, write_text
 from pipeline.base.progress import counted
 from pipeline.reporting import for_dvc
-from pipeline.reporting.charts import Chart
 from pipeline.reporting.document import Document
 from pipeline.reporting.markdown import to_report
 from pipeline.reporting.page import to_page
 from pipeline.reporting.results import Cell
-from pipeline.reporting.static import to_svg
 from pipeline.reporting.summary import CellSummary
 from pipeline.reporting.tables import to_csv
+from pipeline.reporting.vega import to_spec, to_svg
 
 
 def write_report(document: Document, folder: Path, ui: str) -> None:
@@ -25,12 +23,14 @@ def write_report(document: Document, folder: Path, ui: str) -> None:
     Tables and figures of an earlier report that this one does not have are removed.
     """
     tables = {f"{table.name}.csv": to_csv(table).encode() for table in document.tables()}
-    svg = _draw(list(document.charts()))
+    specs = {chart.name: to_spec(chart) for chart in document.charts()}
+    drawings = counted(map(to_svg, specs.values()), "drawing figures", len(specs))
+    svg = dict(zip(specs, drawings, strict=True))
     figures = {f"{name}.svg": drawing for name, drawing in svg.items()}
     for gallery in document.galleries():
         for i, picture in enumerate(gallery.pictures):
             figures[f"{gallery.name}-{i}.png"] = picture.png
-    page = to_page(document, svg, ui)
+    page = to_page(document, specs, svg, ui)
     _fill(folder / "tables", tables)
     _fill(folder / "figures", figures)
     write_text(folder / "report.md", to_report(document))
@@ -43,14 +43,6 @@ def write_plots(summaries: Sequence[CellSummary], cells: Sequence[Cell], folder:
     searches = [for_dvc.search(cell) for cell in cells]
     files = {f"{table.name}.csv": to_csv(table).encode() for table in searches}
     _fill(folder / "plots" / "search", files)
-
-
-def _draw(charts: list[Chart]) -> dict[str, bytes]:
-    """On all cores: matplotlib takes most of the time of a report on many datasets."""
-    with ProcessPoolExecutor() as pool:
-        drawings = pool.map(to_svg, charts, chunksize=2)
-        drawn = counted(drawings, "drawing figures", len(charts))
-        return {chart.name: svg for chart, svg in zip(charts, drawn, strict=True)}
 
 
 def _fill(folder: Path, files: dict[str, bytes]) -> None:

@@ -102,8 +102,10 @@ def visit(browser: Any, page_file: Path, request: pytest.FixtureRequest) -> Iter
 
 
 def test_every_figure_draws_without_an_error_or_a_request(visit: Visit, page_file: Path) -> None:
-    assert visit.page.locator(".plot").count() == visit.page.locator(".plot .main-svg").count() / 3
+    assert visit.page.locator(".plot").count() == visit.page.locator(".plot svg.marks").count()
     assert visit.faults == []
+    described = visit.page.get_by_role("img", name=re.compile("^Test accuracy by strategy"))
+    assert described.first.is_visible()
     outside = [url for url in visit.requests if not url.startswith(("data:", "blob:"))]
     assert outside == [page_file.as_uri()]
 
@@ -201,7 +203,7 @@ def test_text_is_readable_on_its_ground(visit: Visit) -> None:
             const [a, b] = [light(css), ground].sort((x, y) => y - x);
             return (a + 0.05) / (b + 0.05);
           };
-          const texts = document.querySelectorAll("p, td, th, figcaption, .xtitle");
+          const texts = document.querySelectorAll("p, td, th, figcaption, .plot text");
           const colour = (e) => getComputedStyle(e)[e.matches("text") ? "fill" : "color"];
           return [...texts].filter((e) => !e.matches(".notice")).map((e) => against(colour(e)));
         }"""

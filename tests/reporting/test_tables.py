@@ -78,10 +78,10 @@ def test_csv_gives_back_every_bit(fraction: float, name: str) -> None:
 def test_markdown_has_one_line_per_row_whatever_the_names() -> None:
     lines = to_markdown(TABLE).splitlines()
     assert lines == [
-        "| Name | Grid top-1 % | Grid trials |",
-        "| --- | ---: | ---: |",
-        "| a \\| b | 95.83 ± 0.83 | 1,568 |",
-        "| c | – | 1 |",
+        "| Name   |   Grid top-1 % |   Grid trials |",
+        "|:-------|---------------:|--------------:|",
+        "| a \\| b |   95.83 ± 0.83 |         1,568 |",
+        "| c      |              – |             1 |",
     ]
     odd = Table("t", "", [Column("n", "n")], [["<script>\nx"]])
     assert to_markdown(odd).splitlines()[-1] == "| \\<script\\> x |"
@@ -95,8 +95,8 @@ def test_no_character_of_a_name_means_anything_to_markdown() -> None:
 
 def test_text_is_aligned() -> None:
     assert to_text(TABLE).splitlines() == [
-        "Name   Grid top-1 %  Grid trials",
-        "-----  ------------  -----------",
-        "a | b  95.83 ± 0.83        1,568",
-        "c                 –            1",
+        "Name      Grid top-1 %    Grid trials",
+        "------  --------------  -------------",
+        "a | b     95.83 ± 0.83          1,568",
+        "c                    –              1",
     ]
