@@ -119,7 +119,7 @@ def replays(
         engine = Engine(
             dimensions(grid),
             seed=seed,
-            n_initial=options.n_initial,
+            n_initial=max(options.n_initial, options.batch_size),
             initial_points=first,
             acquisition=options.acquisition,
             surrogate=options.surrogate,

@@ -56,7 +56,9 @@ def test_predictions_have_the_sign_of_the_objective(tmp_path: Path) -> None:
     assert all(0 < float(row["predicted_mean"]) < 0.5 for row in rows[6:])
 
 
-@pytest.mark.parametrize("returned", [np.float32(0.5), np.int64(1), np.array(0.5), 1, 0.5])
+@pytest.mark.parametrize(
+    "returned", [np.float32(0.5), np.int64(1), np.array(0.5), np.array([0.5]), 1]
+)
 def test_numpy_scalars_stop_at_the_door(tmp_path: Path, returned: Any) -> None:
     seen: set[type] = set()
 
@@ -67,13 +69,32 @@ def test_numpy_scalars_stop_at_the_door(tmp_path: Path, returned: Any) -> None:
     intervals = ["+width=interval(0.5,2)", "+depth=tag(log,int(interval(2,9)))"]
     sweep_here(tmp_path, task, intervals, surrogate="gp", n_trials=4, n_initial=3)
     assert seen == {float, int}
-    assert read_results(tmp_path)["best_value"] == float(returned)
+    assert read_results(tmp_path)["best_value"] == np.asarray(returned).item()
 
 
 @pytest.mark.parametrize("returned", [None, "0.9", True, [0.9], np.array([0.1, 0.2])])
-def test_what_is_no_number_ends_the_sweep(tmp_path: Path, returned: Any) -> None:
-    with pytest.raises(SweepError, match="must return the objective, one number"):
-        sweep_here(tmp_path, lambda _: returned)
+def test_a_result_that_is_no_number_fails_its_trial_and_keeps_the_others(
+    tmp_path: Path, returned: Any
+) -> None:
+    results = iter([0.5, returned, 0.7, 0.8])
+    with pytest.raises(SweepError, match="1 of 4 trials failed"):
+        sweep_here(tmp_path, lambda _: next(results), n_trials=4, batch_size=4)
+    rows = read_rows(tmp_path)
+    assert [row["objective"] for row in rows] == ["0.5", "", "0.7", "0.8"]
+    assert "must return the objective, one number" in rows[1]["error"]
+    assert rows[1]["error"] in (tmp_path / "1/error.txt").read_text()
+
+
+def test_the_first_batch_is_a_design_of_its_size(tmp_path: Path) -> None:
+    sweep_here(tmp_path, accuracy, surrogate="gp", n_trials=7, batch_size=6)
+    assert [row["kind"] for row in read_rows(tmp_path)] == ["initial"] * 6 + ["model"]
+
+
+@pytest.mark.parametrize("params", [{"lr": [0.1, 0.2]}, {"lr": None}, 3])
+def test_params_that_are_no_sweeps_are_refused(tmp_path: Path, params: Any) -> None:
+    with pytest.raises(SweepError, match=r"hydra\.sweeper\.params"):
+        sweep_here(tmp_path / "sweep", never, params=params)
+    assert not (tmp_path / "sweep").exists()
 
 
 def test_repeats_are_averaged_and_numbered(tmp_path: Path) -> None:
@@ -187,7 +208,9 @@ def test_a_failed_trial_does_not_end_the_sweep_but_its_success(
     why = (tmp_path / "5/error.txt").read_text()
     assert [row["trial"] for row in rows if row["status"] == "failed"] == ["1", "5"]
     assert rows[5]["objective"] == ""
-    assert ("out of memory" if value is None else f"the objective is {value}") in why
+    reason = "out of memory" if value is None else f"the objective is {value}"
+    assert reason in why
+    assert [row["error"] for row in rows if row["error"]] == [reason, reason]
     assert read_results(tmp_path)["n_failed"] == 2
 
 

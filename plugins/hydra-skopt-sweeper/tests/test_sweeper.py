@@ -2,14 +2,16 @@
 
 import logging
 import math
+import time
 from pathlib import Path
 
 import pytest
 import yaml
+from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from hydra_skopt_sweeper.errors import SweepError
 from omegaconf import DictConfig
-from sweeping import Sweep, read_results, read_rows, timeless
+from sweeping import APP, Sweep, read_results, read_rows, timeless
 
 
 def accuracy(cfg: DictConfig) -> float:
@@ -33,6 +35,7 @@ def test_a_sweep_leaves_its_table_its_result_and_its_configuration(
     assert [row["kind"] for row in rows] == ["initial"] * 4 + ["model"] * 5
     assert all((row["predicted_std"] != "") == (row["kind"] == "model") for row in rows)
     best = max(rows, key=lambda row: float(row["objective"]))
+    assert all(float(row["seconds"]) >= 0 for row in rows)
     assert results["best_value"] == float(best["objective"])
     assert (str(results["best_job"]), results["best_dir"]) == (best["job"], best["dir"])
     assert results["stop_reason"] == "9 trials made"
@@ -50,6 +53,38 @@ def test_the_command_line_wins_over_the_params(sweep: Sweep, tmp_path: Path) -> 
     assert "lr" not in rows[0]
     assert all("lr=0.03" in overrides for overrides in given)
     assert [row["width"] for row in rows] == ["null" if w is None else "'a b'" for w in widths]
+
+
+def test_each_trial_has_its_own_seconds(sweep: Sweep, tmp_path: Path) -> None:
+    options = ["hydra.sweeper.batch_size=2", "hydra.sweeper.n_trials=2", "lr=0.1", "decay=0.001"]
+
+    def task(cfg: DictConfig) -> float:
+        time.sleep(0.3 * cfg.mixup)
+        return 0.5
+
+    with sweep(task, *options, "hydra.sweeper.initial_points=[]"):
+        taken = {row["mixup"]: float(row["seconds"]) for row in read_rows(tmp_path / "sweep")}
+        left = [path.name for path in (tmp_path / "sweep/0").iterdir()]
+    assert taken["True"] >= max(0.3, taken["False"])
+    assert taken["True"] != taken["False"]
+    assert ".seconds" not in left
+
+
+def test_the_best_overrides_can_be_pasted_back(sweep: Sweep, tmp_path: Path) -> None:
+    fixed = ["lr=0.1", "decay=0.001", "mixup=true", "hydra.sweeper.initial_points=[]"]
+    with sweep(lambda cfg: len(cfg.name), "+name='a b','c, d e'", *fixed):
+        best = read_results(tmp_path / "sweep")["best_overrides"]
+    with initialize_config_dir(str(APP.parent), version_base="1.3"):
+        cfg = compose("app", overrides=best)
+    assert (cfg.name, cfg.lr, cfg.mixup) == ("c, d e", 0.1, True)
+
+
+def test_params_may_come_from_the_command_line(sweep: Sweep, tmp_path: Path) -> None:
+    space = "++hydra.sweeper.params={lr: 'choice(0.1, 0.01)', decay: 1e-4, mixup: 'true'}"
+    with sweep(accuracy, space, "hydra.sweeper.initial_points=[]"):
+        results = read_results(tmp_path / "sweep")
+    assert results["best_params"] == {"lr": 0.01}
+    assert results["stop_reason"] == "all 2 points evaluated"
 
 
 def test_a_glob_sweeps_the_files_of_a_group(sweep: Sweep, tmp_path: Path) -> None:

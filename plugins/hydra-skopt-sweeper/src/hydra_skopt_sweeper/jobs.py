@@ -4,50 +4,65 @@ from __future__ import annotations
 
 import math
 import os
+import reprlib
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Any
 
 from hydra.core.utils import JobReturn
 
-from .errors import SweepError
+from .timing import taken_seconds
+
+REASON = "error.txt"
 
 
 @dataclass(frozen=True)
 class Outcome:
     """The result of all runs of one trial; either `objective` or `error` is None.
 
-    `dir` is relative to the directory of the sweep.
+    `dir` is relative to the directory of the sweep. `seconds` is the time that all runs took
+    together, None where a job's directory cannot be seen from here.
     """
 
     dir: str
     objective: float | None = None
     spread: float | None = None
     error: Exception | None = None
+    seconds: float | None = None
 
 
 def outcome(jobs: Sequence[JobReturn], sweep_dir: Path) -> Outcome:
     """Mean and standard deviation over the runs of one trial; one failed run fails the trial.
 
-    Why a run failed is written to `error.txt` in its directory: Hydra's log of the job is silent.
-
-    Raises:
-        SweepError: the task function returned something that is no number.
+    `error.txt` in the directory of a failed run says why it failed, because Hydra's own log of the
+    job does not. The file of an earlier attempt is removed.
     """
     values: list[float] = []
+    failed: tuple[Path, Exception] | None = None
     for job in jobs:
-        result = _result(job)
+        result, folder = _result(job), _folder(job)
+        reason = folder / REASON
         if isinstance(result, Exception):
-            folder = _folder(job)
             folder.mkdir(parents=True, exist_ok=True)
-            trace = "".join(traceback.format_exception(result))
-            (folder / "error.txt").write_text(trace, encoding="utf-8")
-            return Outcome(_relative(folder, sweep_dir), error=result)
-        values.append(result)
-    spread = stdev(values) if len(values) > 1 else None
-    return Outcome(_relative(_folder(jobs[0]), sweep_dir), fmean(values), spread)
+            reason.write_text("".join(traceback.format_exception(result)), encoding="utf-8")
+            failed = failed or (folder, result)
+        else:
+            reason.unlink(missing_ok=True)
+            values.append(result)
+    times = [taken_seconds(_folder(job)) for job in jobs]
+    known = [time for time in times if time is not None]
+    seconds = round(sum(known), 3) if len(known) == len(times) else None
+    if failed is not None:
+        return Outcome(_relative(failed[0], sweep_dir), error=failed[1], seconds=seconds)
+    return Outcome(
+        _relative(_folder(jobs[0]), sweep_dir),
+        objective=fmean(values),
+        spread=stdev(values) if len(values) > 1 else None,
+        seconds=seconds,
+    )
 
 
 def _result(job: JobReturn) -> float | Exception:
@@ -56,15 +71,22 @@ def _result(job: JobReturn) -> float | Exception:
     except Exception as error:  # the job's own: reading the value of a failed job raises it
         return error
     try:
-        if isinstance(returned, str | bytes | bool):
-            raise TypeError
-        value = float(returned)
+        value = _number(returned)
     except (TypeError, ValueError, RuntimeError):
-        raise SweepError(
-            f"the task function returned {returned!r} ({_folder(job)}); "
-            "it must return the objective, one number"
-        ) from None
+        return TypeError(
+            f"the task function returned {reprlib.repr(returned)}; it must return the objective, "
+            "one number"
+        )
     return value if math.isfinite(value) else ArithmeticError(f"the objective is {value}")
+
+
+def _number(returned: Any) -> float:
+    """A number, or the one element of an array or tensor; raises for anything else."""
+    element = getattr(returned, "item", None)
+    value = element() if callable(element) else returned
+    if isinstance(value, str | bytes | bool):
+        raise TypeError
+    return float(value)
 
 
 def _folder(job: JobReturn) -> Path:

@@ -16,7 +16,7 @@ from .errors import SweepError
 from .jobs import Outcome, outcome
 from .records import Trial, write_results, write_table
 from .rules import best_trial, gave_up, sign, stop_reason
-from .space import Space, parse_value
+from .space import Space, parse_value, plain
 
 log = logging.getLogger(__name__)
 
@@ -57,74 +57,84 @@ class Sweep:
         """Run until a stop rule holds; returns the launched jobs, a sequence per batch.
 
         Raises:
-            SweepError: more trials failed than allowed, or the recorded ones do not fit.
+            SweepError: more trials failed than allowed, or a recorded one is not in the space.
             Exception: the failed job's own, where `on_failure` is "raise".
         """
         started = time.monotonic()
         self._announce()
         returns: list[Sequence[JobReturn]] = []
-        reason = None
+
+        def reason_to_stop() -> str | None:
+            return stop_reason(
+                self._options,
+                self._trials,
+                exhausted=self._engine.exhausted,
+                seconds=time.monotonic() - started,
+            )
+
+        proposals = self._take_over()
+        reason = reason_to_stop() if self._recorded and not proposals else None
         try:
-            if not self._recorded:
-                self._write_results(None)
+            self._write_results(reason)
             while reason is None:
-                if jobs := self._batch():
-                    returns.append(jobs)
-                reason = stop_reason(
-                    self._options,
-                    self._trials,
-                    exhausted=self._engine.exhausted,
-                    seconds=time.monotonic() - started,
-                )
+                returns.append(self._batch(proposals or self._ask()))
+                proposals = []
+                reason = reason_to_stop()
         except BaseException as error:
-            if len(self._trials) >= len(self._recorded):  # else the files on disk know more
-                self._write_results(f"ended by {type(error).__name__}")
+            self._write_results(f"ended by {type(error).__name__}")
             raise
         self._write_results(reason)
         self._conclude(reason)
         return returns
 
-    def _batch(self) -> Sequence[JobReturn]:
-        room = self._options.n_trials - len(self._trials)
-        proposals = self._engine.ask(min(self._options.batch_size, room))
-        first = len(self._trials)
-        kept = [
-            self._replayed(proposal, trial)
-            for proposal, trial in zip(proposals, self._recorded[first:], strict=False)
-        ]
-        fresh = proposals[len(kept) :]
-        began = time.monotonic()
-        jobs = self._launch_all(fresh, first + len(kept)) if fresh else []
-        seconds = round(time.monotonic() - began, 3)
+    def _take_over(self) -> list[Proposal]:
+        """Learn the recorded trials; returns the proposals that are left of their last batch.
 
-        repeats = self._options.repeats
+        The table decides what was tried. Where it ends within a batch, that batch is asked for
+        again, because its other points were proposed without knowing the recorded values.
+        """
+        size = self._options.batch_size
+        whole = len(self._recorded) - len(self._recorded) % size
+        for first in range(0, whole, size):
+            self._learn(self._recorded[first : min(first + size, whole)])
+        begun = self._recorded[whole:]
+        if not begun:
+            return []
+        points = {self._space.point(trial.params) for trial in begun}
+        proposals = self._ask()
+        self._learn(begun)
+        left = [proposal for proposal in proposals if proposal.point not in points]
+        return left[: max(0, self._options.n_trials - len(self._trials))]
+
+    def _ask(self) -> list[Proposal]:
+        room = max(0, self._options.n_trials - len(self._trials))
+        return self._engine.ask(min(self._options.batch_size, room))
+
+    def _batch(self, proposals: Sequence[Proposal]) -> Sequence[JobReturn]:
+        """Run the trials of one batch, learn from them and record them, good ones and bad ones.
+
+        Raises the first failed job's own error where `on_failure` is "raise".
+        """
+        first, repeats = len(self._trials), self._options.repeats
+        jobs = self._launch_all(proposals, first) if proposals else []
         outcomes = [
-            outcome(jobs[i * repeats : (i + 1) * repeats], self._folder) for i in range(len(fresh))
+            outcome(jobs[i * repeats : (i + 1) * repeats], self._folder)
+            for i in range(len(proposals))
         ]
         made = [
-            self._trial(first + len(kept) + i, proposal, result, seconds)
-            for i, (proposal, result) in enumerate(zip(fresh, outcomes, strict=True))
+            self._trial(first + i, proposal, result)
+            for i, (proposal, result) in enumerate(zip(proposals, outcomes, strict=True))
         ]
-        self._learn(proposals, [*kept, *made])
-        if made:  # while replaying, the table on disk knows more
-            write_table(self._folder, self._names, self._trials)
-            self._write_results(None)
-        for trial, result in zip(made, outcomes, strict=True):
-            self._report(trial, result)
+        self._learn(made)
+        write_table(self._folder, self._names, self._trials)
+        self._write_results(None)
+        for trial in made:
+            self._report(trial)
         if self._options.on_failure == "raise":
             for result in outcomes:
                 if result.error is not None:
                     raise result.error
         return jobs
-
-    def _replayed(self, proposal: Proposal, trial: Trial) -> Trial:
-        if self._space.texts(proposal.point) != trial.params:
-            raise SweepError(
-                f"cannot resume: trial {trial.trial} of the table is {trial.params}, but the "
-                f"search proposes {self._space.texts(proposal.point)}; another version of the "
-                "sweeper made the table"
-            )
-        return trial
 
     def _launch_all(self, proposals: Sequence[Proposal], first: int) -> Sequence[JobReturn]:
         repeats, key = self._options.repeats, self._options.repeat_key
@@ -135,27 +145,28 @@ class Sweep:
         ]
         return self._launch(batch, first * repeats)
 
-    def _trial(self, number: int, proposal: Proposal, result: Outcome, seconds: float) -> Trial:
+    def _trial(self, number: int, proposal: Proposal, result: Outcome) -> Trial:
         towards = sign(self._options.direction)
         return Trial(
             trial=number,
             job=number * self._options.repeats,
             dir=result.dir,
             kind=proposal.kind,
-            status="failed" if result.error else "finished",
+            status="finished" if result.error is None else "failed",
+            error="" if result.error is None else _reason(result.error),
             objective=result.objective,
             spread=result.spread,
-            seconds=seconds,
+            seconds=result.seconds,
             acquisition=proposal.acquisition,
             predicted_mean=None if proposal.mean is None else towards * proposal.mean,
             predicted_std=proposal.std,
             params=self._space.texts(proposal.point),
         )
 
-    def _learn(self, proposals: Sequence[Proposal], trials: Sequence[Trial]) -> None:
+    def _learn(self, trials: Sequence[Trial]) -> None:
         towards = sign(self._options.direction)
         values = [float("nan") if t.objective is None else towards * t.objective for t in trials]
-        self._engine.tell([proposal.point for proposal in proposals], values)
+        self._engine.tell([self._space.point(trial.params) for trial in trials], values)
         self._trials.extend(trials)
 
     def _announce(self) -> None:
@@ -169,21 +180,17 @@ class Sweep:
         if self._recorded:
             log.info("resuming: %d trials are taken from the table", len(self._recorded))
 
-    def _report(self, trial: Trial, result: Outcome) -> None:
+    def _report(self, trial: Trial) -> None:
         best = best_trial(self._trials[: trial.trial + 1], self._options.direction)
         values = " ".join(f"{name}={text}" for name, text in trial.params.items())
         head = f"trial {trial.trial + 1}/{self._options.n_trials}  {values}"
         tail = "" if best is None else f" (best {best.objective:.6g} @ job {best.job})"
-        if result.error is not None:
-            log.warning(
-                "%s -> failed: %s; see %s%s",
-                head,
-                " ".join(str(result.error).split()) or type(result.error).__name__,
-                self._folder / trial.dir,
-                tail,
-            )
+        if trial.failed:
+            folder = self._folder / trial.dir
+            log.warning("%s -> failed: %s; see %s%s", head, trial.error, folder, tail)
         else:
-            log.info("%s -> %.6g%s %.1f s", head, trial.objective, tail, trial.seconds)
+            took = "" if trial.seconds is None else f" {trial.seconds:.1f} s"
+            log.info("%s -> %.6g%s%s", head, trial.objective, tail, took)
 
     def _conclude(self, reason: str) -> None:
         best = best_trial(self._trials, self._options.direction)
@@ -195,7 +202,7 @@ class Sweep:
             folders = ", ".join(str(self._folder / trial.dir) for trial in failed)
             raise SweepError(
                 f"{len(failed)} of {len(self._trials)} trials failed ({reason}); "
-                f"why stands in error.txt in {folders}"
+                f"error.txt says why, in {folders}"
             )
 
     def _write_results(self, reason: str | None) -> None:
@@ -206,7 +213,8 @@ class Sweep:
             {
                 "name": "skopt",
                 "best_value": best and best.objective,
-                "best_params": best and {k: parse_value(v) for k, v in best.params.items()},
+                "best_params": best and {k: plain(parse_value(v)) for k, v in best.params.items()},
+                "best_overrides": best and self._space.overrides(self._space.point(best.params)),
                 "best_trial": best and best.trial,
                 "best_job": best and best.job,
                 "best_dir": best and best.dir,
@@ -216,3 +224,8 @@ class Sweep:
                 "search": self._search,
             },
         )
+
+
+def _reason(error: Exception) -> str:
+    """One line that says why a trial failed."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -32,6 +32,7 @@ LEAST = {
 
 def check(options: SkoptSweeperConf) -> None:
     """Raise a SweepError that names the first option with an impossible value."""
+    _check_params(options.params)
     for name, allowed in CHOICES.items():
         if (value := getattr(options, name)) not in allowed:
             raise SweepError(f"hydra.sweeper.{name} is {value!r}; choose {' or '.join(allowed)}")
@@ -48,3 +49,19 @@ def check(options: SkoptSweeperConf) -> None:
             f"hydra.sweeper.repeats is {options.repeats}, but repeat_key does not say which "
             "override tells the runs of a trial apart; set it, for example to 'seed'"
         )
+
+
+def _check_params(params: object) -> None:
+    if params is None:
+        return
+    if not isinstance(params, dict):
+        raise SweepError(
+            f"hydra.sweeper.params is {params!r}; it must map each override to its sweep, such as "
+            "{lr: 'choice(0.1, 0.01)'}"
+        )
+    for name, sweep in params.items():
+        if not isinstance(sweep, str | int | float):
+            raise SweepError(
+                f"hydra.sweeper.params.{name} is {sweep!r}; write a sweep or a value of Hydra's "
+                "override grammar as text, such as 'choice(0.1, 0.01)'"
+            )

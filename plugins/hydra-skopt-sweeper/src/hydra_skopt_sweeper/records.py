@@ -22,10 +22,10 @@ RESULTS = "optimization_results.yaml"
 class Trial:
     """One row of the table.
 
-    `job` is the number of the trial's first job and `dir` its directory below the sweep's;
-    `seconds` the wall time of the batch it ran in; `spread` the standard deviation over repeats;
-    `acquisition`, `predicted_mean` and `predicted_std` what the model expected when it proposed
-    the point.
+    `job` is the number of the trial's first job and `dir` its directory below the sweep's; `error`
+    says in one line why it failed; `seconds` how long its runs took together, None if that is not
+    known; `spread` is the standard deviation over repeats; `acquisition`, `predicted_mean` and
+    `predicted_std` are what the model expected when it proposed the point.
     """
 
     trial: int
@@ -33,9 +33,10 @@ class Trial:
     dir: str
     kind: str  # initial, model or random
     status: str  # finished or failed
+    error: str
     objective: float | None
     spread: float | None
-    seconds: float
+    seconds: float | None
     acquisition: float | None
     predicted_mean: float | None
     predicted_std: float | None
@@ -47,7 +48,7 @@ class Trial:
 
 
 COLUMNS = [field.name for field in fields(Trial) if field.name != "params"]
-TEXTS = ("dir", "kind", "status")
+TEXTS = ("dir", "kind", "status", "error")
 WHOLE = ("trial", "job")
 
 
@@ -80,9 +81,7 @@ def read_table(folder: Path, names: Sequence[str]) -> list[Trial]:
         with path.open(encoding="utf-8", newline="") as file:
             return [_trial(row, names) for row in csv.DictReader(file)]
     except (KeyError, ValueError, TypeError, csv.Error) as error:
-        raise SweepError(
-            f"cannot resume: {path} is not the table of this sweep ({error})"
-        ) from None
+        raise SweepError(f"{path} is not the table of this sweep ({error})") from None
 
 
 def _trial(row: Mapping[str, str], names: Sequence[str]) -> Trial:
@@ -114,16 +113,10 @@ def read_results(folder: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SweepError(f"cannot resume: {path} cannot be read ({error})") from None
+        raise SweepError(f"{path} cannot be read ({error})") from None
     if not isinstance(content, dict):
-        raise SweepError(f"cannot resume: {path} is not the result of a sweep")
+        raise SweepError(f"{path} is not the result of a sweep")
     return content
-
-
-def forget(folder: Path) -> None:
-    """Remove the files of an earlier sweep."""
-    for name in (TABLE, RESULTS):
-        (folder / name).unlink(missing_ok=True)
 
 
 def _write_whole(path: Path, text: str) -> None:

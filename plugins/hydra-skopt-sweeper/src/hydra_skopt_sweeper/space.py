@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -27,13 +27,15 @@ class Parameter:
     """One swept override.
 
     `key` is its left side with prefix and package, `name` the same without prefix; `strings` and
-    `values` are the elements of a finite sweep as the parser writes and reads them.
+    `values` are the elements of a finite sweep as the parser writes and reads them; `meaning` is
+    equal for two sweeps that are searched alike, however they are written.
     """
 
     key: str
     name: str
     sweep: str
     dimension: Dimension
+    meaning: dict[str, Any]
     strings: tuple[str, ...] = ()
     values: tuple[Any, ...] = ()
 
@@ -60,15 +62,25 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Space:
-    """What is swept, and the overrides that every job gets."""
+    """What is swept, and the overrides that every job gets.
+
+    `fixed_values` maps the targets of the fixed overrides, a deletion's with a tilde, to their
+    values.
+    """
 
     parameters: tuple[Parameter, ...]
     fixed: tuple[str, ...]
-    fixed_names: frozenset[str]
+    fixed_values: Mapping[str, Any]
 
     @property
     def dimensions(self) -> list[Dimension]:
         return [parameter.dimension for parameter in self.parameters]
+
+    def in_order(self, names: Sequence[str]) -> Space:
+        """The same space with its parameters in the order of `names`."""
+        return replace(
+            self, parameters=tuple(sorted(self.parameters, key=lambda p: names.index(p.name)))
+        )
 
     def texts(self, point: Point) -> dict[str, str]:
         """Name and text of each value of the point."""
@@ -87,7 +99,8 @@ class Space:
         """
         named = {name.lstrip("+"): value for name, value in values.items()}
         names = [parameter.name for parameter in self.parameters]
-        if unknown := sorted(named.keys() - set(names) - self.fixed_names):
+        fixed = {name.lstrip("~") for name in self.fixed_values}
+        if unknown := sorted(named.keys() - set(names) - fixed):
             raise SweepError(f"{unknown[0]} is no parameter of the space: {', '.join(names)}")
         if missing := [name for name in names if name not in named]:
             raise SweepError(f"the point {dict(values)} has no value for {missing[0]}")
@@ -123,7 +136,12 @@ def build_space(
     return Space(
         parameters=tuple(map(_parameter, swept)),
         fixed=tuple(str(override.input_line) for override in fixed),
-        fixed_names=frozenset(map(_name, fixed)),
+        fixed_values={
+            f"~{_name(override)}" if override.is_delete() else _name(override): plain(
+                override.value()
+            )
+            for override in fixed
+        },
     )
 
 
@@ -142,7 +160,9 @@ def _parameter(override: Override) -> Parameter:
         raise SweepError(f"{key}={sweep} is tagged nominal and {', '.join(tags - {'nominal'})}")
     try:
         if isinstance(parsed, IntervalSweep):
-            return Parameter(key, name, sweep, _span(parsed, tags))
+            span = _span(parsed, tags)
+            ends = {"from": parsed.start, "to": parsed.end, "log": "log" in tags}
+            return Parameter(key, name, sweep, span, ends)
         if isinstance(parsed, Sweep) and hasattr(parsed, "shuffle"):
             parsed.shuffle = False  # the search decides the order, and must find it again
         strings = tuple(override.sweep_string_iterator())
@@ -153,7 +173,9 @@ def _parameter(override: Override) -> Parameter:
             raise ValueError("has no values")
         if any(_same(a, b) for a, b in itertools.combinations(values, 2)):
             raise ValueError("repeats a value")
-        return Parameter(key, name, sweep, _levels(values, tags), strings, values)
+        levels = _levels(values, tags)
+        meaning = {"values": plain(list(values)), "places": levels.features.tolist()}
+        return Parameter(key, name, sweep, levels, meaning, strings, values)
     except ValueError as error:
         raise SweepError(f"{key}={sweep} {error}") from None
 
@@ -208,6 +230,17 @@ def _unevenness(line: Sequence[float]) -> float:
 def _same(a: Any, b: Any) -> bool:
     """Equality in which true is not 1."""
     return isinstance(a, bool) == isinstance(b, bool) and a == b
+
+
+def plain(value: Any) -> Any:
+    """A value of the parser as plain Python, which YAML can hold."""
+    if isinstance(value, QuotedString):
+        return value.text
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    if isinstance(value, dict):
+        return {plain(key): plain(each) for key, each in value.items()}
+    return value
 
 
 def parse_value(text: str) -> Any:

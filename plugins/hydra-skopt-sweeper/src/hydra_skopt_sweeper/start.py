@@ -11,28 +11,16 @@ from hydra.core.utils import JobReturn
 from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
 from omegaconf import DictConfig, OmegaConf
 
+from .dimensions import Point
 from .engine import Engine
 from .errors import SweepError
+from .exclusive import only_sweep_in
 from .initial import initial_points
 from .loop import Launch, Sweep
 from .options import check
-from .records import Trial, forget, read_results, read_table
-from .rules import failures_in_a_row, sign
+from .resumption import recorded_order, recorded_trials, require_no_record, search_of
+from .rules import sign
 from .space import Space, build_space
-
-DECISIVE = (
-    "direction",
-    "seed",
-    "batch_size",
-    "repeats",
-    "repeat_key",
-    "n_initial",
-    "surrogate",
-    "acquisition",
-    "on_failure",
-    "collapse_at",
-)
-"""The options that decide what is proposed; those that only decide when to stop may change."""
 
 
 def start(
@@ -53,49 +41,35 @@ def start(
     space = build_space(checked.params or {}, arguments, config_loader)
     if checked.repeat_key in [parameter.key for parameter in space.parameters]:
         raise SweepError(f"hydra.sweeper.repeat_key is {checked.repeat_key}, which is swept")
-    points = initial_points(checked, space)
-    engine = Engine(
-        space.dimensions,
-        seed=checked.seed,
-        n_initial=checked.n_initial,
-        initial_points=points,
-        acquisition=checked.acquisition,
-        surrogate=checked.surrogate,
-        impute_failures=checked.on_failure != "skip",
-        collapse_at=(
-            None if checked.collapse_at is None else sign(checked.direction) * checked.collapse_at
-        ),
-    )
-    search = {
-        "space": {parameter.key: parameter.sweep for parameter in space.parameters},
-        "overrides": list(space.fixed),
-        "initial_points": [space.texts(point) for point in points],
-        **{name: getattr(checked, name) for name in DECISIVE},
-    }
+    initial_points(checked, space)  # so that nothing is written where one of them is wrong
     folder = Path(config.hydra.sweep.dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    recorded = _resumed(folder, search, space) if checked.resume else []
-    if not recorded:
-        forget(folder)
-    OmegaConf.save(config, folder / "multirun.yaml")
-    sweep = Sweep(checked, space, engine, folder, launch, recorded=recorded, search=search)
-    return sweep.run()
+    with only_sweep_in(folder):
+        if checked.resume:
+            space = recorded_order(folder, space)
+        else:
+            require_no_record(folder)
+        points = initial_points(checked, space)
+        search = search_of(checked, space, points)
+        recorded = (
+            recorded_trials(folder, search, space, checked.resume_ignoring)
+            if checked.resume
+            else []
+        )
+        OmegaConf.save(config, folder / "multirun.yaml")
+        engine = _engine(checked, space, points)
+        sweep = Sweep(checked, space, engine, folder, launch, recorded=recorded, search=search)
+        return sweep.run()
 
 
-def _resumed(folder: Path, search: dict[str, Any], space: Space) -> list[Trial]:
-    """The trials to keep; the failures at the end of the table are tried again.
-
-    Raises:
-        SweepError: the table in the folder belongs to another search.
-    """
-    trials = read_table(folder, [parameter.name for parameter in space.parameters])
-    if not trials:
-        return []
-    before = read_results(folder).get("search") or {}
-    for name, value in search.items():
-        if name not in before or before[name] != value:
-            raise SweepError(
-                f"cannot resume the sweep in {folder}: {name} was {before.get(name)!r} and is "
-                f"{value!r}; set it back, or sweep without hydra.sweeper.resume"
-            )
-    return trials[: len(trials) - failures_in_a_row(trials)]
+def _engine(options: SkoptSweeperConf, space: Space, points: Sequence[Point]) -> Engine:
+    collapse_at = options.collapse_at
+    return Engine(
+        space.dimensions,
+        seed=options.seed,
+        n_initial=max(options.n_initial, options.batch_size),
+        initial_points=points,
+        acquisition=options.acquisition,
+        surrogate=options.surrogate,
+        impute_failures=options.on_failure != "skip",
+        collapse_at=None if collapse_at is None else sign(options.direction) * collapse_at,
+    )

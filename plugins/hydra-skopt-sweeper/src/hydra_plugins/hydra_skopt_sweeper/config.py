@@ -15,8 +15,9 @@ class SkoptSweeperConf:
     _target_: str = "hydra_plugins.hydra_skopt_sweeper.skopt_sweeper.SkoptSweeper"
 
     # The space: override -> sweep in Hydra's grammar, such as {lr: "choice(0.1, 0.01)"}.
-    # Sweeps and values on the command line win over these.
-    params: dict[str, str] | None = None
+    # Sweeps and values on the command line win over these. (Not typed as a mapping, because
+    # OmegaConf then refuses hydra.sweeper.params={...} on the command line.)
+    params: Any = None
 
     # "minimize" or "maximize" the number that the task function returns.
     direction: str = "minimize"
@@ -66,8 +67,10 @@ class SkoptSweeperConf:
     # others: one diverged trial must not flatten every other difference.
     collapse_at: float | None = None
 
-    # Go on with the sweep whose table lies in the sweep directory.
+    # Continue the sweep whose table lies in the sweep directory.
     resume: bool = False
+    # Fixed overrides that may differ from the interrupted sweep's, such as [verbose, device].
+    resume_ignoring: list[str] = field(default_factory=list)
 
 
 ConfigStore.instance().store(

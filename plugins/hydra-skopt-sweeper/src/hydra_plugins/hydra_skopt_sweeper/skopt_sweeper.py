@@ -33,10 +33,12 @@ class SkoptSweeper(Sweeper):
     ) -> None:
         from hydra.core.plugins import Plugins
 
+        from hydra_skopt_sweeper.timing import Timed
+
         self.hydra_context = hydra_context
         self.config = config
         self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
+            hydra_context=hydra_context, task_function=Timed(task_function), config=config
         )
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
