@@ -218,10 +218,9 @@ def _bars(chart: BarChart) -> Spec:
     colour = _by_series(names, (OKABE_ITO[each.colour] for each in chart.series))
     mark = _by_series(names, (MARKS[each.mark] for each in chart.series))
     labels: Spec = {"grid": chart.dots, "tickBand": "extent", "domain": False, "ticks": False}
-    shared: Spec = {
-        "y": {"field": "category", "type": "nominal", "sort": None, "title": None, "axis": labels},
-        "color": colour,
-    }
+    y: Spec = {"field": "category", "type": "nominal", "title": None, "axis": labels}
+    # A category without a value keeps its place.
+    shared: Spec = {"y": y | {"scale": {"domain": chart.categories}}, "color": colour}
     if len(names) > 1:
         shared["yOffset"] = {"field": "series", "type": "nominal", "sort": names}
     tooltip = [
