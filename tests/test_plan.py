@@ -52,7 +52,7 @@ def test_bytes_to_download_and_what_is_unstated(elsewhere):
     assert (flowers.download, flowers.unstated) == (344862509 + 502 + 14989, 0)
     aircraft = need(benchmark("dataset=fgvc_aircraft").dataset)
     assert (aircraft.download, aircraft.unstated) == (0, 1)
-    assert aircraft.store == pytest.approx(10_000 * 256 * 341 * 3, rel=0.01)
+    assert aircraft.store == pytest.approx(10_000 * 500 * 667 * 3, rel=0.01)
 
 
 def test_what_is_there_is_not_downloaded_again(elsewhere):
@@ -132,7 +132,12 @@ def test_one_name_of_a_group_is_all_that_is_planned(
 
 
 def test_a_disk_and_a_memory_that_will_not_do_are_said(capsys, elsewhere):
-    overrides = ["dataset=dtd", "dataset.counts.test=900000000", "machine.threads=1"]
+    overrides = [
+        "dataset=dtd",
+        "dataset.counts.test=900000000",
+        "dataset.store_side=256",
+        "machine.threads=1",
+    ]
     small = ["recipe=quickstart", "recipe.batch_size=10000000"]
     plan.plan(ROOT / "quickstart", [*overrides, *small])
     warned = capsys.readouterr().err

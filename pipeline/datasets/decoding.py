@@ -27,8 +27,8 @@ class UnreadableError(Exception):
 class Decoding:
     """How images are decoded. Sides are in pixels."""
 
-    side: int
-    """Short side of the result; a smaller image keeps its size."""
+    side: int | None
+    """Short side of the result; a smaller image keeps its size. None keeps every size."""
     scaled: bool = True
     """Let the JPEG decoder shrink by 2, 4 or 8 where that still leaves ``side``."""
     max_pixels: int = 200_000_000
@@ -40,7 +40,7 @@ class Decoding:
     def of(cls, dataset: DatasetConfig) -> Decoding:
         """How prepare decodes the images of a dataset."""
         return cls(
-            side=dataset.store_side,
+            side=None if dataset.store_side == "original" else dataset.store_side,
             scaled=dataset.scaled_decoding,
             max_pixels=dataset.max_pixels,
             crop_bottom=20 if dataset.crop_banner else 0,
@@ -67,20 +67,20 @@ def decode(data: bytes, how: Decoding) -> np.ndarray:
         raise UnreadableError(f"damaged: {reason}") from error
 
 
-def shrink(pixels: np.ndarray, side: int) -> np.ndarray:
+def shrink(pixels: np.ndarray, side: int | None) -> np.ndarray:
     """Grey or RGB pixels as RGB, resized like :func:`decode` does."""
     image = Image.fromarray(pixels).convert("RGB")
     return np.asarray(_resize(image, target_size(image.size, side)))
 
 
-def target_size(size: tuple[int, int], side: int) -> tuple[int, int]:
+def target_size(size: tuple[int, int], side: int | None) -> tuple[int, int]:
     """(width, height) with the short side ``side``, the long one rounded as PaddleClas does.
 
-    A ``size`` whose short side is no larger is returned as it is.
+    A ``size`` whose short side is no larger is returned as it is, and any size without ``side``.
     """
     width, height = size
     short = min(width, height)
-    if short <= side:
+    if side is None or short <= side:
         return size
     return round(width * side / short), round(height * side / short)
 

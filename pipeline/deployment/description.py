@@ -28,7 +28,7 @@ class DecodingDescription(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    side: Count
+    side: Count | None
     scaled: bool
     max_pixels: Count
     crop_bottom: Annotated[int, Field(ge=0)]
@@ -47,6 +47,8 @@ class Description(BaseModel):
     """Of RGB values from 0 to 1."""
     std: Annotated[list[Positive], Field(min_length=3, max_length=3)]
     decoding: DecodingDescription
+    resize: Literal["antialias", "opencv"]
+    """How the short side is brought to ``resize_size``; see pipeline/training/augment.py."""
     resize_size: Side
     """Short side in pixels before the centre crop."""
     image_size: Side
@@ -75,7 +77,7 @@ class Description(BaseModel):
         UnreadableError for whatever is no image.
         """
         pixels = decode(data, Decoding(**self.decoding.model_dump()))
-        return centre_crop(pixels, self.resize_size, self.image_size)
+        return centre_crop(pixels, self.resize_size, self.image_size, self.resize)
 
 
 def checked(values: Mapping[str, Any], path: Path) -> Description:

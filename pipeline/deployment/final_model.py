@@ -42,6 +42,7 @@ def package_final(
         mean=cfg.model.mean,
         std=cfg.model.std,
         decoding=DecodingDescription(**asdict(Decoding.of(cfg.dataset))),
+        resize=cfg.recipe.resize,
         resize_size=cfg.recipe.resize_size,
         image_size=cfg.recipe.image_size,
         dataset=cfg.dataset.name,
@@ -60,7 +61,9 @@ def check_images(cfg: Config, resources: Resources) -> np.ndarray:
     rows = resources.manifest.rows(VALIDATION)[:CHECK_IMAGES]
     recipe = cfg.recipe
     images = [
-        centre_crop(resources.store.image(int(row)), recipe.resize_size, recipe.image_size)
+        centre_crop(
+            resources.store.image(int(row)), recipe.resize_size, recipe.image_size, recipe.resize
+        )
         for row in rows
     ]
     return np.stack(images)

@@ -12,6 +12,10 @@ from pipeline.settings.schema import ArchiveConfig, Config, CountsConfig, Datase
 
 ASPECT = 4 / 3
 """Of a photograph; the store keeps the aspect, its short side is ``store_side``."""
+JPEG_RATIO = 12
+"""Bytes of RGB pixels in a byte of JPEG, at 2 bits a pixel: an estimate of originals' size."""
+ORIGINAL_SIDE = 500
+"""Short side of an original, in pixels, where nothing says how large the files are."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,8 @@ class Need:
     unstated: int
     """Files to fetch whose size no source states."""
     store: int
-    """Bytes of decoded pixels to come, for images of 4:3 at least ``store_side`` high."""
+    """Bytes of decoded pixels to come, for images of 4:3 at least ``store_side`` high; of original
+    size, for JPEG files of two bits a pixel."""
     scratch: int
     """Bytes unpacked while prepare runs, and removed at its end."""
     exact: bool
@@ -42,7 +47,10 @@ def need(dataset: DatasetConfig) -> Need:
         return Need(CountsConfig(**totals), 0, 0, 0, 0, exact=True)
     images = expected_images(dataset)
     stored = images.train + images.val + images.test
-    size = int(stored * dataset.store_side**2 * ASPECT * 3)
+    if dataset.store_side == "original":
+        size = JPEG_RATIO * _packed_bytes(dataset) or int(stored * ORIGINAL_SIDE**2 * ASPECT * 3)
+    else:
+        size = int(stored * dataset.store_side**2 * ASPECT * 3)
     if dataset.reader == "digits":
         size = stored * 8 * 8 * 3  # smaller than the store's side, and not enlarged
     missing = [one for one in dataset.archives if not (raw_dir(dataset.name) / one.file).exists()]
@@ -55,6 +63,15 @@ def need(dataset: DatasetConfig) -> Need:
         scratch=sum(one.size or 0 for one in dataset.archives),
         exact=False,
     )
+
+
+def _packed_bytes(dataset: DatasetConfig) -> int:
+    """Bytes of the image files: of the archives, or below the folder of own images."""
+    if dataset.root is None:
+        return sum(archive.size or 0 for archive in dataset.archives)
+    root = Path(dataset.root)
+    files = (path for path in root.rglob("*") if path.is_file()) if root.is_dir() else ()
+    return sum(path.stat().st_size for path in files)
 
 
 def _left(archive: ArchiveConfig, raw: Path) -> int:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import psutil
@@ -14,7 +14,7 @@ import torch
 
 from pipeline.datasets.pixels import PixelStore
 from pipeline.models.backbones import build
-from pipeline.planning.estimates import ASPECT
+from pipeline.planning.estimates import ASPECT, ORIGINAL_SIDE
 from pipeline.settings.schema import Config, CountsConfig, ModelConfig, RecipeConfig
 from pipeline.training.classifier import Classifier, Hyperparameters
 from pipeline.training.data import Batch, StepAddress, TrainingCrops
@@ -45,7 +45,8 @@ class Speed:
 class _Noise:
     """Pixels of the store's size without a dataset."""
 
-    def __init__(self, side: int) -> None:
+    def __init__(self, store_side: int | Literal["original"]) -> None:
+        side = ORIGINAL_SIDE if store_side == "original" else store_side
         shape = (side, round(side * ASPECT), 3)
         self._image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 

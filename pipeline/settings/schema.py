@@ -85,8 +85,9 @@ class DatasetConfig(Model):
     max_val_images: Count | None = None
     max_unreadable: Fraction = 0.01
     """prepare stops when a larger share of the images cannot be read."""
-    store_side: Count = 256
-    """Short side of the stored pixels; smaller images are not enlarged."""
+    store_side: Count | Literal["original"] = 256
+    """Short side of the stored pixels; smaller images are not enlarged. ``original`` stores every
+    image at its full size, which a recipe with ``resize: opencv`` needs."""
     scaled_decoding: bool = True
     """Let the JPEG decoder shrink large images while it decodes them; false for exact parity."""
     max_pixels: Count = 200_000_000
@@ -97,6 +98,13 @@ class DatasetConfig(Model):
     """caltech101: keep BACKGROUND_Google as a class (102 classes), as Kornblith et al. do."""
     crop_banner: bool = False
     """fgvc_aircraft: cut the 20 rows of the copyright banner."""
+
+    @field_validator("store_side", mode="before")
+    @classmethod
+    def _side_or_original(cls, value: object) -> object:
+        if value != "original" and not (type(value) is int and value > 0):
+            raise ValueError(f"found {value!r}; allowed: a number of pixels, or original")
+        return value
 
     @model_validator(mode="after")
     def _root_goes_with_folder(self) -> DatasetConfig:
@@ -135,6 +143,9 @@ class RecipeConfig(Model):
     """Side of the square crop the network sees, in pixels."""
     resize_size: Annotated[int, Field(ge=32)] = 256
     """Short side before the centre crop of evaluation, in pixels."""
+    resize: Literal["antialias", "opencv"] = "antialias"
+    """``antialias`` averages over all pixels, as Pillow does; ``opencv`` mixes the four nearest
+    ones of the full-size image, as PaddleClas does."""
     crop_scale: Annotated[list[Positive], Field(min_length=2, max_length=2)] = [0.08, 1.0]
     """Share of the area a random crop covers, least and most."""
     crop_sampling: Literal["torchvision", "paddle"] = "torchvision"

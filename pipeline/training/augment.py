@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.training.bilinear import resample, taps
+
 ASPECT = (3 / 4, 4 / 3)
 TRIES = 10
 """torchvision's RandomResizedCrop gives up after ten boxes that do not fit."""
 
+Resize = Literal["antialias", "opencv"]
 Box = tuple[int, int, int, int]
 """left, top, right, bottom in pixels"""
 
@@ -57,23 +60,38 @@ def _placed(w: int, h: int, width: int, height: int, rng: np.random.Generator) -
     return left, top, left + w, top + h
 
 
-def crop(image: NDArray[np.uint8], box: Box, size: int) -> NDArray[np.uint8]:
-    """Cut ``box`` out of an [H, W, 3] image and resize it to [size, size, 3] (bilinear)."""
+def crop(
+    image: NDArray[np.uint8], box: Box, size: int, resize: Resize = "antialias"
+) -> NDArray[np.uint8]:
+    """Cut ``box`` out of an [H, W, 3] image and resize it to [size, size, 3] (bilinear).
+
+    ``antialias`` averages over all pixels of the box (Pillow); ``opencv`` mixes the four pixels
+    nearest to each output pixel, as PaddleClas does with ``cv2.resize``.
+    """
     left, top, right, bottom = box
-    cut = Image.fromarray(image[top:bottom, left:right])
+    part = image[top:bottom, left:right]
+    if resize == "opencv":
+        return resample(part, taps(bottom - top, size), taps(right - left, size))
+    cut = Image.fromarray(part)
     return np.asarray(cut.resize((size, size), Image.Resampling.BILINEAR))
 
 
-def centre_crop(image: NDArray[np.uint8], resize: int, size: int) -> NDArray[np.uint8]:
-    """Resize the short side to ``resize`` (bilinear), then cut the [size, size, 3] centre.
+def centre_crop(
+    image: NDArray[np.uint8], short_side: int, size: int, resize: Resize = "antialias"
+) -> NDArray[np.uint8]:
+    """Resize the short side to ``short_side`` (bilinear), then cut the [size, size, 3] centre.
 
-    Equals PIL's resize and crop byte for byte; an image whose short side has that length
-    already is cut without a resize.
+    ``antialias`` equals Pillow's resize and crop byte for byte; ``opencv`` is the resize of
+    :func:`crop`. An image whose short side has that length already is cut without a resize.
     """
     height, width = image.shape[:2]
-    if min(height, width) != resize:
-        factor = resize / min(height, width)
+    if min(height, width) != short_side:
+        factor = short_side / min(height, width)
         target = (round(width * factor), round(height * factor))
+        if resize == "opencv":
+            left, top = (target[0] - size) // 2, (target[1] - size) // 2
+            rows = taps(height, target[1], top, size)
+            return resample(image, rows, taps(width, target[0], left, size))
         image = np.asarray(Image.fromarray(image).resize(target, Image.Resampling.BILINEAR))
         height, width = image.shape[:2]
     left, top = (width - size) // 2, (height - size) // 2

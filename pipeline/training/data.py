@@ -121,7 +121,7 @@ class TrainingCrops(Dataset[Batch]):
             height, width = image.shape[:2]
             scale = (recipe.crop_scale[0], recipe.crop_scale[1])
             box = random_box(width, height, scale, recipe.crop_sampling, rng)
-            cut = crop(image, box, size)
+            cut = crop(image, box, size, recipe.resize)
             if recipe.horizontal_flip and rng.random() < 0.5:
                 cut = cut[:, ::-1]
             images[slot] = cut
@@ -141,8 +141,9 @@ class CentreCrops(Dataset[Batch]):
         self.store, self.labels, self.recipe = store, labels, recipe
 
     def __getitem__(self, rows: NDArray[np.int64]) -> Batch:
+        how = self.recipe
         images = [
-            centre_crop(self.store.image(int(row)), self.recipe.resize_size, self.recipe.image_size)
+            centre_crop(self.store.image(int(row)), how.resize_size, how.image_size, how.resize)
             for row in rows
         ]
         labels = torch.from_numpy(self.labels[rows])

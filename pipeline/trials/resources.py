@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from pipeline.base.errors import UserError
 from pipeline.datasets.manifest import MANIFEST, Manifest
 from pipeline.datasets.pixels import PixelStore
 from pipeline.models.weights import WeightsFile, locate
@@ -29,6 +30,7 @@ class Resources:
 
 def find_resources(cfg: Config) -> Resources:
     """Find what a trial of ``cfg`` works on. Raises UserError when data or weights are missing."""
+    _require_store(cfg)
     folder = prepared_dir(cfg.dataset.name)
     written = folder / MANIFEST
     manifest = _manifest(folder, written.stat().st_mtime_ns if written.exists() else 0)
@@ -43,6 +45,25 @@ def find_resources(cfg: Config) -> Resources:
         simulated=table_digest(cfg),
     )
     return Resources(manifest, PixelStore(folder / "pixels.bin", manifest), weights, environment)
+
+
+def _require_store(cfg: Config) -> None:
+    """Raises UserError when the recipe needs more pixels than the dataset's store keeps."""
+    kept, recipe = cfg.dataset.store_side, cfg.recipe
+    if kept == "original":
+        return
+    if recipe.resize == "opencv":
+        raise UserError(
+            f"recipe.resize: found 'opencv', which cuts from full-size images, but "
+            f"dataset.store_side keeps {kept} px. Set dataset.store_side to original and run "
+            "prepare again, or set recipe.resize to antialias"
+        )
+    if recipe.resize_size > kept:
+        raise UserError(
+            f"recipe.resize_size: found {recipe.resize_size}, but dataset.store_side keeps {kept} "
+            f"px. Set dataset.store_side to {recipe.resize_size} or more and run prepare again, or "
+            "lower recipe.resize_size"
+        )
 
 
 @lru_cache(maxsize=2)

@@ -23,6 +23,7 @@ def description(**changes: object) -> Description:
         "mean": [0.485, 0.456, 0.406],
         "std": [0.229, 0.224, 0.225],
         "decoding": DecodingDescription(side=48, scaled=True, max_pixels=10**8, crop_bottom=0),
+        "resize": "antialias",
         "resize_size": 40,
         "image_size": 32,
         "dataset": "insects",

@@ -30,6 +30,7 @@ RECIPE = {
     "micro_batch": 8,
     "image_size": 64,
     "resize_size": 48,
+    "resize": "opencv",
     "crop_scale": [0.5, 1.0],
     "crop_sampling": "paddle",
     "horizontal_flip": True,
