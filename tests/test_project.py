@@ -1,7 +1,6 @@
 """`make tune`: a project folder for anybody's images, whatever their path looks like."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ from pipeline import project
 from pipeline.base.errors import UserError
 from pipeline.settings import own_images
 from pipeline.settings.compose import compose, quote
+from tests.support.stages import copy_project, environment
 
 ROOT = Path(__file__).parents[1]
 HARD = "im ages, é中文=[x] 'q\" (p) #h {b} $HOME $(x) * \\ % & ; `ls`"
@@ -172,27 +172,21 @@ def test_make_hands_over_what_was_typed(tmp_path):
 @pytest.mark.slow
 def test_from_a_hard_path_to_model_and_report(tmp_path):
     copy = tmp_path / "copy"
-    for name in ("conf", "pipeline", "plugins", "published", "large_scale"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("params.yaml", ".dvcignore"):
-        shutil.copy(ROOT / name, copy / name)
+    copy_project(copy, "large_scale", "params.yaml")
     images = digits(tmp_path / HARD)
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = os.environ | {"PATH": path, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
-    environment.pop("MLFLOW_TRACKING_URI", None)
 
     def run(*words):
         return subprocess.run(
             [sys.executable, "-m", *words],
             cwd=copy,
-            env=environment,
+            env=environment(copy),
             capture_output=True,
             text=True,
         )
 
     assert run("dvc", "init", "--no-scm", "-q").returncode == 0
     make = f"from pipeline import project; project.make({str(images)!r}, '花', {RANDOM!r})"
-    subprocess.run([sys.executable, "-c", make], cwd=copy, env=environment, check=True)
+    subprocess.run([sys.executable, "-c", make], cwd=copy, env=environment(copy), check=True)
     params = copy / "projects" / "花" / "params.yaml"
     values = yaml.safe_load(params.read_text())
     values["recipe"] = {"epochs": 1, "batch_size": 8, "image_size": 32, "resize_size": 32}

@@ -4,6 +4,7 @@ import csv
 import signal
 import subprocess
 import sys
+import time
 
 import hydra
 import pytest
@@ -286,7 +287,7 @@ def test_another_recipe_is_another_sweep(project):
 
 STOPPED = """
 import os, sys, signal
-from pipeline import journalled
+from pipeline.trials import run as journalled
 from pipeline.tune import tune
 from pathlib import Path
 strategy, trial, death = sys.argv[1:]  # tune hands Hydra arguments of its own
@@ -304,9 +305,7 @@ tune(Path(), ["strategy=" + strategy])
 @pytest.mark.slow
 @pytest.mark.parametrize(("strategy", "trial"), [("grid", 1), ("grid", 3), ("bayes", 2)])
 def test_a_sweep_killed_by_kill_9_ends_with_the_same_tables(project, strategy, trial):
-    environment = project.environment()
-    command = [sys.executable, "-c", STOPPED, strategy, str(trial), "SIGKILL"]
-    done = subprocess.run(command, env=environment, cwd=project.folder, check=False)
+    done = project.python("-c", STOPPED, strategy, str(trial), "SIGKILL")
     assert done.returncode == -signal.SIGKILL
     assert not project.cell(strategy).exists()
     done = project.run("tune", f"strategy={strategy}")
@@ -328,14 +327,14 @@ def test_a_sweep_killed_by_kill_9_ends_with_the_same_tables(project, strategy, t
 
 @pytest.mark.slow
 def test_sigterm_closes_every_run_and_the_rest_follows(project):
-    command = [sys.executable, "-m", "pipeline.tune", "strategy=grid", "recipe.epochs=60"]
+    command = project.command("tune", "strategy=grid", "recipe.epochs=60")
     process = subprocess.Popen(
         command, env=project.environment(), cwd=project.folder, stderr=subprocess.PIPE, text=True
     )
     while process.poll() is None and not any(
         run.data.metrics.get("val/top1") is not None for run in project.trained()
     ):
-        pass
+        time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     _, told = process.communicate()
     assert process.returncode == 130, told
@@ -345,7 +344,7 @@ def test_sigterm_closes_every_run_and_the_rest_follows(project):
 
 @pytest.mark.slow
 def test_a_second_tune_of_the_cell_waits_and_replays(project):
-    command = [*project.command("tune", "strategy=grid")]
+    command = project.command("tune", "strategy=grid")
     both = [
         subprocess.Popen(
             command,

@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults.forks import Forks
 from tests.faults.simulated import SMALL_SPACE, SimulatedProject, undisturbed
-from tests.support.small_project import environment
+from tests.support.stages import environment
 
 _FOLDER = Path(__file__).parent
 _INJECTED = pytest.StashKey[list[int]]()

@@ -16,7 +16,8 @@ import psutil
 import yaml
 
 from tests.faults.forks import Fork, Forks
-from tests.support.small_project import KEY, PARAMS, ROOT, SmallProject
+from tests.support.small_project import KEY, PARAMS, SmallProject
+from tests.support.stages import copy_project
 
 SPACE = {
     "lr": [0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003],
@@ -132,11 +133,7 @@ def workers(pid: int) -> list[psutil.Process]:
 
 def dvc_project(project: SmallProject) -> list[str]:
     """Put the real dvc.yaml and what it needs in the folder; the command of its grid."""
-    for name in ("conf", "pipeline", "plugins"):
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, project.folder / name, ignore=ignored)
-    for name in ("dvc.yaml", ".dvcignore"):
-        shutil.copy(ROOT / name, project.folder / name)
+    copy_project(project.folder, "dvc.yaml")
     shutil.rmtree(project.folder / "data")
     params = yaml.safe_load((project.folder / "params.yaml").read_text())
     params["strategies"] = ["grid"]

@@ -13,7 +13,8 @@ import yaml
 from pipeline.base.errors import UserError
 from pipeline.reporting.results import CellName, read_results
 from pipeline.settings.compose import compose
-from tests.support.small_project import PARAMS, ROOT
+from tests.support.small_project import PARAMS
+from tests.support.stages import ROOT
 
 MARK = "it-ran"
 """A file that hostile content makes when it runs."""

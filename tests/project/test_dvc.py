@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -14,7 +13,7 @@ import yaml
 from pipeline.settings.folders import CONF
 from pipeline.trials.identity import DECIDING
 from pipeline.trials.tables import POINT
-from tests.support.miniature_project import COPIED
+from tests.support.stages import BENCHMARK, copy_project
 
 ROOT = Path(__file__).parents[2]
 DATASETS = ("digits", "dtd")
@@ -135,13 +134,7 @@ def make(folder, outs):
 def finished(tmp_path_factory):
     """A copy of the benchmark with two datasets whose every stage DVC takes for done."""
     folder = tmp_path_factory.mktemp("benchmark")
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            (folder / name).parent.mkdir(exist_ok=True)
-            shutil.copy(source, folder / name)
+    copy_project(folder, *BENCHMARK)
     params = yaml.safe_load((folder / "params.yaml").read_text())
     params["datasets"] = list(DATASETS)
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))

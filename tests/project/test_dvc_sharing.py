@@ -2,8 +2,6 @@
 
 import csv
 import json
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +10,8 @@ import pytest
 import yaml
 
 from tests.support.small_project import PARAMS
+from tests.support.stages import BENCHMARK, copy_project, environment
 
-ROOT = Path(__file__).parents[2]
-CODE = ("conf", "pipeline", "plugins", "published")
-FILES = ("dvc.yaml", ".dvcignore", ".gitignore", "paddle_protocol/figures.csv")
 CELL = Path("results/digits/resnet50_vd_random/bayes")
 
 pytestmark = pytest.mark.slow
@@ -23,10 +19,9 @@ pytestmark = pytest.mark.slow
 
 def run(folder, *command):
     """A command in a clone, with its own code; its output."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    environment = os.environ | {"PATH": path, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=folder, env=environment(folder), capture_output=True, text=True
+    )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -45,12 +40,7 @@ def finished(tmp_path_factory):
     """A git repository whose one cell has been tuned, evaluated, reported and pushed."""
     base = tmp_path_factory.mktemp("sharing")
     folder = base / "clone"
-    for name in CODE:
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-    for name in FILES:
-        (folder / name).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, folder / name)
+    copy_project(folder, *BENCHMARK, ".gitignore")
     params = yaml.safe_dump(
         PARAMS | {"strategies": ["bayes"], "evaluate": {"seeds": [0]}}, sort_keys=False
     )

@@ -1,11 +1,8 @@
 """The worked example of large_scale/: two small real folders and two starts, fixed and grid."""
 
 import csv
-import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +10,8 @@ import yaml
 from PIL import Image, ImageDraw
 from sklearn.datasets import load_digits
 
-ROOT = Path(__file__).parents[2]
+from tests.support.stages import copy_project, environment
+
 MODELS = (
     ("small", "resnet10t", "ImageNet stand-in"),
     ("large", "resnet14t", "Large-scale stand-in"),
@@ -47,9 +45,7 @@ def drawings(folder):
 @pytest.mark.slow
 def test_two_folders_from_two_sets_of_weights(tmp_path):
     copy = tmp_path / "copy"
-    for name in ("conf", "pipeline", "plugins", "published", "large_scale"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / ".dvcignore", copy)
+    copy_project(copy, "large_scale")
     digits(tmp_path / "my digits")
     drawings(tmp_path / "dessins é,=")
     plain = yaml.safe_load((copy / "conf/model/resnet50_vd_random.yaml").read_text())
@@ -70,15 +66,11 @@ def test_two_folders_from_two_sets_of_weights(tmp_path):
     values["space"] |= {"label_smoothing": [False]}
     params.write_text(yaml.safe_dump(values, allow_unicode=True, sort_keys=False))
 
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = os.environ | {"PATH": path, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
-    environment.pop("MLFLOW_TRACKING_URI", None)
-
     def dvc(*words):
         done = subprocess.run(
             [sys.executable, "-m", "dvc", *words],
             cwd=copy,
-            env=environment,
+            env=environment(copy),
             capture_output=True,
             text=True,
         )

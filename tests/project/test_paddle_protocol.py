@@ -10,7 +10,8 @@ import yaml
 
 from tests.support import miniatures
 from tests.support.http_server import Server
-from tests.support.miniature_project import ROOT, MiniatureProject
+from tests.support.miniature_project import MiniatureProject
+from tests.support.stages import ROOT
 
 CELL = "dtd-resnet50_vd_random-fixed"
 
@@ -30,7 +31,6 @@ def test_its_figures_make_only_the_report_of_the_benchmark_stale(tmp_path):
     miniature = miniatures.PUBLIC["dtd"](tmp_path / "served")
     with Server(tmp_path / "served") as server:
         project = MiniatureProject(tmp_path / "project", miniature, server.url)
-        rewritten(project.folder, "params.yaml", model={"arch": "test_resnet"})
         project.run("dvc", "repro")
     result = project.folder / "report" / "tables" / "result.csv"
     assert "paddle" not in result.read_text()

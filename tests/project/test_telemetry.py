@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.small_project import ROOT
+from tests.support.stages import ROOT
 
 SWITCHES = (
     "MLFLOW_DISABLE_TELEMETRY",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from tests.support import warm_python
 
 PROCESSES, TRIALS, EPOCHS = 8, 5, 20
 _WRITER = """
@@ -45,7 +46,7 @@ def write_together(folder: Path, environment: Mapping[str, str]) -> None:
     """
     writers = [
         subprocess.Popen(
-            [sys.executable, "-c", _WRITER, str(writer), str(TRIALS), str(EPOCHS)],
+            [_python(), "-c", _WRITER, str(writer), str(TRIALS), str(EPOCHS)],
             cwd=folder,
             env=environment,
             stdin=subprocess.PIPE,
@@ -67,6 +68,10 @@ def write_together(folder: Path, environment: Mapping[str, str]) -> None:
     read_all(folder, environment)
 
 
+def _python() -> Path:
+    return warm_python.folder() / "python"
+
+
 def _failure(writer: subprocess.Popen[str]) -> str | None:
     _, errors = writer.communicate()
     return errors if writer.returncode else None
@@ -76,7 +81,7 @@ def read_all(folder: Path, environment: Mapping[str, str]) -> None:
     """Find every trial that :func:`write_together` logged; raises AssertionError otherwise."""
     arguments = [str(number) for number in (PROCESSES, TRIALS, EPOCHS)]
     done = subprocess.run(
-        [sys.executable, "-c", _READER, *arguments],
+        [_python(), "-c", _READER, *arguments],
         cwd=folder,
         env=environment,
         capture_output=True,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,18 +10,7 @@ from typing import Any
 import yaml
 
 from tests.support.miniatures import Miniature
-
-ROOT = Path(__file__).parents[2]
-COPIED = (
-    "conf",
-    "pipeline",
-    "plugins",
-    "published",
-    "paddle_protocol/figures.csv",
-    "dvc.yaml",
-    "params.yaml",
-    ".dvcignore",
-)
+from tests.support.stages import BENCHMARK, copy_project, environment
 
 RECIPE = {
     "name": "miniature",
@@ -35,23 +22,17 @@ RECIPE = {
 
 
 class MiniatureProject:
-    """The benchmark of ``miniature`` alone: one model from a random start, one fixed point."""
+    """The benchmark of ``miniature`` alone: a small network from a random start, a fixed point."""
 
     def __init__(self, folder: Path, miniature: Miniature, url: str) -> None:
         self.folder = folder
         self.dataset = miniature.dataset
-        folder.mkdir()
-        for name in COPIED:
-            source = ROOT / name
-            if source.is_dir():
-                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-            elif source.exists():
-                (folder / name).parent.mkdir(exist_ok=True)
-                shutil.copy(source, folder / name)
+        copy_project(folder, *BENCHMARK)
         dataset = miniature.config(url).model_dump(mode="json")
         self._write(f"conf/dataset/{self.dataset}.yaml", dataset)
         self._write("conf/recipe/miniature.yaml", RECIPE)
         params = yaml.safe_load((folder / "params.yaml").read_text())
+        params["model"] = {"arch": "test_resnet"}
         choices = {
             "dataset": self.dataset,
             "model": "resnet50_vd_random",
@@ -79,20 +60,12 @@ class MiniatureProject:
         done = subprocess.run(
             [sys.executable, "-m", module, *arguments],
             cwd=self.folder,
-            env=self.environment(),
+            env=environment(self.folder),
             capture_output=True,
             text=True,
         )
         assert done.returncode == 0, f"{module} {arguments}\n{done.stdout}\n{done.stderr}"
         return done
-
-    def environment(self) -> dict[str, str]:
-        """DVC runs ``python``: that must be the one of the tests."""
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        environment = os.environ | {"PATH": path, "PYTHONPATH": str(self.folder)}
-        environment |= {"OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "true"}
-        environment.pop("MLFLOW_TRACKING_URI", None)
-        return environment
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
         (self.folder / name).write_text(yaml.safe_dump(content, sort_keys=False))

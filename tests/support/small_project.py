@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,8 @@ from pipeline.evaluate import evaluate
 from pipeline.settings.compose import compose
 from pipeline.settings.schema import Config
 from pipeline.tune import tune
+from tests.support import stages, warm_python
 
-ROOT = Path(__file__).parents[2]
 PARAMS: dict[str, Any] = {
     "defaults": [
         {"paths": "default"},
@@ -117,26 +115,22 @@ class SmallProject:
         return json.loads(self.artifact(run, "result.json"))
 
     def command(self, module: str, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", f"pipeline.{module}", *arguments]
+        return [str(warm_python.folder() / "python"), "-m", f"pipeline.{module}", *arguments]
 
     def environment(self) -> dict[str, str]:
-        return environment()
+        return stages.environment()
 
     def run(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """The stage as people start it."""
+        """Run a stage in a process of its own."""
+        return self.python("-m", f"pipeline.{module}", *arguments)
+
+    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Python in the folder, with the libraries imported already."""
         return subprocess.run(
-            self.command(module, *arguments),
+            [warm_python.folder() / "python", *arguments],
             cwd=self.folder,
             env=self.environment(),
             capture_output=True,
             text=True,
             check=False,
         )
-
-
-def environment() -> dict[str, str]:
-    """Of the stages: this interpreter, one thread, a journal below the working directory."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    every = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": path}
-    every.pop("MLFLOW_TRACKING_URI", None)
-    return every

@@ -2,8 +2,6 @@
 
 import math
 import signal
-import subprocess
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +13,6 @@ from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.pixels import PixelStore
 from pipeline.training.data import Purpose, split_plan
 from pipeline.training.trial import resolve_device, resolve_precision, train
-from tests.support.small_project import ROOT
 
 RECIPES = {
     "mixup": {"recipe.epochs": 2, "mixup": "true", "label_smoothing": "true"},
@@ -271,8 +268,8 @@ def test_workers_change_nothing(trials):
 
 KILLED = """
 import os, signal
-from tests.small_project import SmallProject
-from tests.test_trial import RECIPES, Trials
+from tests.support.small_project import SmallProject
+from tests.training.test_trial import RECIPES, Trials
 from pathlib import Path
 project = SmallProject(Path())
 def record(row):
@@ -284,11 +281,7 @@ Trials(project).train(RECIPES["mixup"], "killed.ckpt", record=record)
 
 @pytest.mark.slow
 def test_kill_9_in_another_process_and_the_rest_in_this_one(trials):
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED],
-        env=trials.project.environment() | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        check=False,
-    )
+    done = trials.project.python("-c", KILLED)
     assert done.returncode == -signal.SIGKILL
     assert not list(Path().glob(".*.tmp"))
     resumed, _ = trials.train(RECIPES["mixup"], "killed.ckpt")

@@ -15,7 +15,8 @@ from omegaconf import OmegaConf
 from pipeline.base.errors import UserError
 from pipeline.settings.compose import CONFIG_NAME, hydra_overrides, register_resolvers
 from pipeline.settings.compose import compose as checked
-from tests.support.small_project import ROOT, SmallProject
+from tests.support.small_project import SmallProject
+from tests.support.stages import ROOT
 
 COMPUTED = ("trials.csv", "curves.csv", "best.yaml")
 
