@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import itertools
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,12 +29,13 @@ from pipeline.models.weights import locate
 from pipeline.prepare import prepare
 from pipeline.settings.compose import compose
 from pipeline.settings.folders import prepared_dir, raw_dir, unpacked_dir, weights_dir
+from pipeline.settings.point import HYPERPARAMETERS
 from pipeline.settings.schema import Config
 from pipeline.training.addresses import generator
 from pipeline.training.data import SplitPlan
 from pipeline.training.schedule import REFERENCE_BATCH
 from pipeline.training.trial import train
-from pipeline.trials.tables import POINT, write_csv
+from pipeline.trials.tables import write_csv
 
 TRAIN, VAL, AUDIT = 320, 300, 500
 POOL = 2000
@@ -79,7 +79,7 @@ def audited(manifest: Manifest, seed: int) -> Manifest:
 
 def columns(epochs: int) -> list[str]:
     curve = [f"top1_epoch{epoch}" for epoch in range(1, epochs + 1)]
-    return [*POINT, "status", "objective", "loss", "test", *curve, "seconds"]
+    return [*HYPERPARAMETERS, "status", "objective", "loss", "test", *curve, "seconds"]
 
 
 def row_of(cfg: Config, manifest: Manifest, store: PixelStore, weights: Path) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def row_of(cfg: Config, manifest: Manifest, store: PixelStore, weights: Path) ->
     if final is not None:
         test = float((final.logits.argmax(1).numpy() == labels).mean())
     return {
-        **{name: getattr(cfg, name) for name in POINT},
+        **cfg.point.model_dump(),
         "status": result.status,
         "objective": result.objective,
         "loss": (result.metrics or {}).get("loss"),
@@ -132,12 +132,10 @@ def main() -> None:
     if table.exists():
         with table.open(newline="") as file:
             rows = list(csv.DictReader(file))
-    space = cfg.space
-    points = itertools.product(space.lr, space.l2_decay, space.label_smoothing, space.mixup)
-    todo = list(points)[len(rows) :]
-    for point in tqdm(todo, desc=dataset, initial=len(rows), total=space.size()):
-        update = dict(zip(POINT, point, strict=True))
-        rows.append(row_of(cfg.model_copy(update=update), manifest, store, weights.path))
+    todo = list(cfg.space.points())[len(rows) :]
+    for point in tqdm(todo, desc=dataset, initial=len(rows), total=cfg.space.size()):
+        each = cfg.model_copy(update=point.model_dump())
+        rows.append(row_of(each, manifest, store, weights.path))
         assert cfg.recipe.epochs is not None
         write_csv(table, columns(cfg.recipe.epochs), rows)
 

@@ -39,10 +39,10 @@ from pipeline.settings.schema import Config
 from pipeline.training.data import TEST, Purpose, SplitPlan, split_plan
 from pipeline.training.metrics import measure
 from pipeline.training.trial import FinalOutput, Result
-from pipeline.trials.identity import identity, key_of, point_of
+from pipeline.trials.contract import Replays, Trial, TrialResult
+from pipeline.trials.identity import identity, key_of
 from pipeline.trials.journal import KEY_TAG, RESULT
 from pipeline.trials.sweep import Sweep, opened, tags
-from pipeline.trials.tables import POINT, Trial
 
 CODE = ("conf", "pipeline", "hydra_plugins", "published")
 PIPELINES = ("quickstart", "large_scale", "paddle_protocol")
@@ -113,12 +113,9 @@ def prepared(cfg: Config) -> None:
 
 def tuned(cfg: Config) -> None:
     """The sweep of a cell: one point, all 196, or some of them in place of a search."""
-    points = [
-        dict(zip(POINT, values, strict=True))
-        for values in itertools.product(*(getattr(cfg.space, name) for name in POINT))
-    ]
+    points = [point.model_dump() for point in cfg.space.points()]
     if cfg.strategy.name == "fixed":
-        points = [point_of(cfg)]
+        points = [cfg.point.model_dump()]
     elif cfg.strategy.name == "bayes":
         points = random.Random(cfg.dataset.name).sample(points, cfg.search.n_trials)
     with opened(cfg) as sweep:
@@ -129,9 +126,10 @@ def trial(cfg: Config, sweep: Sweep, number: int) -> Trial:
     """A trial in the journal: replayed, or made up with everything a real one leaves there."""
     journal, found = sweep.journal, sweep.found
     plain = identity(cfg, Purpose.SEARCH, found.environment)
-    key, point = key_of(plain), point_of(cfg)
+    key, point = key_of(plain), cfg.point.model_dump()
     name = f"{cfg.dataset.name} · {cfg.strategy.name} · trial {number}"
     params = {**point, "seed": cfg.seed}
+    common: dict[str, Any] = {"number": number, "point": point, "seed": cfg.seed, "key": key}
     told = {**tags(cfg, Purpose.SEARCH), "trial": str(number)}
     known = journal.finished(journal.tries(key))
     if known is not None:
@@ -139,7 +137,8 @@ def trial(cfg: Config, sweep: Sweep, number: int) -> Trial:
         if mirror is not None:
             journal.log(mirror, {"objective": known.result["objective"]})
             journal.close(mirror, "FINISHED")
-        return Trial(number, point, cfg.seed, key, known.run_id, True, known.result)
+        result = TrialResult.model_validate(known.result)
+        return Trial(replayed=True, run_id=known.run_id, result=result, **common)
     rows: list[dict[str, float]] = []
     plan = split_plan(cfg.protocol, Purpose.SEARCH)
     result, _ = invented_training(cfg, plan, found.manifest, record=rows.append)
@@ -153,10 +152,14 @@ def trial(cfg: Config, sweep: Sweep, number: int) -> Trial:
     journal.client.log_batch(run_id, metrics=epochs)
     journal.log(run_id, {"objective": result.objective, "cost/seconds": result.seconds})
     recorded = {**asdict(result), "identity": plain, "host": "invented", "device": "cpu"}
-    recorded |= {"threads": 1, "finished": datetime.now(UTC).isoformat(timespec="seconds")}
+    recorded |= {
+        "hardware": "invented",
+        "threads": 1,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
     journal.write_json(run_id, RESULT, recorded)
     journal.close(run_id, "FINISHED")
-    return Trial(number, point, cfg.seed, key, run_id, False, recorded)
+    return Trial(run_id=run_id, result=TrialResult.model_validate(recorded), **common)
 
 
 @contextmanager
@@ -215,10 +218,10 @@ def predicted(cfg: Config, manifest: Manifest, top: float) -> FinalOutput:
     return FinalOutput(logits, network.state_dict())
 
 
-def invented_replays(_: Path, options: SkoptSweeperConf) -> dict[str, Any]:
+def invented_replays(_: Path, options: SkoptSweeperConf) -> Replays:
     rng = np.random.default_rng(0)
     falling = np.sort(rng.uniform(0, 0.05, (100, options.n_trials)))[:, ::-1]
-    return {"gaps": falling.round(9).tolist()}
+    return Replays(gaps=falling.round(9).tolist())
 
 
 def invented_model(*arguments: Any) -> None:

@@ -34,7 +34,7 @@ from tqdm import tqdm
 
 from pipeline.base.statistics import paired_difference, t_interval
 from pipeline.search import replay
-from pipeline.search.grid import FinishedGrid, Point
+from pipeline.search.grid import FinishedGrid, Index
 from pipeline.settings.command_line import guarded
 
 Floats = NDArray[np.float64]
@@ -138,7 +138,7 @@ def search(name: str | None, path: Path | None, seed: int) -> tuple[list[float],
     return [float(found[k - 1]) for k in BUDGETS], gains
 
 
-def gain_of_model(grid: FinishedGrid, points: Sequence[Point]) -> float:
+def gain_of_model(grid: FinishedGrid, points: Sequence[Index]) -> float:
     """Test accuracy, in points, of the tried point with the best predicted mean over the best one.
 
     Both of equals take the first in the order of the space.

@@ -14,14 +14,13 @@ import subprocess
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import yaml
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import replacing, write_json
 from pipeline.base.statistics import t_interval
+from pipeline.datasets.manifest import Manifest
 from pipeline.deployment.final_model import package_final, register_final
 from pipeline.search.replay import replays
 from pipeline.settings.command_line import stage
@@ -31,44 +30,43 @@ from pipeline.settings.schema import Config
 from pipeline.training.data import TEST, Purpose
 from pipeline.training.final_output import PREDICTIONS
 from pipeline.trials import sweep
-from pipeline.trials.identity import code_digest, versions
+from pipeline.trials.contract import (
+    BestFile,
+    ClassRow,
+    Figures,
+    FinalFile,
+    FinalRunRow,
+    Provenance,
+    Replays,
+    TrialResult,
+    Weights,
+)
+from pipeline.trials.identity import Environment, code_digest, versions
 from pipeline.trials.journal import Journal
 from pipeline.trials.resources import Resources, find_resources
 from pipeline.trials.run import Outcome, TrialFailedError, run
-from pipeline.trials.tables import RUNS, run_row, write_csv
+from pipeline.trials.tables import read_file, write_rows
 
-FINAL_RUNS = ("seed", *RUNS[1:])
 _PACKAGES = ("pytorch-lightning", "hydra-core", "scikit-optimize", "mlflow", "dvc", "numpy")
 """Whose versions the report names; those in a trial's key come on top."""
 _METRICS = ("top1", "top5", "mean_class", "paddle_batch_mean", "loss")
 
 
 def evaluate(cfg: Config) -> None:
-    """Raises UserError when the cell is not tuned, was tuned on other data or weights, or was only
+    """Refit the chosen point under every seed and write what the test split says of it.
+
+    Raises UserError when the cell is not tuned, was tuned on other data or weights, or was only
     simulated.
     """
     folder = results_dir(cfg)
-    best = _chosen(cfg, folder)
-    if cfg.machine.simulate or best["machine"].get("simulated"):
-        raise UserError(
-            f"{folder / 'best.yaml'}: a simulated cell has nothing to evaluate. Set "
-            f"machine.simulate to null and run: dvc repro {_tune(cfg)}"
-        )
-    asked, cfg = cfg, cfg.model_copy(update=best["point"])
+    best = _chosen(cfg, folder / "best.yaml")
+    asked, cfg = cfg, cfg.model_copy(update=best.point.model_dump())
     resources = find_resources(cfg)
-    for what, now in (
-        ("data_digest", resources.environment.data_digest),
-        ("weights_digest", resources.environment.weights_digest),
-    ):
-        if best[what] != now:
-            raise UserError(
-                f"{folder / 'best.yaml'}: {what} is {best[what][:12]}, but it is {now[:12]} now. "
-                f"Run tune again: dvc repro -s {_tune(cfg)}"
-            )
+    _require_same(cfg, folder / "best.yaml", best, resources.environment)
     replayed = _replays(asked)  # before hours of refits: what it is asked for may be wrong
     journal = Journal.open(cfg.project, cfg.title)
     if cfg.protocol.name == "paddle":
-        outcomes = {cfg.seed: _selected(cfg, best["key"], journal)}
+        outcomes = {cfg.seed: _selected(cfg, best.key, journal)}
     else:
         outcomes = {
             seed: _refit(cfg.model_copy(update={"seed": seed}), journal)
@@ -80,27 +78,50 @@ def evaluate(cfg: Config) -> None:
         with kept as predictions, replacing(folder / PREDICTIONS) as temporary:
             shutil.copyfile(predictions, temporary)
         package_final(cfg, journal, first, resources, folder / "model")
-    rows = [
-        run_row(each.key, each.run_id, each.replayed, each.result)
-        | {"seed": seed, "experiment_id": journal.experiment_id}
-        for seed, each in outcomes.items()
-    ]
-    write_csv(folder / "final_runs.csv", FINAL_RUNS, rows)
-    final = _final(cfg, resources, outcomes) | {"replays": replayed}
-    write_json(folder / "final.json", final)
+    rows = [_run_row(seed, each, journal) for seed, each in outcomes.items()]
+    write_rows(folder / "final_runs.csv", FinalRunRow, rows)
+    final = _final(cfg, resources, outcomes, replayed)
+    write_json(folder / "final.json", final.model_dump(mode="json", by_alias=True))
     if cfg.protocol.name == "heldout":
         model = folder / "model"
-        print(register_final(cfg, journal, first, resources, best["objective"], model))
-    values = [each.result["metrics"]["top1"] for each in outcomes.values()]
-    print(f"{_cell(cfg)}: test top-1 {np.mean(values):.4f} over {len(values)} seeds")
+        print(register_final(cfg, journal, first, resources, best.objective, model))
+    print(f"{_cell(cfg)}: test top-1 {final.top1_mean:.4f} over {len(final.seeds)} seeds")
 
 
-def _chosen(cfg: Config, folder: Path) -> dict[str, Any]:
-    path = folder / "best.yaml"
+def _chosen(cfg: Config, path: Path) -> BestFile:
     if not path.is_file():
         raise UserError(f"{path}: no such file; the cell is not tuned. Run: dvc repro {_tune(cfg)}")
-    best: dict[str, Any] = yaml.safe_load(path.read_text())
+    best = read_file(path, BestFile)
+    if cfg.machine.simulate or best.machine.simulated:
+        raise UserError(
+            f"{path}: a simulated cell has nothing to evaluate. Set "
+            f"machine.simulate to null and run: dvc repro {_tune(cfg)}"
+        )
     return best
+
+
+def _require_same(cfg: Config, path: Path, best: BestFile, environment: Environment) -> None:
+    """Raises UserError unless the cell was tuned on the data and weights that are here now."""
+    for what in ("data_digest", "weights_digest"):
+        tuned, now = str(getattr(best, what)), str(getattr(environment, what))
+        if tuned != now:
+            raise UserError(
+                f"{path}: {what} is {tuned[:12]}, but it is {now[:12]} now. "
+                f"Run tune again: dvc repro -s {_tune(cfg)}"
+            )
+
+
+def _run_row(seed: int, outcome: Outcome, journal: Journal) -> FinalRunRow:
+    return FinalRunRow.model_validate(
+        {
+            **outcome.result.model_dump(),
+            "seed": seed,
+            "key": outcome.key,
+            "experiment_id": journal.experiment_id,
+            "run_id": outcome.run_id,
+            "replayed": outcome.replayed,
+        }
+    )
 
 
 def _cell(cfg: Config) -> str:
@@ -119,7 +140,8 @@ def _selected(cfg: Config, key: str, journal: Journal) -> Outcome:
             f"{_cell(cfg)}: the chosen trial {key[:12]} is not in the journal. "
             f"Run tune again: dvc repro -f -s {_tune(cfg)}"
         )
-    return Outcome(key, finished.run_id, True, finished.result)
+    result = TrialResult.model_validate(finished.result)
+    return Outcome(key, finished.run_id, True, result)
 
 
 def _refit(cfg: Config, journal: Journal) -> Outcome:
@@ -135,7 +157,7 @@ def _refit(cfg: Config, journal: Journal) -> Outcome:
         )
     except TrialFailedError as error:
         raise UserError(f"{_cell(cfg)}: the refit with seed {cfg.seed} failed: {error}") from error
-    if outcome.result["metrics"] is None:
+    if outcome.result.metrics is None:
         raise UserError(
             f"{_cell(cfg)}: the refit with seed {cfg.seed} diverged at a learning rate of "
             f"{cfg.lr:g}. Leave that rate out of the space and run tune again"
@@ -143,73 +165,72 @@ def _refit(cfg: Config, journal: Journal) -> Outcome:
     return outcome
 
 
-def _final(cfg: Config, resources: Resources, outcomes: dict[int, Outcome]) -> dict[str, Any]:
-    results = [each.result["metrics"] for each in outcomes.values()]
+def _final(
+    cfg: Config, resources: Resources, outcomes: dict[int, Outcome], replayed: Replays | None
+) -> FinalFile:
+    results = [each.result.metrics for each in outcomes.values() if each.result.metrics]
     stats = json.loads((prepared_dir(cfg.dataset.name) / "stats.json").read_text())
-    per_seed = {name: [result.get(name) for result in results] for name in _METRICS}
+    per_seed = {name: [getattr(result, name) for result in results] for name in _METRICS}
     interval = t_interval(per_seed["top1"])
-    return {
-        "dataset": cfg.dataset.name,
-        "title": cfg.dataset.title,
-        "model": cfg.model.name,
-        "model_title": cfg.model.title,
-        "strategy": cfg.strategy.name,
-        "protocol": cfg.protocol.name,
-        "point": next(iter(outcomes.values())).result["identity"]["point"],
-        "seeds": list(outcomes),
-        "keys": [each.key for each in outcomes.values()],
+    return FinalFile(
+        dataset=cfg.dataset.name,
+        title=cfg.dataset.title,
+        model=cfg.model.name,
+        model_title=cfg.model.title,
+        strategy=cfg.strategy.name,
+        protocol=cfg.protocol.name,
+        point=cfg.point,
+        seeds=list(outcomes),
+        keys=[each.key for each in outcomes.values()],
         **per_seed,
-        "top1_mean": interval.mean,
-        "top1_low": interval.low,
-        "top1_high": interval.high,
-        "images": stats["totals"],
-        "classes": resources.manifest.class_names,
-        "per_class": _per_class(resources, results),
-        "confusion": results[0].get("confusion"),
-        "data_digest": resources.environment.data_digest,
-        "weights": {
-            "source": cfg.model.weights,
-            "sha256": resources.environment.weights_digest,
-        },
-        "accepted_counts": stats["accepted_counts"],
-        "leaked": len(stats["duplicates"]),
-        "unreadable": len(stats["unreadable"]),
-        "provenance": _provenance(),
-    }
+        top1_mean=interval.mean,
+        top1_low=interval.low,
+        top1_high=interval.high,
+        images=stats["totals"],
+        classes=resources.manifest.class_names,
+        per_class=_per_class(resources.manifest, results),
+        confusion=results[0].confusion,
+        data_digest=resources.environment.data_digest,
+        weights=Weights(source=cfg.model.weights, sha256=resources.environment.weights_digest),
+        accepted_counts=stats["accepted_counts"],
+        leaked=len(stats["duplicates"]),
+        unreadable=len(stats["unreadable"]),
+        provenance=_provenance(),
+        replays=replayed,
+    )
 
 
-def _replays(cfg: Config) -> dict[str, Any] | None:
+def _replays(cfg: Config) -> Replays | None:
     """How lucky one search of a finished grid may be; only the grid itself can tell."""
     if cfg.strategy.name != "grid":
         return None
     return replays(results_dir(cfg) / "trials.csv", sweeper_options(cfg, "bayes"))
 
 
-def _per_class(resources: Resources, results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _per_class(manifest: Manifest, results: Sequence[Figures]) -> list[ClassRow]:
     """Mean over seeds, where every seed measured classes."""
-    if any("per_class" not in result for result in results):
+    measured = [result.per_class for result in results if result.per_class is not None]
+    if len(measured) < len(results):
         return []
-    manifest = resources.manifest
     names = manifest.class_names
     images = np.bincount(manifest.labels[manifest.rows(TEST)], minlength=len(names))
-    means = np.mean([result["per_class"] for result in results], axis=0)
     return [
-        {"class": name, "images": int(count), "top1": float(mean)}
-        for name, count, mean in zip(names, images, means, strict=True)
+        ClassRow(name=name, images=int(count), top1=float(mean))
+        for name, count, mean in zip(names, images, np.mean(measured, axis=0), strict=True)
     ]
 
 
-def _provenance() -> dict[str, Any]:
-    return {
-        "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
-        "versions": {
+def _provenance() -> Provenance:
+    return Provenance(
+        commit=_git("rev-parse", "HEAD"),
+        dirty=bool(_git("status", "--porcelain", "--untracked-files=no")),
+        versions={
             "python": platform.python_version(),
             **{name: metadata.version(name) for name in _PACKAGES},
             **versions(),
         },
-        "code_digest": code_digest(),
-    }
+        code_digest=code_digest(),
+    )
 
 
 def _git(*words: str) -> str:

@@ -51,7 +51,7 @@ def report(cfg: Config) -> None:
     notes = [
         f"simulated, not trained: {cell.name}"
         for cell in results.cells
-        if cell.best.machine.get("simulated")
+        if cell.best.machine.simulated
     ]
     notes += [f"missing: {cell.target}" for cell in results.missing]
     where = [f"report: {folder / 'report.html'}", "trials: make ui"]

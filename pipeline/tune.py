@@ -55,7 +55,7 @@ def tune(config_dir: Path, overrides: Sequence[str]) -> None:
             trials = parent.trials()
             failed = [trial for trial in trials if trial.status == "failed"]
             for trial in failed:
-                print(f"trial {trial.number} failed: {parent.error(trial)}", file=sys.stderr)
+                print(f"trial {trial.number} failed: {trial.error}", file=sys.stderr)
         parent.require_whole()
         if len(failed) > cfg.tune.allowed_failures:
             raise UserError(

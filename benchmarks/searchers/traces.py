@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.searchers import peers
 from pipeline.search import replay
-from pipeline.search.grid import FinishedGrid, Point
+from pipeline.search.grid import FinishedGrid, Index
 
 PACKAGES = ("numpy", "scipy", "scikit-learn", "scikit-optimize", "optuna")
 
@@ -40,7 +40,7 @@ def search(
     n_trials: int,
     folder: Path,
     workers: int,
-) -> Iterator[tuple[str, int, list[Point]]]:
+) -> Iterator[tuple[str, int, list[Index]]]:
     """Yield searcher, seed and points tried, those already in ``folder`` first.
 
     A file there belongs to one grid, searcher, number of trials and version of the code; it grows
@@ -67,12 +67,12 @@ def search(
 
 def _search(
     grid: FinishedGrid, name: str, n_trials: int, seed: int
-) -> tuple[str, int, list[Point]]:
+) -> tuple[str, int, list[Index]]:
     with threadpool_limits(limits=1):  # a search's bits depend on it
         return name, seed, replay.trace(grid, peers.SEARCHERS[name], n_trials=n_trials, seed=seed)
 
 
-def _read(file: Path, n_trials: int) -> Iterator[tuple[int, list[Point]]]:
+def _read(file: Path, n_trials: int) -> Iterator[tuple[int, list[Index]]]:
     """Whole lines of a file that may end in half of one."""
     for line in file.read_text().splitlines() if file.exists() else []:
         try:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pipeline.base.errors import UserError
 from pipeline.datasets.decoding import Decoding, decode
-from pipeline.settings.schema import Count, Positive
+from pipeline.settings.values import Count, Positive
 from pipeline.training.augment import centre_crop
 
 FORMAT = 1

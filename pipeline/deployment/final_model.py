@@ -20,7 +20,7 @@ from pipeline.settings.schema import Config
 from pipeline.training.augment import centre_crop
 from pipeline.training.data import VALIDATION
 from pipeline.training.final_output import MODEL
-from pipeline.trials.identity import key_of, point_of, versions
+from pipeline.trials.identity import key_of, versions
 from pipeline.trials.journal import Journal
 from pipeline.trials.resources import Resources
 from pipeline.trials.run import Outcome
@@ -47,7 +47,7 @@ def package_final(
         image_size=cfg.recipe.image_size,
         dataset=cfg.dataset.name,
         title=cfg.dataset.title,
-        point=point_of(cfg),
+        point=cfg.point.model_dump(),
         data_digest=resources.environment.data_digest,
         key=first.key,
         versions=versions(),
@@ -95,7 +95,7 @@ def register_final(
             outputs,
             pins,
             name=f"{cfg.dataset.name}-{cfg.model.name}",
-            params=point_of(cfg),
+            params=cfg.point.model_dump(),
         )
 
     name = f"vdtransfer-{cfg.project}-{cfg.dataset.name}"
@@ -111,7 +111,7 @@ def register_final(
             tags={
                 "dataset": cfg.dataset.name,
                 "model": cfg.model.name,
-                **{name: str(value) for name, value in point_of(cfg).items()},
+                **{name: str(value) for name, value in cfg.point.model_dump().items()},
             },
         )
         champion = registry.champion()

@@ -15,8 +15,9 @@ import torch
 from pipeline.datasets.pixels import PixelStore
 from pipeline.models.backbones import build
 from pipeline.planning.estimates import ASPECT, ORIGINAL_SIDE
+from pipeline.settings.point import Point
 from pipeline.settings.schema import Config, CountsConfig, ModelConfig, RecipeConfig
-from pipeline.training.classifier import Classifier, Hyperparameters
+from pipeline.training.classifier import Classifier
 from pipeline.training.data import Batch, StepAddress, TrainingCrops
 from pipeline.training.losses import mixed_cross_entropy
 from pipeline.training.schedule import Schedule
@@ -95,7 +96,7 @@ def measure(cfg: Config) -> Speed:
 
 def _module(model: ModelConfig, recipe: RecipeConfig) -> Classifier:
     network = build(model, _CLASSES, weights=None, seed=0)
-    point = Hyperparameters(lr=1e-4, l2_decay=0.0, label_smoothing=False, mixup=False)
+    point = Point(lr=1e-4, l2_decay=0.0, label_smoothing=False, mixup=False)
     return Classifier(network, model, recipe, point, Schedule(_CLASSES, recipe))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from pipeline.reporting.places import Wording, wording
+from pipeline.reporting.places import Wording, point_columns, point_values, wording
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import CellName
 from pipeline.reporting.summary import CellSummary
@@ -111,10 +111,7 @@ def cell_table(summaries: Sequence[CellSummary]) -> Table:
         *(column for column, _ in ended),
         Column("device_hours", "Device-hours", "hours"),
         Column("refit_device_hours", "Refits, device-hours", "hours"),
-        Column("lr", "lr", "number"),
-        Column("l2_decay", "L2 decay", "number"),
-        Column("label_smoothing", "Label smoothing", "flag"),
-        Column("mixup", "Mixup", "flag"),
+        *point_columns(),
         Column("same_point_as", "Same point as"),
     ]
     rows: list[list[Value]] = [
@@ -123,7 +120,7 @@ def cell_table(summaries: Sequence[CellSummary]) -> Table:
             s.name.strategy,
             *(s.top1, s.mean_class, s.top5, s.objective),
             *(s.trials, s.trained, *(count(s) for _, count in ended), s.hours, s.refit_hours),
-            *(s.point.lr, s.point.l2_decay, s.point.label_smoothing, s.point.mixup),
+            *point_values(s.point),
             ", ".join(s.same_as),
         ]
         for s in summaries

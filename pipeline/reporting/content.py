@@ -42,7 +42,7 @@ def compose_report(
     sections: list[Section] = [
         overview(summaries, paddle, claims(results, published), results.missing, published)
     ]
-    simulated = [str(cell.name) for cell in results.cells if cell.best.machine.get("simulated")]
+    simulated = [str(cell.name) for cell in results.cells if cell.best.machine.simulated]
     if simulated:
         sections[0].blocks.insert(0, Text(SIMULATED + ", ".join(simulated), "notice"))
     leaking = {c.name.dataset: c.final.leaked for c in results.cells if c.final and c.final.leaked}

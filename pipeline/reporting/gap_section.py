@@ -7,7 +7,7 @@ from pipeline.reporting.charts import STRATEGY_COLOURS, STRATEGY_MARKS, Axis, Li
 from pipeline.reporting.places import Place, wording
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Cell
-from pipeline.reporting.schema import Replays
+from pipeline.trials.contract import Replays
 
 SEARCHES = ("bayes", "random")
 

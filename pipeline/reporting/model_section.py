@@ -8,8 +8,8 @@ from pipeline.reporting.confused_images import confused_images
 from pipeline.reporting.document import Block, Details, Section, Text
 from pipeline.reporting.places import Place, describe, wording
 from pipeline.reporting.results import Cell
-from pipeline.reporting.schema import ClassRow, FinalFile
 from pipeline.reporting.tables import Column, Table, Value
+from pipeline.trials.contract import ClassRow, FinalFile
 
 MOST_PAIRS = 20
 MOST_BARS = 30

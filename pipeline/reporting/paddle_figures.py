@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.base.errors import UserError
 from pipeline.reporting.results import CellName
-from pipeline.reporting.schema import Share
 from pipeline.reporting.summary import CellSummary
 from pipeline.reporting.tables import Column, Table, Value, to_csv
+from pipeline.trials.contract import Share
 
 FIGURES = "figures.csv"
 """Its place in the folder of the pipeline."""

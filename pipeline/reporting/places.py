@@ -11,15 +11,8 @@ import numpy as np
 
 from pipeline.base.statistics import Floats, clip_failures
 from pipeline.reporting.results import Cell
-from pipeline.reporting.schema import Point
-
-HYPERPARAMETERS = {
-    "lr": "lr",
-    "l2_decay": "L2 decay",
-    "label_smoothing": "label smoothing",
-    "mixup": "mixup",
-}
-"""Names in the files, and as a person reads them."""
+from pipeline.reporting.tables import Column, Value
+from pipeline.settings.point import FLAGS, HYPERPARAMETERS, Point
 
 
 class Wording(NamedTuple):
@@ -114,7 +107,21 @@ def grid_of(cell: Cell) -> Grid:
 
 def describe(point: Point) -> str:
     """A point in a few words."""
-    extras = [
-        HYPERPARAMETERS[name] for name in ("label_smoothing", "mixup") if getattr(point, name)
+    return ", ".join(
+        shown.name if name in FLAGS else f"{shown.name} {getattr(point, name):g}"
+        for name, shown in HYPERPARAMETERS.items()
+        if name not in FLAGS or getattr(point, name)
+    )
+
+
+def point_columns() -> list[Column]:
+    """Return a column for each hyperparameter."""
+    return [
+        Column(name, shown.heading, "flag" if name in FLAGS else "number")
+        for name, shown in HYPERPARAMETERS.items()
     ]
-    return ", ".join([f"lr {point.lr:g}", f"L2 decay {point.l2_decay:g}", *extras])
+
+
+def point_values(point: Point) -> list[Value]:
+    """Return what stands in those columns."""
+    return [getattr(point, name) for name in HYPERPARAMETERS]

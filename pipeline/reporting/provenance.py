@@ -9,8 +9,8 @@ from typing import Any
 from pipeline.reporting.document import Block, Section, Text
 from pipeline.reporting.places import describe
 from pipeline.reporting.results import Cell, CellName
-from pipeline.reporting.schema import FinalRunRow
 from pipeline.reporting.tables import Column, Table, Value
+from pipeline.trials.contract import Journalled
 
 _GROUPS = (
     *("protocol", "recipe", "point", "space", "search", "first trial", "seed"),
@@ -111,7 +111,7 @@ def _settings(cell: Cell) -> Iterator[tuple[str, str]]:
     runs = [*cell.runs, *cell.final_runs]
     machines = sorted({_machine(run) for run in runs if run.host})
     yield "machine", "; ".join(machines)
-    yield "precision", str(best.machine.get("precision", ""))
+    yield "precision", str(best.machine.precision)
     yield from _named("version", best.versions)
     if final is not None:
         new = final.provenance.versions.items() - best.versions.items()
@@ -130,11 +130,11 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _machine(run: FinalRunRow) -> str:
+def _machine(run: Journalled) -> str:
     return f"{run.host}: {run.hardware or run.device}, {run.threads} threads a trial"
 
 
-def _date(runs: Sequence[FinalRunRow], *, first: bool = False) -> str | None:
+def _date(runs: Sequence[Journalled], *, first: bool = False) -> str | None:
     finished = sorted(run.finished for run in runs if run.finished)
     return finished[0 if first else -1].strftime("%Y-%m-%d %H:%M") if finished else None
 

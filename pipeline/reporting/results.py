@@ -2,26 +2,18 @@
 
 A cell is one dataset, model and strategy; its files lie in
 ``<root>/results/<dataset>/<model>/<strategy>/``. What is not there yet is named, never an error;
-what is there and cannot be right is a :class:`UserError`.
+what is there and cannot be right is a UserError.
 """
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
-import yaml
-from pydantic import BaseModel, ValidationError
-
-from pipeline.base.errors import UserError
-from pipeline.reporting.schema import BestFile, CurveRow, FinalFile, FinalRunRow, RunRow, TrialRow
 from pipeline.settings.folders import target
-
-M = TypeVar("M", bound=BaseModel)
+from pipeline.trials.contract import BestFile, CurveRow, FinalFile, FinalRunRow, RunRow, TrialRow
+from pipeline.trials.tables import damaged, read_file, read_rows
 
 
 @dataclass(frozen=True, order=True)
@@ -84,17 +76,17 @@ def _read_cell(folder: Path, name: CellName) -> Cell | None:
     tuned = [folder / file for file in ("trials.csv", "curves.csv", "runs.csv", "best.yaml")]
     if not all(path.is_file() for path in tuned):
         return None
-    trials = _rows(tuned[0], TrialRow)
-    runs = _rows(tuned[2], RunRow)
-    best = _mapping(tuned[3], BestFile)
+    trials = read_rows(tuned[0], TrialRow)
+    runs = read_rows(tuned[2], RunRow)
+    best = read_file(tuned[3], BestFile)
     if [row.trial for row in trials] != list(range(len(trials))):
-        raise _wrong(tuned[0], "the column trial must count 0, 1, 2, ...")
+        raise damaged(tuned[0], "the column trial must count 0, 1, 2, ...")
     if [row.key for row in runs] != [row.key for row in trials]:
-        raise _wrong(tuned[2], "its keys differ from those of trials.csv")
+        raise damaged(tuned[2], "its keys differ from those of trials.csv")
     if best.trial >= len(trials) or trials[best.trial].key != best.key:
-        raise _wrong(tuned[3], f"trial {best.trial} of trials.csv is not the one it names")
+        raise damaged(tuned[3], f"trial {best.trial} of trials.csv is not the one it names")
     final, final_runs = _read_final(folder, best)
-    curves = _rows(tuned[1], CurveRow)
+    curves = read_rows(tuned[1], CurveRow)
     return Cell(name, folder, trials, curves, runs, best, final, final_runs)
 
 
@@ -102,51 +94,8 @@ def _read_final(folder: Path, best: BestFile) -> tuple[FinalFile | None, list[Fi
     """The evaluation, unless it is missing or belongs to another point, data or weights."""
     if not (folder / "final.json").is_file() or not (folder / "final_runs.csv").is_file():
         return None, []
-    final = _mapping(folder / "final.json", FinalFile)
+    final = read_file(folder / "final.json", FinalFile)
     same_data = final.data_digest == best.data_digest
     if not same_data or final.point != best.point or final.weights.sha256 != best.weights_digest:
         return None, []
-    return final, _rows(folder / "final_runs.csv", FinalRunRow)
-
-
-def _rows(path: Path, kind: type[M]) -> list[M]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise _wrong(path, f"it is not text ({error})") from error
-    reader = csv.DictReader(text.splitlines(), strict=True)
-    absent = set(kind.model_fields) - set(reader.fieldnames or [])
-    if absent:
-        raise _wrong(path, f"it lacks the columns {', '.join(sorted(absent))}")
-    rows = []
-    try:
-        for raw in reader:
-            filled = {key: None if value == "" else value for key, value in raw.items() if key}
-            rows.append(kind.model_validate(filled))
-    except (ValidationError, csv.Error) as error:
-        raise _wrong(path, f"line {reader.line_num}: {_first(error)}") from error
-    return rows
-
-
-def _mapping(path: Path, kind: type[M]) -> M:
-    try:
-        text = path.read_text(encoding="utf-8")
-        parsed: Any = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-        return kind.model_validate(parsed)
-    except (ValueError, yaml.YAMLError) as error:
-        raise _wrong(path, _first(error)) from error
-
-
-def _first(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        fault = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        return f"{where or 'file'}: {fault['msg']}, found {fault['input']!r:.80}"
-    return str(error)
-
-
-def _wrong(path: Path, what: str) -> UserError:
-    return UserError(
-        f"{path}: {what}. The stage that wrote it must run again: delete the file, then "
-        f"`dvc repro` of this pipeline."
-    )
+    return final, read_rows(folder / "final_runs.csv", FinalRunRow)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 
@@ -19,10 +20,19 @@ from pipeline.reporting.charts import (
     Series,
 )
 from pipeline.reporting.document import Block, Details, Section, Text
-from pipeline.reporting.places import HYPERPARAMETERS, Grid, Place, describe, grid_of, wording
+from pipeline.reporting.places import (
+    Grid,
+    Place,
+    describe,
+    grid_of,
+    point_columns,
+    point_values,
+    wording,
+)
 from pipeline.reporting.results import Cell
-from pipeline.reporting.schema import CurveRow, TrialRow
 from pipeline.reporting.tables import Column, Run, Table, Value
+from pipeline.settings.point import FLAGS, HYPERPARAMETERS
+from pipeline.trials.contract import CurveRow, TrialRow
 
 
 def search_section(place: Place) -> Section:
@@ -38,46 +48,57 @@ def search_section(place: Place) -> Section:
 
 
 def heat_maps(place: Place, grid: Grid) -> HeatMap:
+    """Draw the first two hyperparameters across and down, a panel for each setting of the rest."""
     found = place.cells["grid"].best
     best = grid.index(found.point)
-    axes = grid.axes
+    measured = np.moveaxis(grid.measured[:, ::-1], (0, 1), (-1, -2))  # large at the top
+    across, down = list(grid.axes)[:2]
+    rest = list(grid.axes.items())[2:]
+    rows = len(grid.axes[down])
     panels = []
-    for i, j in itertools.product(range(len(axes["label_smoothing"])), range(len(axes["mixup"]))):
-        plane = grid.measured[:, ::-1, i, j].T  # decay from large at the top to small, lr across
-        rows = len(axes["l2_decay"])
+    for index in itertools.product(*(range(len(options)) for _, options in rest)):
+        plane = measured[index]
+        values = {name: options[i] for (name, options), i in zip(rest, index, strict=True)}
         panels.append(
             Panel(
-                title=_setting(axes["label_smoothing"][i], axes["mixup"][j]),
+                title=_setting(values),
                 values=[[None if np.isnan(v) else float(v) for v in row] for row in plane],
-                marked=(rows - 1 - best[1], best[0]) if best[2:] == (i, j) else None,
+                marked=(rows - 1 - best[1], best[0]) if best[2:] == index else None,
             )
         )
+    units = [f" The {each.words} is {each.unit}." for each in HYPERPARAMETERS.values() if each.unit]
     return HeatMap(
         name=f"{place.stem}-heat",
         title=f"{wording(found.protocol).selection.capitalize()} top-1 over the grid, %",
         caption=(
             f"Every point of the grid, with {_listed([panel.title for panel in panels])}; the "
-            "framed one was chosen. An empty place diverged or failed. Learning rates are per 256 "
-            "images."
+            f"framed one was chosen. An empty place diverged or failed.{''.join(units)}"
         ),
-        x_title="learning rate",
-        y_title="L2 decay",
-        x_labels=[f"{value:g}" for value in axes["lr"]],
-        y_labels=[f"{value:g}" for value in reversed(axes["l2_decay"])],
+        x_title=HYPERPARAMETERS[across].words,
+        y_title=HYPERPARAMETERS[down].words,
+        x_labels=[f"{value:g}" for value in grid.axes[across]],
+        y_labels=[f"{value:g}" for value in reversed(grid.axes[down])],
         panels=panels,
         scale="share",
     )
 
 
 def _listed(settings: list[str]) -> str:
-    named = [each.replace("neither", "neither label smoothing nor mixup") for each in settings]
+    flags = " nor ".join(HYPERPARAMETERS[name].words for name in FLAGS)
+    named = [each.replace("neither", f"neither {flags}") for each in settings]
     return " or ".join(filter(None, [", ".join(named[:-1]), named[-1]]))
 
 
-def _setting(label_smoothing: bool, mixup: bool) -> str:
-    if label_smoothing and mixup:
-        return "both"
-    return "label smoothing" if label_smoothing else "mixup" if mixup else "neither"
+def _setting(values: dict[str, Any]) -> str:
+    """Name the flags that are on and every other value."""
+    on = [HYPERPARAMETERS[name].words for name in FLAGS if values.get(name)]
+    flags = "both" if len(on) == len(FLAGS) == 2 else " and ".join(on) or "neither"
+    others = [
+        f"{HYPERPARAMETERS[name].words} {value:g}"
+        for name, value in values.items()
+        if name not in FLAGS
+    ]
+    return ", ".join([flags, *others])
 
 
 def importance(place: Place, grid: Grid) -> BarChart | Text:
@@ -90,7 +111,7 @@ def importance(place: Place, grid: Grid) -> BarChart | Text:
     if shares is None:
         reason = "is the same everywhere" if grid.complete else "is missing at some points"
         return Text(f"Hyperparameter importance is not shown: {selection} top-1 {reason}.")
-    title = HYPERPARAMETERS
+    title = {name: shown.name for name, shown in HYPERPARAMETERS.items()}
     bars = {title[name]: share for name, share in shares.main.items()}
     bars |= {f"{title[a]} × {title[b]}": share for (a, b), share in shares.pairs.items()}
     if len(names) > 2:
@@ -204,10 +225,7 @@ def _costs(cell: Cell) -> Series:
 def trial_table(cell: Cell) -> Details:
     columns = [
         Column("trial", "Trial", "count"),
-        Column("lr", "lr", "number"),
-        Column("l2_decay", "L2 decay", "number"),
-        Column("label_smoothing", "Label smoothing", "flag"),
-        Column("mixup", "Mixup", "flag"),
+        *point_columns(),
         Column("status", "Status"),
         Column("top1", f"{wording(cell.best.protocol).selection.capitalize()} top-1 %", "share"),
         Column("mean_class", "Mean per class %", "share"),
@@ -218,8 +236,8 @@ def trial_table(cell: Cell) -> Details:
     ]
     rows: list[list[Value]] = [
         [
-            *(row.trial, row.lr, row.l2_decay, row.label_smoothing, row.mixup, row.status),
-            *(row.objective, row.mean_class, row.loss, run.seconds, run.replayed),
+            *(row.trial, *point_values(row), row.status, row.objective),
+            *(row.mean_class, row.loss, run.seconds, run.replayed),
             Run(run.experiment_id, run.run_id) if run.experiment_id and run.run_id else None,
         ]
         for row, run in zip(cell.trials, cell.runs, strict=True)

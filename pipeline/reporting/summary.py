@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pipeline.base.statistics import Interval, paired_difference, t_interval
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Cell, CellName, Results
-from pipeline.reporting.schema import FinalRunRow, Point, Replays
+from pipeline.settings.point import Point
+from pipeline.trials.contract import Journalled, Replays
 
 SECONDS_PER_HOUR = 3600
 
@@ -111,7 +112,7 @@ def _summary(
     )
 
 
-def _hours(runs: Iterable[FinalRunRow]) -> float:
+def _hours(runs: Iterable[Journalled]) -> float:
     return sum(run.seconds or 0.0 for run in runs) / SECONDS_PER_HOUR
 
 

@@ -12,12 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.base.errors import UserError
+from pipeline.settings.point import FLAGS, Point
 
-HYPERPARAMETERS = ("lr", "l2_decay", "label_smoothing", "mixup")
 FIXED_SCHEME = {"lr": 0.003, "l2_decay": 0.0001, "label_smoothing": False, "mixup": False}
 """The published fixed scheme (published/README.md)."""
 
-Point = tuple[int, ...]
+Index = tuple[int, ...]
 """One index per hyperparameter, into its list of values."""
 
 
@@ -35,11 +35,11 @@ class FinishedGrid:
         return self.objective.size
 
     @property
-    def fixed_scheme(self) -> Point | None:
+    def fixed_scheme(self) -> Index | None:
         """Where the published fixed scheme lies, None if the grid does not hold it."""
         return self.point(FIXED_SCHEME)
 
-    def point(self, values: Mapping[str, Any]) -> Point | None:
+    def point(self, values: Mapping[str, Any]) -> Index | None:
         """Where these hyperparameters lie, None if the grid does not hold them."""
         try:
             return tuple(list(column).index(values[n]) for n, column in self.values.items())
@@ -68,12 +68,14 @@ class FinishedGrid:
             UserError: a column is missing or no number, or the rows are not every combination
                 of the values once.
         """
-        needed = (*HYPERPARAMETERS, "objective")
+        fields = Point.model_fields
+        needed = (*(name for name, each in fields.items() if each.is_required()), "objective")
         if missing := [name for name in needed if name not in table.columns]:
             raise UserError(f"no column {missing[0]}; a finished grid has {', '.join(needed)}")
         values = {
-            n: sorted(table[n].unique().tolist(), reverse=n in ("lr", "l2_decay"))
-            for n in HYPERPARAMETERS
+            n: sorted(table[n].unique().tolist(), reverse=n not in FLAGS)
+            for n in fields
+            if n in table.columns
         }
         shape = tuple(map(len, values.values()))
         cells = np.ravel_multi_index(

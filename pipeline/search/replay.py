@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,9 +16,10 @@ from numpy.typing import NDArray
 
 from pipeline.base.errors import UserError
 from pipeline.base.progress import counted
-from pipeline.search.grid import FinishedGrid, Point
+from pipeline.search.grid import FinishedGrid, Index
+from pipeline.trials.contract import Replays
 
-Objective = Callable[[Point], float]
+Objective = Callable[[Index], float]
 Searcher = Callable[[FinishedGrid, Objective, int, int], None]
 """Calls the objective (to be maximised) for a number of trials, under a seed.
 
@@ -52,7 +52,7 @@ def dimensions(grid: FinishedGrid) -> Sequence[Dimension]:
     return build_space(params, [], None).dimensions
 
 
-def trace(grid: FinishedGrid, searcher: Searcher, *, n_trials: int, seed: int) -> list[Point]:
+def trace(grid: FinishedGrid, searcher: Searcher, *, n_trials: int, seed: int) -> list[Index]:
     """The points the searcher tries, in order. The first k are its search of k trials.
 
     Raises:
@@ -60,9 +60,9 @@ def trace(grid: FinishedGrid, searcher: Searcher, *, n_trials: int, seed: int) -
     """
     if n_trials > grid.size:
         raise UserError(f"{n_trials} trials on a grid of {grid.size} points; ask for fewer")
-    points: list[Point] = []
+    points: list[Index] = []
 
-    def look_up(point: Point) -> float:
+    def look_up(point: Index) -> float:
         points.append(point)
         return float(grid.objective[point])
 
@@ -70,13 +70,13 @@ def trace(grid: FinishedGrid, searcher: Searcher, *, n_trials: int, seed: int) -
     return points
 
 
-def gaps(grid: FinishedGrid, points: Sequence[Point]) -> NDArray[np.float64]:
+def gaps(grid: FinishedGrid, points: Sequence[Index]) -> NDArray[np.float64]:
     """Accuracy points between the grid's best and the best so far, after each trial."""
     found = np.array([grid.objective[point] for point in points])
     return 100 * (grid.objective.max() - np.maximum.accumulate(found))
 
 
-def losses_on_test(grid: FinishedGrid, points: Sequence[Point]) -> NDArray[np.float64]:
+def losses_on_test(grid: FinishedGrid, points: Sequence[Index]) -> NDArray[np.float64]:
     """Accuracy points on the test column between the grid's choice and the search's, per trial.
 
     Both choose by the objective; of equals the first in the order of the space. Negative where
@@ -84,7 +84,7 @@ def losses_on_test(grid: FinishedGrid, points: Sequence[Point]) -> NDArray[np.fl
     """
     if grid.test is None:
         raise ValueError("the grid has no test column")
-    chosen: list[Point] = []
+    chosen: list[Index] = []
     for point in points:
         rivals = [*chosen[-1:], point]
         chosen.append(min(rivals, key=lambda p: (-grid.objective[p], p)))
@@ -95,9 +95,7 @@ def losses_on_test(grid: FinishedGrid, points: Sequence[Point]) -> NDArray[np.fl
 SEARCHES = 100
 
 
-def replays(
-    trials: Path, options: SkoptSweeperConf, searches: int = SEARCHES
-) -> dict[str, Any] | None:
+def replays(trials: Path, options: SkoptSweeperConf, searches: int = SEARCHES) -> Replays | None:
     """Searches under seeds 0, 1, ... on the grid in a cell's ``trials.csv``.
 
     Each has the engine, the first points, the batches, the number of trials and the patience of
@@ -131,10 +129,10 @@ def replays(
     for seed in counted(range(searches), "replaying searches on the finished grid", searches):
         points = trace(grid, search, n_trials=min(options.n_trials, grid.size), seed=seed)
         rows.append(_gaps(grid, points, options))
-    return {"gaps": rows}
+    return Replays(gaps=rows)
 
 
-def _gaps(grid: FinishedGrid, points: list[Point], options: SkoptSweeperConf) -> list[float]:
+def _gaps(grid: FinishedGrid, points: list[Index], options: SkoptSweeperConf) -> list[float]:
     made = _made((grid.objective[point] for point in points), options)
     lost = gaps(grid, points) / 100
     lost[made:] = lost[made - 1]

@@ -74,19 +74,26 @@ def _folders(params: Path) -> dict[str, Any]:
 
 
 def register_resolvers() -> None:
-    """``${choice:${space.lr}}`` writes a list as Hydra's ``choice(...)``.
+    """Register what the files of ``conf/`` compute.
 
-    A single value stands alone: ``choice(x)`` with one element is refused by the grammar of
-    some sweepers, and is no choice anyway. ``${processes:${machine.threads}}`` is how many trials
-    of so many threads run at once on this machine, ``${count:NAME,2}`` the number in a variable of
-    the environment, else 2.
+    ``${choices:}`` writes each list of ``space`` as Hydra's ``choice(...)`` (Hydra also resolves
+    it before there is a space), ``${first:}`` is the point of params.yaml where a search begins,
+    ``${processes:${machine.threads}}`` how many trials of so many threads run at once on this
+    machine, ``${count:NAME,2}`` the number in a variable of the environment, else 2.
     """
 
     def choice(values: Sequence[Any]) -> str:
         words = [str(v).lower() if isinstance(v, bool) else repr(v) for v in values]
         return f"choice({','.join(words)})"
 
-    OmegaConf.register_new_resolver("choice", choice, replace=True)
+    def choices(_root_: DictConfig) -> dict[str, str]:
+        return {str(name): choice(values) for name, values in _root_.get("space", {}).items()}
+
+    def first(_root_: DictConfig) -> dict[str, Any]:
+        return {str(name): _root_[name] for name in _root_.get("space", {})}
+
+    OmegaConf.register_new_resolver("choices", choices, replace=True)
+    OmegaConf.register_new_resolver("first", first, replace=True)
     OmegaConf.register_new_resolver("processes", processes, replace=True)
     OmegaConf.register_new_resolver("count", lambda name, other: count(name) or other, replace=True)
 

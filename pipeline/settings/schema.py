@@ -6,22 +6,21 @@ a frozen :class:`Config` or raises :class:`UserError` with every fault in it.
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-Name = Annotated[str, Field(pattern=r"^[^\s/\\.][^/\\]*$", max_length=100)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-
-
-class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+from pipeline.settings.point import Point, SpaceConfig
+from pipeline.settings.values import (
+    Count,
+    Fraction,
+    Md5,
+    Model,
+    Name,
+    NonNegative,
+    Positive,
+    Sha256,
+)
 
 
 class ArchiveConfig(Model):
@@ -194,25 +193,6 @@ class StrategyConfig(Model):
     name: Literal["fixed", "grid", "bayes", "random"]
 
 
-class SpaceConfig(Model):
-    """The points of the search: every combination of these values, in this order."""
-
-    lr: Annotated[list[Positive], Field(min_length=1)]
-    l2_decay: Annotated[list[NonNegative], Field(min_length=1)]
-    label_smoothing: Annotated[list[bool], Field(min_length=1)]
-    mixup: Annotated[list[bool], Field(min_length=1)]
-
-    @field_validator("*")
-    @classmethod
-    def _distinct(cls, values: list[float]) -> list[float]:
-        if len(set(values)) != len(values):
-            raise ValueError("values must be distinct")
-        return values
-
-    def size(self) -> int:
-        return math.prod(len(v) for v in (self.lr, self.l2_decay, self.label_smoothing, self.mixup))
-
-
 class SearchConfig(Model):
     """What strategy=bayes and strategy=random may spend."""
 
@@ -268,8 +248,11 @@ class MachineConfig(Model):
         return device
 
 
-class Config(Model):
-    """Everything a stage may read. ``params.yaml`` and the groups under ``conf/`` fill it."""
+class Config(Point):
+    """Everything a stage may read. ``params.yaml`` and the groups under ``conf/`` fill it.
+
+    The hyperparameters of the fixed scheme are its own keys.
+    """
 
     project: Name
     """Name of the MLflow experiment."""
@@ -281,11 +264,6 @@ class Config(Model):
     recipe: RecipeConfig
     protocol: ProtocolConfig
     strategy: StrategyConfig
-    lr: Positive
-    """Per 256 images; scaled linearly with the batch size."""
-    l2_decay: NonNegative
-    label_smoothing: bool
-    mixup: bool
     seed: Annotated[int, Field(ge=0)]
     folders: dict[Name, str] = {}
     """The user's own folders of images; ``dataset=NAME`` then takes these names too."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
@@ -11,6 +10,7 @@ import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
+from pipeline.settings.point import Point
 from pipeline.settings.schema import ModelConfig, RecipeConfig
 from pipeline.training.data import Batch
 from pipeline.training.losses import mix, mixed_cross_entropy
@@ -20,16 +20,6 @@ from pipeline.training.schedule import Schedule, micro_batches
 
 LOSS_CHECK_STEPS = 20
 """Steps between looks at the loss; each look waits for the device."""
-
-
-@dataclass(frozen=True)
-class Hyperparameters:
-    """The point of the search space a trial trains. ``lr`` is per 256 images."""
-
-    lr: float
-    l2_decay: float
-    label_smoothing: bool
-    mixup: bool
 
 
 class Classifier(pl.LightningModule):
@@ -47,7 +37,7 @@ class Classifier(pl.LightningModule):
         network: nn.Module,
         model: ModelConfig,
         recipe: RecipeConfig,
-        point: Hyperparameters,
+        point: Point,
         schedule: Schedule,
     ) -> None:
         super().__init__()

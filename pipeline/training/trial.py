@@ -25,7 +25,7 @@ from pipeline.datasets.pixels import PixelStore
 from pipeline.models.backbones import build
 from pipeline.settings.schema import Config
 from pipeline.training.callbacks import Checkpoint, EpochRecord, Progress, Record
-from pipeline.training.classifier import Classifier, Hyperparameters
+from pipeline.training.classifier import Classifier
 from pipeline.training.data import SplitPlan, TrialData
 
 CHECKPOINT_SECONDS = 60.0
@@ -103,10 +103,9 @@ def train(
     """
     begin = time.monotonic()
     torch.set_num_threads(threads)
-    point = Hyperparameters(cfg.lr, cfg.l2_decay, cfg.label_smoothing, cfg.mixup)
     data = TrialData(manifest, store, cfg.recipe, plan, cfg.seed, cfg.mixup, cfg.machine.workers)
     network = build(cfg.model, len(manifest.class_names), weights=weights, seed=cfg.seed)
-    module = Classifier(network, cfg.model, cfg.recipe, point, data.schedule)
+    module = Classifier(network, cfg.model, cfg.recipe, cfg.point, data.schedule)
     state = Checkpoint(checkpoint, checkpoint_seconds)
     callbacks: list[Callback] = [Progress(label), Record(record), state]
     with _quiet(), _deterministic():

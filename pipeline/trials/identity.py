@@ -71,16 +71,6 @@ def _is_text(node: ast.stmt) -> bool:
     )
 
 
-def point_of(cfg: Config) -> dict[str, float | bool]:
-    """The four searched hyperparameters."""
-    return {
-        "lr": cfg.lr,
-        "l2_decay": cfg.l2_decay,
-        "label_smoothing": cfg.label_smoothing,
-        "mixup": cfg.mixup,
-    }
-
-
 def identity(cfg: Config, purpose: str, environment: Environment) -> dict[str, Any]:
     """Everything that decides the numbers of a trial, as plain data.
 
@@ -94,7 +84,7 @@ def identity(cfg: Config, purpose: str, environment: Environment) -> dict[str, A
         "model": {"arch": cfg.model.arch, "mean": cfg.model.mean, "std": cfg.model.std},
         "recipe": cfg.recipe.model_dump(exclude={"name"}),
         "protocol": cfg.protocol.name,
-        "point": point_of(cfg),
+        "point": cfg.point.model_dump(),
         "seed": cfg.seed,
         "precision": environment.precision,
         "device": environment.device,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import socket
 import traceback
@@ -20,12 +19,13 @@ from pipeline.base.locks import alone
 from pipeline.settings.folders import lock_file, prepared_dir, runs_dir
 from pipeline.settings.machine import hardware
 from pipeline.settings.schema import Config
-from pipeline.training.data import Purpose, split_plan
+from pipeline.training.data import Purpose, SplitPlan, split_plan
 from pipeline.training.final_output import FINAL_FILES, write_final
-from pipeline.training.trial import Result, train
+from pipeline.training.trial import train
+from pipeline.trials.contract import TrialResult
 from pipeline.trials.curves import CurveLog, system_metrics
 from pipeline.trials.deaths import bury, require_life, stamp, watched
-from pipeline.trials.identity import Environment, identity, key_of, point_of
+from pipeline.trials.identity import identity, key_of
 from pipeline.trials.interruptions import finishing, time_limit
 from pipeline.trials.journal import KEY_TAG, RESULT, Journal
 from pipeline.trials.resources import Resources, find_resources
@@ -47,7 +47,7 @@ class Outcome:
     key: str
     run_id: str
     replayed: bool
-    result: dict[str, Any]
+    result: TrialResult
     shared: bool = False
     """Replayed, and trained for another sweep than this one."""
 
@@ -62,7 +62,7 @@ def run(
     parent_id: str | None,
     tags: Mapping[str, str],
 ) -> Outcome:
-    """The result of a trial, replayed from the journal or trained now.
+    """Return the result of a trial, replayed from the journal or trained now.
 
     ``name`` and ``tags`` show the run to people, ``label`` stands before its progress bar.
     Raises TrialFailedError when training failed; KeyboardInterrupt passes through with the run
@@ -71,27 +71,28 @@ def run(
     resources = find_resources(cfg)
     plain = identity(cfg, purpose, resources.environment)
     key = key_of(plain)
-    params = {**point_of(cfg), "seed": cfg.seed}
+    job = _Job(cfg, purpose, journal, resources, plain, key, label)
+    params = {**cfg.point.model_dump(), "seed": cfg.seed}
     with alone(lock_file(key), f"trial {key[:12]}"):
         tries = journal.tries(key)
-        deaths = bury(journal, tries, _trace(key))
-        finished = journal.finished(tries)
-        if finished is not None:
+        deaths = bury(journal, tries, job.trace)
+        if finished := journal.finished(tries):
+            result = TrialResult.model_validate(finished.result)
             if parent_id is None or finished.parent_id == parent_id:
-                return Outcome(key, finished.run_id, True, finished.result)
+                return Outcome(key, finished.run_id, True, result)
             mirror = journal.mirror(finished, name, parent_id, params, tags)
             if mirror is not None:
                 with finishing(), _closing(journal, mirror):
-                    _shown(cfg, purpose, journal, mirror, resources, finished.result)
-            return Outcome(key, finished.run_id, True, finished.result, shared=True)
+                    job.show(mirror, result)
+            return Outcome(key, finished.run_id, True, result, shared=True)
         with finishing():
             run_id = journal.start(
                 name, parent_id=parent_id, params=params, tags={**tags, **stamp(), KEY_TAG: key}
             )
             with _closing(journal, run_id):
                 require_life(deaths)
-                result = _recorded(cfg, purpose, journal, run_id, plain, resources, label)
-            shutil.rmtree(_folder(key), ignore_errors=True)
+                result = job.train_and_record(run_id)
+            shutil.rmtree(job.folder, ignore_errors=True)
         return Outcome(key, run_id, False, result)
 
 
@@ -114,129 +115,117 @@ def _closing(journal: Journal, run_id: str) -> Iterator[None]:
         raise TrialFailedError(f"{type(error).__name__}: {error}") from error
 
 
-def _recorded(
-    cfg: Config,
-    purpose: Purpose,
-    journal: Journal,
-    run_id: str,
-    plain: Mapping[str, Any],
-    resources: Resources,
-    label: str,
-) -> dict[str, Any]:
-    """Train, and write what a replay reads: ``result.json``, last."""
-    _described(cfg, purpose, journal, run_id, resources)
-    key = key_of(plain)
-    recorded = _handed_over(key)
-    if recorded is None:
-        monitor = system_metrics(run_id) if purpose is Purpose.FINAL else nullcontext()
-        limit = time_limit(cfg.tune.max_trial_seconds, _trace(key))
-        with watched(_trace(key)), limit, monitor, full_disk_explained(runs_dir()):
-            result = _compute(cfg, purpose, journal, run_id, key, resources, label)
-            recorded = {**asdict(result), "identity": plain, **_where(resources.environment)}
-            write_json(_folder(key) / RESULT, recorded)
-    _measured(journal, run_id, purpose, recorded)
-    for name in (*FINAL_FILES, RESULT):
-        if (_folder(key) / name).exists():
-            journal.write_file(run_id, _folder(key) / name)
-    return recorded
+@dataclass(frozen=True)
+class _Job:
+    """A trial, with everything that training and recording it needs."""
 
+    cfg: Config
+    purpose: Purpose
+    journal: Journal
+    resources: Resources
+    identity: Mapping[str, Any]
+    key: str
+    label: str
 
-def _shown(
-    cfg: Config,
-    purpose: Purpose,
-    journal: Journal,
-    run_id: str,
-    resources: Resources,
-    result: dict[str, Any],
-) -> None:
-    """Show a replayed trial as if it had been trained in this run."""
-    _described(cfg, purpose, journal, run_id, resources)
-    with CurveLog(journal, run_id) as curve:
-        for row in result["curve"]:
-            curve.add(row)
-    _measured(journal, run_id, purpose, result)
+    @property
+    def folder(self) -> Path:
+        """What a trial under way keeps on disk; it goes when the trial is done."""
+        return runs_dir() / self.key
 
+    @property
+    def trace(self) -> Path:
+        return self.folder / "crash.txt"
 
-def _described(
-    cfg: Config, purpose: Purpose, journal: Journal, run_id: str, resources: Resources
-) -> None:
-    journal.write_json(run_id, "config.json", cfg.model_dump(mode="json"))
-    journal.log_dataset(
-        run_id,
-        cfg.dataset.name,
-        resources.manifest.digest,
-        str(prepared_dir(cfg.dataset.name)),
-        "+".join(split_plan(cfg.protocol, purpose).train),
-    )
+    @property
+    def plan(self) -> SplitPlan:
+        return split_plan(self.cfg.protocol, self.purpose)
 
+    def train_and_record(self, run_id: str) -> TrialResult:
+        """Train, and write what a replay reads: ``result.json``, last."""
+        self._describe(run_id)
+        recorded = self._handed_over()
+        if recorded is None:
+            final = self.purpose is Purpose.FINAL
+            monitor = system_metrics(run_id) if final else nullcontext()
+            limit = time_limit(self.cfg.tune.max_trial_seconds, self.trace)
+            with watched(self.trace), limit, monitor, full_disk_explained(runs_dir()):
+                recorded = self._compute(run_id)
+                write_json(
+                    self.folder / RESULT, recorded.model_dump(mode="json", exclude_unset=True)
+                )
+        self._measure(run_id, recorded)
+        for name in (*FINAL_FILES, RESULT):
+            if (self.folder / name).exists():
+                self.journal.write_file(run_id, self.folder / name)
+        return recorded
 
-def _measured(journal: Journal, run_id: str, purpose: Purpose, result: Mapping[str, Any]) -> None:
-    metrics = {"cost/seconds": result["seconds"], "cost/fit_seconds": result["fit_seconds"]}
-    if purpose is Purpose.SEARCH:  # a final trial's is its test accuracy: nothing to choose by
-        metrics["objective"] = result["objective"]
-    elif result["metrics"] is not None:
-        metrics |= {f"test/{name}": result["metrics"][name] for name in _TEST_METRICS}
-    journal.log(run_id, metrics, step=result["epoch"])
-    if result["status"] == "diverged":
-        journal.tag(run_id, {"diverged": "true"})
+    def show(self, run_id: str, result: TrialResult) -> None:
+        """Show a replayed trial as if it had been trained in this run."""
+        self._describe(run_id)
+        with CurveLog(self.journal, run_id) as curve:
+            for row in result.curve:
+                curve.add(row.model_dump(exclude_unset=True))
+        self._measure(run_id, result)
 
-
-def _handed_over(key: str) -> dict[str, Any] | None:
-    """What an earlier process computed in full and could not record, because the journal or the
-    process itself went away.
-    """
-    try:
-        recorded: dict[str, Any] = json.loads((_folder(key) / RESULT).read_bytes())
-    except (FileNotFoundError, ValueError):
-        return None
-    return recorded
-
-
-def _compute(
-    cfg: Config,
-    purpose: Purpose,
-    journal: Journal,
-    run_id: str,
-    key: str,
-    resources: Resources,
-    label: str,
-) -> Result:
-    """Train, and leave in the trial's folder what a final trial hands over."""
-    with CurveLog(journal, run_id) as curve:
-        if cfg.machine.simulate is not None:
-            return simulate(cfg, resources.manifest, split_plan(cfg.protocol, purpose), curve.add)
-        result, final = train(
-            cfg,
-            split_plan(cfg.protocol, purpose),
-            resources.manifest,
-            resources.store,
-            resources.weights.path if resources.weights else None,
-            checkpoint=_folder(key) / "checkpoint.ckpt",
-            record=curve.add,
-            label=label,
-            precision=resources.environment.precision,
-            device=resources.environment.device,
-            threads=resources.environment.threads,
+    def _describe(self, run_id: str) -> None:
+        self.journal.write_json(run_id, "config.json", self.cfg.model_dump(mode="json"))
+        self.journal.log_dataset(
+            run_id,
+            self.cfg.dataset.name,
+            self.resources.manifest.digest,
+            str(prepared_dir(self.cfg.dataset.name)),
+            "+".join(self.plan.train),
         )
-    if final is not None:
-        write_final(_folder(key), resources.manifest, final)
-    return result
 
+    def _measure(self, run_id: str, result: TrialResult) -> None:
+        metrics = {"cost/seconds": result.seconds, "cost/fit_seconds": result.fit_seconds}
+        if self.purpose is Purpose.SEARCH:  # a final trial's is its test accuracy, never chosen by
+            metrics["objective"] = result.objective
+        elif result.metrics is not None:
+            metrics |= {f"test/{name}": getattr(result.metrics, name) for name in _TEST_METRICS}
+        self.journal.log(run_id, metrics, step=result.epoch)
+        if result.status == "diverged":
+            self.journal.tag(run_id, {"diverged": "true"})
 
-def _folder(key: str) -> Path:
-    """What a trial under way keeps on disk; it goes when the trial is done."""
-    return runs_dir() / key
+    def _handed_over(self) -> TrialResult | None:
+        """What an earlier process computed in full and could not record, because the journal or
+        the process itself went away.
+        """
+        try:
+            return TrialResult.model_validate_json((self.folder / RESULT).read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
 
-
-def _trace(key: str) -> Path:
-    return _folder(key) / "crash.txt"
-
-
-def _where(environment: Environment) -> dict[str, Any]:
-    return {
-        "host": socket.gethostname(),
-        "device": environment.device,
-        "hardware": hardware(environment.device),
-        "threads": environment.threads,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    def _compute(self, run_id: str) -> TrialResult:
+        """Train, and leave in the trial's folder what a final trial hands over."""
+        resources, environment = self.resources, self.resources.environment
+        with CurveLog(self.journal, run_id) as curve:
+            if self.cfg.machine.simulate is not None:
+                result, final = simulate(self.cfg, resources.manifest, self.plan, curve.add), None
+            else:
+                result, final = train(
+                    self.cfg,
+                    self.plan,
+                    resources.manifest,
+                    resources.store,
+                    resources.weights.path if resources.weights else None,
+                    checkpoint=self.folder / "checkpoint.ckpt",
+                    record=curve.add,
+                    label=self.label,
+                    precision=environment.precision,
+                    device=environment.device,
+                    threads=environment.threads,
+                )
+        if final is not None:
+            write_final(self.folder, resources.manifest, final)
+        return TrialResult.model_validate(
+            {
+                **asdict(result),
+                "identity": self.identity,
+                "host": socket.gethostname(),
+                "device": environment.device,
+                "hardware": hardware(environment.device),
+                "threads": environment.threads,
+                "finished": datetime.now(UTC).replace(microsecond=0),
+            }
+        )

@@ -15,15 +15,14 @@ from typing import Any
 
 from pipeline.base.errors import UserError
 from pipeline.datasets.manifest import Manifest
+from pipeline.settings.point import HYPERPARAMETERS
 from pipeline.settings.schema import Config
 from pipeline.training.callbacks import EpochRecord
 from pipeline.training.data import SplitPlan
 from pipeline.training.schedule import Schedule
 from pipeline.training.trial import Result
-from pipeline.trials.identity import point_of
-from pipeline.trials.tables import POINT
 
-_COLUMNS = (*POINT, "status", "objective", "loss")
+_COLUMNS = (*HYPERPARAMETERS, "status", "objective", "loss")
 _Key = tuple[float, ...]
 
 
@@ -44,10 +43,10 @@ def simulate(cfg: Config, manifest: Manifest, plan: SplitPlan, record: EpochReco
     assert cfg.machine.simulate is not None
     path = _existing(cfg.machine.simulate)
     table = _table(path.resolve(), path.stat().st_mtime_ns)
-    key = _key(point_of(cfg))
+    key = _key(cfg.point.model_dump())
     if key not in table:
         raise UserError(
-            f"machine.simulate: {cfg.machine.simulate} has no figures of {point_of(cfg)}"
+            f"machine.simulate: {cfg.machine.simulate} has no figures of {cfg.point.model_dump()}"
         )
     found = table[key]
     if found is None:
@@ -87,7 +86,7 @@ def _table(path: Path, _written: int) -> dict[_Key, dict[str, float] | None]:
             raise UserError(f"machine.simulate: {path} lacks the columns {', '.join(absent)}")
         rows = [row for row in reader if row["status"] != "failed"]
     return {
-        _key({name: _number(row[name]) for name in POINT}): None
+        _key({name: _number(row[name]) for name in HYPERPARAMETERS}): None
         if row["status"] == "diverged"
         else {"top1": float(row["objective"]), "loss": float(row["loss"])}
         for row in rows
@@ -99,4 +98,4 @@ def _number(text: str) -> float:
 
 
 def _key(point: dict[str, Any]) -> _Key:
-    return tuple(float(point[name]) for name in POINT)
+    return tuple(float(point[name]) for name in HYPERPARAMETERS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterator
@@ -16,18 +15,20 @@ from omegaconf import DictConfig
 
 from pipeline.base.disk import full_disk_explained
 from pipeline.base.errors import UserError
-from pipeline.base.files import write_json, write_text
+from pipeline.base.files import write_json, write_text, write_yaml
 from pipeline.base.locks import alone
 from pipeline.settings.compose import check
 from pipeline.settings.folders import lock_file, results_dir, runs_dir, sweep_dir
 from pipeline.settings.machine import devices, take_device
+from pipeline.settings.point import Point
 from pipeline.settings.schema import Config
 from pipeline.training.data import Purpose
-from pipeline.trials.identity import code_digest, identity, key_of, point_of, versions
+from pipeline.trials.contract import BestFile, Machine, Trial
+from pipeline.trials.identity import code_digest, identity, key_of, versions
 from pipeline.trials.journal import Journal
 from pipeline.trials.resources import Resources, find_resources
 from pipeline.trials.run import Outcome, TrialFailedError, run
-from pipeline.trials.tables import Trial, best, write_best, write_trials
+from pipeline.trials.tables import best, write_trials
 
 PARENT = "VDTRANSFER_PARENT_RUN"
 """Environment variable that hands the parent's run id to the jobs (never MLFLOW_RUN_ID)."""
@@ -47,19 +48,7 @@ class Sweep:
 
     def trials(self) -> list[Trial]:
         """What the jobs recorded, in the order of their numbers."""
-        records = [json.loads(path.read_text()) for path in self.folder.glob(f"*/{_RECORD}")]
-        return [
-            Trial(
-                number=record["trial"],
-                point=record["point"],
-                seed=record["seed"],
-                key=record["key"],
-                run_id=record["run_id"],
-                replayed=record["replayed"],
-                result=record["result"],
-            )
-            for record in sorted(records, key=lambda each: each["trial"])
-        ]
+        return sorted(_records(self.folder), key=lambda trial: trial.number)
 
     def require_whole(self) -> None:
         """Raises UserError with what ended the sweep early, whether its sweeper noticed or not."""
@@ -74,10 +63,6 @@ class Sweep:
                 "it ended. The others are kept; run the same command to go on"
             )
 
-    def error(self, trial: Trial) -> str:
-        record = json.loads((self.folder / str(trial.number) / _RECORD).read_text())
-        return str(record["error"])
-
     def export(self, trials: list[Trial]) -> None:
         """Write the tables of the cell. Raises UserError when no trial gave a measurement."""
         chosen = best(trials, self.cfg.space)
@@ -91,36 +76,46 @@ class Sweep:
             abandoned.unlink()
         with full_disk_explained(folder):
             write_trials(folder, trials, self.journal.experiment_id)
-            write_best(folder / "best.yaml", chosen, self._facts(len(trials)))
+            facts = self._facts(chosen, len(trials)).model_dump(mode="json", exclude_unset=True)
+            write_yaml(folder / "best.yaml", facts)
         for name in ("trials.csv", "best.yaml"):
             self.journal.write_file(self.run_id, folder / name)
         assert chosen.result is not None
-        values = {"best/objective": chosen.result["objective"], "best/trial": chosen.number}
+        values = {"best/objective": chosen.result.objective, "best/trial": chosen.number}
         self.journal.log(self.run_id, {**values, "n_trials": len(trials)})
 
-    def _facts(self, n_trials: int) -> dict[str, Any]:
+    def _facts(self, chosen: Trial, n_trials: int) -> BestFile:
         cfg, environment = self.cfg, self.resources.environment
-        return {
-            "dataset": cfg.dataset.name,
-            "model": cfg.model.name,
-            "strategy": cfg.strategy.name,
-            "protocol": cfg.protocol.name,
-            "n_trials": n_trials,
-            "space_size": cfg.space.size(),
-            "seed": cfg.seed,
+        assert chosen.result is not None
+        assert chosen.result.metrics is not None
+        simulated = {"simulated": cfg.machine.simulate} if environment.simulated else {}
+        return BestFile(
+            dataset=cfg.dataset.name,
+            model=cfg.model.name,
+            strategy=cfg.strategy.name,
+            protocol=cfg.protocol.name,
+            n_trials=n_trials,
+            space_size=cfg.space.size(),
+            seed=cfg.seed,
             **_asked(cfg),
-            "data_digest": environment.data_digest,
-            "weights_digest": environment.weights_digest,
-            "code_digest": code_digest(),
-            "recipe": cfg.recipe.model_dump(mode="json"),
-            "machine": {
-                "precision": environment.precision,
-                "device": environment.device,
-                "threads": environment.threads,
-                **({"simulated": cfg.machine.simulate} if environment.simulated else {}),
-            },
-            "versions": versions(),
-        }
+            data_digest=environment.data_digest,
+            weights_digest=environment.weights_digest,
+            code_digest=code_digest(),
+            recipe=cfg.recipe.model_dump(mode="json"),
+            machine=Machine(
+                precision=environment.precision,
+                device=environment.device,
+                threads=environment.threads,
+                **simulated,
+            ),
+            versions=versions(),
+            trial=chosen.number,
+            key=chosen.key,
+            point=chosen.point,
+            objective=chosen.result.objective,
+            loss=chosen.result.metrics.loss,
+            epoch=chosen.result.epoch,
+        )
 
 
 @contextmanager
@@ -165,7 +160,7 @@ def _asked(cfg: Config) -> dict[str, Any]:
     space = {"space": cfg.space.model_dump()}
     if cfg.strategy.name == "grid":
         return space
-    return {**space, "search": cfg.search.model_dump(), "first": point_of(cfg)}
+    return {**space, "search": cfg.search.model_dump(), "first": cfg.point.model_dump()}
 
 
 def tags(cfg: Config, purpose: str) -> dict[str, str]:
@@ -209,15 +204,7 @@ def _trial(composed: DictConfig) -> float:
     number = int(hydra.job.num)
     total = _total(cfg)
     folder = Path(hydra.runtime.output_dir)
-    record: dict[str, Any] = {
-        "trial": number,
-        "point": point_of(cfg),
-        "seed": cfg.seed,
-        "replayed": False,
-        "result": None,
-        "key": "",
-        "run_id": "",
-    }
+    trial = Trial(number=number, point=cfg.point, seed=cfg.seed)
     name = f"{cfg.dataset.name} · {cfg.strategy.name} · trial {number}"
     try:
         outcome = run(
@@ -230,13 +217,22 @@ def _trial(composed: DictConfig) -> float:
             tags={**tags(cfg, Purpose.SEARCH), "trial": str(number)},
         )
     except TrialFailedError as error:
-        write_json(folder / _RECORD, {**record, "error": str(error)})
+        _leave(folder, trial.model_copy(update={"error": str(error)}))
         return math.nan
-    record |= {"key": outcome.key, "run_id": outcome.run_id, "replayed": outcome.shared}
-    write_json(folder / _RECORD, {**record, "result": outcome.result})
+    facts = {"key": outcome.key, "run_id": outcome.run_id, "replayed": outcome.shared}
+    _leave(folder, trial.model_copy(update={**facts, "result": outcome.result}))
     if cfg.strategy.name in ("fixed", "grid"):  # the skopt sweeper prints a line of its own
-        print(_line(number, total, record, outcome), flush=True)
-    return float(outcome.result["objective"])
+        print(_line(number, total, cfg.point, outcome), flush=True)
+    return outcome.result.objective
+
+
+def _leave(folder: Path, trial: Trial) -> None:
+    write_json(folder / _RECORD, trial.model_dump(mode="json"))
+
+
+def _records(folder: Path) -> list[Trial]:
+    """What the jobs of a sweep have left behind so far."""
+    return [Trial.model_validate_json(path.read_bytes()) for path in folder.glob(f"*/{_RECORD}")]
 
 
 def _total(cfg: Config) -> int:
@@ -245,17 +241,16 @@ def _total(cfg: Config) -> int:
 
 
 def _best_so_far(folder: Path) -> str:
-    results = [json.loads(path.read_text())["result"] for path in folder.glob(f"*/{_RECORD}")]
-    objectives = [result["objective"] for result in results if result]
+    objectives = [trial.result.objective for trial in _records(folder) if trial.result]
     return f", best {max(objectives):.4f}" if objectives else ""
 
 
-def _line(number: int, total: int, record: dict[str, Any], outcome: Outcome) -> str:
-    point = "  ".join(
+def _line(number: int, total: int, point: Point, outcome: Outcome) -> str:
+    values = "  ".join(
         f"{key}={str(value).lower() if isinstance(value, bool) else format(value, 'g')}"
-        for key, value in record["point"].items()
+        for key, value in point.model_dump().items()
     )
     result = outcome.result
-    how = "replayed" if outcome.replayed else f"{result['seconds']:.1f} s"
-    shown = "diverged" if result["status"] == "diverged" else f"{result['objective']:.4f}"
-    return f"trial {number + 1}/{total}  {point} -> val top-1 {shown}  ({how})"
+    how = "replayed" if outcome.replayed else f"{result.seconds:.1f} s"
+    shown = "diverged" if result.status == "diverged" else f"{result.objective:.4f}"
+    return f"trial {number + 1}/{total}  {values} -> val top-1 {shown}  ({how})"

@@ -1,133 +1,68 @@
-"""The tables of a cell. What was computed and what differs from run to run stand apart."""
+"""Write and read the tables of a cell. What was computed and what differs from run to run stand
+apart.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pipeline.base.files import write_text, write_yaml
-from pipeline.settings.schema import SpaceConfig
+import yaml
+from pydantic import BaseModel, ValidationError
 
-POINT = ("lr", "l2_decay", "label_smoothing", "mixup")
-TRIALS = (
-    "trial",
-    *POINT,
-    "seed",
-    "status",
-    "objective",
-    "top1",
-    "top5",
-    "mean_class",
-    "loss",
-    "train_loss",
-    "epoch",
-    "key",
-)
-CURVES = ("trial", "epoch", "train_loss", "loss", "top1", "top5", "mean_class")
-RUNS = (
-    "trial",
-    "key",
-    "experiment_id",
-    "run_id",
-    "replayed",
-    "seconds",
-    "fit_seconds",
-    "device",
-    "hardware",
-    "threads",
-    "host",
-    "finished",
-)
+from pipeline.base.errors import UserError
+from pipeline.base.files import write_text
+from pipeline.settings.point import SpaceConfig
+from pipeline.trials.contract import CurveRow, RunRow, Trial, TrialRow
 
-
-@dataclass(frozen=True)
-class Trial:
-    """One trial of a sweep: its number, its point, and what the journal says of it.
-
-    ``result`` is None for a failed trial.
-    """
-
-    number: int
-    point: Mapping[str, Any]
-    seed: int
-    key: str
-    run_id: str
-    replayed: bool
-    result: Mapping[str, Any] | None
-
-    @property
-    def status(self) -> str:
-        return str(self.result["status"]) if self.result else "failed"
+M = TypeVar("M", bound=BaseModel)
 
 
 def best(trials: Sequence[Trial], space: SpaceConfig) -> Trial | None:
-    """The trial with the highest objective; ties: lower validation loss, then the space's order.
+    """Return the trial with the highest objective.
 
-    None when no trial finished with a measurement.
+    Ties: lower validation loss, then the space's order. None when no trial finished with a
+    measurement.
     """
-    measured = [trial for trial in trials if trial.status == "finished"]
 
     def rank(trial: Trial) -> tuple[float, float, list[int]]:
         assert trial.result is not None
-        order = []
-        for name in POINT:
-            values = list(getattr(space, name))
-            value = trial.point[name]
-            order.append(values.index(value) if value in values else len(values))
-        return -trial.result["objective"], trial.result["metrics"]["loss"], order
+        assert trial.result.metrics is not None
+        point = trial.point.model_dump()
+        order = [
+            values.index(point[name]) if point[name] in values else len(values)
+            for name, values in space.axes().items()
+        ]
+        return -trial.result.objective, trial.result.metrics.loss, order
 
+    measured = [trial for trial in trials if trial.status == "finished"]
     return min(measured, key=rank, default=None)
 
 
 def write_trials(folder: Path, trials: Sequence[Trial], experiment_id: str) -> None:
-    """``trials.csv``, ``curves.csv`` (equal whenever computed again) and ``runs.csv``.
+    """Write ``trials.csv``, ``curves.csv`` (equal whenever computed again) and ``runs.csv``.
 
     ``experiment_id`` is that of the journal.
     """
-    computed, curves, runs = [], [], []
-    for trial in trials:
-        result = trial.result or {}
-        metrics = result.get("metrics") or {}
-        computed.append(
-            {
-                "trial": trial.number,
-                **trial.point,
-                "seed": trial.seed,
-                "status": trial.status,
-                "objective": result.get("objective"),
-                **{name: metrics.get(name) for name in ("top1", "top5", "mean_class", "loss")},
-                "train_loss": result.get("train_loss"),
-                "epoch": result.get("epoch"),
-                "key": trial.key,
-            }
-        )
-        curves += [{"trial": trial.number, **row} for row in result.get("curve", [])]
-        runs.append(
-            run_row(trial.key, trial.run_id, trial.replayed, result)
-            | {"trial": trial.number, "experiment_id": experiment_id}
-        )
-    write_csv(folder / "trials.csv", TRIALS, computed)
-    write_csv(folder / "curves.csv", CURVES, curves)
-    write_csv(folder / "runs.csv", RUNS, runs)
+    write_rows(folder / "trials.csv", TrialRow, [TrialRow.of(trial) for trial in trials])
+    write_rows(
+        folder / "curves.csv", CurveRow, [row for trial in trials for row in CurveRow.all_of(trial)]
+    )
+    write_rows(folder / "runs.csv", RunRow, [RunRow.of(trial, experiment_id) for trial in trials])
 
 
-def run_row(key: str, run_id: str, replayed: bool, result: Mapping[str, Any]) -> dict[str, Any]:
-    """Where a trial stands in the journal and what it cost when it was trained."""
-    names = ("seconds", "fit_seconds", "device", "hardware", "threads", "host", "finished")
-    return {
-        "key": key,
-        "run_id": run_id,
-        "replayed": replayed,
-        **{name: result.get(name) for name in names},
-    }
+def write_rows(path: Path, kind: type[M], rows: Sequence[M]) -> None:
+    """Write a table with a column per field of ``kind``."""
+    write_csv(path, list(kind.model_fields), [row.model_dump() for row in rows])
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Floats in shortest round-trip form, booleans as true and false, None as nothing."""
+    """Write floats in shortest round-trip form, booleans as true and false, None as nothing."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(columns)
@@ -141,21 +76,51 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, datetime):
+        return value.isoformat()
     return repr(value) if isinstance(value, float) else str(value)
 
 
-def write_best(path: Path, trial: Trial, facts: Mapping[str, Any]) -> None:
-    """``best.yaml``: the chosen point and everything needed to train it again."""
-    assert trial.result is not None
-    write_yaml(
-        path,
-        {
-            **facts,
-            "trial": trial.number,
-            "key": trial.key,
-            "point": dict(trial.point),
-            "objective": trial.result["objective"],
-            "loss": trial.result["metrics"]["loss"],
-            "epoch": trial.result["epoch"],
-        },
+def read_rows(path: Path, kind: type[M]) -> list[M]:
+    """Read a table. Raises UserError with file, line and remedy where it is damaged."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise damaged(path, f"it is not text ({error})") from error
+    reader = csv.DictReader(text.splitlines(), strict=True)
+    needed = {name for name, field in kind.model_fields.items() if field.is_required()}
+    if absent := needed - set(reader.fieldnames or []):
+        raise damaged(path, f"it lacks the columns {', '.join(sorted(absent))}")
+    try:
+        return [
+            kind.model_validate({key: value or None for key, value in raw.items() if key})
+            for raw in reader
+        ]
+    except (ValidationError, csv.Error) as error:
+        raise damaged(path, f"line {reader.line_num}: {_first(error)}") from error
+
+
+def read_file(path: Path, kind: type[M]) -> M:
+    """Read a JSON or YAML file. Raises UserError with file, key and remedy where it is damaged."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        parsed: Any = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        return kind.model_validate(parsed)
+    except (ValueError, yaml.YAMLError) as error:
+        raise damaged(path, _first(error)) from error
+
+
+def _first(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        fault = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        return f"{where or 'file'}: {fault['msg']}, found {fault['input']!r:.80}"
+    return str(error)
+
+
+def damaged(path: Path, what: str) -> UserError:
+    """Return the error of an exported file that cannot be right."""
+    return UserError(
+        f"{path}: {what}. The stage that wrote it must run again: delete the file, then "
+        f"`dvc repro` of this pipeline."
     )

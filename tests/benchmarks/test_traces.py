@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from benchmarks.searchers import traces
-from pipeline.search.grid import FinishedGrid, Point
+from pipeline.search.grid import FinishedGrid, Index
 
-Found = dict[tuple[str, int], list[Point]]
+Found = dict[tuple[str, int], list[Index]]
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_an_interrupted_comparison_goes_on_and_ends_the_same(
     asked: list[int] = []
     trace = traces.replay.trace
 
-    def counted(*args: object, seed: int, **options: object) -> list[Point]:
+    def counted(*args: object, seed: int, **options: object) -> list[Index]:
         asked.append(seed)
         return trace(*args, seed=seed, **options)  # type: ignore[arg-type]
 

@@ -8,8 +8,9 @@ import pytorch_lightning as pl
 import torch
 
 from pipeline.models.backbones import build
+from pipeline.settings.point import Point
 from pipeline.settings.schema import ModelConfig, RecipeConfig
-from pipeline.training.classifier import Classifier, Hyperparameters
+from pipeline.training.classifier import Classifier
 from pipeline.training.data import Batch
 from pipeline.training.schedule import Schedule
 
@@ -91,7 +92,7 @@ def test_six_training_steps(golden, start_file, tmp_path, case, smoothing, mixup
     )
     network = build(model, 10, weights=start_file, seed=0)
     recipe = RecipeConfig(name="golden", epochs=6, batch_size=8)
-    point = Hyperparameters(0.003 * 256 / 8, 1e-2, smoothing, mixup)
+    point = Point(lr=0.003 * 256 / 8, l2_decay=1e-2, label_smoothing=smoothing, mixup=mixup)
     module = Classifier(network, model, recipe, point, Schedule(8, recipe))
     trainer = pl.Trainer(
         max_epochs=6,

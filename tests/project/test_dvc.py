@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from pipeline.settings.folders import CONF
+from pipeline.settings.point import HYPERPARAMETERS
 from pipeline.trials.identity import DECIDING
-from pipeline.trials.tables import POINT
 from tests.support.stages import BENCHMARK, copy_project
 
 ROOT = Path(__file__).parents[2]
@@ -106,14 +106,14 @@ def test_tune_lists_what_the_key_in_best_yaml_stands_for(path):
         "conf/recipe",
         "conf/protocol",
     } <= deps
-    assert {"defaults", "model", "recipe", *POINT, "seed", "space", "machine"} <= params
+    assert {"defaults", "model", "recipe", *HYPERPARAMETERS, "seed", "space", "machine"} <= params
 
 
 @pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.parent.name)
 def test_evaluate_lists_where_its_replays_of_a_search_begin_and_end(path):
     bayes = yaml.safe_load((CONF / "strategy" / "bayes.yaml").read_text())
     read = set(re.findall(r"\$\{(\w+)[.}]", json.dumps(bayes["hydra"])))
-    assert read >= {*POINT, "search"}
+    assert read >= {*HYPERPARAMETERS, "search"}
     deps, params = listed(path, "evaluate")
     assert read - {"seed", "space"} <= params  # seeds are counted, the grid's table has the space
     assert {"conf/strategy/bayes.yaml", "pipeline/search"} <= deps

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from pipeline.settings.compose import compose
+from pipeline.settings.point import FLAGS, HYPERPARAMETERS
 from pipeline.trials.journal import KEY_TAG, PARENT_TAG, Journal
-from pipeline.trials.tables import POINT
 
 ROOT = Path(__file__).parents[2]
 CELL = ROOT / "quickstart" / "results" / "digits" / "resnet50_vd_random"
@@ -56,7 +56,7 @@ def test_each_strategy_spent_what_it_may(cfg):
     assert len(table("grid", "trials")) == cfg.space.size() >= 12
     assert len(table("bayes", "trials")) == cfg.search.n_trials
     for strategy in STRATEGIES:
-        points = [tuple(row[name] for name in POINT) for row in table(strategy, "trials")]
+        points = [tuple(row[name] for name in HYPERPARAMETERS) for row in table(strategy, "trials")]
         assert len(set(points)) == len(points)
         assert best(strategy)["n_trials"] == len(points)
 
@@ -73,11 +73,11 @@ def test_each_row_is_a_run_of_the_journal_with_the_same_objective(journal, runs,
         assert result["objective"] == float(row["objective"])
         assert run.data.metrics["objective"] == float(row["objective"])
         assert float(place["seconds"]) == result["seconds"]
-        point = {name: str(result["identity"]["point"][name]).lower() for name in POINT}
+        point = {name: str(result["identity"]["point"][name]).lower() for name in HYPERPARAMETERS}
         assert {name: float(row[name]) for name in ("lr", "l2_decay")} == {
             name: float(point[name]) for name in ("lr", "l2_decay")
         }
-        assert [row[name] for name in POINT[2:]] == [point[name] for name in POINT[2:]]
+        assert [row[name] for name in FLAGS] == [point[name] for name in FLAGS]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -164,7 +164,7 @@ def test_the_reports_tables_are_those_of_the_cells():
         assert float(row["validation_top1"]) == chosen["objective"]
         assert int(row["trials"]) == chosen["n_trials"]
         point = {name: str(value).lower() for name, value in chosen["point"].items()}
-        assert {name: row[name] for name in POINT} == point
+        assert {name: row[name] for name in HYPERPARAMETERS} == point
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

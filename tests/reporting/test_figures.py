@@ -28,7 +28,6 @@ from pipeline.reporting.model_section import confused_pairs, final_cell, model_s
 from pipeline.reporting.places import Place, grid_of, places
 from pipeline.reporting.published import table1
 from pipeline.reporting.results import Cell, CellName, read_results
-from pipeline.reporting.schema import TrialRow
 from pipeline.reporting.search_section import (
     cost,
     heat_maps,
@@ -37,6 +36,7 @@ from pipeline.reporting.search_section import (
     search_section,
 )
 from pipeline.reporting.vega import to_spec, to_svg
+from pipeline.trials.contract import TrialRow
 from tests.support.synthetic_results import PUBLISHED_SPACE, Benchmark, Space, paddle
 
 STRATEGIES = ("fixed", "grid", "bayes")

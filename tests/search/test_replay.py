@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from benchmarks.searchers.peers import SEARCHERS, random
 from pipeline.base.errors import UserError
-from pipeline.search.grid import FinishedGrid, Point
+from pipeline.search.grid import FinishedGrid, Index
 from pipeline.search.replay import gaps, losses_on_test, sweeper, trace
 
 
@@ -52,7 +52,7 @@ def test_a_search_that_saw_every_point_chooses_what_the_grid_chooses(data: st.Da
     values = st.lists(st.sampled_from([0.1, 0.2, 0.3]), min_size=8, max_size=8)
     objective, test = (np.reshape(data.draw(values), (2, 4)) for _ in range(2))
     grid = FinishedGrid({"a": range(2), "b": range(4)}, objective, test)
-    points: list[Point] = [(int(i), int(j)) for i, j in np.ndindex(2, 4)]
+    points: list[Index] = [(int(i), int(j)) for i, j in np.ndindex(2, 4)]
     order = data.draw(st.permutations(points))
     assert losses_on_test(grid, order)[-1] == 0
     assert gaps(grid, order)[-1] == 0

@@ -18,7 +18,7 @@ from pipeline.reporting.places import places
 from pipeline.reporting.results import CellName, read_results
 from pipeline.search.replay import replays
 from pipeline.settings.compose import compose, sweeper_options
-from pipeline.trials.tables import POINT
+from pipeline.settings.point import HYPERPARAMETERS
 from tests.support.synthetic_results import Benchmark
 
 CELL = Path("results/digits/resnet50_vd")
@@ -34,11 +34,11 @@ def test_replays_are_gaps_to_the_grids_best_and_the_report_draws_them(tmp_path: 
     Benchmark().write(tmp_path)
     found = replays(tmp_path / TRIALS, options(n_trials=4), searches=3)
     assert found is not None
-    lost = np.array(found["gaps"])
+    lost = np.array(found.gaps)
     assert lost.shape == (3, 4)
     assert (np.diff(lost, axis=1) <= 0).all()
     path = tmp_path / CELL / "grid" / "final.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"replays": found}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"replays": found.model_dump()}))
     names = [CellName("digits", "resnet50_vd", s) for s in ("grid", "bayes")]
     [place] = places(read_results(tmp_path, names).cells)
     objectives = [row.objective or 0.0 for row in place.cells["grid"].trials]
@@ -54,8 +54,8 @@ def test_a_search_of_every_point_loses_nothing(tmp_path: Path) -> None:
     Benchmark(strategies=("grid",)).write(tmp_path)
     found = replays(tmp_path / TRIALS, options(n_trials=99), searches=1)
     assert found is not None
-    assert len(found["gaps"][0]) == 12
-    assert found["gaps"][0][-1] == 0
+    assert len(found.gaps[0]) == 12
+    assert found.gaps[0][-1] == 0
 
 
 def test_replays_are_the_same_every_time(tmp_path: Path) -> None:
@@ -70,10 +70,10 @@ def test_replays_begin_where_the_projects_search_does_and_stop_when_it_does(tmp_
     table = pd.read_csv(tmp_path / TRIALS)
     top = table["objective"].max()
     for row in table.to_dict("records"):
-        first = {name: row[name] for name in POINT}
+        first = {name: row[name] for name in HYPERPARAMETERS}
         found = replays(tmp_path / TRIALS, options(first, n_trials=12, patience=1), searches=2)
         assert found is not None
-        for gaps in found["gaps"]:
+        for gaps in found.gaps:
             assert gaps[0] == pytest.approx(top - row["objective"], abs=1e-8)
             idle = next(i for i in range(1, 12) if gaps[i] == gaps[i - 1])
             assert set(gaps[idle:]) == {gaps[idle]}
@@ -88,7 +88,7 @@ def test_a_batch_is_proposed_without_the_trials_in_it(tmp_path: Path) -> None:
     assert one is not None
     assert four is not None
     assert one != four
-    assert [row[-1] for row in four["gaps"]] == [0, 0, 0]
+    assert [row[-1] for row in four.gaps] == [0, 0, 0]
 
 
 def test_a_grid_with_a_failed_trial_is_not_replayed(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_replays_do_what_the_strategys_file_says(tmp_path: Path) -> None:
     found, others = (replays(tmp_path / TRIALS, each, searches=3) for each in (asked, blind))
     assert found is not None
     assert others is not None
-    assert [row[0] for row in found["gaps"]] == [row[0] for row in others["gaps"]]
+    assert [row[0] for row in found.gaps] == [row[0] for row in others.gaps]
     assert found != others
 
 

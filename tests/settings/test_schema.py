@@ -1,7 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from pipeline.settings.schema import Config, DatasetConfig, MachineConfig, RecipeConfig, SpaceConfig
+from pipeline.settings.point import Point, SpaceConfig
+from pipeline.settings.schema import Config, DatasetConfig, MachineConfig, RecipeConfig
 
 SPACE = {"lr": [0.1, 0.01], "l2_decay": [0.0, 1e-4], "label_smoothing": [False], "mixup": [True]}
 
@@ -85,3 +86,11 @@ def test_every_fault_is_told_at_once():
 @pytest.mark.parametrize("device", ["cuda:0,1", 2, [0, 1]])
 def test_several_devices_are_refused_with_what_to_do_instead(device):
     refused(MachineConfig, {"device": device}, "one device.*VDTRANSFER_LAUNCHER=processes")
+
+
+def test_the_points_of_a_space_are_every_combination_the_last_hyperparameter_fastest():
+    space = SpaceConfig(**SPACE | {"mixup": [False, True]})
+    points = list(space.points())
+    assert len(points) == len(set(points)) == space.size() == 8
+    assert points[1] == Point(lr=0.1, l2_decay=0.0, label_smoothing=False, mixup=True)
+    assert points[-1] == Point(lr=0.01, l2_decay=1e-4, label_smoothing=False, mixup=True)

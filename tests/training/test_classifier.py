@@ -5,8 +5,9 @@ import timm
 import torch
 from torch.nn.functional import cross_entropy
 
+from pipeline.settings.point import Point
 from pipeline.settings.schema import ModelConfig, RecipeConfig
-from pipeline.training.classifier import Classifier, Hyperparameters
+from pipeline.training.classifier import Classifier
 from pipeline.training.schedule import Schedule
 
 MODEL = ModelConfig(name="m", title="m", arch="test_resnet", weights="none")
@@ -15,7 +16,7 @@ MODEL = ModelConfig(name="m", title="m", arch="test_resnet", weights="none")
 def classifier(lr=0.1, decay=1e-3, images=64, **recipe):
     recipe = RecipeConfig(name="r", epochs=2, batch_size=32, **recipe)
     network = timm.create_model("test_resnet", num_classes=10)
-    point = Hyperparameters(lr, decay, False, False)
+    point = Point(lr=lr, l2_decay=decay, label_smoothing=False, mixup=False)
     return Classifier(network, MODEL, recipe, point, Schedule(images, recipe))
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.training.data import Purpose
 from pipeline.trials import run as journalled
+from pipeline.trials.contract import TrialResult
 from pipeline.trials.journal import KEY_TAG, Journal
 from pipeline.trials.run import TrialFailedError, run
 
@@ -47,7 +48,7 @@ def test_the_same_key_replays_the_same_numbers_without_training(project, monkeyp
     assert (again.key, again.run_id) == (first.key, first.run_id)
     (trained,) = project.trained()
     assert trained.info.status == "FINISHED"
-    assert project.result(trained) == first.result
+    assert TrialResult.model_validate(project.result(trained)) == first.result
     assert json.loads(project.artifact(trained, "config.json"))["lr"] == 0.3
     assert checkpoints(project) == []
 
@@ -63,10 +64,10 @@ def test_curves_and_cost_stand_in_the_run_for_people(project):
     (trained,) = project.trained()
     points = project.client.get_metric_history(trained.info.run_id, "val/top1")
     assert [(p.step, p.value) for p in points] == [
-        (row["epoch"], row["top1"]) for row in outcome.result["curve"]
+        (row.epoch, row.top1) for row in outcome.result.curve
     ]
-    assert trained.data.metrics["objective"] == outcome.result["objective"]
-    assert trained.data.metrics["cost/seconds"] == outcome.result["seconds"]
+    assert trained.data.metrics["objective"] == outcome.result.objective
+    assert trained.data.metrics["cost/seconds"] == outcome.result.seconds
     assert trained.data.params["lr"] == "0.3"
     assert trained.data.tags["strategy"] == "fixed"
 
@@ -98,7 +99,7 @@ def test_ctrl_c_closes_the_run_as_killed(project, monkeypatch):
 
 def test_a_diverged_trial_is_a_finished_run_and_tagged(project):
     outcome = go(project, "lr=1e30")
-    assert (outcome.result["status"], outcome.result["objective"]) == ("diverged", 0.0)
+    assert (outcome.result.status, outcome.result.objective) == ("diverged", 0.0)
     (trained,) = project.trained()
     assert (trained.info.status, trained.data.tags["diverged"]) == ("FINISHED", "true")
     assert go(project, "lr=1e30").replayed
@@ -111,7 +112,7 @@ def test_a_run_whose_process_died_is_marked_before_the_next_try(project):
     journal = Journal.open("small")
     dead = journal.start("dead", parent_id=None, params={}, tags={KEY_TAG: first.key})
     again = go(project)
-    assert again.result | COST == first.result | COST
+    assert again.result.model_copy(update=COST) == first.result.model_copy(update=COST)
     statuses = {each.info.run_id: each.info.status for each in project.trained()}
     assert statuses == {dead: "KILLED", again.run_id: "FINISHED"}
 
@@ -121,7 +122,7 @@ def test_a_final_trial_keeps_weights_and_predictions(project):
     (trained,) = project.trained()
     names = {each.path for each in project.client.list_artifacts(trained.info.run_id)}
     assert {"model.safetensors", "predictions.parquet", "result.json", "config.json"} <= names
-    assert len(outcome.result["metrics"]["per_class"]) == 10
+    assert len(outcome.result.metrics.per_class) == 10
     assert not list((project.folder / "runs").glob("*/*.safetensors"))
 
 

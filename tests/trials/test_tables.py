@@ -1,22 +1,14 @@
 import csv
 import io
+import json
 import math
 
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.settings.schema import SpaceConfig
-from pipeline.trials.tables import (
-    CURVES,
-    RUNS,
-    TRIALS,
-    Trial,
-    best,
-    write_best,
-    write_csv,
-    write_trials,
-)
+from pipeline.settings.point import SpaceConfig
+from pipeline.trials.contract import CurveRow, RunRow, Trial, TrialRow
+from pipeline.trials.tables import best, read_rows, write_csv, write_trials
 
 SPACE = SpaceConfig(lr=[0.3, 0.1], l2_decay=[0.0], label_smoothing=[False, True], mixup=[False])
 floats = st.floats(allow_nan=False, allow_infinity=False)
@@ -43,7 +35,9 @@ def trial(number, objective=0.5, loss=1.0, *, lr=0.3, smoothing=False, status="f
         ],
         "seconds": 1.25,
         "fit_seconds": 1.0,
+        "identity": {},
         "device": "cpu",
+        "hardware": "a processor",
         "threads": 2,
         "host": "here",
         "finished": "2026-01-01T00:00:00+00:00",
@@ -51,13 +45,12 @@ def trial(number, objective=0.5, loss=1.0, *, lr=0.3, smoothing=False, status="f
     if status == "diverged":
         result |= {"objective": 0.0, "metrics": None, "train_loss": None, "epoch": 0, "curve": []}
     return Trial(
-        number,
-        point,
-        7,
-        f"key{number}",
-        f"run{number}",
-        False,
-        None if status == "failed" else result,
+        number=number,
+        point=point,
+        seed=7,
+        key=f"key{number}",
+        run_id=f"run{number}",
+        result=None if status == "failed" else result,
     )
 
 
@@ -89,25 +82,24 @@ def test_diverged_and_failed_trials_are_never_best():
 def test_tables_state_what_was_computed_apart_from_where_and_when(tmp_path):
     write_trials(tmp_path, [trial(0), trial(1, status="diverged"), trial(2, status="failed")], "1")
     computed = rows(tmp_path / "trials.csv")
-    assert list(computed[0]) == list(TRIALS)
+    assert list(computed[0]) == list(TrialRow.model_fields)
     assert [row["status"] for row in computed] == ["finished", "diverged", "failed"]
     assert (computed[0]["label_smoothing"], computed[0]["objective"]) == ("false", "0.5")
     assert (computed[1]["objective"], computed[1]["top1"]) == ("0.0", "")
     assert (computed[2]["objective"], computed[2]["loss"], computed[2]["epoch"]) == ("", "", "")
     curves = rows(tmp_path / "curves.csv")
-    assert list(curves[0]) == list(CURVES)
+    assert list(curves[0]) == list(CurveRow.model_fields)
     assert [(row["trial"], row["epoch"]) for row in curves] == [("0", "1"), ("0", "2")]
     runs = rows(tmp_path / "runs.csv")
-    assert list(runs[0]) == list(RUNS)
+    assert list(runs[0]) == list(RunRow.model_fields)
     assert (runs[0]["run_id"], runs[0]["replayed"], runs[0]["seconds"]) == ("run0", "false", "1.25")
-    assert not {"run_id", "seconds", "replayed", "host", "finished"} & set(TRIALS)
+    assert not {"run_id", "seconds", "replayed", "host", "finished"} & set(TrialRow.model_fields)
 
 
 def test_the_same_trials_give_the_same_bytes_wherever_they_ran(tmp_path):
     here = trial(0)
-    there = Trial(
-        0, here.point, 7, here.key, "other", True, here.result | {"seconds": 9.0, "host": "b"}
-    )
+    result = here.result.model_copy(update={"seconds": 9.0, "host": "b"})
+    there = here.model_copy(update={"run_id": "other", "replayed": True, "result": result})
     for folder, each in (("a", here), ("b", there)):
         write_trials(tmp_path / folder, [each], "1")
     for name in ("trials.csv", "curves.csv"):
@@ -123,16 +115,17 @@ def test_floats_come_back_bit_for_bit(tmp_path_factory, value):
     assert (float(x), y) == (value, "")
 
 
-def test_best_holds_the_chosen_point_and_what_trains_it_again(tmp_path):
-    write_best(tmp_path / "best.yaml", trial(3, 0.75), {"dataset": "digits"})
-    found = yaml.safe_load((tmp_path / "best.yaml").read_text())
-    point = {"lr": 0.3, "l2_decay": 0.0, "label_smoothing": False, "mixup": False}
-    assert found == {
-        "dataset": "digits",
-        "trial": 3,
-        "key": "key3",
-        "point": point,
-        "objective": 0.75,
-        "loss": 1.0,
-        "epoch": 2,
-    }
+@given(
+    lr=st.floats(1e-300, 1e300),
+    top1=st.floats(0, 1),
+    loss=st.floats(allow_nan=False),
+    smoothing=st.booleans(),
+)
+def test_what_is_written_is_what_is_read(tmp_path_factory, lr, top1, loss, smoothing):
+    folder = tmp_path_factory.getbasetemp()
+    each = trial(0, top1, loss, lr=lr, smoothing=smoothing)
+    write_trials(folder, [each], "1")
+    assert read_rows(folder / "trials.csv", TrialRow) == [TrialRow.of(each)]
+    assert read_rows(folder / "curves.csv", CurveRow) == CurveRow.all_of(each)
+    assert read_rows(folder / "runs.csv", RunRow) == [RunRow.of(each, "1")]
+    assert Trial.model_validate_json(json.dumps(each.model_dump(mode="json"))) == each

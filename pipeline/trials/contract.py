@@ -1,7 +1,8 @@
-"""The rows and files tune and evaluate export, as the report reads them.
+"""What tune and evaluate hand on, typed: the rows and files that one writes and another reads.
 
-Fractions from 0 to 1, seconds, epochs and trials as integers. Columns or keys that the report
-does not use are left unread.
+Written with ``model_dump``, read with ``model_validate`` (:mod:`pipeline.trials.tables`); the
+columns of a table are the fields of its row, in their order. Fractions from 0 to 1, seconds,
+epochs and trials as integers. Neither torch nor MLflow is imported here.
 """
 
 from __future__ import annotations
@@ -11,25 +12,92 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pipeline.settings.point import Point
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
+Protocol = Literal["heldout", "paddle"]
 
 
 class Record(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    """Keys that nobody reads are left unread."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
 
-class Point(Record):
-    lr: Finite
-    l2_decay: Finite
-    label_smoothing: bool
-    mixup: bool
+# What a trial computed
 
 
-class TrialRow(Point):
+class Figures(Record):
+    """What was measured on a list of images; a simulated trial knows ``loss`` and ``top1`` alone.
+
+    The last two are measured by a final trial.
+    """
+
+    loss: float
+    top1: Share
+    top5: Share | None = None
+    mean_class: Share | None = None
+    paddle_batch_mean: Share | None = None
+    per_class: list[Share] | None = None
+    confusion: list[list[Count]] | None = None
+
+
+class Epoch(Figures):
+    epoch: Annotated[int, Field(ge=1)]
+    train_loss: float
+
+
+class TrialResult(Record):
+    """``result.json`` of a run in the journal: what a replay reads."""
+
+    status: Literal["finished", "diverged"]
+    objective: Share
+    epoch: Count
+    train_loss: float | None
+    metrics: Figures | None
+    """None of a diverged trial."""
+    curve: list[Epoch]
+    seconds: Seconds
+    fit_seconds: Seconds
+    identity: dict[str, Any]
+    host: str
+    device: str
+    hardware: str
+    threads: Count
+    finished: datetime
+
+
+class Trial(Record):
+    """``trial.json``: what one job of a sweep leaves behind."""
+
+    number: Count
+    point: Point
+    seed: Count
+    key: str = ""
+    run_id: str = ""
+    replayed: bool = False
+    result: TrialResult | None = None
+    """None of a failed trial."""
+    error: str = ""
+
+    @property
+    def status(self) -> str:
+        return self.result.status if self.result else "failed"
+
+
+# Tables of a cell
+
+
+class Numbered(Record):
     trial: Count
+
+
+class TrialRow(Point, Numbered):
+    model_config = ConfigDict(extra="ignore", strict=False)
+
     seed: Count
     status: Literal["finished", "diverged", "failed"]
     objective: Share | None
@@ -47,20 +115,20 @@ class TrialRow(Point):
             raise ValueError(f"a {self.status} trial with objective {self.objective}")
         return self
 
-    @property
-    def point(self) -> Point:
-        return Point(
-            lr=self.lr,
-            l2_decay=self.l2_decay,
-            label_smoothing=self.label_smoothing,
-            mixup=self.mixup,
+    @classmethod
+    def of(cls, trial: Trial) -> TrialRow:
+        return cls.model_validate(
+            dict.fromkeys(cls.model_fields)
+            | (trial.result.metrics.model_dump() if trial.result and trial.result.metrics else {})
+            | (trial.result.model_dump() if trial.result else {})
+            | trial.point.model_dump()
+            | {"trial": trial.number, "seed": trial.seed, "status": trial.status, "key": trial.key}
         )
 
 
-class CurveRow(Record):
+class CurveRow(Numbered):
     """What points are chosen by, after one epoch; ``train_loss`` is the mean over that epoch."""
 
-    trial: Count
     epoch: Annotated[int, Field(ge=1)]
     train_loss: float | None
     loss: float | None
@@ -68,14 +136,22 @@ class CurveRow(Record):
     top5: Share | None
     mean_class: Share | None
 
+    @classmethod
+    def all_of(cls, trial: Trial) -> list[CurveRow]:
+        curve = trial.result.curve if trial.result else []
+        return [cls.model_validate({**row.model_dump(), "trial": trial.number}) for row in curve]
 
-class FinalRunRow(Record):
+
+class Journalled(Record):
+    """Where a trial stands in the journal and what it cost when it was trained."""
+
     key: str
     experiment_id: str | None
     run_id: str | None
     replayed: bool
     seconds: Seconds | None
     """What the run cost when it was trained, whether replayed here or not."""
+    fit_seconds: Seconds | None
     device: str | None
     hardware: str | None
     """The accelerator, or the processor, and its memory."""
@@ -84,20 +160,42 @@ class FinalRunRow(Record):
     finished: datetime | None
 
 
-class RunRow(FinalRunRow):
-    trial: Count
+class RunRow(Journalled, Numbered):
+    @classmethod
+    def of(cls, trial: Trial, experiment_id: str) -> RunRow:
+        return cls.model_validate(
+            dict.fromkeys(cls.model_fields)
+            | (trial.result.model_dump() if trial.result else {})
+            | {"trial": trial.number, "key": trial.key, "experiment_id": experiment_id}
+            | {"run_id": trial.run_id, "replayed": trial.replayed}
+        )
+
+
+class Seeded(Record):
+    seed: Count
+
+
+class FinalRunRow(Journalled, Seeded):
+    """The refit under one seed."""
+
+
+# best.yaml
+
+
+class Machine(Record):
+    precision: str
+    device: str = ""
+    threads: Count
+    simulated: str | None = None
 
 
 class BestFile(Record):
+    """The chosen point and everything needed to train it again."""
+
     dataset: str
     model: str
     strategy: str
-    protocol: Literal["heldout", "paddle"]
-    trial: Count
-    key: str
-    point: Point
-    objective: Share
-    loss: float | None
+    protocol: Protocol
     n_trials: Count
     space_size: Count
     seed: Count
@@ -109,8 +207,17 @@ class BestFile(Record):
     weights_digest: str | None
     code_digest: str
     recipe: dict[str, Any]
-    machine: dict[str, Any]
+    machine: Machine
     versions: dict[str, Any]
+    trial: Count
+    key: str
+    point: Point
+    objective: Share
+    loss: float | None
+    epoch: Count | None = None
+
+
+# final.json
 
 
 class ClassRow(Record):
@@ -133,8 +240,8 @@ class Images(Record):
 class Provenance(Record):
     commit: str | None
     dirty: bool | None
-    code_digest: str
     versions: dict[str, Any]
+    code_digest: str
 
 
 class Replays(Record):
@@ -152,16 +259,24 @@ class Replays(Record):
 class FinalFile(Record):
     """The test split, opened once: one entry per seed in the lists of figures."""
 
+    dataset: str
     title: str
+    model: str
     model_title: str
-    protocol: Literal["heldout", "paddle"]
+    strategy: str
+    protocol: Protocol
     point: Point
     seeds: Annotated[list[int], Field(min_length=1)]
     keys: list[str]
     top1: list[Share]
     top5: list[Share]
     mean_class: list[Share]
+    paddle_batch_mean: list[Share | None]
     loss: list[float | None]
+    top1_mean: float
+    top1_low: float | None
+    """Ends of the 95 % interval over the seeds; None with one seed."""
+    top1_high: float | None
     images: Images
     classes: list[str]
     per_class: list[ClassRow]
@@ -173,9 +288,9 @@ class FinalFile(Record):
     data_digest: str
     weights: Weights
     accepted_counts: bool
-    leaked: Annotated[int, Field(ge=0)]
+    leaked: Count
     """Images that are in more than one split."""
-    unreadable: Annotated[int, Field(ge=0)]
+    unreadable: Count
     """Images that were left out."""
     provenance: Provenance
     replays: Replays | None = None

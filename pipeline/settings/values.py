@@ -1,0 +1,21 @@
+"""What every part of the schema is made of: checked kinds of values and the strict model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(pattern=r"^[^\s/\\.][^/\\]*$", max_length=100)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
+class Model(BaseModel):
+    """Refuse unknown keys and values of another type; frozen."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
