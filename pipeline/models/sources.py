@@ -13,10 +13,15 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 from pipeline.base.errors import UserError
-from pipeline.datasets.fetching.fetch import fetch
+from pipeline.datasets.fetching.fetch import NotFetchedError, fetch
 from pipeline.settings.schema import ArchiveConfig, ModelConfig
 
 HUB_FILE = "model.safetensors"
+STAND_INS = (
+    "model=resnet50d_gluon (from the Hugging Face hub), model=efficientnet_lite0 (from a Python "
+    "package, no other download) or model=resnet50_vd_random (no pretraining)"
+)
+"""What a person can train without Paddle's files."""
 _SUFFIXES = (".pth", ".pdparams", ".safetensors")
 
 
@@ -52,7 +57,7 @@ def locate(model: ModelConfig, cache: Path) -> WeightsFile | None:
     if source == "none":
         return None
     if source.startswith(("http://", "https://")):
-        path = _downloaded(source, _url_path(source, cache), cache)
+        path = _published(model, _url_path(source, cache), cache)
     elif source.startswith("hf-hub:"):
         path = _from_hub(source.removeprefix("hf-hub:"), cache)
     elif source.startswith("package:"):
@@ -67,11 +72,23 @@ def locate(model: ModelConfig, cache: Path) -> WeightsFile | None:
     return WeightsFile(path, sha256(path))
 
 
-def _downloaded(url: str, path: Path, cache: Path) -> Path:
+def _published(model: ModelConfig, path: Path, cache: Path) -> Path:
+    """Fetch the file from the first address that gives it; name stand-ins where none does."""
+    try:
+        return _downloaded([model.weights, *model.mirrors], path, cache)
+    except NotFetchedError as error:
+        raise UserError(
+            f"model={model.name}: {error}\n"
+            "    No digest of this file is published; the first copy you use is recorded.\n"
+            f"    Or use another start: {STAND_INS}"
+        ) from None
+
+
+def _downloaded(urls: list[str], path: Path, cache: Path) -> Path:
     """Fetch and verify under a lock: the cells of a benchmark share their weights."""
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / ".lock"):
-        return fetch(ArchiveConfig(file=path.name, urls=[url]), path.parent)
+        return fetch(ArchiveConfig(file=path.name, urls=urls), path.parent)
 
 
 def _url_path(url: str, cache: Path) -> Path:
@@ -103,7 +120,7 @@ def _from_hub(name: str, cache: Path) -> Path:
                 f"    get it from https://huggingface.co/{name}/resolve/main/{HUB_FILE}\n"
                 f"    and put it at {path}"
             ) from None
-    return _downloaded(f"https://huggingface.co/{name}/resolve/main/{HUB_FILE}", path, cache)
+    return _downloaded([f"https://huggingface.co/{name}/resolve/main/{HUB_FILE}"], path, cache)
 
 
 def _packaged(distribution: str, model: str) -> Path:

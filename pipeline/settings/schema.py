@@ -122,6 +122,8 @@ class ModelConfig(Model):
     """A timm architecture; ``resnet50_vd`` is timm's ``resnet50d``."""
     weights: str
     """``none``, a URL, ``hf-hub:REPO``, ``package:NAME`` or a path."""
+    mirrors: list[str] = []
+    """Other URLs of the same file, tried in order; only where ``weights`` is a URL."""
     imagenet_top1: Annotated[float, Field(gt=0, lt=1)] | None = None
     mean: Annotated[list[float], Field(min_length=3, max_length=3)] = [0.485, 0.456, 0.406]
     std: Annotated[list[Positive], Field(min_length=3, max_length=3)] = [0.229, 0.224, 0.225]

@@ -69,6 +69,25 @@ def test_url_is_fetched_once_then_needs_no_network(server, tmp_path):
     assert locate(model(f"{address}/w.pdparams"), cache) == first
 
 
+def test_a_second_address_serves_where_the_first_does_not(server, tmp_path):
+    folder, address = server
+    (folder / "copy.pdparams").write_bytes(b"weights")
+    asked = model(f"{address}/w.pdparams")
+    mirrored = asked.model_copy(update={"mirrors": [f"{address}/copy.pdparams"]})
+    taken = locate(mirrored, tmp_path / "cache")
+    assert taken is not None
+    assert taken.path.name == "w.pdparams"
+    assert taken.path.read_bytes() == b"weights"
+
+
+def test_weights_that_cannot_be_had_name_a_stand_in_and_say_there_is_no_digest(server, tmp_path):
+    _, address = server
+    with pytest.raises(UserError) as caught:
+        locate(model(f"{address}/w.pdparams"), tmp_path / "cache")
+    for words in ("No digest of this file is published", "efficientnet_lite0", "resnet50d_gluon"):
+        assert words in str(caught.value)
+
+
 def test_the_first_digest_holds_from_then_on(server, tmp_path):
     folder, address = server
     (folder / "w.pdparams").write_bytes(b"genuine")
