@@ -26,10 +26,12 @@ from tqdm import tqdm
 
 from pipeline.base.errors import UserError
 from pipeline.base.progress import interval
+from pipeline.base.text import cell, printable, quoted, some
 from pipeline.datasets.decoding import UnreadableError
+from pipeline.datasets.tree import regular_bytes
 from pipeline.deployment import predictor
 from pipeline.deployment.accuracy import Accuracy, ClassAccuracy, accuracy
-from pipeline.deployment.inputs import Unreadable, below, content, files, printable
+from pipeline.deployment.inputs import Unreadable, below, files
 from pipeline.deployment.predictor import Predictor
 from pipeline.settings.command_line import guarded
 
@@ -116,7 +118,7 @@ def predictions(
             kept, images = [], []
             for path in paths[start : start + BATCH]:
                 try:
-                    images.append(model.description.image(content(path)))
+                    images.append(model.description.image(regular_bytes(path)))
                     kept.append(path)
                 except OSError as error:
                     unreadable.add(path, f"cannot be read: {error.strerror}")
@@ -146,9 +148,9 @@ def _measured(model: Predictor, folder: Path, unreadable: Unreadable) -> Accurac
     unknown = [path.name for path in folders if path.name not in known]
     if unknown:
         raise UserError(
-            f"{folder}: {', '.join(map(repr, unknown[:5]))} {'are' if len(unknown) > 1 else 'is'} "
+            f"{folder}: {quoted(unknown, 5)} {'are' if len(unknown) > 1 else 'is'} "
             f"no class of this model. Its {len(known)} classes: "
-            f"{', '.join(model.description.classes[:10])}{', ...' if len(known) > 10 else ''}"
+            f"{some(model.description.classes)}"
         )
     classes = {path: each.name for each in folders for path in below(each, unreadable)}
     if not classes:
@@ -204,7 +206,7 @@ def _print_csv(found: Iterable[Prediction], _: Widths) -> None:
     writer.writerow(["path", "rank", "class", "probability"])
     for each in found:
         for rank, (name, share) in enumerate(each.ranked, start=1):
-            writer.writerow([each.path, rank, name, repr(share)])
+            writer.writerow([cell(str(each.path)), rank, cell(name), repr(share)])
 
 
 _PRINTERS = {"table": _print_table, "json": _print_json, "csv": _print_csv}
@@ -218,12 +220,12 @@ def _print_accuracy(found: Accuracy, kind: str) -> None:
         writer.writerow(["class", "images", "correct", "accuracy", "low", "high"])
         for each in (*found.classes, found.overall):
             row = each.plain()
-            writer.writerow([row["class"], *(repr(v) for v in list(row.values())[1:])])
+            writer.writerow([cell(row["class"]), *(repr(v) for v in list(row.values())[1:])])
     else:
         print(f"accuracy {_line(found.overall)}")
-        width = max(len(each.name) for each in found.classes)
+        width = max(len(printable(each.name)) for each in found.classes)
         for each in found.classes:
-            print(f"  {each.name:<{width}}   {_line(each)}")
+            print(f"  {printable(each.name):<{width}}   {_line(each)}")
 
 
 def _line(each: ClassAccuracy) -> str:

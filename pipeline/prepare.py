@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import sys
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from pipeline.base.disk import full_disk_explained
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_json
 from pipeline.base.locks import alone
-from pipeline.datasets import counts, readers, splits
+from pipeline.datasets import contents, counts, readers, splits, statistics
 from pipeline.datasets.decoding import Decoding
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import SPLITS, Entry, Listing
@@ -34,13 +33,6 @@ from pipeline.settings.schema import Config, DatasetConfig
 _FEW = 500
 """Below this many images, or with pixels at hand, starting workers takes longer than they save."""
 
-_WARNINGS = {
-    "count_differences": "differences to the stated counts were accepted",
-    "unreadable": "images cannot be read and were left out",
-    "duplicates": "images are in more than one split: what is measured on them is leaked",
-}
-"""By key of stats.json."""
-
 
 def run(cfg: Config) -> None:
     name = cfg.dataset.name
@@ -49,13 +41,12 @@ def run(cfg: Config) -> None:
     into.parent.mkdir(parents=True, exist_ok=True)
     room = full_disk_explained(into, lambda: need(cfg.dataset).disk)
     with alone(into.parent / f".{into.name}.lock", f"prepare of {name}"), room:
-        manifest = prepare(cfg.dataset, archives, into, workers=os.cpu_count() or 1)
-    totals = ", ".join(f"{len(manifest.rows([split])):,} {split}" for split in SPLITS)
-    print(f"{cfg.dataset.title}: {len(manifest.class_names)} classes, {totals} images")
+        prepare(cfg.dataset, archives, into, workers=os.cpu_count() or 1)
     stats = json.loads((into / STATS).read_text(encoding="utf-8"))
-    for key, meaning in _WARNINGS.items():
-        if stats[key]:
-            print(f"{len(stats[key])} {meaning}; {into / STATS} names them", file=sys.stderr)
+    for line in statistics.summary(stats):
+        print(line)
+    for line in statistics.warnings(stats, into / STATS):
+        print(line, file=sys.stderr)
 
 
 def prepare(dataset: DatasetConfig, archives: Archives, into: Path, *, workers: int) -> Manifest:
@@ -66,8 +57,7 @@ def prepare(dataset: DatasetConfig, archives: Archives, into: Path, *, workers: 
     """
     listing = readers.read(dataset, archives)
     accepted = counts.check(dataset, listing)
-    listing.require_sound()
-    entries = _split(dataset, listing)
+    entries, listing, rare = _split(dataset, listing)
     (into / MANIFEST).unlink(missing_ok=True)
     for abandoned in into.glob(f".{PIXELS}.*"):  # by a process that was killed
         abandoned.unlink()
@@ -88,23 +78,34 @@ def prepare(dataset: DatasetConfig, archives: Archives, into: Path, *, workers: 
     _check_readable(dataset, listing, entries, unreadable)
 
     manifest = Manifest.of(_table(listing, entries, stored), listing.class_names, pixels_sha256)
-    write_json(into / STATS, _stats(dataset, manifest, unreadable, accepted))
+    stats = statistics.of(dataset, manifest, listing, stored, unreadable)
+    stats |= {
+        "left_out_classes": rare,
+        "accepted_counts": bool(accepted),
+        "count_differences": accepted,
+    }
+    write_json(into / STATS, stats)
     manifest.write(into)
     shutil.rmtree(archives.scratch, ignore_errors=True)
     return manifest
 
 
-def _split(dataset: DatasetConfig, listing: Listing) -> list[Entry]:
-    """Entries in a pinned order."""
-    entries = splits.complete(
-        listing,
-        val_fraction=dataset.val_fraction,
-        test_fraction=dataset.test_fraction,
-        seed=dataset.split_seed,
-    )
+def _split(dataset: DatasetConfig, listing: Listing) -> tuple[list[Entry], Listing, dict[str, int]]:
+    """Return entries in a pinned order, the classes that are kept, and those that are too rare."""
+    least = dataset.min_class_images or 0
+    listing, rare = splits.without_rare(listing, least)
+    listing.require_sound()
+    fractions = {"val_fraction": dataset.val_fraction, "test_fraction": dataset.test_fraction}
+    same = {}
+    if splits.missing_splits(listing, **fractions):
+        same = contents.same(listing.entries, dataset.name)
+        listing, more = splits.without_rare(listing, least, same)
+        rare |= more
+        listing.require_sound()
+    entries = splits.complete(listing, **fractions, seed=dataset.split_seed, same=same)
     entries = splits.limit(entries, "train", dataset.max_train_images, dataset.split_seed)
     entries = splits.limit(entries, "val", dataset.max_val_images, dataset.split_seed)
-    return sorted(entries, key=lambda entry: (entry.path, entry.split or ""))
+    return sorted(entries, key=lambda entry: (entry.path, entry.split or "")), listing, rare
 
 
 def _check_readable(
@@ -139,44 +140,6 @@ def _table(listing: Listing, entries: Sequence[Entry], stored: dict[str, Stored]
         "width": [image.width for _, image in rows],
     }
     return pa.table(columns, schema=SCHEMA)
-
-
-def _stats(
-    dataset: DatasetConfig, manifest: Manifest, unreadable: dict[str, str], accepted: list[str]
-) -> dict[str, Any]:
-    rows = manifest.table.to_pylist()
-    counted = {split: dict.fromkeys(manifest.class_names, 0) for split in SPLITS}
-    for row in rows:
-        counted[row["split"]][row["class_name"]] += 1
-    return {
-        "dataset": dataset.name,
-        "title": dataset.title,
-        "digest": manifest.digest,
-        "classes": manifest.class_names,
-        "counts": counted,
-        "totals": {split: sum(counted[split].values()) for split in SPLITS},
-        "unreadable": [{"path": path, "reason": why} for path, why in unreadable.items()],
-        "duplicates": _duplicates(rows),
-        "accepted_counts": bool(accepted),
-        "count_differences": accepted,
-        "store_side": dataset.store_side,
-    }
-
-
-def _duplicates(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same image in more than one split: what is measured on it is leaked."""
-    same = defaultdict(list)
-    for row in rows:
-        same[row["sha256"]].append(row)
-    return [
-        {
-            "sha256": sha256,
-            "paths": [row["path"] for row in group],
-            "splits": [row["split"] for row in group],
-        }
-        for sha256, group in sorted(same.items())
-        if len({row["split"] for row in group}) > 1
-    ]
 
 
 if __name__ == "__main__":

@@ -178,7 +178,7 @@ def test_paths_that_cannot_be_opened_are_one_line_each(
         "File name too long",
         "Not a directory",
         "No such file or directory",
-        "not a regular file",
+        "a named pipe, not a regular file",
     ]
     assert r"line\nbreak\x1b[31m.png" in errors[2]
 

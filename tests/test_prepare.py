@@ -241,7 +241,7 @@ def test_what_was_left_out_is_said(tmp_path, monkeypatch, capsys):
     run_stage(compose(ROOT, [*overrides, "dataset.max_unreadable=0.2"]))
     said = capsys.readouterr()
     assert "Own images: 2 classes, 20 train, 4 val, 7 test images" in said.out
-    assert "3 images cannot be read and were left out" in said.err
+    assert "3 images left out, as they cannot be read" in said.err
 
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps
 
+from pipeline.datasets.deep import DeepImage
+from pipeline.datasets.formats import SIGNATURE_BYTES, formats, unread_reason
 from pipeline.settings.schema import DatasetConfig
-
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF")
-"""Judged by content, not by name. EPS and PDF are left out: they run a program to be decoded."""
 
 MAX_ASPECT = 100
 """A strip longer than this has no crop worth training on, and enlarging it would fill memory."""
+
+
+_BAND = 256
+"""Rows that are put on white at once."""
 
 
 class UnreadableError(Exception):
@@ -35,6 +38,8 @@ class Decoding:
     """Larger images are decoded at reduced size where the format can, else refused."""
     crop_bottom: int = 0
     """Rows cut from the bottom before anything else."""
+    white: int | None = None
+    """The value of 16-bit pixels that is white; None: 65535."""
 
     @classmethod
     def of(cls, dataset: DatasetConfig) -> Decoding:
@@ -44,10 +49,26 @@ class Decoding:
             scaled=dataset.scaled_decoding,
             max_pixels=dataset.max_pixels,
             crop_bottom=20 if dataset.crop_banner else 0,
+            white=dataset.white,
         )
 
 
+@dataclass(frozen=True)
+class Decoded:
+    """An image as it is stored."""
+
+    pixels: np.ndarray
+    """RGB, uint8 [H, W, 3]."""
+    deep_maximum: int | None = None
+    """The largest value of an image of 16 bits a channel, of 65535, before any scaling."""
+
+
 def decode(data: bytes, how: Decoding) -> np.ndarray:
+    """Return the pixels of :func:`examine`."""
+    return examine(data, how).pixels
+
+
+def examine(data: bytes, how: Decoding) -> Decoded:
     """RGB pixels, uint8 [H, W, 3]: upright, on white, the short side at most ``how.side``.
 
     Only the first frame of an animation is read. Raises UnreadableError for whatever is no image.
@@ -61,10 +82,23 @@ def decode(data: bytes, how: Decoding) -> np.ndarray:
     except (UnreadableError, MemoryError):
         raise
     except Image.UnidentifiedImageError:
-        raise UnreadableError("not an image of a known format") from None
+        reason = unread_reason("", data[:SIGNATURE_BYTES])
+        other = f"an image of another format, and {reason}" if reason else None
+        raise UnreadableError(other or "not an image of a known format") from None
     except Exception as error:  # the decoders raise nearly every type on damaged files
         reason = str(error) or type(error).__name__
         raise UnreadableError(f"damaged: {reason}") from error
+
+
+def pixel_count(data: bytes) -> int:
+    """Return width times height as an image file states them; 0 for what is no image."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with _opened(data) as image:
+                return image.width * image.height
+    except Exception:  # examine() says what is wrong with it
+        return 0
 
 
 def shrink(pixels: np.ndarray, side: int | None) -> np.ndarray:
@@ -85,9 +119,8 @@ def target_size(size: tuple[int, int], side: int | None) -> tuple[int, int]:
     return round(width * side / short), round(height * side / short)
 
 
-def _decode(data: bytes, how: Decoding) -> np.ndarray:
-    Image.MAX_IMAGE_PIXELS = None  # Pillow's limit would come before ours
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+def _decode(data: bytes, how: Decoding) -> Decoded:
+    with _opened(data) as image:
         width, height = image.size
         if max(width, height) > MAX_ASPECT * min(width, height):
             raise UnreadableError(f"{width}x{height} pixels is a strip, not a picture")
@@ -101,30 +134,41 @@ def _decode(data: bytes, how: Decoding) -> np.ndarray:
             raise UnreadableError(
                 f"{width}x{height} pixels, more than dataset.max_pixels={how.max_pixels}"
             )
+        deep = DeepImage.of(image)
         image.load()
+        upright = deep.scaled(image, how.white, lambda: _opened(data)) if deep else image
         with contextlib.suppress(Exception):  # damaged EXIF: the pixels are fine
-            ImageOps.exif_transpose(image, in_place=True)
-        upright = to_rgb(image)
+            ImageOps.exif_transpose(upright, in_place=True)
+        upright = flattened(upright)
     if how.crop_bottom:
         upright = upright.crop((0, 0, upright.width, max(1, upright.height - how.crop_bottom)))
         target = target_size(upright.size, how.side)
     elif (upright.width > upright.height) != (width > height):
         target = target[::-1]
-    return np.asarray(_resize(upright, target))
+    pixels = np.asarray(_resize(upright, target).convert("RGB"))
+    return Decoded(pixels, deep.maximum if deep else None)
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Any mode as RGB: transparency on white, 16 bits scaled to 8."""
-    if image.mode.startswith("I;16"):
-        values = np.asarray(image).astype(np.uint32)
-        return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8)).convert("RGB")
+def _opened(data: bytes) -> Image.Image:
+    Image.MAX_IMAGE_PIXELS = None  # Pillow's limit would come before ours
+    return Image.open(io.BytesIO(data), formats=formats())
+
+
+def flattened(image: Image.Image) -> Image.Image:
+    """Any mode as grey or RGB, 8 bits a channel, with what is transparent on white."""
     if image.mode in ("I", "F"):
         raise UnreadableError(f"32-bit pixels (mode {image.mode}) have no known white")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, layer).convert("RGB")
-    return image.convert("RGB")
+    if image.mode == "L" and not image.has_transparency_data:
+        return image
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layer = image if image.mode == "RGBA" else image.convert("RGBA")
+    for top in range(0, layer.height, _BAND):  # several whole copies would be gigabytes
+        box = (0, top, layer.width, min(top + _BAND, layer.height))
+        band = layer.crop(box)
+        white = Image.new("RGBA", band.size, (255, 255, 255, 255))
+        layer.paste(Image.alpha_composite(white, band), box)
+    return layer.convert("RGB")
 
 
 def _resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:

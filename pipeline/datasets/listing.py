@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from pipeline.base.errors import UserError
+from pipeline.base.text import quoted, some
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -32,11 +34,26 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """Files of one kind below the folder of a dataset that are no part of the data."""
+
+    kind: str
+    """As shown after a number: ``.heic``, ``hidden``."""
+    reason: str
+    paths: list[str]
+
+
+@dataclass(frozen=True)
 class Listing:
     """``class_names[label]`` is the name of a label."""
 
     class_names: list[str]
     entries: list[Entry]
+    layout: str = ""
+    """What a reader took a person's folder for."""
+    left_out: list[LeftOut] = field(default_factory=list)
+    without_images: Mapping[str, str] = field(default_factory=dict)
+    """By name of a class: what it holds in place of images that can be read."""
 
     def count(self) -> dict[Split, int]:
         """Entries of each list. Where no split is given everything counts as train."""
@@ -49,32 +66,43 @@ class Listing:
             raise UserError("there are no images in the lists of this dataset")
         if len(self.class_names) < 2:
             raise UserError(
-                f"there is only one class, {_shown(self.class_names)}. Is this the right folder?"
+                f"there is only one class, {quoted(self.class_names)}. Is this the right folder?"
             )
         clashing = [name for name, times in Counter(self.class_names).items() if times > 1]
         if clashing:
-            raise UserError(f"two classes have the same name: {_shown(clashing)}")
+            raise UserError(f"two classes have the same name: {quoted(clashing)}")
         trained = {entry.label for entry in self.entries if entry.split in ("train", None)}
         untrained = [name for label, name in enumerate(self.class_names) if label not in trained]
         if untrained:
-            raise UserError(
-                f"no image to train on in {len(untrained)} of {len(self.class_names)} classes: "
-                f"{_shown(untrained)}. Add images to them or remove them."
-            )
+            self._refuse_untrained(untrained)
         labels: dict[str, int] = {}
         for entry in self.entries:
             if labels.setdefault(entry.path, entry.label) != entry.label:
                 both = [self.class_names[labels[entry.path]], self.class_names[entry.label]]
-                raise UserError(f"{entry.path} is listed in two classes: {_shown(both)}")
+                raise UserError(f"{entry.path} is listed in two classes: {quoted(both)}")
             if not _writable(entry.path):
                 raise UserError(f"the file name {entry.path!r} cannot be kept in a list; rename it")
+
+    def _refuse_untrained(self, untrained: list[str]) -> None:
+        holds = [
+            f"{name!r}: {self.without_images[name]}"
+            for name in untrained
+            if name in self.without_images
+        ]
+        trained = {name.casefold(): name for name in self.class_names if name not in untrained}
+        alike = [
+            (name, trained[name.casefold()]) for name in untrained if name.casefold() in trained
+        ]
+        hint = f" ({some(holds, 3)})" if holds else ""
+        if alike:
+            hint += f" ({alike[0][0]!r} and {alike[0][1]!r} differ in case only: are they one?)"
+        raise UserError(
+            f"no image to train on in {len(untrained)} of {len(self.class_names)} classes: "
+            f"{quoted(untrained)}{hint}. Add images to them, or leave such classes out with "
+            "dataset.min_class_images=1."
+        )
 
 
 def _writable(path: str) -> bool:
     """Not bytes that are no text (kept as surrogates), nor a name of several lines."""
     return "\n" not in path and path.encode(errors="replace").decode() == path
-
-
-def _shown(names: list[str]) -> str:
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return ", ".join(repr(name) for name in names[:10]) + more

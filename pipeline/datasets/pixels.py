@@ -11,21 +11,44 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import psutil
 from tqdm import tqdm
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import replacing
-from pipeline.datasets.decoding import Decoding, UnreadableError, decode, shrink
+from pipeline.datasets.contents import sha256_of
+from pipeline.datasets.decoding import (
+    Decoded,
+    Decoding,
+    UnreadableError,
+    examine,
+    pixel_count,
+    shrink,
+)
 from pipeline.datasets.listing import Source
 from pipeline.datasets.manifest import Manifest
+from pipeline.datasets.tree import irregular, regular_bytes
 
 _BATCH = 16
 """Images a worker takes at once: enough to hide the cost of handing them over."""
+
+
+_LARGE_PIXELS = 20_000_000
+"""Of an image that waits for a place: cameras' photographs do not."""
+
+_LARGE_BYTES = 2 * 1024**3
+"""What a process needs at most for an image of 200 million pixels."""
+
+Places = AbstractContextManager[Any]
+_places: Places = nullcontext()
+"""In a worker, what lets only so many decode a large image at once."""
 
 
 class PixelStore:
@@ -63,6 +86,8 @@ class Stored:
     offset: int
     height: int
     width: int
+    deep_maximum: int | None = None
+    """The largest value of an image of 16 bits a channel, of 65535."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +110,10 @@ def write_store(
     bar = tqdm(total=len(sources), desc=title, unit="image", smoothing=0.05)
     with replacing(path) as temporary, temporary.open("wb") as out, bar:
         for sha256, result in _decoded(sources, how, workers):
-            if isinstance(result, np.ndarray):
-                height, width, _ = result.shape
-                placed.append(Stored(sha256, offset, height, width))
-                flat = result.tobytes()
+            if isinstance(result, Decoded):
+                height, width, _ = result.pixels.shape
+                placed.append(Stored(sha256, offset, height, width, result.deep_maximum))
+                flat = result.pixels.tobytes()
                 out.write(flat)
                 digest.update(flat)
                 offset += len(flat)
@@ -100,11 +125,11 @@ def write_store(
     return placed, digest.hexdigest()
 
 
-_Decoded = tuple[str, np.ndarray | str]
+_Result = tuple[str, Decoded | str]
 """Sha256 of the source, and its pixels or the reason why there are none."""
 
 
-def _decoded(sources: Sequence[Source], how: Decoding, workers: int) -> Iterator[_Decoded]:
+def _decoded(sources: Sequence[Source], how: Decoding, workers: int) -> Iterator[_Result]:
     """In the order of ``sources``."""
     task = partial(_decode_batch, how=how)
     batches = (sources[start : start + _BATCH] for start in range(0, len(sources), _BATCH))
@@ -114,8 +139,9 @@ def _decoded(sources: Sequence[Source], how: Decoding, workers: int) -> Iterator
         return
     # Spawned, not forked: the caller may hold threads (a progress bar, a logger).
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker) as pool:
-        waiting: deque[Future[list[_Decoded]]] = deque()
+    places = context.Semaphore(_places_for_large(workers))
+    with ProcessPoolExecutor(workers, context, _begin_worker, (places,)) as pool:
+        waiting: deque[Future[list[_Result]]] = deque()
         try:
             for batch in batches:
                 waiting.append(pool.submit(task, batch))
@@ -133,8 +159,10 @@ def _decoded(sources: Sequence[Source], how: Decoding, workers: int) -> Iterator
                 future.cancel()
 
 
-def _begin_worker() -> None:
+def _begin_worker(places: Places) -> None:
     """Ctrl-C is the parent's to handle; a parent that was killed leaves no worker behind."""
+    global _places
+    _places = places
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -146,20 +174,25 @@ def _begin_worker() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _decode_batch(sources: Iterable[Source], how: Decoding) -> list[_Decoded]:
+def _places_for_large(workers: int) -> int:
+    """Return how many workers may hold a large image at once, by the memory that is free."""
+    return max(1, min(workers, psutil.virtual_memory().available // 2 // _LARGE_BYTES))
+
+
+def _decode_batch(sources: Iterable[Source], how: Decoding) -> list[_Result]:
     return [_decode_one(source, how) for source in sources]
 
 
-def _decode_one(source: Source, how: Decoding) -> _Decoded:
+def _decode_one(source: Source, how: Decoding) -> _Result:
     if isinstance(source, np.ndarray):
-        header = f"{source.dtype}{source.shape}".encode()
-        return hashlib.sha256(header + source.tobytes()).hexdigest(), shrink(source, how.side)
+        return sha256_of(source), Decoded(shrink(source, how.side))
     try:
-        data = source.read_bytes()
+        data = regular_bytes(source)
     except OSError as error:
-        return "", f"cannot be read: {error.strerror}"
+        return "", irregular(source) or f"cannot be read: {error.strerror}"
     sha256 = hashlib.sha256(data).hexdigest()
     try:
-        return sha256, decode(data, how)
+        with _places if pixel_count(data) > _LARGE_PIXELS else nullcontext():
+            return sha256, examine(data, how)
     except UnreadableError as error:
         return sha256, str(error)

@@ -1,45 +1,100 @@
-"""Stratified splits that depend on nothing but the names of the images and a seed.
+"""Stratified splits that depend on nothing but the names of the images, their bytes and a seed.
 
 Each image is ranked by a hash of its name, so a split does not depend on the order of a folder,
 the machine or the version of any library, and one image more does not reshuffle the others.
+Identical files are one image with several names: they go together.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
+from typing import NamedTuple
 
 from pipeline.base.errors import UserError
+from pipeline.base.text import some
 from pipeline.datasets.listing import Entry, Listing, Split
 
 
 def complete(
-    listing: Listing, *, val_fraction: float, test_fraction: float, seed: int
+    listing: Listing,
+    *,
+    val_fraction: float,
+    test_fraction: float,
+    seed: int,
+    same: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Entry]:
     """Give every entry a split, making those the dataset does not have.
 
     A missing test split is cut from train first, then a missing validation split from what is
-    left. Raises UserError naming the classes with too few images for that.
+    left. ``same`` maps each path to one name for all files of its content (``contents.same``).
+    Content that is labelled in two ways, or is in a given split already, stays in train. Repeated
+    entries of one image count once where no split was given or it is held out. Raises UserError
+    naming the classes with too few images for that.
     """
-    entries = [replace(entry, split=entry.split or "train") for entry in listing.entries]
-    present = {entry.split for entry in entries}
-    missing: list[tuple[Split, float]] = []
-    if "test" not in present:
-        missing.append(("test", test_fraction))
-    if "val" not in present:
-        missing.append(("val", val_fraction))
-    _require(entries, listing.class_names, 1 + len(missing))
+    entries = _once(
+        [replace(entry, split=entry.split or "train") for entry in listing.entries],
+        {entry.path for entry in listing.entries if entry.split is None},
+    )
+    missing: list[tuple[Split, float]] = missing_splits(listing, val_fraction, test_fraction)
+    bound = _bound(entries, same)
+    _require(entries, listing.class_names, 1 + len(missing), same, bound)
     for position, (split, fraction) in enumerate(missing):
         still_to_come = len(missing) - position - 1
-        taken = _hold_out(entries, fraction, keep=1 + still_to_come, words=(split, seed))
-        entries = [
-            replace(entry, split=split) if entry.split == "train" and entry.path in taken else entry
+        units = _units(entries, same, bound)
+        taken = _hold_out(units, fraction, keep=1 + still_to_come, words=(split, seed))
+        held = {
+            entry.path
             for entry in entries
-        ]
+            if entry.split == "train" and same.get(entry.path, entry.path) in taken
+        }
+        entries = _once(
+            [
+                replace(e, split=split) if e.split == "train" and e.path in held else e
+                for e in entries
+            ],
+            held,
+        )
     return entries
+
+
+def missing_splits(
+    listing: Listing, val_fraction: float, test_fraction: float
+) -> list[tuple[Split, float]]:
+    """Return the splits that are to be drawn, in this order, and the share of each."""
+    present = {entry.split for entry in listing.entries}
+    fractions: dict[Split, float] = {"test": test_fraction, "val": val_fraction}
+    return [(split, fraction) for split, fraction in fractions.items() if split not in present]
+
+
+def without_rare(
+    listing: Listing, images: int, same: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Listing, dict[str, int]]:
+    """Leave out the classes with fewer different ``images`` to train on.
+
+    Returns the rest, with labels counted anew, and what the classes left out had.
+    """
+    groups = _by_label(
+        [replace(entry, split=entry.split or "train") for entry in listing.entries], "train"
+    )
+    sizes = [
+        len({same.get(path, path) for path in groups.get(label, ())})
+        for label in range(len(listing.class_names))
+    ]
+    kept = [label for label, size in enumerate(sizes) if size >= images]
+    rare = {listing.class_names[label]: size for label, size in enumerate(sizes) if size < images}
+    labels = {old: new for new, old in enumerate(kept)}
+    entries = [
+        replace(entry, label=labels[entry.label])
+        for entry in listing.entries
+        if entry.label in labels
+    ]
+    names = [listing.class_names[label] for label in kept]
+    return replace(listing, class_names=names, entries=entries), rare
 
 
 def limit(entries: Sequence[Entry], split: Split, images: int | None, seed: int) -> list[Entry]:
@@ -90,34 +145,103 @@ def apportion(
     return shares
 
 
-def _hold_out(entries: Sequence[Entry], fraction: float, *, keep: int, words: object) -> set[str]:
-    """Paths of about ``fraction`` of train, at least one of each class, leaving it ``keep``."""
-    groups = _by_label(entries, "train")
-    quotas = {label: fraction * len(paths) for label, paths in groups.items()}
-    most = {label: len(paths) - keep for label, paths in groups.items()}
+def _hold_out(
+    units: Mapping[int, _Units], fraction: float, *, keep: int, words: object
+) -> set[str]:
+    """Names of contents with about ``fraction`` of train, at least one of each class.
+
+    Leaves ``keep`` contents in each class. Identical files count as so many images; contents that
+    would exceed the share of their class are passed over.
+    """
+    sizes = {label: unit.images for label, unit in units.items()}
+    quotas = {label: fraction * size for label, size in sizes.items()}
+    most = {label: size - keep for label, size in sizes.items()}
     shares = apportion(
         quotas,
         round(sum(quotas.values())),
         lower={label: min(max(math.floor(q), 1), most[label]) for label, q in quotas.items()},
         upper={label: min(max(math.ceil(q), 1), most[label]) for label, q in quotas.items()},
     )
-    return _first(groups, shares, words)
+    taken: set[str] = set()
+    for label, unit in units.items():
+        ranked = sorted(unit.free, key=lambda name: _rank(name, words))
+        most_contents = len(ranked) - max(keep - unit.bound, 0)
+        chosen: list[str] = []
+        left = shares[label]
+        for name in ranked:
+            if len(chosen) < most_contents and unit.free[name] <= left:
+                chosen.append(name)
+                left -= unit.free[name]
+        if not chosen:
+            chosen = sorted(ranked, key=lambda name: unit.free[name])[: min(1, most_contents)]
+        taken |= set(chosen)
+    return taken
 
 
-def _require(entries: Sequence[Entry], class_names: Sequence[str], images: int) -> None:
-    groups = _by_label(entries, "train")
-    short = {
-        name: len(groups.get(label, ()))
-        for label, name in enumerate(class_names)
-        if len(groups.get(label, ())) < images
-    }
+class _Units(NamedTuple):
+    """The contents of one class in train."""
+
+    free: dict[str, int]
+    """Those that may be held out, with the number of images of each."""
+    bound: int
+    """The number of the others."""
+    images: int
+
+
+def _units(
+    entries: Sequence[Entry], same: Mapping[str, str], bound: Collection[str]
+) -> dict[int, _Units]:
+    units = {}
+    for label, paths in _by_label(entries, "train").items():
+        sizes = Counter(same.get(path, path) for path in paths)
+        free = {name: size for name, size in sizes.items() if name not in bound}
+        units[label] = _Units(free, len(sizes) - len(free), len(paths))
+    return units
+
+
+def _bound(entries: Sequence[Entry], same: Mapping[str, str]) -> set[str]:
+    """Contents that stay in train: under two labels, or in another split already."""
+    labels = defaultdict(set)
+    given = set()
+    for entry in entries:
+        name = same.get(entry.path, entry.path)
+        labels[name].add(entry.label)
+        if entry.split != "train":
+            given.add(name)
+    return given | {name for name, all_labels in labels.items() if len(all_labels) > 1}
+
+
+def _once(entries: Sequence[Entry], paths: Collection[str]) -> list[Entry]:
+    """Drop what repeats an entry of ``paths`` in the same split."""
+    kept = []
+    seen: set[tuple[str, Split | None]] = set()
+    for entry in entries:
+        if entry.path in paths and (entry.path, entry.split) in seen:
+            continue
+        seen.add((entry.path, entry.split))
+        kept.append(entry)
+    return kept
+
+
+def _require(
+    entries: Sequence[Entry],
+    class_names: Sequence[str],
+    images: int,
+    same: Mapping[str, str],
+    bound: Collection[str],
+) -> None:
+    units = _units(entries, same, bound)
+    sizes = {}
+    for label in range(len(class_names)):
+        unit = units.get(label, _Units({}, 0, 0))
+        sizes[label] = len(unit.free) + min(unit.bound, 1)  # of those bound to train one is of use
+    short = [(class_names[label], size) for label, size in sizes.items() if size < images]
     if short:
-        shown = ", ".join(f"{name!r} ({count})" for name, count in list(short.items())[:10])
-        more = f" and {len(short) - 10} more" if len(short) > 10 else ""
+        shown = some([f"{name!r} ({size})" for name, size in short])
         raise UserError(
-            f"too few images to split: each class needs {images} for training and the splits "
-            f"made from it, but these have fewer: {shown}{more}. Add images, remove the class, "
-            "or give the splits yourself."
+            f"too few images to split: each class needs {images} different images, for training "
+            f"and the splits made from it, but these have fewer: {shown}. Add images, give the "
+            f"splits yourself, or leave such classes out with dataset.min_class_images={images}."
         )
 
 
@@ -134,10 +258,12 @@ def _first(
     groups: Mapping[int, Sequence[str]], shares: Mapping[int, int], words: object
 ) -> set[str]:
     """The first ``shares[label]`` of each group in an order drawn from ``words``."""
-
-    def rank(path: str) -> bytes:
-        return hashlib.sha256(f"{words!r}\0{path}".encode()).digest()
-
     return {
-        path for label, paths in groups.items() for path in sorted(paths, key=rank)[: shares[label]]
+        path
+        for label, paths in groups.items()
+        for path in sorted(paths, key=lambda path: _rank(path, words))[: shares[label]]
     }
+
+
+def _rank(name: str, words: object) -> bytes:
+    return hashlib.sha256(f"{words!r}\0{name}".encode()).digest()

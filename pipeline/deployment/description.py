@@ -32,6 +32,7 @@ class DecodingDescription(BaseModel):
     scaled: bool
     max_pixels: Count
     crop_bottom: Annotated[int, Field(ge=0)]
+    white: Annotated[int, Field(ge=1, le=65535)] | None = None
 
 
 class Description(BaseModel):

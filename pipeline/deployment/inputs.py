@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
-
-def printable(text: object) -> str:
-    """On one line, and harmless to a terminal, whatever a file is called."""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in str(text)
-    )
+from pipeline.base.text import printable
+from pipeline.datasets.tree import walk
 
 
 class Unreadable:
@@ -47,23 +42,9 @@ def files(inputs: Sequence[Path], unreadable: Unreadable) -> list[Path]:
 def below(folder: Path, unreadable: Unreadable) -> list[Path]:
     """What lies in a folder at any depth, in order, but hidden entries; links are followed.
 
-    A folder that cannot be opened is handed to ``unreadable``.
+    The rule of prepare (``datasets.tree``). A folder that cannot be opened is handed to
+    ``unreadable``, and so is what is no file; a link to a folder that is read already is skipped.
     """
-    found: list[Path] = []
-    seen = set(map(str, Path(os.path.realpath(folder)).parents))
-    for where, folders, names in os.walk(folder, onerror=unreadable.closed, followlinks=True):
-        real = os.path.realpath(where)
-        if real in seen:  # a link back
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(where, name) for name in sorted(names) if not name.startswith(".")]
-    return found
-
-
-def content(path: Path) -> bytes:
-    """The bytes of a regular file. Raises OSError, also for a pipe or device, which may not end."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(0, "not a regular file", str(path))
-    return path.read_bytes()
+    tree = walk(folder, unreadable.closed)
+    broken = [path for path, _ in tree.odd if not os.path.isdir(path)]  # noqa: PTH112 - raises
+    return sorted([*tree.files, *broken])

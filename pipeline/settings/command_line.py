@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.base.errors import UserError
+from pipeline.base.text import printable_lines
 from pipeline.settings.compose import compose
 from pipeline.settings.folders import CONF
 from pipeline.settings.schema import Config
@@ -65,10 +67,13 @@ def guarded(main: Callable[[], None], *, resumes: bool = True) -> None:
     ``resumes`` says whether the same command goes on from what is finished.
     """
     kept = "what was finished is kept" if resumes else ""
+    for stream in (sys.stdout, sys.stderr):  # a name may hold what its encoding cannot say
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         main()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable_lines(error)}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):

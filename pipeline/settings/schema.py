@@ -70,6 +70,10 @@ class DatasetConfig(Model):
     instead as soon as those that have no address are placed by hand."""
     root: str | None = None
     """The folder of the user's own images; only for ``reader: folder``."""
+    class_level: Count | None = None
+    """Folders of classes lie this many levels below ``root``; null recognises the layout."""
+    min_class_images: Count | None = None
+    """Leave out classes with fewer different images to train on; null refuses them."""
     classes: Count | None = None
     counts: CountsConfig | None = None
     accept_counts: bool = False
@@ -91,6 +95,8 @@ class DatasetConfig(Model):
     """Let the JPEG decoder shrink large images while it decodes them; false for exact parity."""
     max_pixels: Count = 200_000_000
     """Images beyond this are decoded at reduced size where the format allows it, else left out."""
+    white: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """The value of 16-bit pixels that is white; null: what the file states, else 65535."""
     partition: Annotated[int, Field(ge=1, le=10)] = 1
     """Official partition, for dtd and sun397."""
     background: bool = True
@@ -112,6 +118,8 @@ class DatasetConfig(Model):
                 "root is needed with reader: folder and forbidden elsewhere; "
                 "for your own images use dataset=folder dataset.root=PATH"
             )
+        if self.class_level is not None and self.reader != "folder":
+            raise ValueError("class_level is for reader: folder only")
         return self
 
 

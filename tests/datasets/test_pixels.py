@@ -114,7 +114,7 @@ def test_nothing_is_left_of_an_interrupted_write(files, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     into = tmp_path / "into"
-    monkeypatch.setattr("pipeline.datasets.pixels.decode", interrupted)
+    monkeypatch.setattr("pipeline.datasets.pixels.examine", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write(files, into / "pixels.bin")
     assert list(into.iterdir()) == []

@@ -17,18 +17,11 @@ import pyarrow.parquet as pq
 
 from pipeline.base.errors import UserError
 from pipeline.datasets.fetching.placed_files import Archives
-from pipeline.datasets.listing import Entry, Listing, Split
+from pipeline.datasets.listing import Entry, Listing
+from pipeline.datasets.readers.split_names import split_of
 
 _ROWS = 64
 """Rows in memory at once."""
-
-_SPLITS: dict[str, Split] = {
-    "train": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
 
 
 def read(archives: Archives, files: Sequence[str]) -> Listing:
@@ -36,7 +29,7 @@ def read(archives: Archives, files: Sequence[str]) -> Listing:
     entries: list[Entry] = []
     names: list[str] | None = None
     for file in sorted(files):
-        split = _SPLITS.get(re.split(r"[-_.]", Path(file).name, maxsplit=1)[0])
+        split = split_of(re.split(r"[-_.]", Path(file).name, maxsplit=1)[0])
         if split is None:
             raise UserError(f"{file}: the name of the file must begin with train, val or test")
         table = archives.file(file)

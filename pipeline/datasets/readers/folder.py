@@ -1,145 +1,154 @@
 """Anybody's own images, in one of four layouts recognised by what is there.
 
 a. one folder per class, with any depth of folders below;
-b. folders train, val (or valid, validation) and test, each with one folder per class;
+b. folders of splits (``split_names``), each with one folder per class;
 c. PaddleClas list files, ``train_list.txt`` and optionally ``val_list.txt``, ``test_list.txt``;
 d. a CSV or parquet file with the columns path, label and optionally split.
+
+b, c and d may lie in one folder of the root, as an archive leaves them.
 """
 
 from __future__ import annotations
 
 import os
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
 
-from PIL import Image
-
 from pipeline.base.errors import UserError
-from pipeline.datasets.decoding import FORMATS
+from pipeline.base.text import some
 from pipeline.datasets.fetching.placed_files import Archives
-from pipeline.datasets.listing import Entry, Listing, Split
-from pipeline.datasets.readers import paddle_lists, table
+from pipeline.datasets.listing import Listing
+from pipeline.datasets.readers import layouts, paddle_lists, table
+from pipeline.datasets.readers.inventory import Inventory
+from pipeline.datasets.readers.parsing import lines
+from pipeline.datasets.readers.split_names import split_of
 from pipeline.settings.schema import DatasetConfig
 
-SPLIT_NAMES: dict[str, Split] = {
-    "train": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
+_KNOWN = (
+    "one folder per class; train, val and test folders of classes; train_list.txt; or a CSV or "
+    "parquet file with path and label"
+)
+_DEPTH = 6
+"""Folders in each other, each the only one, that are looked into."""
 
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*", b"RIFF")
+_LOOKED_AT = 5
+"""Lines of a text file that decide whether it looks like a list."""
 
 
 def read(dataset: DatasetConfig, archives: Archives) -> Listing:
     """Paths in the listing are relative to the folder. Raises UserError for any other layout."""
     root = Path(dataset.root or "").expanduser()
-    if root.is_file():
-        return table.read(root)
-    if not root.is_dir():
-        raise UserError(f"dataset.root={root}: no such folder")
-    if (root / paddle_lists.TRAIN).is_file():
-        return paddle_lists.read(root)
-    tables = [path for path in _files(root) if table.has_columns(path)]
+    try:
+        is_folder = os.path.isdir(root)  # noqa: PTH112 - Path.is_dir raises for a closed folder
+        if root.is_file():
+            return table.read(root)
+        there = os.path.lexists(root)
+    except OSError as error:
+        raise UserError(f"dataset.root={root}: {error.strerror}") from error
+    if not is_folder:
+        reason = "neither a folder nor a file" if there else "no such folder"
+        raise UserError(f"dataset.root={root}: {reason}")
+    if dataset.class_level is not None:
+        return layouts.at_level(root, dataset.class_level)
+    inner = _inner(root)
+    return _listed(root, root) or _listed(inner, root) or _folders(inner, root)
+
+
+def _inner(root: Path) -> Path:
+    """Return the first folder that says what it is, of ``root`` and the only folders below it."""
+    inventory = Inventory(root)
+    here = root
+    for _ in range(_DEPTH):
+        if _explicit(here) or layouts.holds_splits(inventory, here):
+            return here
+        folders, _tree = inventory.folders(here)
+        if len(folders) != 1 or layouts.own_image(here):
+            return root
+        here = folders[0]
+    return root
+
+
+def _explicit(folder: Path) -> bool:
+    return bool((folder / paddle_lists.TRAIN).is_file() or _tables(folder))
+
+
+def _tables(folder: Path) -> list[Path]:
+    return [path for path in _files(folder) if table.names_images(path)]
+
+
+def _listed(here: Path, root: Path) -> Listing | None:
+    """Read what states its images by the exact names, which count before any folder."""
+    if (here / paddle_lists.TRAIN).is_file():
+        listing, lists = paddle_lists.read(here)
+        return _with_unlisted(root, listing, lists)
+    tables = [path for path in _files(here) if table.has_columns(path)]
     if len(tables) > 1:
-        names = ", ".join(path.name for path in tables)
-        raise UserError(f"{root} has several lists ({names}); set dataset.root to the one to use")
-    if tables:
-        return table.read(tables[0])
-    return _read_folders(root)
+        names = some([path.name for path in tables])
+        raise UserError(f"{here} has several lists ({names}); set dataset.root to the one to use")
+    return _with_unlisted(root, table.read(tables[0]), tables) if tables else None
 
 
-def _read_folders(root: Path) -> Listing:
-    folders = _folders(root)
-    _require_no_images(root, "class folders")
-    if not folders:
+def _folders(here: Path, root: Path) -> Listing:
+    """Read folders of classes; where they make none, see what else states the labels."""
+    listing, fault = None, None
+    try:
+        listing = layouts.recognised(here, root)
+        listing.require_sound()
+    except UserError as error:
+        fault = error
+    if fault is None and listing is not None:
+        return listing
+    named = [path for path in _files(here) if table.names_images(path)]
+    if len(named) == 1:
+        return _with_unlisted(root, table.read(named[0]), named)
+    if listing is not None and len(listing.class_names) > 1:
+        return listing  # without images in some classes, which may be left out
+    if tables := [path for path in _files(here) if table.is_table(path)]:
         raise UserError(
-            f"{root} holds no images in a known layout: one folder per class; train, val and test "
-            "folders of classes; train_list.txt; or a CSV or parquet file with path and label"
+            f"{fault}\n{'; '.join(map(table.described, tables[:5]))}. Is that the list of the "
+            f"images? {table.NEEDED}"
         )
-    parts = [folder for folder in folders if folder.name in SPLIT_NAMES]
-    if len(parts) == len(folders) and any(folder.name == "train" for folder in parts):
-        return _read_splits(root, parts)
-    if len(parts) > 1:
-        others = _names([folder for folder in folders if folder not in parts])
+    if lists := [path for path in _files(here) if _looks_like_list(path)]:
+        wanted = ", ".join(f"{path.name} to {_list_name(path)}" for path in lists)
+        names = ", ".join(paddle_lists.LISTS.values())
         raise UserError(
-            f"{root} has folders of splits ({_names(parts)}) "
-            + (f"beside others ({others}). Keep one kind." if others else "but no train.")
+            f"{fault}\n{here}: lists of images and labels must be called {names}. If these "
+            f"are such lists, rename {wanted}"
         )
-    return _listing(root, [(None, folder) for folder in folders])
+    if listing is not None and not listing.class_names:
+        raise UserError(f"{here} holds no images in a known layout: {_KNOWN}")
+    if listing is not None:
+        return listing
+    assert fault is not None
+    raise fault
 
 
-def _read_splits(root: Path, parts: list[Path]) -> Listing:
-    taken = [SPLIT_NAMES[part.name] for part in parts]
-    if len(set(taken)) != len(taken):
-        raise UserError(f"{root} has two folders for one split: {_names(parts)}")
-    for part in parts:
-        _require_no_images(part, "class folders")
-        if not _folders(part):
-            raise UserError(f"{part} holds no class folders")
-    return _listing(
-        root, [(SPLIT_NAMES[part.name], folder) for part in parts for folder in _folders(part)]
+def _with_unlisted(root: Path, listing: Listing, lists: list[Path]) -> Listing:
+    inventory = Inventory(root)
+    sources = [entry.source for entry in listing.entries if isinstance(entry.source, Path)]
+    inventory.note_unlisted(sources, lists)
+    return replace(listing, left_out=inventory.left_out())
+
+
+def _looks_like_list(path: Path) -> bool:
+    """Lines of an image that is there and a whole number, in a file that is named like a split."""
+    if path.suffix.lower() not in (".txt", ".lst", ".list") or split_of(path.stem) is None:
+        return False
+    try:
+        rows = [line.rsplit(maxsplit=1) for line in lines(path)[:_LOOKED_AT]]
+    except UserError:
+        return False
+    return bool(rows) and all(
+        len(row) == 2 and row[1].isdecimal() and (path.parent / row[0]).is_file() for row in rows
     )
 
 
-def _listing(root: Path, classes: list[tuple[Split | None, Path]]) -> Listing:
-    names = sorted({folder.name for _, folder in classes})
-    labels = {name: label for label, name in enumerate(names)}
-    entries = [
-        Entry(path.relative_to(root).as_posix(), labels[folder.name], split, path)
-        for split, folder in classes
-        for path in _images_below(folder)
-    ]
-    return Listing(names, entries)
-
-
-def _images_below(folder: Path) -> list[Path]:
-    found = []
-    for where, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [path for name in sorted(files) if _is_image(path := Path(where, name))]
-    return found
-
-
-def _is_image(path: Path) -> bool:
-    """By name, or by its first bytes: an image with a wrong name counts, a note beside it not."""
-    if path.name.startswith("."):
-        return False
-    if path.suffix.lower() in _suffixes():
-        return True
-    try:
-        with path.open("rb") as file:
-            return file.read(8).startswith(_MAGIC)
-    except OSError:
-        return False
-
-
-@cache
-def _suffixes() -> frozenset[str]:
-    known = Image.registered_extensions()
-    return frozenset(suffix for suffix, kind in known.items() if kind in FORMATS)
-
-
-def _require_no_images(folder: Path, where: str) -> None:
-    loose = [path for path in _files(folder) if _is_image(path)]
-    if loose:
-        raise UserError(
-            f"{folder}: {len(loose)} images lie beside the {where}, such as {loose[0].name}. "
-            "Move each into the folder of its class."
-        )
+def _list_name(path: Path) -> str:
+    split = split_of(path.stem)
+    assert split is not None
+    return paddle_lists.LISTS[split]
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_file())
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(
-        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
-    )
-
-
-def _names(folders: list[Path]) -> str:
-    more = ", ..." if len(folders) > 5 else ""
-    return ", ".join(folder.name for folder in folders[:5]) + more
+    _, tree = Inventory(folder).folders(folder)
+    return tree.files

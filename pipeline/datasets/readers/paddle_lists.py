@@ -25,45 +25,66 @@ LABELS = "label_list.txt"
 LISTS: dict[Split, str] = {"train": TRAIN, "val": "val_list.txt", "test": "test_list.txt"}
 
 
-def read(root: Path) -> Listing:
-    """``train_list.txt`` and, where they are there, the lists of val and test."""
+_FORM = "a line is `path label`, with a whole number as label, separated by a blank or a tab"
+
+
+def read(root: Path) -> tuple[Listing, list[Path]]:
+    """``train_list.txt`` and, where they are there, the lists of val and test.
+
+    Returns with the listing the files it was read from.
+    """
+    lists = {split: root / name for split, name in LISTS.items() if (root / name).is_file()}
     entries = [
         Entry(path, label, split, root / path)
-        for split, name in LISTS.items()
-        if (root / name).is_file()
-        for path, label in parsed(root / name, lambda line: _fields(root, line))
+        for split, file in lists.items()
+        for path, label in parsed(file, lambda line: _fields(root, line))
     ]
-    count = 1 + max((entry.label for entry in entries), default=-1)
-    return Listing(_class_names(root, count), entries)
+    labels = [entry.label for entry in entries]
+    if labels and min(labels) > 0:
+        raise UserError(
+            f"{root / TRAIN}: labels count from 0, but these lists begin at {min(labels)}. "
+            "Subtract it from each label."
+        )
+    layout = "lists (" + ", ".join(f"{file.name} is {split}" for split, file in lists.items()) + ")"
+    names, maps = _class_names(root, 1 + max(labels, default=-1))
+    return Listing(names, entries, layout), [*lists.values(), *maps]
 
 
 def _fields(root: Path, line: str) -> tuple[str, int]:
-    path, label = line.rsplit(maxsplit=1)
-    if int(label) < 0:
-        raise ValueError("labels count from 0")
+    try:
+        path, label = line.rsplit(maxsplit=1)
+    except ValueError:
+        raise ValueError(_FORM) from None
+    if not label.isascii() or not label.isdecimal():
+        negative = label.startswith("-") and label[1:].isdecimal()
+        raise ValueError("labels count from 0" if negative else _FORM)
+    if len(label) > 6:
+        raise ValueError("more than a million classes")
     return within(root, path), int(label)
 
 
-def _class_names(root: Path, count: int) -> list[str]:
-    """From the label map, if there is one; else the numbers.
+def _class_names(root: Path, count: int) -> tuple[list[str], list[Path]]:
+    """From the label map, if there is one; else the numbers. Returns the map with the names.
 
     PaddleClas writes ``0 pink primrose``; PaddleX names only, one per line.
     """
-    maps = sorted({*root.glob("*label_list.txt"), *root.glob("labels.txt")})
+    maps = sorted(
+        path for pattern in ("*label_list.txt", "labels.txt") for path in root.glob(pattern)
+    )
     if not maps:
-        return [str(label) for label in range(count)]
+        return [str(label) for label in range(count)], []
     if len(maps) > 1:
         names = ", ".join(path.name for path in maps)
         raise UserError(f"{root} has several label maps ({names}); keep one")
     rows = list(parsed(maps[0], lambda line: line.split(maxsplit=1)))
     if all(row[0].isdecimal() and len(row) == 2 for row in rows):
-        found = {int(label): name for label, name in rows}
+        named = {int(label): name for label, name in rows}
     else:
-        found = {label: " ".join(row) for label, row in enumerate(rows)}
-    missing = sorted(set(range(max(count, len(found)))) - set(found))
+        named = {label: " ".join(row) for label, row in enumerate(rows)}
+    missing = sorted(set(range(max(count, len(named)))) - set(named))
     if missing:
         raise UserError(f"{maps[0]} has no name for label {missing[0]}")
-    return [found[label] for label in sorted(found)]
+    return [named[label] for label in sorted(named)], maps
 
 
 def export_lists(manifest: Manifest, into: Path, delimiter: str = " ") -> list[Path]:

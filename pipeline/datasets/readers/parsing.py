@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -9,30 +11,74 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pipeline.base.errors import UserError
+from pipeline.datasets.tree import regular_bytes
 
 T = TypeVar("T")
 
 
 def lines(path: Path) -> list[str]:
     """The lines that are not blank, without surrounding blanks. UTF-8, else GBK as PaddleClas."""
+    return [line for _, line in numbered_lines(path)]
+
+
+def numbered_lines(path: Path) -> list[tuple[int, str]]:
+    """Like :func:`lines`, each with its number in the file, from 1."""
+    stripped = enumerate((line.strip() for line in text_of(path, gbk=True).split("\n")), start=1)
+    return [(number, line) for number, line in stripped if line]
+
+
+def text_of(path: Path, *, gbk: bool = False, lenient: bool = False) -> str:
+    """Read a text file in UTF-8, with or without its mark, or where allowed in GBK.
+
+    ``lenient`` reads any encoding that keeps ASCII, with other characters wrong. Raises UserError.
+    """
     try:
-        data = path.read_bytes()
-        try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = data.decode("gbk")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read ({error}). Is the archive whole?") from error
-    return [line.strip() for line in text.split("\n") if line.strip()]
+        data = regular_bytes(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    if lenient and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if lenient:
+            return data.decode("latin-1")
+        if gbk and (text := _gbk(data)) is not None:
+            return text
+        number = data[: error.start].count(b"\n") + 1
+        raise UserError(
+            f"{path}, line {number}: the file is not UTF-8 ({_guess(data)}). Save it as UTF-8 "
+            '("CSV UTF-8" or "Encoding: UTF-8" in the dialog of your program) and run it again.'
+        ) from None
+
+
+def _gbk(data: bytes) -> str | None:
+    """Decode Chinese text; None for what is none.
+
+    In Chinese text nearly all second bytes are above 127; where most are letters, it is a text of
+    another language, in which a letter with an accent comes before one without.
+    """
+    try:
+        text = data.decode("gbk")
+    except UnicodeDecodeError:
+        return None
+    second = [encoded[-1] for char in text if len(encoded := char.encode("gbk")) == 2]
+    return text if sum(byte > 127 for byte in second) * 2 > len(second) else None
+
+
+def _guess(data: bytes) -> str:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or data[:200].count(b"\0") > 20:
+        return "it looks like UTF-16"
+    return "perhaps Latin-1 or Windows-1252"
 
 
 def parsed(path: Path, parse: Callable[[str], T]) -> Iterator[T]:
     """``parse`` of each line; its ValueError becomes a UserError naming the line."""
-    for number, line in enumerate(lines(path), start=1):
+    for number, line in numbered_lines(path):
         try:
             yield parse(line)
         except (ValueError, IndexError) as error:
-            raise UserError(f"{path}, entry {number}: {line!r} is not right ({error})") from error
+            raise UserError(f"{path}, line {number}: {line!r} is not right: {error}") from error
 
 
 def inside(name: str) -> str:
@@ -44,13 +90,12 @@ def inside(name: str) -> str:
 
 
 def within(root: Path, name: str) -> str:
-    """A path relative to ``root``; ValueError for one that leads out of it."""
-    path = Path(name)
-    if path.is_absolute():
-        if not path.is_relative_to(root.absolute()):
-            raise ValueError(f"{name!r} is not in {root}")
-        path = path.relative_to(root.absolute())
-    return inside(path.as_posix())
+    """Return ``name`` as a path relative to ``root``; ValueError for one that leads out of it."""
+    path = Path(os.path.normpath(root.absolute() / name))
+    for folder in (Path(os.path.normpath(root.absolute())), root.resolve()):
+        if path != folder and path.is_relative_to(folder):
+            return path.relative_to(folder).as_posix()
+    raise ValueError(f"{name!r} leads out of the folder {root}: it is not in it")
 
 
 def matlab(path: Path, *keys: str) -> list[np.ndarray]:

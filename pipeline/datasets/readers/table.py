@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,107 +13,203 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.base.errors import UserError
-from pipeline.datasets.listing import SPLITS, Entry, Listing, Split
-from pipeline.datasets.readers.parsing import within
+from pipeline.base.text import printable, some
+from pipeline.datasets.listing import Entry, Listing
+from pipeline.datasets.readers.parsing import text_of, within
+from pipeline.datasets.readers.split_names import KNOWN, split_of
 
-_SPLITS: dict[str, Split] = {split: split for split in SPLITS} | {
-    "valid": "val",
-    "validation": "val",
+_TEXT = (".csv", ".tsv")
+_PARQUET = ".parquet"
+_ALIASES = {
+    "path": (
+        *("path", "image", "image_path", "filename", "file_name", "file", "filepath"),
+        *("file_path", "img", "img_path", "img_name", "image_name", "image_file"),
+    ),
+    "label": ("label", "class", "class_name", "category", "label_name", "target", "species"),
+    "split": ("split", "subset", "set", "partition", "usage", "data_set"),
 }
+"""Of each column, what else it is called: the first that is there counts."""
+
+NEEDED = (
+    "A list needs the columns path and label, and may have split; also known are "
+    + "; ".join(f"{', '.join(names[1:6])} for {name}" for name, names in _ALIASES.items())
+    + "."
+)
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """The columns of a file as they are called there."""
+
+    all: list[str]
+    path: str | None
+    label: str | None
+    split: str | None
+
+    @classmethod
+    def of(cls, names: list[str]) -> _Columns:
+        folded = {_folded(name): name for name in reversed(names)}
+        chosen = {
+            column: next((folded[alias] for alias in aliases if alias in folded), None)
+            for column, aliases in _ALIASES.items()
+        }
+        return cls(names, **chosen)
+
+
+def is_table(path: Path) -> bool:
+    """Tell by its suffix whether a file is a table."""
+    return path.suffix.lower() in (*_TEXT, _PARQUET)
 
 
 def has_columns(path: Path) -> bool:
-    """Whether this is such a file, and not some other table that lies there."""
-    if path.suffix.lower() not in (".csv", ".parquet"):
-        return False
-    try:
-        return {"path", "label"} <= set(_columns(path))
-    except UserError:
-        return False
+    """Tell whether a table has path and label by these names; case and blanks mean nothing."""
+    columns = _columns_or_none(path)
+    return columns is not None and {"path", "label"} <= set(map(_folded, columns.all))
+
+
+def names_images(path: Path) -> bool:
+    """Tell whether a table has a column of paths and one of labels, by any known name."""
+    columns = _columns_or_none(path)
+    return columns is not None and None not in (columns.path, columns.label)
+
+
+def described(path: Path) -> str:
+    """Name a table with its columns."""
+    columns = _columns_or_none(path)
+    names = some(columns.all) if columns and columns.all else "none that can be read"
+    return f"{printable(path)} is a table with the columns {names}"
 
 
 def read(path: Path) -> Listing:
-    """Paths are relative to the folder of the file; a label is a number or a name.
+    """Paths are relative to the folder of the file, or lie in it; a label is a number or a name.
 
     Raises UserError naming the row that is not as it must be.
     """
+    if not is_table(path):
+        raise UserError(f"{path} is neither a folder nor a .csv, .tsv or .parquet file")
     columns = _columns(path)
-    if not {"path", "label"} <= set(columns):
+    if columns.path is None or columns.label is None:
         raise UserError(
             f"{path} needs the columns path and label (and may have split); it has: "
-            f"{', '.join(columns) or 'none'}"
+            f"{some(columns.all) or 'none'}. {NEEDED}"
         )
-    rows = _rows(path)
+    rows = _rows(path, columns)
     names = _class_names([row["label"] for row in rows])
     labels = {name: label for label, name in enumerate(names)}
-    blank = sum(1 for row in rows if not row.get("split"))
+    blank = sum(1 for row in rows if not row["split"])
     if 0 < blank < len(rows):
         raise UserError(f"{path}: {blank} of {len(rows)} rows have no split. Fill all, or none.")
+    with_slashes = _with_slashes(path, rows)
     entries = []
-    for number, row in enumerate(rows, start=2 if path.suffix.lower() == ".csv" else 1):
+    for number, row in enumerate(rows, start=1 if path.suffix.lower() == _PARQUET else 2):
+        if with_slashes:
+            row["path"] = row["path"].replace("\\", "/")
         try:
             entries.append(_entry(path.parent, row, labels))
         except ValueError as error:
             raise UserError(f"{path}, row {number}: {error}") from error
-    return Listing(names, entries)
+    _require_some(path, entries)
+    given = [name.strip() for name in (columns.path, columns.label, columns.split) if name]
+    layout = f"a table, {printable(path.name)}, with the columns {some(given)}"
+    return Listing(names, entries, layout)
 
 
 def _entry(root: Path, row: dict[str, str], labels: dict[str, int]) -> Entry:
     if not row["path"] or not row["label"]:
         raise ValueError("path or label is empty")
-    split = row.get("split") or None
-    if split is not None and split.lower() not in _SPLITS:
-        raise ValueError(f"split {split!r} is not one of {', '.join(_SPLITS)}")
-    name = within(root, row["path"])
-    return Entry(name, labels[row["label"]], _SPLITS[split.lower()] if split else None, root / name)
+    split = split_of(row["split"]) if row["split"] else None
+    if row["split"] and split is None:
+        raise ValueError(f"split {row['split']!r} is not one of {KNOWN}")
+    try:
+        name = within(root, row["path"])
+    except ValueError as error:
+        raise ValueError(
+            f"{error}. Put the table into the folder that holds all images, and set dataset.root "
+            "to it there"
+        ) from None
+    return Entry(name, labels[row["label"]], split, root / name)
+
+
+def _with_slashes(path: Path, rows: list[dict[str, str]]) -> bool:
+    r"""Tell whether ``\`` stands for ``/``: no path is there as it is written, all are with /."""
+    written = [row["path"] for row in rows if "\\" in row["path"]]
+    if not written or any(os.path.lexists(path.parent / name) for name in written):
+        return False
+    return all(os.path.lexists(path.parent / name.replace("\\", "/")) for name in written)
+
+
+def _require_some(path: Path, entries: list[Entry]) -> None:
+    """Raise UserError where no image of a table is there: the paths mean something else."""
+    if not entries or any(os.path.lexists(str(entry.source)) for entry in entries):
+        return
+    first = entries[0].path
+    hint = ""
+    if "\\" in first:
+        hint = " The paths hold backslashes: write / between folders, and check the folders."
+    elif "." not in Path(first).name:
+        hint = " The names have no ending such as .jpg: write them as the files are called."
+    raise UserError(
+        f"{path}: none of its {len(entries)} images is there, such as {first!r} in "
+        f"{path.parent}.{hint} Paths are relative to the folder of the table."
+    )
 
 
 def _class_names(labels: list[str]) -> list[str]:
     """Numbers in the order of numbers, so that label 10 does not come before 2."""
-    found = {label for label in labels if label}
-    if all(label.isdecimal() for label in found):
-        return sorted(found, key=lambda label: (int(label), label))
-    return sorted(found)
+    distinct = {label for label in labels if label}
+    if all(label.isdecimal() for label in distinct):
+        return sorted(distinct, key=lambda label: (int(label), label))
+    return sorted(distinct)
 
 
-def _columns(path: Path) -> list[str]:
-    if path.suffix.lower() == ".parquet":
+def _columns_or_none(path: Path) -> _Columns | None:
+    try:
+        return _columns(path) if is_table(path) else None
+    except UserError:
+        return None
+
+
+def _columns(path: Path) -> _Columns:
+    if path.suffix.lower() == _PARQUET:
         try:
-            return list(pq.read_schema(path).names)
+            names = list(pq.read_schema(path).names)
         except (pa.ArrowException, OSError) as error:
             raise UserError(f"{path} is not a parquet file ({error})") from error
-    if path.suffix.lower() != ".csv":
-        raise UserError(f"{path} is neither a folder nor a .csv or .parquet file")
-    with _text(path) as file:
-        header = file.readline()
-    return next(csv.reader([header], delimiter=_delimiter(header)), [])
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    """Cells as text without blanks around them; an empty cell is ''."""
-    rows: list[dict[str, Any]]
-    if path.suffix.lower() == ".parquet":
-        columns = [name for name in ("path", "label", "split") if name in _columns(path)]
-        rows = pq.read_table(path, columns=columns).to_pylist()
     else:
+        # In any encoding: a header in ASCII says that the table is meant.
+        header = text_of(path, lenient=True).splitlines()[:1]
+        names = next(csv.reader(header, delimiter=_delimiter("".join(header))), [])
+    return _Columns.of(names)
+
+
+def _rows(path: Path, columns: _Columns) -> list[dict[str, str]]:
+    """Cells as text without blanks around them; an empty cell is ''."""
+    chosen = {name: getattr(columns, name) for name in ("path", "label", "split")}
+    rows: list[dict[str, Any]]
+    if path.suffix.lower() == _PARQUET:
+        wanted = [name for name in chosen.values() if name]
+        rows = pq.read_table(path, columns=wanted).to_pylist()
+    else:
+        text = text_of(path)
+        delimiter = _delimiter(text.partition("\n")[0])
         try:
-            with _text(path) as file:
-                delimiter = _delimiter(file.readline())
-                file.seek(0)
-                rows = list(csv.DictReader(file, delimiter=delimiter))
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise UserError(f"{path} is not a CSV file in UTF-8 ({error})") from error
+            # Columns keep their place, whatever blanks stand around their names.
+            lines = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
+            next(lines, None)
+            rows = [dict(zip(columns.all, line, strict=False)) for line in lines if line]
+        except csv.Error as error:
+            raise UserError(f"{path} is not a CSV file ({error})") from error
     return [
         {
-            name: "" if row.get(name) is None else str(row[name]).strip()
-            for name in ("path", "label", "split")
+            name: "" if row.get(own) is None else str(row[own]).strip()
+            for name, own in chosen.items()
         }
         for row in rows
     ]
 
 
-def _text(path: Path) -> Any:
-    return path.open(encoding="utf-8-sig", newline="")
+def _folded(name: str) -> str:
+    return name.strip().casefold().replace(" ", "_").replace("-", "_")
 
 
 def _delimiter(header: str) -> str:

@@ -198,10 +198,12 @@ def write(path, text):
         pytest.param(
             ["1.jpg"],
             {"train_list.txt": "1.jpg 0\n1.jpg\n"},
-            "train_list.txt, entry 2",
+            "train_list.txt, line 2.*`path label`",
             id="no label",
         ),
-        pytest.param(["1.jpg"], {"train_list.txt": "1.jpg 1\n"}, "to train on.*'0'", id="from one"),
+        pytest.param(
+            ["1.jpg"], {"train_list.txt": "1.jpg 1\n"}, "count from 0.*begin at 1", id="from one"
+        ),
         pytest.param(["1.jpg"], {"train_list.txt": "../1.jpg 0\n"}, "leads out", id="out"),
         pytest.param(["1.jpg"], {"train_list.txt": "/etc/passwd 0\n"}, "is not in", id="absolute"),
         pytest.param(
@@ -247,6 +249,6 @@ def test_a_missing_folder_or_a_wrong_file_is_named(tmp_path):
     write(tmp_path / "a.xlsx", "x")
     with pytest.raises(UserError, match=r"neither a folder nor a \.csv"):
         read(tmp_path / "a.xlsx")
-    write(tmp_path / "a.csv", "file,class\n1.jpg,a\n")
-    with pytest.raises(UserError, match=r"needs the columns path and label.*file, class"):
+    write(tmp_path / "a.csv", "where,kind\n1.jpg,a\n")
+    with pytest.raises(UserError, match=r"needs the columns path and label.*where, kind"):
         read(tmp_path / "a.csv")

@@ -136,7 +136,7 @@ def test_originals_placed_by_hand_come_before_the_mirror(build, tmp_path):
 @pytest.mark.parametrize(
     ("name", "member", "text", "message"),
     [
-        ("oxford_iiit_pet", "annotations/trainval.txt", "beagle_1 3 2\n", "trainval.txt, entry 1"),
+        ("oxford_iiit_pet", "annotations/trainval.txt", "beagle_1 3 2\n", "trainval.txt, line 1"),
         ("oxford_iiit_pet", "annotations/trainval.txt", "../../x 1 1 1\n", "leads out"),
         ("food101", "food-101/meta/train.json", "[1", "train.json"),
         ("dtd", "dtd/labels/val1.txt", "../../../etc/passwd\n", "leads out"),

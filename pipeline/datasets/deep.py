@@ -1,0 +1,139 @@
+"""Images of 16 bits a channel as 8, with the white that their files or a person state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+FULL = 65535
+_BAND = 256
+"""Rows that are scaled at once."""
+
+_SAME = list(range(256))
+
+_BITS_PER_SAMPLE = 258
+"""The TIFF tag."""
+
+
+@dataclass
+class DeepImage:
+    """Made before the pixels are loaded, when the file's own layout can still be seen."""
+
+    white: int | None
+    """The value that the file states as white, where that is less than its type holds."""
+    transparent: int | tuple[int, ...] | None
+    """The value, or the colour, that is transparent."""
+    maximum: int = 0
+    """The largest value, of 65535. Known after :meth:`scaled`."""
+
+    @classmethod
+    def of(cls, image: Image.Image) -> DeepImage | None:
+        """Return what is known of an image that was opened; None for 8 bits a channel."""
+        if image.mode.startswith("I;16"):
+            return cls(_stated(image), _transparent(image))
+        if image.mode == "I" and image.format == "PPM":
+            # Pillow scales what is below 65535 itself.
+            return cls(FULL if _codec(image) != "raw" else None, None)
+        if ";16" in _raw_mode(image) and image.mode in ("RGB", "RGBA"):
+            return cls(_stated(image), _transparent(image))
+        return None
+
+    def scaled(
+        self, image: Image.Image, white: int | None, again: Callable[[], Image.Image]
+    ) -> Image.Image:
+        """Return the loaded image with 8 bits a channel; ``white`` counts unless the file's does.
+
+        ``again`` opens the file a second time: Pillow keeps the upper 8 bits of colours only.
+        """
+        top = self.white or white or FULL
+        levels = np.minimum(np.arange(FULL + 1) * 255 + top // 2, top * 255) // top
+        table = levels.astype(np.uint8)
+        if image.mode in ("RGB", "RGBA"):
+            return self._colours(image, table, again)
+        transparent = self.transparent is not None
+        whole = Image.new("LA" if transparent else "L", image.size)
+        for box in _bands(image):
+            values = np.asarray(image.crop(box)).astype(np.int64).clip(0, FULL)
+            self.maximum = max(self.maximum, int(values.max(initial=0)))
+            grey = table[values]
+            if transparent:
+                alpha = np.where(values == self.transparent, 0, 255).astype(np.uint8)
+                grey = np.dstack([grey, alpha])
+            whole.paste(Image.fromarray(grey), box)
+        if "exif" in image.info:
+            whole.info["exif"] = image.info["exif"]
+        whole.getexif().update(image.getexif())
+        return whole
+
+    def _colours(
+        self, image: Image.Image, table: np.ndarray, again: Callable[[], Image.Image]
+    ) -> Image.Image:
+        largest = max(int(band.getextrema()[1]) for band in image.split()[:3])  # type: ignore[arg-type]
+        self.maximum = largest * 256 + 255 if largest else 0
+        plain = table[FULL // 2] == 128 and self.transparent is None
+        if plain:
+            return image
+        low = _low_bytes(again)
+        if low is None:  # grey with transparency: 8 bits are all there is
+            return image.point([int(table[value * 257]) for value in range(256)] * 3 + _SAME)
+        mode = "RGB" if self.transparent is None and image.mode == "RGB" else "RGBA"
+        whole = Image.new(mode, image.size)
+        for box in _bands(image):
+            high, lower = (np.asarray(each.crop(box)).astype(np.int64) for each in (image, low))
+            values = high * 256 + lower
+            pixels = table[values[..., :3]]
+            if image.mode == "RGBA":
+                pixels = np.dstack([pixels, high[..., 3].astype(np.uint8)])
+            elif self.transparent is not None:
+                hidden = (values == np.asarray(self.transparent)).all(axis=-1)
+                pixels = np.dstack([pixels, np.where(hidden, 0, 255).astype(np.uint8)])
+            whole.paste(Image.fromarray(pixels), box)
+        whole.getexif().update(image.getexif())
+        return whole
+
+
+def _bands(image: Image.Image) -> Iterator[tuple[int, int, int, int]]:
+    for top in range(0, image.height, _BAND):
+        yield (0, top, image.width, min(top + _BAND, image.height))
+
+
+def _low_bytes(again: Callable[[], Image.Image]) -> Image.Image | None:
+    """Read the lower 8 bits of each value, as if the file had the other order of bytes."""
+    image = again()
+    other = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}.get(_raw_mode(image))
+    if other is None or image.format != "PNG":
+        return None
+    image.tile = [tile._replace(args=other) for tile in image.tile]  # type: ignore[attr-defined]
+    image.load()
+    return image
+
+
+def _transparent(image: Image.Image) -> int | tuple[int, ...] | None:
+    value = image.info.get("transparency")
+    return value if isinstance(value, int | tuple) else None
+
+
+def _stated(image: Image.Image) -> int | None:
+    """Return the white of TIFF files of, say, 12 bits."""
+    bits: Any = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE)
+    first = bits[0] if isinstance(bits, tuple) and bits else bits
+    return (1 << first) - 1 if isinstance(first, int) and 8 < first < 16 else None
+
+
+def _codec(image: Image.Image) -> str:
+    tiles: Any = getattr(image, "tile", None)
+    return str(tiles[0][0]) if tiles else ""
+
+
+def _raw_mode(image: Image.Image) -> str:
+    """Return Pillow's name of the layout in the file, such as ``RGB;16B``."""
+    tiles: Any = getattr(image, "tile", None)
+    if not tiles:
+        return ""
+    arguments = tiles[0][3]
+    first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    return str(first)

@@ -1,0 +1,197 @@
+"""Folders of classes, with or without folders of splits: a guess that is checked and said."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.base.errors import UserError
+from pipeline.base.text import count, printable, some
+from pipeline.datasets.listing import Entry, Listing, Split
+from pipeline.datasets.readers.inventory import Inventory, no_image
+from pipeline.datasets.readers.split_names import is_exact, split_of
+
+Classes = list[tuple[Split | None, str, Path]]
+"""Of each folder: the split, the name of the class and the folder."""
+
+
+def recognised(here: Path, root: Path) -> Listing:
+    """Read ``here``, which is ``root`` or lies in it, as classes or as splits of classes.
+
+    Raises UserError where the folders could be meant in two ways, or hold loose images.
+    """
+    inventory = Inventory(root)
+    _note_above(inventory, here, root)
+    folders, tree = inventory.folders(here)
+    _refuse_broken_folders(tree.odd)
+    _refuse_loose(here, inventory.sort(tree), "class folders")
+    if splits := _splits(here, folders):
+        classes: Classes = []
+        for split, part in splits:
+            below, loose = inventory.folders(part)
+            _refuse_broken_folders(loose.odd)
+            _refuse_loose(part, inventory.sort(loose), "class folders")
+            if not below:
+                raise UserError(f"{part} holds no class folders")
+            classes += [(split, folder.name, folder) for folder in below]
+        layout = "folders of splits (" + ", ".join(
+            f"{printable(part.name)} is {split}" for split, part in splits
+        )
+        return _listing(inventory, classes, layout + "), each with a folder per class")
+    _refuse_shared(inventory, here, folders)
+    return _listing(inventory, [(None, f.name, f) for f in folders], "a folder per class")
+
+
+def at_level(root: Path, level: int) -> Listing:
+    """Read the folders ``level`` steps below ``root`` as classes (``dataset.class_level``).
+
+    Folders named after splits, above the classes or just below them, are splits.
+    """
+    inventory = Inventory(root)
+    folders: list[tuple[Split | None, Path]] = [(None, root)]
+    for step in range(1, level + 1):
+        folders = [
+            (split, folder) for split, parent in folders for folder in _inside(inventory, parent)
+        ]
+        names = {folder.name for _, folder in folders}
+        if step < level and _are_splits(names):
+            folders = [(split_of(folder.name), folder) for _, folder in folders]
+    classes: Classes = [(split, folder.name, folder) for split, folder in folders]
+    layout = f"a folder per class, {count(level, 'level')} below {root}"
+    below = {folder: inventory.folders(folder)[0] for _, folder in folders}
+    if (
+        all(split is None for split, _ in folders)
+        and _are_splits({folder.name for inner in below.values() for folder in inner})
+        and not any(own_image(folder) for folder in below)
+    ):
+        classes = [
+            (split_of(part.name), folder.name, part)
+            for folder, parts in below.items()
+            for part in parts
+        ]
+        layout += ", each with folders of splits"
+    if not classes:
+        raise UserError(f"{root} has no folders at level {level} (dataset.class_level={level})")
+    return _listing(inventory, classes, layout)
+
+
+def holds_splits(inventory: Inventory, folder: Path) -> bool:
+    """Tell whether the folders in ``folder`` are train and another split, by name."""
+    folders, _ = inventory.folders(folder)
+    splits = {split_of(path.name) for path in folders}
+    return "train" in splits and len(splits - {None}) > 1
+
+
+def own_image(folder: Path) -> bool:
+    """Tell whether an image lies in a folder itself, not below."""
+    _, tree = Inventory(folder).folders(folder)
+    return any(no_image(path) is None for path in tree.files)
+
+
+def _splits(here: Path, folders: Sequence[Path]) -> list[tuple[Split, Path]] | None:
+    """Return the folders of splits, or None where the folders are classes.
+
+    A name is only a hint: folders that hold images themselves are splits only when their names
+    are those of two splits and nothing else lies there, which is then refused.
+    """
+    parts = [(split, folder) for folder in folders if (split := split_of(folder.name))]
+    kinds = {split for split, _ in parts}
+    if not parts:
+        return None
+    flat = [folder for _, folder in parts if own_image(folder)]
+    if "train" in kinds and len(parts) == len(folders) and (len(kinds) > 1 or not flat):
+        if len(kinds) == 1 and not all(is_exact(folder.name) for folder in folders):
+            return None  # such as train_steam and train_diesel
+        if flat:
+            raise UserError(
+                f"{here} has folders of splits ({_names(folders)}), and images lie beside the "
+                f"class folders in {_names(flat)}. Make a folder per class in each; or, if "
+                f"{_names(folders)} are the classes, set dataset.class_level=1."
+            )
+        doubled = [split for split, times in Counter(s for s, _ in parts).items() if times > 1]
+        if doubled:
+            same = [folder for split, folder in parts if split in doubled]
+            raise UserError(
+                f"{here} has two folders for one split, {doubled[0]}: {_names(same)}. Keep one, or "
+                "list the images in a table."
+            )
+        return parts
+    exact = {split for split, folder in parts if is_exact(folder.name)}
+    if len(exact) > 1 or (len(kinds) > 1 and not flat):
+        others = [folder for folder in folders if folder not in [part for _, part in parts]]
+        raise UserError(
+            f"{here} has folders of splits ({_names([folder for _, folder in parts])}) "
+            + (f"beside others ({_names(others)}). Keep one kind" if others else "but no train")
+            + f"; or, if {_names(folders)} are the classes, set dataset.class_level=1."
+        )
+    return None
+
+
+def _refuse_shared(inventory: Inventory, here: Path, folders: Sequence[Path]) -> None:
+    """Refuse "classes" without images of their own that share the same folders: those are it."""
+    if len(folders) < 2:
+        return
+    inner = [{path.name.casefold(): path.name for path in _inside(inventory, f)} for f in folders]
+    union = set().union(*inner)
+    common = set.intersection(*map(set, inner))
+    if len(union) < 2 or 2 * len(common) < len(union) or any(own_image(f) for f in folders):
+        return
+    shared = sorted(inner[0][name] for name in common)
+    level = 1 + len(here.relative_to(inventory.root).parts)
+    raise UserError(
+        f"{here}: the folders {_names(folders)} hold no image of their own and share the same "
+        f"folders ({some(shared, 5)}). It looks as if {some(shared, 5)} were the classes: set "
+        f"dataset.class_level={level + 1} for that. If the classes are {_names(folders)}, set "
+        f"dataset.class_level={level}."
+    )
+
+
+def _listing(inventory: Inventory, classes: Classes, layout: str) -> Listing:
+    names = sorted({name for _, name, _ in classes})
+    labels = {name: label for label, name in enumerate(names)}
+    entries = []
+    holdings: dict[str, list[str]] = {}
+    for split, name, folder in classes:
+        images = inventory.images(folder)
+        if not images:
+            holdings.setdefault(name, []).append(inventory.holdings(folder))
+        entries += [Entry(inventory.relative(i), labels[name], split, i) for i in images]
+    without = {name: "; ".join(each) for name, each in holdings.items()}
+    return Listing(names, entries, layout, inventory.left_out(), without)
+
+
+def _note_above(inventory: Inventory, here: Path, root: Path) -> None:
+    """Note the files beside the folders that lead from ``root`` to ``here``."""
+    while here != root:
+        here = here.parent
+        inventory.sort(inventory.folders(here)[1])
+
+
+def _inside(inventory: Inventory, folder: Path) -> list[Path]:
+    return inventory.folders(folder)[0]
+
+
+def _are_splits(names: set[str]) -> bool:
+    return {"train"} < {split_of(name) for name in names} and all(map(split_of, names))
+
+
+def _refuse_loose(folder: Path, images: Sequence[Path], where: str) -> None:
+    if images:
+        raise UserError(
+            f"{folder}: {count(len(images), 'image')} lie beside the {where}, such as "
+            f"{printable(images[0].name)}. Move each into the folder of its class, or list all "
+            "in a table with path and label."
+        )
+
+
+def _refuse_broken_folders(odd: Sequence[tuple[Path, str]]) -> None:
+    """A link beside the class folders that leads nowhere may stand for a class."""
+    links = [(path, why) for path, why in odd if path.is_symlink() and not path.suffix]
+    if links:
+        path, why = links[0]
+        raise UserError(f"{path}: {why}. Mend the link to the folder of a class, or remove it")
+
+
+def _names(folders: Sequence[Path]) -> str:
+    return some([folder.name for folder in folders], 5)

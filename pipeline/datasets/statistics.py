@@ -1,0 +1,154 @@
+"""What stats.json says of a prepared dataset, and what a person reads of it in the terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.base.text import count, printable, quoted, some
+from pipeline.datasets import contents
+from pipeline.datasets.deep import FULL
+from pipeline.datasets.listing import SPLITS, Listing
+from pipeline.datasets.manifest import Manifest
+from pipeline.datasets.pixels import Stored
+from pipeline.settings.schema import DatasetConfig
+
+_DIM = FULL / 8
+"""Images of 16 bits a channel whose values all lie below hold data of fewer bits."""
+
+_SHOWN_CLASSES = 10
+_PATHS_KEPT = 100
+"""Of each kind of file that was left out; the number counts all."""
+
+
+def of(
+    dataset: DatasetConfig,
+    manifest: Manifest,
+    listing: Listing,
+    stored: Mapping[str, Stored],
+    unreadable: Mapping[str, str],
+) -> dict[str, Any]:
+    """Count and name what a dataset holds: plain values, for stats.json."""
+    rows = manifest.table.to_pylist()
+    counted = {split: dict.fromkeys(manifest.class_names, 0) for split in SPLITS}
+    for row in rows:
+        counted[row["split"]][row["class_name"]] += 1
+    return {
+        "dataset": dataset.name,
+        "title": dataset.title,
+        "digest": manifest.digest,
+        "layout": listing.layout,
+        "classes": manifest.class_names,
+        "counts": counted,
+        "totals": {split: sum(counted[split].values()) for split in SPLITS},
+        "unreadable": [{"path": path, "reason": why} for path, why in unreadable.items()],
+        "left_out": [
+            {
+                "kind": group.kind,
+                "reason": group.reason,
+                "files": len(group.paths),
+                "paths": group.paths[:_PATHS_KEPT],
+            }
+            for group in listing.left_out
+        ],
+        "duplicates": contents.across_splits(rows),
+        "two_labels": contents.under_labels(rows),
+        "repeated_rows": len(listing.entries) - len({entry.path for entry in listing.entries}),
+        "dim": _dim(dataset, stored),
+        "store_side": dataset.store_side,
+    }
+
+
+def leaked_images(stats: Mapping[str, Any]) -> int:
+    """Count the images, under all their names, that stand in more than one split."""
+    return sum(len(group["paths"]) for group in stats["duplicates"])
+
+
+def summary(stats: Mapping[str, Any]) -> Iterator[str]:
+    """Say what a dataset was taken for: layout, classes, images of each split and class."""
+    classes = stats["classes"]
+    totals = ", ".join(f"{stats['totals'][split]:,} {split}" for split in SPLITS)
+    yield f"{printable(stats['title'])}: {len(classes)} classes, {totals} images"
+    if stats["layout"]:
+        yield f"read as: {stats['layout']}"
+    yield f"classes: {some(classes, _SHOWN_CLASSES)}"
+    width = max(len(printable(name)) for name in classes[:_SHOWN_CLASSES])
+    for name in classes[:_SHOWN_CLASSES]:
+        numbers = ", ".join(f"{stats['counts'][split][name]:,} {split}" for split in SPLITS)
+        yield f"  {printable(name).ljust(width)}  {numbers}"
+
+
+def warnings(stats: Mapping[str, Any], path: Path) -> Iterator[str]:
+    """Say what was left out and what makes a measurement doubtful; ``path`` names all of it."""
+    named = f"; {path} names them"
+    for group in stats["left_out"]:
+        number = f"{group['files']} {printable(group['kind'])}"
+        few = "" if group["files"] > 5 else f" ({some(group['paths'])})"
+        yield f"left out: {number}: {printable(group['reason'])}{few}"
+    if rare := stats["left_out_classes"]:
+        shown = some([f"{name} ({images})" for name, images in rare.items()])
+        yield f"{count(len(rare), 'class', 'classes')} left out as too rare: {shown}"
+    if differing := stats["count_differences"]:
+        yield f"{len(differing)} differences to the stated counts were accepted{named}"
+    if lost := stats["unreadable"]:
+        few = (
+            ""
+            if len(lost) > 5
+            else ": "
+            + "; ".join(f"{printable(each['path'])}: {printable(each['reason'])}" for each in lost)
+        )
+        they = "it" if len(lost) == 1 else "they"
+        yield f"{count(len(lost), 'image')} left out, as {they} cannot be read{few}{named}"
+    if groups := stats["duplicates"]:
+        yield (
+            f"{count(leaked_images(stats), 'image')} in {count(len(groups), 'group')} of identical "
+            f"files stand in more than one split: what is measured on them is leaked{named}"
+        )
+    if groups := stats["two_labels"]:
+        files = sum(len(group["paths"]) for group in groups)
+        yield (
+            f"{count(len(groups), 'image')} stand under two labels, as {files} files, such as "
+            f"{_both(groups[0])}{named}"
+        )
+    if stats["repeated_rows"]:
+        yield (
+            f"{count(stats['repeated_rows'], 'row')} repeat an image of another row; they count "
+            "once in splits that are drawn"
+        )
+    if stats["dim"]:
+        yield _dim_warning(stats["dim"])
+
+
+def _dim(dataset: DatasetConfig, stored: Mapping[str, Stored]) -> dict[str, Any] | None:
+    """Describe the 16-bit images whose data fill a small part of the range, if nobody set it."""
+    deep = {p: image.deep_maximum for p, image in stored.items() if image.deep_maximum is not None}
+    dim = {path: maximum for path, maximum in deep.items() if maximum < _DIM}
+    if not dim or dataset.white is not None:
+        return None
+    maximum = max(dim.values())
+    return {
+        "images": len(dim),
+        "maximum": maximum,
+        "white": (1 << max(maximum.bit_length(), 1)) - 1,
+        "paths": list(dim)[:_PATHS_KEPT],
+    }
+
+
+def _dim_warning(dim: Mapping[str, Any]) -> str:
+    return (
+        f"{count(dim['images'], 'image')} of 16 bits have a maximum below an eighth of their "
+        f"scale ({dim['maximum']} of {FULL}) and are stored nearly black. If white is "
+        f"{dim['white']} in them, set dataset.white={dim['white']}; if they are meant to be dark, "
+        f"set dataset.white={FULL}"
+    )
+
+
+def _both(group: Mapping[str, Any]) -> str:
+    pairs = Counter(zip(group["paths"], group["class_names"], strict=True))
+    return (
+        quoted([path for path, _ in pairs], 2)
+        + " under "
+        + quoted(list(dict.fromkeys(group["class_names"])))
+    )
