@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import platform
-import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import replacing, write_json
@@ -74,9 +75,7 @@ def evaluate(cfg: Config) -> None:
         }
     first = next(iter(outcomes.values()))
     if cfg.protocol.name == "heldout":
-        kept = journal.artifact(first.run_id, PREDICTIONS)
-        with kept as predictions, replacing(folder / PREDICTIONS) as temporary:
-            shutil.copyfile(predictions, temporary)
+        _write_predictions(journal, outcomes, folder / PREDICTIONS)
         package_final(cfg, journal, first, resources, folder / "model")
     rows = [_run_row(seed, each, journal) for seed, each in outcomes.items()]
     write_rows(folder / "final_runs.csv", FinalRunRow, rows)
@@ -109,6 +108,18 @@ def _require_same(cfg: Config, path: Path, best: BestFile, environment: Environm
                 f"{path}: {what} is {tuned[:12]}, but it is {now[:12]} now. "
                 f"Run tune again: dvc repro -s {_tune(cfg)}"
             )
+
+
+def _write_predictions(journal: Journal, outcomes: Mapping[int, Outcome], path: Path) -> None:
+    """Write what every refit predicted, one row for each seed and test image."""
+    tables = []
+    for seed, outcome in outcomes.items():
+        with journal.artifact(outcome.run_id, PREDICTIONS) as kept:
+            table = pq.read_table(kept)
+        column = pa.array([seed] * len(table), pa.int64())
+        tables.append(table.add_column(0, "seed", column))
+    with replacing(path) as temporary:
+        pq.write_table(pa.concat_tables(tables), temporary)
 
 
 def _run_row(seed: int, outcome: Outcome, journal: Journal) -> FinalRunRow:

@@ -48,6 +48,8 @@ def test_the_chosen_point_is_refitted_per_seed_and_measured_on_test(project):
     assert told["replays"] is None
 
     predictions = pq.read_table(project.cell("fixed") / "predictions.parquet").to_pandas()
+    assert predictions["seed"].unique().tolist() == told["seeds"]
+    predictions = predictions[predictions["seed"] == told["seeds"][0]]
     manifest = Manifest.load(project.folder / "data" / "prepared" / "digits")
     rows = manifest.rows(["test"])
     assert predictions["label"].tolist() == manifest.labels[rows].tolist()

@@ -9,6 +9,7 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
@@ -44,7 +45,9 @@ def confused_images(
     paths = manifest.column("path")
     tested: tuple[Split, ...] = ("test",)
     row_of = {paths[row]: int(row) for row in manifest.rows(tested)}
-    table = pq.read_table(path, columns=["path", "label", "prediction", "probability"])
+    columns = ["seed", "path", "label", "prediction", "probability"]
+    table = pq.read_table(path, columns=columns)
+    table = table.filter(pc.equal(table["seed"], table["seed"][0]))
     guesses = {name: table.column(name).to_numpy() for name in table.column_names}
     pictures = []
     for true, predicted, _ in pairs[:PAIRS_SHOWN]:

@@ -49,6 +49,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     [place] = places(read_results(Path(), [CellName("digits", "resnet50_vd", "grid")]).cells)
     cell = place.cells["grid"]
     guesses = {
+        "seed": [0] * 4,
         "path": columns["path"],
         "label": columns["label"],
         "prediction": [0, 1, 1, 1],

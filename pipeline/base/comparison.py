@@ -1,0 +1,115 @@
+"""Compare two hyperparameter settings on one test split: is the difference more than chance?
+
+Two sources of chance are crossed: the seeds of the refits, and the images that happen to be in
+the split. An interval over seeds alone ignores the images and is wrong too often with few seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import brentq
+from scipy.special import stdtrit
+
+from pipeline.base.statistics import Interval
+
+MOST_SEEDS = 100
+"""No more seeds than this are ever recommended."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The difference of two settings in accuracy, as a fraction, and its two error terms."""
+
+    mean: float
+    seed_error: float
+    """Variance of ``mean`` that more seeds reduce."""
+    image_error: float
+    """Variance of ``mean`` that only more images reduce."""
+    seeds: int
+    images: int
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Bound the difference; the bounds stay within -1 and 1."""
+        reach = self._reach(level, self.seeds, self.seed_error)
+        return Interval(self.mean, max(-1.0, self.mean - reach), min(1.0, self.mean + reach))
+
+    def p_value(self) -> float:
+        """Return the smallest 1 - level at which the interval excludes 0; 1.0 for no difference."""
+        if self.mean == 0:
+            return 1.0
+        if self.seed_error + self.image_error == 0:
+            return 0.0
+
+        def excess(p: float) -> float:
+            return self._reach(1 - p, self.seeds, self.seed_error) - abs(self.mean)
+
+        tiny = 1e-12
+        return tiny if excess(tiny) < 0 else float(brentq(excess, tiny, 1.0))
+
+    def seeds_to_decide(self, level: float = 0.95) -> int | None:
+        """Return how many seeds would decide if everything else stayed as measured.
+
+        None where even MOST_SEEDS would not: the split has too few images.
+        """
+        for seeds in range(2, MOST_SEEDS + 1):
+            error = self.seed_error * self.seeds / seeds
+            if abs(self.mean) > self._reach(level, seeds, error):
+                return seeds
+        return None
+
+    def _reach(self, level: float, seeds: int, seed_error: float) -> float:
+        """Half the width of the interval, with the critical value of Cochran and Cox."""
+        total = seed_error + self.image_error
+        if total == 0:
+            return 0.0
+        tail = (1 + level) / 2
+        by_seed, by_image = stdtrit(seeds - 1, tail), stdtrit(self.images - 1, tail)
+        critical = (seed_error * by_seed + self.image_error * by_image) / total
+        return float(critical * np.sqrt(total))
+
+
+def compare(first: ArrayLike, second: ArrayLike) -> Comparison:
+    """Compare the right answers of two settings, [seeds, images] of 0 and 1, on the same images.
+
+    A two-way analysis of variance of the paired differences, with seeds and images as random
+    effects; the critical value weighs those of both error terms (Cochran and Cox, Experimental
+    Designs, 1957, 4.14), which is conservative. ``benchmarks/verdicts.py`` measures its errors.
+    Raises ValueError when the shapes differ or there are fewer than 2 seeds or images.
+    """
+    right, other = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if right.shape != other.shape or right.ndim != 2 or min(right.shape) < 2:
+        raise ValueError(f"shapes {right.shape} and {other.shape}: need [seeds, images] of each")
+    difference = right - other
+    seeds, images = difference.shape
+    mean = difference.mean()
+    by_seed, by_image = difference.mean(1), difference.mean(0)
+    between_seeds = images * np.square(by_seed - mean).sum() / (seeds - 1)
+    between_images = seeds * np.square(by_image - mean).sum() / (images - 1)
+    rest = np.square(difference - by_seed[:, None] - by_image + mean).sum()
+    rest /= (seeds - 1) * (images - 1)
+    return Comparison(
+        mean=float(mean),
+        seed_error=float(max(between_seeds, rest) / (seeds * images)),
+        image_error=float(max(between_images - rest, 0.0) / (seeds * images)),
+        seeds=seeds,
+        images=images,
+    )
+
+
+def decided(comparisons: Sequence[Comparison], level: float = 0.95) -> list[bool]:
+    """Say for each of several comparisons whether it holds, with 1 - ``level`` errors in all.
+
+    The p-values are corrected for their number (Holm, A Simple Sequentially Rejective Multiple
+    Test Procedure, 1979).
+    """
+    values = [comparison.p_value() for comparison in comparisons]
+    holds = [False] * len(values)
+    for rank, index in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+        if values[index] > (1 - level) / (len(values) - rank):
+            break
+        holds[index] = True
+    return holds

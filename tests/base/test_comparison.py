@@ -1,0 +1,85 @@
+"""Comparing two settings on one test split: seeds and images are both chance."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from benchmarks.verdicts import MIXTURES, simulate
+from pipeline.base.comparison import compare, decided
+
+ANSWERS = st.tuples(st.integers(2, 5), st.integers(2, 30)).flatmap(
+    lambda shape: st.tuples(arrays(np.bool_, shape), arrays(np.bool_, shape))
+)
+
+
+@given(ANSWERS)
+def test_the_other_way_round_is_the_same_with_the_sign_changed(pair):
+    one, other = compare(*pair), compare(*pair[::-1])
+    assert one.mean == pytest.approx(-other.mean)
+    assert one.interval().low == pytest.approx(-other.interval().high)
+    assert one.p_value() == pytest.approx(other.p_value())
+
+
+@given(ANSWERS)
+def test_bounds_hold_the_mean_and_stay_possible(pair):
+    interval = compare(*pair).interval()
+    assert -1 <= interval.low <= interval.mean <= interval.high <= 1
+
+
+@given(ANSWERS)
+def test_the_p_value_and_the_interval_agree(pair):
+    comparison = compare(*pair)
+    p = comparison.p_value()
+    if 1e-6 < p < 0.9:
+        assert comparison.interval(1 - 0.99 * p).low <= 0 <= comparison.interval(1 - 0.99 * p).high
+        tighter = comparison.interval(1 - 1.01 * p)
+        assert tighter.low > 0 or tighter.high < 0
+
+
+def test_a_clear_difference_is_decided_and_a_tiny_one_says_how_many_seeds_would():
+    rng = np.random.default_rng(0)
+    clear = compare(rng.random((3, 2000)) < 0.95, rng.random((3, 2000)) < 0.85)
+    assert decided([clear]) == [True]
+    noisy = simulate(np.random.default_rng(4), 3, shift=0.01, better=0.02)
+    assert decided([noisy]) == [False]
+    assert noisy.seeds_to_decide() > 3
+
+
+def test_too_few_images_are_not_mended_by_seeds():
+    answers = np.ones((3, 20), bool)
+    other = answers.copy()
+    other[:, 0] = False
+    assert compare(answers, other).seeds_to_decide() is None
+
+
+def test_several_comparisons_share_the_risk():
+    rng = np.random.default_rng(1)
+    # Alone, a difference at about p = 0.02 holds; among eight it does not.
+    for _ in range(200):
+        single = simulate(rng, 10, 0.0, better=0.01)
+        if 0.01 < single.p_value() < 0.04:
+            break
+    assert decided([single]) == [True]
+    others = [simulate(rng, 10, 0.0) for _ in range(7)]
+    others = [each for each in others if each.p_value() > 0.2]
+    assert decided([single, *others, *others][:8])[0] is False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shift", MIXTURES.values(), ids=MIXTURES)
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_equal_settings_are_told_apart_in_six_of_a_hundred_at_most(seeds, shift):
+    rng = np.random.default_rng(100 + seeds)
+    equal = [simulate(rng, seeds, shift) for _ in range(2000)]
+    assert np.mean([decided([each])[0] for each in equal]) <= 0.06
+    eights = [equal[start : start + 8] for start in range(0, 2000, 8)]
+    assert np.mean([any(decided(eight)) for eight in eights]) <= 0.06
+
+
+def test_shapes_that_cannot_be_compared():
+    with pytest.raises(ValueError, match="need \\[seeds, images\\]"):
+        compare(np.ones((1, 5)), np.ones((1, 5)))
+    with pytest.raises(ValueError, match="shapes"):
+        compare(np.ones((2, 5)), np.ones((2, 6)))
