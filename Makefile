@@ -72,6 +72,10 @@ test-engine: setup ## Run the tests that need a browser, a database or a cluster
 faults: setup ## Inject faults into running sweeps: kills, full disks, lost servers (root sees all)
 	pytest -m faults tests/faults
 
+.PHONY: verify-trials
+verify-trials: setup ## After a change to training code: say whether trials still compute the same numbers
+	@python -m tests.golden.verify_trials
+
 .PHONY: lint
 lint: setup ## Lint and check types
 	ruff check .

@@ -42,13 +42,14 @@ from pipeline.trials.contract import (
     TrialResult,
     Weights,
 )
-from pipeline.trials.identity import Environment, code_digest, versions
+from pipeline.trials.deciding_code import code_digest
+from pipeline.trials.identity import Environment, versions
 from pipeline.trials.journal import Journal
 from pipeline.trials.resources import Resources, find_resources
 from pipeline.trials.run import Outcome, TrialFailedError, run
 from pipeline.trials.tables import read_file, write_rows
 
-_PACKAGES = ("pytorch-lightning", "hydra-core", "scikit-optimize", "mlflow", "dvc", "numpy")
+_PACKAGES = ("hydra-core", "scikit-optimize", "mlflow", "dvc")
 """Whose versions the report names; those in a trial's key come on top."""
 _METRICS = ("top1", "top5", "mean_class", "paddle_batch_mean", "loss")
 

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from pipeline.settings.schema import Config
+from pipeline.trials.deciding_code import deciding_code
 
-_PACKAGE = Path(__file__).resolve().parents[1]
-DECIDING = (
-    "training/*.py",
-    "models/*.py",
-    "datasets/manifest.py",
-    "datasets/pixels.py",
+_VERSIONS = (
+    "torch",
+    "torchvision",
+    "timm",
+    "pytorch-lightning",
+    "torchmetrics",
+    "numpy",
+    "pillow",
 )
-"""The modules that decide what a trial computes, relative to the package."""
-_VERSIONS = ("torch", "torchvision", "timm")
+"""The packages that compute: another version of one may compute other numbers."""
 
 
 @dataclass(frozen=True)
@@ -43,39 +42,12 @@ def versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in _VERSIONS}
 
 
-@cache
-def code_digest() -> str:
-    """sha256 of the deciding modules with comments and docstrings left out."""
-    files = sorted({path for pattern in DECIDING for path in _PACKAGE.glob(pattern)})
-    return digest_of_code((str(path.relative_to(_PACKAGE)), path.read_text()) for path in files)
-
-
-def digest_of_code(modules: Iterable[tuple[str, str]]) -> str:
-    """sha256 over (name, source) pairs; layout, comments and docstrings do not count."""
-    digest = hashlib.sha256()
-    for name, source in modules:
-        tree = ast.parse(source)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                node.body = [line for line in node.body if not _is_text(line)] or [ast.Pass()]
-        digest.update(f"{name}\0{ast.unparse(tree)}\0".encode())
-    return digest.hexdigest()
-
-
-def _is_text(node: ast.stmt) -> bool:
-    """A docstring, of a definition or of a constant: a bare string that does nothing."""
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
-
-
 def identity(cfg: Config, purpose: str, environment: Environment) -> dict[str, Any]:
     """Everything that decides the numbers of a trial, as plain data.
 
     The names of configurations do not count, their values do. What changes neither a curve nor
-    an objective (workers, time limits) stays out.
+    an objective (workers, time limits, the threads beside an accelerator) stays out, and so does
+    the kind of processor: it changes the rounding and is recorded with the result.
     """
     plain = {
         "purpose": purpose,
@@ -88,9 +60,9 @@ def identity(cfg: Config, purpose: str, environment: Environment) -> dict[str, A
         "seed": cfg.seed,
         "precision": environment.precision,
         "device": environment.device,
-        "threads": environment.threads,
+        "threads": environment.threads if environment.device == "cpu" else None,
         "versions": versions(),
-        "code": code_digest(),
+        "code": deciding_code(),
     }
     if environment.simulated is not None:
         plain["simulated"] = environment.simulated

@@ -24,7 +24,8 @@ from pipeline.settings.point import Point
 from pipeline.settings.schema import Config
 from pipeline.training.data import Purpose
 from pipeline.trials.contract import BestFile, Machine, Trial
-from pipeline.trials.identity import code_digest, identity, key_of, versions
+from pipeline.trials.deciding_code import code_digest
+from pipeline.trials.identity import identity, key_of, versions
 from pipeline.trials.journal import Journal
 from pipeline.trials.resources import Resources, find_resources
 from pipeline.trials.run import Outcome, TrialFailedError, run

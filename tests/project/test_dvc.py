@@ -12,7 +12,7 @@ import yaml
 
 from pipeline.settings.folders import CONF
 from pipeline.settings.point import HYPERPARAMETERS
-from pipeline.trials.identity import DECIDING
+from pipeline.trials.deciding_code import DECIDING
 from tests.support.stages import BENCHMARK, copy_project
 
 ROOT = Path(__file__).parents[2]

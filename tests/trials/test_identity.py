@@ -1,4 +1,3 @@
-import ast
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -6,21 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import pipeline
 from pipeline.settings.compose import compose
 from pipeline.settings.schema import RecipeConfig
-from pipeline.trials.identity import (
-    DECIDING,
-    Environment,
-    code_digest,
-    digest_of_code,
-    identity,
-    key_of,
-    versions,
-)
+from pipeline.trials.deciding_code import deciding_code
+from pipeline.trials.identity import Environment, identity, key_of, versions
 
 ROOT = Path(__file__).parents[2]
-PACKAGE = Path(pipeline.__file__).parent
 HERE = Environment("d" * 64, "w" * 64, "float32", "cpu", 1)
 
 RECIPE = {
@@ -97,11 +87,25 @@ def test_everything_of_the_environment_decides(cfg):
         assert key(cfg, environment=other) != key(cfg), field.name
 
 
+def test_threads_decide_on_a_processor_and_not_beside_an_accelerator(cfg):
+    cuda = replace(HERE, device="cuda")
+    assert key(cfg, environment=replace(cuda, threads=8)) == key(cfg, environment=cuda)
+    assert key(cfg, environment=replace(HERE, threads=8)) != key(cfg)
+
+
+def test_defaults_of_the_recipe_are_keyed_by_value(cfg):
+    """So a changed default changes the keys of all recipes that leave the field out."""
+    keyed = identity(cfg, "search", HERE)["recipe"]
+    assert keyed == {name: getattr(cfg.recipe, name) for name in RECIPE}
+    assert cfg.recipe.momentum == RecipeConfig.model_fields["momentum"].default
+
+
 def test_the_purpose_the_versions_and_the_code_decide(cfg):
     plain = identity(cfg, "search", HERE)
     assert key(cfg, "final") != key(cfg)
-    assert plain["code"] == code_digest()
-    assert set(plain["versions"]) == set(versions()) == {"torch", "torchvision", "timm"}
+    assert plain["code"] == deciding_code()
+    assert plain["versions"] == versions()
+    assert {"torch", "torchvision", "timm", "numpy", "pillow"} <= versions().keys()
     for name in ("code", "versions"):
         assert key_of(plain | {name: "other"}) != key_of(plain)
 
@@ -137,80 +141,3 @@ def test_a_key_does_not_depend_on_the_order_of_its_parts(plain):
 def test_a_key_of_what_is_no_number_is_refused():
     with pytest.raises(ValueError, match="JSON"):
         key_of({"lr": float("nan")})
-
-
-CODE = '''
-"""Say what it is."""
-import math  # for pi
-
-SIZE = 3
-"""How large."""
-
-
-def area(r):
-    """Of a circle."""
-    return math.pi * r**2
-
-
-class Empty:
-    """Nothing."""
-'''
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("  # for pi", ""),
-        ('"""Say what it is."""', '"""Another word.\n\nAnd more."""'),
-        ('    """Of a circle."""\n', ""),
-        ('"""How large."""\n', ""),
-        ('    """Nothing."""', "    pass"),
-        ("math.pi * r**2", "(math.pi\n            * r ** 2)  # so"),
-    ],
-)
-def test_comments_docstrings_and_layout_are_no_code(old, new):
-    assert old in CODE
-    changed = CODE.replace(old, new)
-    assert digest_of_code([("m", changed)]) == digest_of_code([("m", CODE)])
-
-
-@pytest.mark.parametrize(
-    ("old", "new"), [("r**2", "r**3"), ("SIZE = 3", "SIZE = 4"), ("area", "a")]
-)
-def test_code_is_code(old, new):
-    assert digest_of_code([("m", CODE.replace(old, new))]) != digest_of_code([("m", CODE)])
-
-
-def test_a_text_that_is_a_value_is_code():
-    one, two = ("def f():\n    return 'a'", "def f():\n    return 'b'")
-    assert digest_of_code([("m", one)]) != digest_of_code([("m", two)])
-
-
-def imports(path):
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pipeline"):
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def test_every_module_a_trial_runs_is_in_the_digest_of_its_code():
-    """Those left out check, name or move data; none of them computes a number of a trial."""
-    deciding = {path for pattern in DECIDING for path in PACKAGE.glob(pattern)}
-    left_out = {"base/errors.py", "base/files.py", "settings/schema.py", "settings/folders.py"}
-    left_out |= {"settings/point.py", "settings/values.py"}
-    left_out |= {"datasets/listing.py"}
-    left_out |= {
-        "datasets/decoding.py",
-        "datasets/fetching/fetch.py",
-    }  # prepare's; the data's digest
-    seen, waiting = set(), [PACKAGE / "training" / "trial.py"]
-    while waiting:
-        path = waiting.pop()
-        if path in seen or not path.is_file():
-            continue
-        seen.add(path)
-        if str(path.relative_to(PACKAGE)) in left_out:
-            continue
-        assert path in deciding, path
-        waiting += [ROOT / f"{name.replace('.', '/')}.py" for name in imports(path)]
-    assert PACKAGE / "training" / "classifier.py" in seen
