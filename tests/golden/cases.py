@@ -38,6 +38,7 @@ _STATED: dict[str, Case] = {
     },
     "crops as Paddle's": {"recipe": {"crop_sampling": "paddle"}},
     "crops that rarely fit": {"recipe": {"crop_scale": [0.95, 1.0]}},
+    "resized as OpenCV does": {"recipe": {"resize": "opencv"}},
     "no flip, no resize": {"recipe": {"horizontal_flip": False, "resize_size": 72}},
     "larger images": {"recipe": {"image_size": 80, "resize_size": 88}},
     "momentum": {"recipe": {"momentum": 0.5}},

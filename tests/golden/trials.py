@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.datasets.decoding import Decoding
-from pipeline.datasets.manifest import PIXELS, Manifest
+from pipeline.datasets.manifest import PIXELS, SCHEMA, Manifest
 from pipeline.datasets.pixels import PixelStore, Stored, write_store
 from pipeline.settings.schema import Config, ModelConfig, RecipeConfig
 from pipeline.training.data import Purpose, split_plan
@@ -32,7 +32,7 @@ IMAGES = {"small": (21, 34, 35), "many": (210, 10, 10)}
 """Counts of train, val and test; more than a batch of PaddleClas's 32 are measured in ``small``."""
 
 
-class InterruptedError(Exception):
+class DiedError(Exception):
     """Stands for the end of the process: nothing after it is written."""
 
 
@@ -118,17 +118,16 @@ def images(prepared: Path, counts: tuple[int, int, int]) -> tuple[Manifest, Pixe
     sources = [_picture(n, label) for n, label in enumerate(labels)]
     with contextlib.redirect_stderr(io.StringIO()):  # its progress bar
         placed, pixels = write_store(sources, prepared / PIXELS, Decoding(72), workers=1, title="")
-    stored = [each for each in placed if isinstance(each, Stored)]
-    columns = {name: [getattr(each, name) for each in stored] for name in Stored.__annotations__}
+    stored = [asdict(each) for each in placed if isinstance(each, Stored)]
     table = pa.table(
         {
             "path": [f"{n * 89 % len(labels):04d}.png" for n in range(len(labels))],
             "label": labels,
             "class_name": [f"class {label}" for label in labels],
             "split": splits,
-            **columns,
+            **{name: [each[name] for each in stored] for name in stored[0]},
         }
-    )
+    ).select(SCHEMA.names)
     Manifest.of(table, [f"class {n}" for n in range(CLASSES)], pixels).write(prepared)
     manifest = Manifest.load(prepared)
     return manifest, PixelStore(prepared / PIXELS, manifest)
@@ -169,9 +168,9 @@ class _Trial:
     def die_in_the_second_epoch(self, store: PixelStore) -> None:
         def record(row: dict[str, float]) -> None:
             if row["epoch"] == 2:  # before the checkpoint of that epoch
-                raise InterruptedError
+                raise DiedError
 
-        with contextlib.suppress(InterruptedError):
+        with contextlib.suppress(DiedError):
             self.train(store, record)
         assert self.checkpoint.exists()
 
@@ -203,7 +202,7 @@ def _sigterm_survived() -> Iterator[None]:
 
 
 def _with_table(cfg: Config, rows: list[list[Any]], path: Path) -> Config:
-    point = {name: getattr(cfg, name) for name in ("lr", "l2_decay", "label_smoothing", "mixup")}
+    point = cfg.point.model_dump()
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([*point, "status", "objective", "loss"])
