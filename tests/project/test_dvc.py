@@ -112,7 +112,8 @@ def test_tune_lists_what_the_key_in_best_yaml_stands_for(path):
 @pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.parent.name)
 def test_evaluate_lists_where_its_replays_of_a_search_begin_and_end(path):
     bayes = yaml.safe_load((CONF / "strategy" / "bayes.yaml").read_text())
-    read = set(re.findall(r"\$\{(\w+)[.}]", json.dumps(bayes["hydra"])))
+    assert bayes["hydra"]["sweeper"]["initial_points"] == ["${first:}"]
+    read = {*HYPERPARAMETERS, *re.findall(r"\$\{(\w+)[.}]", json.dumps(bayes["hydra"]))}
     assert read >= {*HYPERPARAMETERS, "search"}
     deps, params = listed(path, "evaluate")
     assert read - {"seed", "space"} <= params  # seeds are counted, the grid's table has the space
