@@ -92,6 +92,7 @@ def register_resolvers() -> None:
     def first(_root_: DictConfig) -> dict[str, Any]:
         return {str(name): _root_[name] for name in _root_.get("space", {})}
 
+    OmegaConf.register_new_resolver("choice", choice, replace=True)
     OmegaConf.register_new_resolver("choices", choices, replace=True)
     OmegaConf.register_new_resolver("first", first, replace=True)
     OmegaConf.register_new_resolver("processes", processes, replace=True)
