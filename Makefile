@@ -27,7 +27,8 @@ $(VENV)/.installed: requirements.lock pyproject.toml $(PLUGINS:%=%/pyproject.tom
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=..."; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . $(foreach plugin,$(PLUGINS),-e $(plugin))
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation \
+	  -e . $(foreach plugin,$(PLUGINS),-e $(plugin))
 	touch $@
 
 .PHONY: setup

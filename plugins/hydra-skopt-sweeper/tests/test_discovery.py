@@ -1,4 +1,4 @@
-"""Hydra finds the sweeper, at no cost to whom does not use it."""
+"""Hydra finds the sweeper, at no cost to those who do not use it."""
 
 import json
 import subprocess
@@ -20,9 +20,9 @@ print(json.dumps({
 
 def scan() -> dict[str, object]:
     done = subprocess.run([sys.executable, "-c", SCAN], capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout)
-    assert isinstance(found, dict)
-    return found
+    scanned = json.loads(done.stdout)
+    assert isinstance(scanned, dict)
+    return scanned
 
 
 def test_hydra_finds_the_sweeper() -> None:
@@ -31,5 +31,5 @@ def test_hydra_finds_the_sweeper() -> None:
 
 def test_finding_it_loads_nothing_heavy_and_takes_under_50_ms() -> None:
     scans = [scan() for _ in range(3)]  # the least of three: the machine may be busy
-    assert min(float(str(found["seconds"])) for found in scans) < 0.05
-    assert all(found["loaded"] == [] for found in scans)
+    assert min(float(str(one["seconds"])) for one in scans) < 0.05
+    assert all(one["loaded"] == [] for one in scans)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 
 def parameter(sweep: str) -> Parameter:
-    [found] = build_space({"x": sweep}, [], None).parameters
-    return found
+    [swept] = build_space({"x": sweep}, [], None).parameters
+    return swept
 
 
 @pytest.mark.parametrize(
@@ -38,9 +38,9 @@ def parameter(sweep: str) -> Parameter:
     ],
 )
 def test_jobs_get_the_parsers_own_strings(sweep: str, strings: list[str]) -> None:
-    found = parameter(sweep)
-    assert [found.text(i) for i in range(len(strings))] == strings
-    assert [found.coordinate(text) for text in strings] == list(range(len(strings)))
+    swept = parameter(sweep)
+    assert [swept.text(i) for i in range(len(strings))] == strings
+    assert [swept.coordinate(text) for text in strings] == list(range(len(strings)))
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ def test_values_without_order_are_equally_far_apart(sweep: str) -> None:
     ],
 )
 def test_intervals_keep_their_type(sweep: str, inside: object, text: str) -> None:
-    found = parameter(sweep)
-    assert isinstance(found.dimension, Span)
-    assert found.text(found.coordinate(inside)) == text
+    swept = parameter(sweep)
+    assert isinstance(swept.dimension, Span)
+    assert swept.text(swept.coordinate(inside)) == text
 
 
 @pytest.mark.parametrize(
@@ -172,18 +172,18 @@ def test_a_point_outside_is_refused_by_name(values: dict[str, object], reason: s
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, unique=True))
 def test_any_numbers_come_back_exactly(numbers: list[float]) -> None:
-    found = parameter(f"choice({','.join(map(repr, numbers))})")
-    texts = [found.text(index) for index in range(len(numbers))]
+    swept = parameter(f"choice({','.join(map(repr, numbers))})")
+    texts = [swept.text(index) for index in range(len(numbers))]
     assert [float(text) for text in texts] == numbers
-    assert [found.coordinate(number) for number in numbers] == list(range(len(numbers)))
+    assert [swept.coordinate(number) for number in numbers] == list(range(len(numbers)))
 
 
 @settings(max_examples=10, deadline=None)
 @given(st.lists(st.text(max_size=8), min_size=2, max_size=4, unique=True))
 def test_any_quoted_texts_come_back_exactly(texts: list[str]) -> None:
-    found = parameter(",".join(QuotedString(text, Quote.single).with_quotes() for text in texts))
+    swept = parameter(",".join(QuotedString(text, Quote.single).with_quotes() for text in texts))
     for index, text in enumerate(texts):
-        [given_to_job] = OverridesParser.create().parse_overrides([f"x={found.text(index)}"])
+        [given_to_job] = OverridesParser.create().parse_overrides([f"x={swept.text(index)}"])
         assert given_to_job.value() == text
 
 

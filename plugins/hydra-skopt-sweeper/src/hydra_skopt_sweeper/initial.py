@@ -43,8 +43,8 @@ def _values(path: Path, space: Space, direction: str) -> dict[Point, float]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SweepError(f"hydra.sweeper.warm_start: cannot read {path}: {error}") from None
     columns = {p.name: parameter_column(p.name) for p in space.parameters}
-    found = set(rows[0]) if rows else set()
-    if missing := [c for c in ("objective", *columns.values()) if c not in found]:
+    header = set(rows[0]) if rows else set()
+    if missing := [c for c in ("objective", *columns.values()) if c not in header]:
         raise SweepError(f"hydra.sweeper.warm_start: {path} has no column {missing[0]}")
     values: dict[Point, float] = {}
     for row in rows:

@@ -1,7 +1,7 @@
 """The options of the launcher, registered as `hydra/launcher=ray_tasks`.
 
-No postponed annotations here: Hydra runs a plugin's modules before they stand in `sys.modules`,
-where a dataclass would look its annotations up.
+No postponed annotations here: Hydra runs a plugin's modules before it adds them to `sys.modules`,
+where a dataclass would look up its annotations.
 """
 
 from dataclasses import dataclass, field

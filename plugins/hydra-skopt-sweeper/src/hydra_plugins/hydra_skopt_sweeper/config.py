@@ -1,7 +1,7 @@
 """The options of the sweeper, registered as `hydra/sweeper=skopt`.
 
-No postponed annotations here: Hydra runs a plugin's modules before they stand in `sys.modules`,
-where a dataclass would look its annotations up.
+No postponed annotations here: Hydra runs a plugin's modules before it adds them to `sys.modules`,
+where a dataclass would look up its annotations.
 """
 
 from dataclasses import dataclass, field
