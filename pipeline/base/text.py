@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -42,3 +43,9 @@ def quoted(names: Iterable[str], most: int = 10) -> str:
 def count(number: int, one: str, many: str | None = None) -> str:
     """Write a number with its noun: ``1 image``, ``2,000 images``."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def did_you_mean(name: str, allowed: Iterable[str]) -> str:
+    """Write the sentence that names the nearest allowed word, after a space, or nothing."""
+    near = difflib.get_close_matches(name, list(allowed), n=1)
+    return f" Did you mean '{near[0]}'?" if near else ""

@@ -81,41 +81,38 @@ def register_final(
 
     ``objective`` is the validation accuracy that chose it.
     """
-
-    def log() -> str:
-        images = as_input(check_images(cfg, resources)[:1])
-        opened = session(folder / ONNX)
-        outputs = dict(zip(OUTPUTS, opened.run(list(OUTPUTS), {INPUT: images}), strict=True))
-        pins = [f"{name}=={metadata.version(name)}" for name in REQUIREMENTS]
-        return log_onnx(
-            journal,
-            first.run_id,
-            folder / ONNX,
-            {INPUT: images},
-            outputs,
-            pins,
-            name=f"{cfg.dataset.name}-{cfg.model.name}",
-            params=cfg.point.model_dump(),
-        )
-
+    point = cfg.point.model_dump()
     name = f"vdtransfer-{cfg.project}-{cfg.dataset.name}"
     registry = Registry(journal, name)
     with alone(lock_file(f"model-{key_of(name)[:16]}"), f"registration of {name}"):
-        version = registry.add(
-            first.key,
-            objective,
-            resources.environment.data_digest,
-            description=f"{cfg.title}: {cfg.dataset.title}",
-            run_id=first.run_id,
-            log=log,
-            tags={
-                "dataset": cfg.dataset.name,
-                "model": cfg.model.name,
-                **{name: str(value) for name, value in cfg.point.model_dump().items()},
-            },
-        )
-        champion = registry.champion()
-    assert champion is not None
+        version = registry.find(first.key)
+        if version is None:
+            images = as_input(check_images(cfg, resources)[:1])
+            outputs = session(folder / ONNX).run(list(OUTPUTS), {INPUT: images})
+            model_id = log_onnx(
+                journal,
+                first.run_id,
+                folder / ONNX,
+                {INPUT: images},
+                dict(zip(OUTPUTS, outputs, strict=True)),
+                [f"{each}=={metadata.version(each)}" for each in REQUIREMENTS],
+                name=f"{cfg.dataset.name}-{cfg.model.name}",
+                params=point,
+            )
+            version = registry.register(
+                model_id,
+                key=first.key,
+                objective=objective,
+                data_digest=resources.environment.data_digest,
+                description=f"{cfg.title}: {cfg.dataset.title}",
+                run_id=first.run_id,
+                tags={
+                    "dataset": cfg.dataset.name,
+                    "model": cfg.model.name,
+                    **{name: str(value) for name, value in point.items()},
+                },
+            )
+        champion = registry.settle(version)
     shown = f"{registry.name} version {version.number}"
     if champion.number == version.number:
         return f"{shown} is the champion"

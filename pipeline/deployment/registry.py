@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -69,46 +69,50 @@ class Registry:
                 return Version.of(str(found.version), found.tags)
         return None
 
-    def add(
+    def find(self, key: str) -> Version | None:
+        """Return the version of a final trial, or None where it is not registered."""
+        return next((each for each in self.versions() if each.key == key), None)
+
+    def register(
         self,
+        model_id: str,
+        *,
         key: str,
         objective: float,
         data_digest: str,
-        *,
         description: str,
         run_id: str,
-        log: Callable[[], str],
         tags: Mapping[str, str],
     ) -> Version:
-        """The version of ``key``, registered now unless it is there.
+        """Make a logged model a version. ``description`` is that of a new registered model."""
+        if not self.client.search_registered_models(self._condition):
+            self.client.create_registered_model(self.name, description=description)
+        facts = {
+            KEY_TAG: key,
+            "objective": repr(objective),
+            "data_digest": data_digest,
+            "model_id": model_id,
+        }
+        where = self.client.get_logged_model(model_id).artifact_location
+        made = self.client.create_model_version(
+            self.name,
+            where,  # models:/ID would be looked up in the store of the whole process
+            run_id=run_id,
+            tags={**tags, **facts},
+            model_id=model_id,
+        )
+        return Version.of(str(made.version), facts)
 
-        ``log`` stores the model and returns its id in MLflow. The champion is moved to the version
-        when there is none, or when the version beats it.
+    def settle(self, version: Version) -> Version:
+        """Link a version to its model, and return the champion.
+
+        That is the version where there was none, or where it beats the one there was.
         """
-        version = next((each for each in self.versions() if each.key == key), None)
-        if version is None:
-            if not self.client.search_registered_models(self._condition):
-                self.client.create_registered_model(self.name, description=description)
-            model_id = log()
-            facts = {
-                KEY_TAG: key,
-                "objective": repr(objective),
-                "data_digest": data_digest,
-                "model_id": model_id,
-            }
-            where = self.client.get_logged_model(model_id).artifact_location
-            made = self.client.create_model_version(
-                self.name,
-                where,  # models:/ID would be looked up in the store of the whole process
-                run_id=run_id,
-                tags={**tags, **facts},
-                model_id=model_id,
-            )
-            version = Version.of(str(made.version), facts)
         self._link(version)
         champion = self.champion()
-        if champion is None or beats(version, champion):
-            self.client.set_registered_model_alias(self.name, CHAMPION, version.number)
+        if champion is not None and not beats(version, champion):
+            return champion
+        self.client.set_registered_model_alias(self.name, CHAMPION, version.number)
         return version
 
     def _link(self, version: Version) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from pipeline.base.errors import UserError
+from pipeline.base.text import some
 from pipeline.models.architecture import ALIASES, Architecture, describe
 from pipeline.models.checkpoints import tensors
 from pipeline.models.layouts import Layout, detect
@@ -160,7 +160,9 @@ def _is_variance(name: str, state: dict[str, torch.Tensor]) -> bool:
 def _refuse(path: Path, target: Architecture, faults: dict[str, list[str]]) -> None:
     """Raise UserError naming every kind of fault, if there is any."""
     found = [
-        f"{len(names)} {kind} ({_shortened(names)})" for kind, names in faults.items() if names
+        f"{len(names)} {kind} ({some([name[:80] for name in names], 5)})"
+        for kind, names in faults.items()
+        if names
     ]
     if found:
         raise UserError(
@@ -176,8 +178,3 @@ def _expected(target: Architecture) -> str:
     if target.name == ALIASES["resnet50_vd"]:
         text += f", PaddleClas's ResNet50_vd, such as {RESNET50_VD}"
     return text
-
-
-def _shortened(names: Iterable[str], most: int = 5) -> str:
-    names = [name[:80] for name in names]
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
 from pipeline.base.errors import UserError
+from pipeline.base.text import did_you_mean
 from pipeline.settings.folders import CONF
 from pipeline.settings.guard import require_harmless
 from pipeline.settings.machine import LAUNCHER, count, processes, require_counts
@@ -166,8 +166,7 @@ def _fault(fault: Mapping[str, Any], source: str) -> str:
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         allowed = sorted(_fields(fault["loc"][:-1]))
-        near = difflib.get_close_matches(str(fault["loc"][-1]), allowed, n=1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
+        hint = did_you_mean(str(fault["loc"][-1]), allowed)
         return f"{source}: unknown key '{key}'.{hint} Allowed: {', '.join(allowed)}"
     if fault["type"] == "missing":
         return f"{source}: key '{key}' is missing"
@@ -220,16 +219,14 @@ def _composition_fault(error: Exception, params: Path, overrides: Sequence[str])
     if lines and lines[0].startswith("Could not override '"):
         key = lines[0].split("'")[1]
         near = [path for path in _paths(Config) if path.split(".")[-1] == key]
-        near = near or difflib.get_close_matches(key, list(_paths(Config)), n=1)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        hint = f" Did you mean {' or '.join(near)}?" if near else did_you_mean(key, _paths(Config))
         return f"override '{key}': no such key.{hint}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         own = [str(each) for each in _folders(params)] if group == "dataset" else []
         options = [*own, *(error.options or [])]
         allowed = f" Allowed: {', '.join(options)}" if options else ""
-        near = difflib.get_close_matches(name, options, n=1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
+        hint = did_you_mean(name, options)
         by_environment = (
             group == "hydra/launcher"
             and name == os.environ.get(LAUNCHER)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import yaml
 
 from pipeline.base.errors import UserError
+from pipeline.base.text import did_you_mean
 from pipeline.settings.compose import CONFIG_NAME
 from pipeline.settings.folders import CONF
 
@@ -75,6 +75,5 @@ def existing(data: str) -> Path:
 def _require_known(group: str, name: str) -> None:
     allowed = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
     if name not in allowed:
-        near = difflib.get_close_matches(name, allowed, n=1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
+        hint = did_you_mean(name, allowed)
         raise UserError(f"no {group} '{name}'.{hint} Allowed: {', '.join(allowed)}")

@@ -44,15 +44,21 @@ def registry(tmp_path: Path, empty_journal: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def add(registry: Registry, journal: Journal, key: str, objective: float, data: str) -> Version:
-    run_id = journal.start(key, parent_id=None, params={}, tags={})
-
-    def log() -> str:
+    version = registry.find(key)
+    if version is None:
+        run_id = journal.start(key, parent_id=None, params={}, tags={})
         made = journal.client.create_logged_model(journal.experiment_id, key, run_id)
-        return str(made.model_id)
-
-    return registry.add(
-        key, objective, data, description="d", run_id=run_id, log=log, tags={"lr": "0.1"}
-    )
+        version = registry.register(
+            str(made.model_id),
+            key=key,
+            objective=objective,
+            data_digest=data,
+            description="d",
+            run_id=run_id,
+            tags={"lr": "0.1"},
+        )
+    assert registry.settle(version) == registry.champion()
+    return version
 
 
 def test_registers_a_final_trial_once_and_crowns_the_better_one(registry: Registry) -> None:
