@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from skopt.space import Integer, Real
@@ -43,6 +45,16 @@ class Levels:
     def size(self) -> int:
         return len(self.features)
 
+    @property
+    def columns(self) -> int:
+        """Number of features of a value."""
+        return self.features.shape[1]
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether the values lie on a line; two values always do."""
+        return self.columns == 1
+
     def values(self) -> range:
         """Every coordinate."""
         return range(self.size)
@@ -69,6 +81,7 @@ class Span:
     """
 
     scale: Real | Integer
+    columns: ClassVar[int] = 1
 
     @classmethod
     def real(cls, low: float, high: float, *, log: bool = False) -> Span:
@@ -104,13 +117,55 @@ class Span:
         return np.asarray(self.scale.transform(list(values)), dtype=float)[:, None]
 
     def from_unit(self, shares: np.ndarray) -> list[Coordinate]:
-        """The numbers at these places in [0, 1] of the interval, as plain Python ones."""
-        numbers = self.scale.inverse_transform(np.clip(shares, 0.0, 1.0))
-        return np.asarray(numbers).tolist()
+        """The numbers at these places in [0, 1] of the interval, as plain Python ones.
+
+        Each whole number has the share of the interval from half below to half above it.
+        """
+        shares = np.clip(shares, 0.0, 1.0)
+        if self.size is None:
+            return np.asarray(self.scale.inverse_transform(shares)).tolist()
+        low, high = self._halves()
+        numbers = low + shares * (high - low)
+        if self.log:
+            numbers = np.exp(numbers)
+        whole = np.clip(np.floor(numbers + 0.5), self.scale.low, self.scale.high)
+        return whole.astype(int).tolist()
 
     def to_unit(self, values: Sequence[Coordinate]) -> np.ndarray:
-        """The places of these numbers."""
-        return np.asarray(self.scale.transform(list(values)), dtype=float)
+        """The places of these numbers, the middles of whole numbers' shares."""
+        if self.size is None:
+            return np.asarray(self.scale.transform(list(values)), dtype=float)
+        low, high = self._halves()
+        numbers = np.asarray(values, dtype=float)
+        return ((np.log(numbers) if self.log else numbers) - low) / (high - low)
+
+    @property
+    def log(self) -> bool:
+        """Whether the interval is even in its logarithm."""
+        return bool(self.scale.prior == "log-uniform")
+
+    def _halves(self) -> tuple[float, float]:
+        """Ends of the shares of whole numbers, as logarithms where the interval is even in them."""
+        low, high = self.scale.low - 0.5, self.scale.high + 0.5
+        return (math.log(low), math.log(high)) if self.log else (low, high)
 
 
 Dimension = Levels | Span
+
+
+def encode(dimensions: Sequence[Dimension], points: Sequence[Point]) -> np.ndarray:
+    """Features of the points side by side, shape (points, columns)."""
+    columns = zip(*points, strict=True)
+    return np.hstack([d.encode(c) for d, c in zip(dimensions, columns, strict=True)])
+
+
+def from_unit(dimensions: Sequence[Dimension], shares: np.ndarray) -> list[Point]:
+    """The points at these places, one column of [0, 1] per dimension."""
+    columns = [d.from_unit(c) for d, c in zip(dimensions, shares.T, strict=True)]
+    return list(zip(*columns, strict=True))
+
+
+def to_unit(dimensions: Sequence[Dimension], points: Sequence[Point]) -> np.ndarray:
+    """The places of the points, shape (points, dimensions)."""
+    columns = zip(*points, strict=True)
+    return np.stack([d.to_unit(c) for d, c in zip(dimensions, columns, strict=True)], axis=-1)

@@ -18,16 +18,20 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from .dimensions import Dimension, Point
+from .dimensions import Dimension, Levels, Point, encode, from_unit, to_unit
+from .fitted import FittedSurrogate
+from .sampling import around, hypercube
 from .surrogate import Surrogate, without_depths
+from .walk import next_step
 
-ACQUISITIONS = ("EI",)
+ACQUISITIONS = ("EI", "mean")
 SURROGATES = ("gp", "random")
 
 MAX_ENUMERATED = 20_000
 """Spaces up to this many points are searched exactly, larger ones by sampling."""
 
-CANDIDATES = 2_000
+CANDIDATES = 1_000
+"""Points sampled all over a larger space, and as many around the best ones."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Proposal:
     """
 
     point: Point
-    kind: str  # initial, model or random
+    kind: str  # initial, line, model or random
     acquisition: float | None = None
     mean: float | None = None
     std: float | None = None
@@ -50,13 +54,21 @@ class Engine:
     Args:
         dimensions: the space, one entry per parameter.
         seed: decides every random choice.
-        n_initial: points tried before the first model, `initial_points` included.
+        n_initial: points tried before the first model, `initial_points` included; at least as many
+            as are asked for at first. With a `line`, only `initial_points`, or one point.
         initial_points: points tried first, in this order.
-        acquisition: "EI", expected improvement of a trial's noisy value on the best one.
+        line: dimensions walked along one after the other, from the best initial point, before the
+            model is asked.
+        acquisition: what the proposed point of a finite space has the most of: "EI", expected
+            improvement of a trial's noisy value on the best one, or "mean", the predicted value.
+            A space that is not finite is searched by expected improvement.
         surrogate: "gp", or "random" for a search that learns nothing.
         impute_failures: whether the model takes a failure for the worst value told so far, or
             does not see it at all.
         collapse_at: values at or below this are shown to the model as the worst value above it.
+
+    Raises:
+        ValueError: a method is unknown, or a dimension of the line cannot be walked.
     """
 
     def __init__(
@@ -66,6 +78,7 @@ class Engine:
         seed: int = 0,
         n_initial: int = 3,
         initial_points: Sequence[Point] = (),
+        line: Sequence[int] = (),
         acquisition: str = "EI",
         surrogate: str = "gp",
         impute_failures: bool = True,
@@ -76,15 +89,20 @@ class Engine:
         if surrogate not in SURROGATES:
             raise ValueError(f"surrogate is {surrogate!r}; known are {SURROGATES}")
         self._dimensions = list(dimensions)
+        if any(not can_be_walked(self._dimensions[axis]) for axis in line):
+            raise ValueError("only a list of ordered values can be walked along")
+        self._line = tuple(line)
         self._seed = seed
+        self._acquisition = acquisition
         self._surrogate = surrogate
         self._impute_failures = impute_failures
         self._collapse_at = collapse_at
         self._tried: dict[Point, float | None] = {}  # None: proposed, value not told yet
         self._points = self._enumerate()
+        self._features = None if self._points is None else encode(self._dimensions, self._points)
         self._initial = list(dict.fromkeys(initial_points))
         if surrogate == "gp":
-            self._initial += self._design(n_initial - len(self._initial), self._initial)
+            self._initial += self._first_design(n_initial)
 
     @property
     def size(self) -> float:
@@ -98,6 +116,9 @@ class Engine:
 
     def ask(self, n: int = 1) -> list[Proposal]:
         """The next `n` points to try at the same time, fewer when the space is exhausted."""
+        if not self._tried and self._surrogate == "gp" and not self._line:
+            more = n - len(self._initial)
+            self._initial += hypercube(self._dimensions, more, self._initial, self._rng())
         proposals: list[Proposal] = []
         while len(proposals) < n and not self.exhausted:
             proposal = self._propose()
@@ -117,33 +138,79 @@ class Engine:
         initial = next((point for point in self._initial if point not in self._tried), None)
         if initial is not None:
             return Proposal(initial, "initial")
-        candidates = self._candidates()
+        if self._surrogate == "random":
+            return Proposal(self._drawn(), "random")
+        if (step := self._walked()) is not None:
+            return Proposal(step, "line")
         points, values = self._lessons()
-        if self._surrogate == "random" or not values:
-            return Proposal(candidates[self._rng().integers(len(candidates))], "random")
+        if not values:
+            waiting = None in self._tried.values()
+            return Proposal(self._drawn(), "initial" if waiting else "random")
         with threadpool_limits(limits=1):  # same bits on any machine
-            shown = without_depths(np.array(values))
-            known = self._encode(points)
-            model = Surrogate(known.shape[1])
-            prediction = model.predict(known, shown, self._encode(candidates))
-            gain = prediction.expected_improvement(max(values))
-            mean, std = prediction.moments()
+            if self._points is None:
+                return self._fitted(points, values)
+            return self._averaged(points, values)
+
+    def _averaged(self, points: list[Point], values: list[float]) -> Proposal:
+        """The best untried point of a finite space."""
+        assert self._points is not None
+        assert self._features is not None
+        untried = [row for row, point in enumerate(self._points) if point not in self._tried]
+        shown, best = self._shown(values)
+        known = encode(self._dimensions, points)
+        model = Surrogate(known.shape[1])
+        prediction = model.predict(known, shown, self._features[untried])
+        mean, std = prediction.moments()
+        gain = prediction.expected_improvement(0.0) if self._acquisition == "EI" else mean
         chosen = int(np.argmax(gain))
+        return Proposal(
+            self._points[untried[chosen]],
+            "model",
+            acquisition=float(gain[chosen] + (0.0 if self._acquisition == "EI" else best)),
+            mean=float(mean[chosen] + best),
+            std=float(std[chosen]),
+        )
+
+    def _fitted(self, points: list[Point], values: list[float]) -> Proposal:
+        """The best candidate of a space that cannot be listed, after a climb from the best few."""
+        shown, best = self._shown(values)
+        model = FittedSurrogate(encode(self._dimensions, points), shown)
+        candidates = self._candidates()
+        features = encode(self._dimensions, candidates)
+        free = np.array([d.size is None for d in self._dimensions for _ in range(d.columns)])
+        for row, climbed in model.climb(features, free):
+            places = to_unit(self._dimensions, [candidates[row]])
+            places[0, [d.size is None for d in self._dimensions]] = climbed[free]
+            candidates += from_unit(self._dimensions, places)
+        candidates = [point for point in candidates if point not in self._tried]
+        features = encode(self._dimensions, candidates)
+        gain = model.log_improvement(features)
+        chosen = int(np.argmax(gain))
+        [mean], [std] = model.predict(features[chosen : chosen + 1])
         return Proposal(
             candidates[chosen],
             "model",
-            acquisition=float(gain[chosen]),
-            mean=float(mean[chosen]),
-            std=float(std[chosen]),
+            acquisition=float(np.exp(gain[chosen]) * model.unit),
+            mean=float(mean + best),
+            std=float(std),
         )
+
+    def _shown(self, values: list[float]) -> tuple[np.ndarray, float]:
+        """The values as the model sees them, and the best one, which they are taken against.
+
+        Against it, because differences of large numbers are exact and their means are not.
+        """
+        best = max(values)
+        return without_depths(np.array(values) - best), best
 
     def _lessons(self) -> tuple[list[Point], list[float]]:
         """What the model learns from: failures, collapses and pending points made finite."""
         sound = [v for v in self._tried.values() if v is not None and self._is_sound(v)]
         if not sound:
             return [], []
-        worst = min(sound)
-        lie = float(np.mean(sound))  # the constant liar's value for points not told yet
+        worst, best = min(sound), max(sound)
+        # the constant liar's value for points not told yet
+        lie = best + float(np.mean(np.array(sound) - best))
         lessons: dict[Point, float] = {}
         for point, value in self._tried.items():
             if value is None:
@@ -158,61 +225,74 @@ class Engine:
         collapsed = self._collapse_at is not None and value <= self._collapse_at
         return math.isfinite(value) and not collapsed
 
-    def _candidates(self) -> list[Point]:
-        if self._points is not None:
-            return [point for point in self._points if point not in self._tried]
+    def _walked(self) -> Point | None:
+        """The next point of the walks, None where they have ended."""
+        if not self._line:
+            return None
+        base = self._best(self._initial)
+        for axis in self._line:
+            points = [(*base[:axis], i, *base[axis + 1 :]) for i in self._dimensions[axis].values()]
+            values = {i: self._judged(p) for i, p in enumerate(points) if p in self._tried}
+            step = next_step(values, len(points), int(base[axis]))
+            if step is not None:
+                return points[step]
+            base = self._best([point for point in points if point in self._tried])
+        return None
+
+    def _best(self, points: Sequence[Point]) -> Point:
+        """The point that came to most, the first of equals and where nothing is known."""
+        return max(points, key=lambda p: -math.inf if (v := self._judged(p)) is None else v)
+
+    def _judged(self, point: Point) -> float | None:
+        """A point's value, None where it is not told, minus infinity for a failure or collapse."""
+        value = self._tried.get(point)
+        return value if value is None or self._is_sound(value) else -math.inf
+
+    def _drawn(self) -> Point:
+        """An untried point, each as likely."""
         rng = self._rng()
+        if self._points is not None:
+            untried = [point for point in self._points if point not in self._tried]
+            return untried[rng.integers(len(untried))]
+        while True:
+            [point] = from_unit(self._dimensions, rng.random((1, len(self._dimensions))))
+            if point not in self._tried:
+                return point
+
+    def _candidates(self) -> list[Point]:
+        """Untried points from all over a space that cannot be listed, and around the best."""
+        rng = self._rng()
+        told = [(value, point) for point, value in self._tried.items() if value is not None]
+        best = sorted((t for t in told if self._is_sound(t[0])), reverse=True)[:5]
         fresh: dict[Point, None] = {}
         while not fresh:
             shares = rng.random((CANDIDATES, len(self._dimensions)))
-            sampled = self._from_unit(np.vstack([shares, self._near_best(rng)]))
+            near = around(self._dimensions, [point for _, point in best], CANDIDATES, rng)
+            sampled = from_unit(self._dimensions, np.vstack([shares, near]))
             fresh = dict.fromkeys(point for point in sampled if point not in self._tried)
         return list(fresh)
 
-    def _near_best(self, rng: np.random.Generator) -> np.ndarray:
-        """Shares around the best points so far, nearer and nearer ones among them."""
-        told = [(value, point) for point, value in self._tried.items() if value is not None]
-        best = sorted((t for t in told if self._is_sound(t[0])), reverse=True)[:5]
-        if not best:
-            return np.empty((0, len(self._dimensions)))
-        columns = zip(*(point for _, point in best), strict=True)
-        centres = np.stack(
-            [d.to_unit(c) for d, c in zip(self._dimensions, columns, strict=True)], axis=-1
-        )
-        widths = 10.0 ** rng.uniform(-3, -0.5, size=(CANDIDATES, 1))
-        steps = rng.normal(size=(CANDIDATES, len(self._dimensions))) * widths
-        return np.clip(centres[rng.integers(len(centres), size=CANDIDATES)] + steps, 0, 1)
-
-    def _design(self, n: int, given: Sequence[Point]) -> list[Point]:
-        """Up to `n` points that make `given` a Latin hypercube: each parameter's range in shares.
-
-        With n + len(given) equal shares, the new points lie in those that no given point is in.
-        """
-        if n <= 0 or not self._dimensions:
+    def _first_design(self, n_initial: int) -> list[Point]:
+        """Points that join the initial ones; for a walk one in the middle, if there is none."""
+        if not self._line:
+            more = n_initial - len(self._initial)
+            return hypercube(self._dimensions, more, self._initial, self._rng())
+        if self._initial:
             return []
-        rng = self._rng()
-        total = n + len(given)
-        shares = np.empty((n, len(self._dimensions)))
-        for number, dimension in enumerate(self._dimensions):
-            places = dimension.to_unit([point[number] for point in given])
-            taken = np.minimum((places * total).astype(int), total - 1)
-            free = np.setdiff1d(np.arange(total), taken)
-            shares[:, number] = (rng.permutation(free)[:n] + rng.random(n)) / total
-        return list(dict.fromkeys(self._from_unit(shares)))
+        [point] = hypercube(self._dimensions, 1, [], self._rng())
+        middle = {axis: (self._dimensions[axis].size or 1) // 2 for axis in self._line}
+        return [tuple(middle.get(axis, value) for axis, value in enumerate(point))]
 
     def _enumerate(self) -> list[Point] | None:
         if self.size > MAX_ENUMERATED:
             return None
         return list(itertools.product(*(d.values() for d in self._dimensions)))
 
-    def _from_unit(self, shares: np.ndarray) -> list[Point]:
-        columns = [d.from_unit(c) for d, c in zip(self._dimensions, shares.T, strict=True)]
-        return list(zip(*columns, strict=True))
-
-    def _encode(self, points: Sequence[Point]) -> np.ndarray:
-        columns = zip(*points, strict=True)
-        return np.hstack([d.encode(c) for d, c in zip(self._dimensions, columns, strict=True)])
-
     def _rng(self) -> np.random.Generator:
         """A generator addressed by the seed and the number of points proposed so far."""
         return np.random.default_rng([self._seed, len(self._tried)])
+
+
+def can_be_walked(dimension: Dimension) -> bool:
+    """Whether it is a list of ordered values."""
+    return isinstance(dimension, Levels) and dimension.is_ordered

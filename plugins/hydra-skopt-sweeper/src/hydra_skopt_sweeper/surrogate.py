@@ -1,4 +1,4 @@
-"""The model of the search: a Gaussian process averaged over many settings of its kernel.
+"""The model of a finite space: a Gaussian process averaged over many settings of its kernel.
 
 A search has a few dozen noisy values, too few to know length scales and noise from. Fitting one
 setting by maximum likelihood, as scikit-optimize's regressor does, makes the model sure of
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 from scipy.stats import norm, qmc
 from skopt.learning.gaussian_process.kernels import ConstantKernel, Matern
 
@@ -28,8 +29,18 @@ MEAN_VARIANCE = 4.0
 VARIANCE_SHAPE, VARIANCE_SCALE = 2.0, 1.0
 """Inverse-gamma prior on the variance of the process, for values of variance 1."""
 
+NEGLIGIBLE = 1e-3
+"""The lightest settings that together weigh less than this are not asked."""
+MAX_CELLS = 10_000_000
+"""Settings times known points times predicted points: as many settings are asked as fit, the
+heaviest first."""
+BLOCK = 4_096
+"""Points predicted at a time, which bounds the memory."""
+
 DEPTH = 3.0
 """Values further below the median than this many times the best is above it are cut off there."""
+ROUNDING = 1e-12
+"""Values that differ by less than this share of the largest are equal."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +63,7 @@ class Prediction:
     def moments(self) -> tuple[Floats, Floats]:
         """Mean and standard deviation of the mixture, shape (points,)."""
         mean = self.weight @ self.mean
-        square = self.weight @ (self.std**2 + self.mean**2)
-        return mean, np.sqrt(np.maximum(square - mean**2, 0.0))
+        return mean, np.sqrt(self.weight @ (self.std**2 + (self.mean - mean) ** 2))
 
 
 class Surrogate:
@@ -76,24 +86,42 @@ class Surrogate:
             values: shape (n,), larger is better.
             points: shape (m, columns).
         """
-        centre, unit = values.mean(), values.std() or 1.0
         n = len(values)
-        covariance = np.stack([k(known, np.vstack([known, points])) for k in self._kernels])
-        noise = self._noise[:, None, None] * np.eye(n)
-        factor = np.linalg.cholesky(covariance[:, :, :n] + noise)
-        scaled = np.broadcast_to((values - centre) / unit, (len(self._noise), n))
-        sides = np.concatenate([scaled[:, :, None], covariance[:, :, n:]], axis=2)
-        solved = np.linalg.solve(factor, sides)
-        target, cross = solved[:, :, 0], solved[:, :, 1:]
+        centre, unit = centre_and_unit(values)
+        covariance = np.stack([kernel(known) for kernel in self._kernels])
+        factor = np.linalg.cholesky(covariance + self._noise[:, None, None] * np.eye(n))
+        target = np.linalg.solve(factor, ((values - centre) / unit)[None, :, None])[:, :, 0]
         misfit = (target**2).sum(axis=1)
         shape, scale = VARIANCE_SHAPE + n / 2, VARIANCE_SCALE + misfit / 2
         diagonal = np.diagonal(factor, axis1=1, axis2=2)
         evidence = -np.log(diagonal).sum(axis=1) - shape * np.log(scale)
         weight = np.exp(evidence - evidence.max())
-        spread = 1.0 + MEAN_VARIANCE - (cross**2).sum(axis=1) + self._noise[:, None]
-        variance = np.maximum(spread, 1e-12) * (scale / shape)[:, None]
-        mean = np.einsum("sn,snm->sm", target, cross)
-        return Prediction(weight / weight.sum(), centre + unit * mean, unit * np.sqrt(variance))
+        weight /= weight.sum()
+        asked = _heaviest(weight, MAX_CELLS // max(n * len(points), 1))
+        mean, std = np.empty((2, len(asked), len(points)))
+        for row, setting in enumerate(asked):
+            for start in range(0, len(points), BLOCK):
+                block = slice(start, start + BLOCK)
+                cross = solve_triangular(
+                    factor[setting], self._kernels[setting](known, points[block]), lower=True
+                )
+                spread = 1 + MEAN_VARIANCE - (cross**2).sum(axis=0) + self._noise[setting]
+                mean[row, block] = target[setting] @ cross
+                std[row, block] = np.sqrt(np.maximum(spread, 1e-12) * scale[setting] / shape)
+        return Prediction(weight[asked] / weight[asked].sum(), centre + unit * mean, unit * std)
+
+
+def _heaviest(weight: Floats, most: int) -> NDArray[np.intp]:
+    """Up to `most` settings (at least one), without those that weigh next to nothing together."""
+    order = np.argsort(-weight, kind="stable")
+    needed = int(np.searchsorted(np.cumsum(weight[order]), 1 - NEGLIGIBLE)) + 1
+    return order[: max(1, min(needed, most))]
+
+
+def centre_and_unit(values: Floats) -> tuple[float, float]:
+    """Mean and standard deviation to scale values by; the latter is 1 where all are equal."""
+    equal = np.ptp(values) <= ROUNDING * np.abs(values).max()
+    return float(values.mean()), 1.0 if equal else float(values.std())
 
 
 def without_depths(values: Floats) -> Floats:

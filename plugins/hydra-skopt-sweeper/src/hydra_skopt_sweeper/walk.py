@@ -1,0 +1,54 @@
+"""A walk along one ordered dimension: where to look before a model has anything to go by.
+
+Where one parameter decides most of the value, as the learning rate does in fine-tuning, a few
+trials along it find the good end of the space sooner than any model of the whole space.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+STRIDES = 7
+"""A line of more values than this is walked in longer steps first, which are halved later."""
+
+
+def next_step(values: Mapping[int, float | None], size: int, start: int) -> int | None:
+    """Choose the next index to try on a line, None where the walk has ended.
+
+    It goes to the neighbours of the best index, the lower one first, until the best has a tried
+    neighbour on each side or lies at an end. As noise can end a walk in a flat region, an end of
+    the line that is untried over more than half of its length is tried in its middle.
+
+    Args:
+        values: what the tried indices came to; None where that is not known yet, minus infinity
+            where a trial failed.
+        size: number of indices of the line.
+        start: where the walk begins.
+    """
+    if start not in values:
+        return start
+    known = {i: v for i, v in values.items() if v is not None and math.isfinite(v)}
+    best = max(known, key=lambda i: known[i]) if known else start
+    longest = max(1, size // STRIDES)
+    step = longest
+    while step:
+        for side in (-1, 1):
+            near = range(best + side, best + side * (step + 1), side)
+            if not any(i in values for i in near):
+                aim = min(max(best + side * step, 0), size - 1)
+                if aim != best:
+                    return aim
+        step //= 2
+    if None in values.values():  # a batch: go on as if the neighbours were worse or better
+        for distance in range(1, 2 * longest + 1):
+            for aim in (best - distance, best + distance):
+                if 0 <= aim < size and aim not in values:
+                    return aim
+        return None
+    first, last = min(values), max(values)
+    if 2 * first > size:
+        return (first - 1) // 2
+    if 2 * (size - 1 - last) > size:
+        return (last + size) // 2
+    return None
