@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
-from hydra_skopt_sweeper.dimensions import Dimension
 from hydra_skopt_sweeper.engine import Engine
-from hydra_skopt_sweeper.space import build_space
+from hydra_skopt_sweeper.space import Space, build_space
+from hydra_skopt_sweeper.start import build_engine
 from numpy.typing import NDArray
 
 from pipeline.base.errors import UserError
@@ -27,12 +28,20 @@ It may look at the values and the fixed scheme of the grid, not at its accuracie
 """
 
 
+BAYES: Mapping[str, Any] = {
+    "direction": "maximize",
+    "line": ["lr"],
+    "acquisition": "mean",
+    "collapse_at": 0.0,
+}
+"""The options in conf/strategy/bayes.yaml that decide the proposals."""
+
+
 def sweeper(grid: FinishedGrid, objective: Objective, n_trials: int, seed: int) -> None:
     """This project's sweeper as conf/strategy/bayes.yaml has it: the fixed scheme first."""
     first = grid.fixed_scheme
-    initial = [] if first is None else [first]
-    engine = Engine(dimensions(grid), seed=seed, initial_points=initial, collapse_at=0.0)
-    run(engine, objective, n_trials)
+    options = SkoptSweeperConf(seed=seed, **BAYES)
+    run(build_engine(options, space(grid), [] if first is None else [first]), objective, n_trials)
 
 
 def run(engine: Engine, objective: Objective, n_trials: int, batch_size: int = 1) -> None:
@@ -43,13 +52,13 @@ def run(engine: Engine, objective: Objective, n_trials: int, batch_size: int = 1
         engine.tell(points, list(map(objective, points)))
 
 
-def dimensions(grid: FinishedGrid) -> Sequence[Dimension]:
-    """The dimensions the sweeper itself makes of these values."""
+def space(grid: FinishedGrid) -> Space:
+    """The space the sweeper itself makes of these values."""
     params = {
         name: f"choice({','.join(str(value).lower() for value in values)})"
         for name, values in grid.values.items()
     }
-    return build_space(params, [], None).dimensions
+    return build_space(params, [], None)
 
 
 def trace(grid: FinishedGrid, searcher: Searcher, *, n_trials: int, seed: int) -> list[Index]:
@@ -114,15 +123,7 @@ def replays(trials: Path, options: SkoptSweeperConf, searches: int = SEARCHES) -
     first = [point for values in options.initial_points if (point := grid.point(values))]
 
     def search(grid: FinishedGrid, objective: Objective, n_trials: int, seed: int) -> None:
-        engine = Engine(
-            dimensions(grid),
-            seed=seed,
-            n_initial=max(options.n_initial, options.batch_size),
-            initial_points=first,
-            acquisition=options.acquisition,
-            surrogate=options.surrogate,
-            collapse_at=options.collapse_at,
-        )
+        engine = build_engine(replace(options, seed=seed), space(grid), first)
         run(engine, objective, n_trials, options.batch_size)
 
     rows = []

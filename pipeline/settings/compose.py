@@ -77,7 +77,8 @@ def register_resolvers() -> None:
     """Register what the files of ``conf/`` compute.
 
     ``${choices:}`` writes each list of ``space`` as Hydra's ``choice(...)`` (Hydra also resolves
-    it before there is a space), ``${first:}`` is the point of params.yaml where a search begins,
+    it before there is a space), ``${choices:sorted}`` does so with numbers from large to small,
+    which makes them a line to walk along; ``${first:}`` is the point of params.yaml where a search begins,
     ``${processes:${machine.threads}}`` how many trials of so many threads run at once on this
     machine, ``${count:NAME,2}`` the number in a variable of the environment, else 2.
     """
@@ -86,8 +87,11 @@ def register_resolvers() -> None:
         words = [str(v).lower() if isinstance(v, bool) else repr(v) for v in values]
         return f"choice({','.join(words)})"
 
-    def choices(_root_: DictConfig) -> dict[str, str]:
-        return {str(name): choice(values) for name, values in _root_.get("space", {}).items()}
+    def choices(order: str = "", *, _root_: DictConfig) -> dict[str, str]:
+        space = {str(name): list(values) for name, values in _root_.get("space", {}).items()}
+        if order == "sorted":
+            space = {n: v if isinstance(v[0], bool) else sorted(v)[::-1] for n, v in space.items()}
+        return {name: choice(values) for name, values in space.items()}
 
     def first(_root_: DictConfig) -> dict[str, Any]:
         return {str(name): _root_[name] for name in _root_.get("space", {})}

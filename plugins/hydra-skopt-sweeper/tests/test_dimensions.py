@@ -37,7 +37,7 @@ def test_every_share_of_an_interval_is_a_plain_number_inside(shares: np.ndarray,
         numbers = span.from_unit(shares)
         assert {type(number) for number in numbers} == {kind}
         assert all(number in span for number in numbers)
-        assert span.to_unit(numbers) == pytest.approx(span.encode(numbers)[:, 0])
+        assert span.from_unit(span.to_unit(numbers)) == pytest.approx(numbers)
 
 
 def test_a_logarithmic_interval_is_even_in_the_logarithm() -> None:
@@ -48,3 +48,12 @@ def test_a_logarithmic_interval_is_even_in_the_logarithm() -> None:
 @pytest.mark.parametrize("value", [True, "3", 2.5, 0, 301])
 def test_what_is_no_whole_number_inside_is_not_in_an_interval(value: object) -> None:
     assert value not in Span.integer(2, 300)
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_each_whole_number_has_its_share_of_an_interval(log: bool) -> None:
+    drawn = Span.integer(1, 4, log=log).from_unit((np.arange(4000) + 0.5) / 4000)
+    edges = np.log([0.5, 1.5, 2.5, 3.5, 4.5]) if log else np.arange(5)
+    expected = np.diff(edges) / np.ptp(edges)
+    counts = np.bincount(drawn, minlength=5)[1:] / len(drawn)
+    assert counts == pytest.approx(expected, abs=1e-3)

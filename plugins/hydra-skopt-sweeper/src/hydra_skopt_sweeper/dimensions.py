@@ -155,6 +155,8 @@ Dimension = Levels | Span
 
 def encode(dimensions: Sequence[Dimension], points: Sequence[Point]) -> np.ndarray:
     """Features of the points side by side, shape (points, columns)."""
+    if not dimensions:
+        return np.empty((len(points), 0))
     columns = zip(*points, strict=True)
     return np.hstack([d.encode(c) for d, c in zip(dimensions, columns, strict=True)])
 

@@ -54,8 +54,8 @@ class Engine:
     Args:
         dimensions: the space, one entry per parameter.
         seed: decides every random choice.
-        n_initial: points tried before the first model, `initial_points` included; at least as many
-            as are asked for at first. With a `line`, only `initial_points`, or one point.
+        n_initial: points tried before the first model, `initial_points` included. With a `line`
+            only `initial_points` are, or one point in the middle of the line.
         initial_points: points tried first, in this order.
         line: dimensions walked along one after the other, from the best initial point, before the
             model is asked.
@@ -116,9 +116,6 @@ class Engine:
 
     def ask(self, n: int = 1) -> list[Proposal]:
         """The next `n` points to try at the same time, fewer when the space is exhausted."""
-        if not self._tried and self._surrogate == "gp" and not self._line:
-            more = n - len(self._initial)
-            self._initial += hypercube(self._dimensions, more, self._initial, self._rng())
         proposals: list[Proposal] = []
         while len(proposals) < n and not self.exhausted:
             proposal = self._propose()

@@ -20,14 +20,16 @@ from .surrogate import MEAN_VARIANCE, VARIANCE_SCALE, VARIANCE_SHAPE, centre_and
 
 Floats = NDArray[np.float64]
 
-LENGTH_SCALE = (0.7, 1.0)
-"""Median and log-normal width of the prior on a length scale; a dimension spans [0, 1]."""
+LENGTH_SCALE = (0.5, 1.0)
+"""Median and log-normal width of the prior on a length scale, in units of the root of the number of
+columns, with which distances grow (Hvarfner et al. 2024, "Vanilla Bayesian optimization performs
+great in high dimensions"); a column spans [0, 1]."""
 NOISE = (1e-4, 3.0)
 """The same for the variance of the noise, in units of the variance of the process."""
 LEAST_NOISE = 1e-8
 """Keeps the covariance of points that lie close together positive definite."""
-STARTS = ((0.5, 1e-4), (1.0, 0.1))
-"""Length scale and noise that the fit begins with: a surface without and one with noise."""
+STARTS = ((0.3, 1e-4), (0.7, 0.1))
+"""Length scale, in the same units, and noise that the fit begins with: a surface without and one with noise."""
 STEPS = 60
 REFINED = 4
 """Candidates that are climbed from."""
@@ -56,7 +58,7 @@ class FittedSurrogate:
         columns = known.shape[1]
         fits = []
         for scale, noise in STARTS:
-            start = np.log([*[scale] * columns, noise])
+            start = np.log([*[scale * np.sqrt(columns)] * columns, noise])
             bounds = [(np.log(0.01), np.log(30.0))] * columns + [(np.log(LEAST_NOISE), np.log(10))]
             fits.append(
                 minimize(
@@ -98,13 +100,17 @@ class FittedSurrogate:
         shape = VARIANCE_SHAPE + len(self._target) / 2
         scale = VARIANCE_SCALE + self._target @ alpha / 2
         slope = (shape / scale * np.outer(alpha, alpha) - inverse) / 2
-        medians = np.log([*[LENGTH_SCALE[0]] * len(scales), NOISE[0]])
+        length = LENGTH_SCALE[0] * np.sqrt(len(scales))
+        medians = np.log([*[length] * len(scales), NOISE[0]])
         widths = np.array([*[LENGTH_SCALE[1]] * len(scales), NOISE[1]])
         off = (logs - medians) / widths
         loss = np.log(np.diag(factor)).sum() + shape * np.log(scale) + (off**2).sum() / 2
         shared = slope * (5 / 3 * (1 + distance) * decay)
         gradient = np.append(
-            [(shared * square).sum() / s**2 for square, s in zip(self._squares, scales, strict=True)],
+            [
+                (shared * square).sum() / s**2
+                for square, s in zip(self._squares, scales, strict=True)
+            ],
             noise * np.trace(slope),
         )
         return float(loss), off / widths - gradient

@@ -1,4 +1,4 @@
-"""The points a search begins with: those the user named, then the best of other sweeps."""
+"""How a search begins: with the points the user named, the best of other sweeps, and a walk."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
 from scipy.stats import rankdata
 
 from .dimensions import Point
+from .engine import can_be_walked
 from .errors import SweepError
 from .records import parameter_column
 from .rules import sign
@@ -33,6 +34,29 @@ def initial_points(options: SkoptSweeperConf, space: Space) -> list[Point]:
     best = _by_mean_rank(tables)[: options.warm_start_points]
     log.info("warm start: the best %d points of %d tables", len(best), len(tables))
     return named + best
+
+
+def line(options: SkoptSweeperConf, space: Space) -> list[int]:
+    """The dimensions to walk along, by their places in the space.
+
+    Raises:
+        SweepError: one is not in the space, or is no list of ordered values.
+    """
+    names = [parameter.name for parameter in space.parameters]
+    axes = []
+    for name in options.line:
+        if name not in names:
+            raise SweepError(
+                f"hydra.sweeper.line names {name}, which is not swept; swept are {', '.join(names)}"
+            )
+        parameter = space.parameters[names.index(name)]
+        if not can_be_walked(parameter.dimension):
+            raise SweepError(
+                f"hydra.sweeper.line names {name}, but {name} is {parameter.sweep}; a line is a "
+                "list of numbers that rise or fall, or a list tagged as ordered"
+            )
+        axes.append(names.index(name))
+    return axes
 
 
 def _values(path: Path, space: Space, direction: str) -> dict[Point, float]:

@@ -44,6 +44,8 @@ def check(options: SkoptSweeperConf) -> None:
         value = getattr(options, name)
         if value is not None and not math.isfinite(value):
             raise SweepError(f"hydra.sweeper.{name} is {value}; it must be a finite number")
+    if repeated := sorted({name for name in options.line if options.line.count(name) > 1}):
+        raise SweepError(f"hydra.sweeper.line names {repeated[0]} more than once")
     if options.repeats > 1 and not options.repeat_key:
         raise SweepError(
             f"hydra.sweeper.repeats is {options.repeats}, but repeat_key does not say which "

@@ -31,7 +31,7 @@ class Trial:
     trial: int
     job: int
     dir: str
-    kind: str  # initial, model or random
+    kind: str  # initial, line, model or random
     status: str  # finished or failed
     error: str
     objective: float | None

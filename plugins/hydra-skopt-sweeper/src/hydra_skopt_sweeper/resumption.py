@@ -22,6 +22,7 @@ DECISIVE = (
     "repeats",
     "repeat_key",
     "n_initial",
+    "line",
     "surrogate",
     "acquisition",
     "on_failure",

@@ -15,7 +15,7 @@ from .dimensions import Point
 from .engine import Engine
 from .errors import SweepError
 from .exclusive import only_sweep_in
-from .initial import initial_points
+from .initial import initial_points, line
 from .loop import Launch, Sweep
 from .options import check
 from .resumption import recorded_order, recorded_trials, require_no_record, search_of
@@ -42,6 +42,7 @@ def start(
     if checked.repeat_key in [parameter.key for parameter in space.parameters]:
         raise SweepError(f"hydra.sweeper.repeat_key is {checked.repeat_key}, which is swept")
     initial_points(checked, space)  # so that nothing is written where one of them is wrong
+    line(checked, space)
     folder = Path(config.hydra.sweep.dir)
     with only_sweep_in(folder):
         if checked.resume:
@@ -56,18 +57,24 @@ def start(
             else []
         )
         OmegaConf.save(config, folder / "multirun.yaml")
-        engine = _engine(checked, space, points)
+        engine = build_engine(checked, space, points)
         sweep = Sweep(checked, space, engine, folder, launch, recorded=recorded, search=search)
         return sweep.run()
 
 
-def _engine(options: SkoptSweeperConf, space: Space, points: Sequence[Point]) -> Engine:
+def build_engine(options: SkoptSweeperConf, space: Space, points: Sequence[Point]) -> Engine:
+    """Make the engine of a sweep over `space` that begins with `points`.
+
+    Raises:
+        SweepError: `line` names no list of ordered values of the space.
+    """
     collapse_at = options.collapse_at
     return Engine(
         space.dimensions,
         seed=options.seed,
         n_initial=max(options.n_initial, options.batch_size),
         initial_points=points,
+        line=line(options, space),
         acquisition=options.acquisition,
         surrogate=options.surrogate,
         impute_failures=options.on_failure != "skip",

@@ -51,9 +51,17 @@ class SkoptSweeperConf:
     warm_start: list[str] = field(default_factory=list)
     warm_start_points: int = 3
 
+    # Parameters to walk along, one after the other, before the model is asked: from the best of
+    # initial_points and warm_start (n_initial is not used) to the best value that has a tried
+    # neighbour on each side. For a parameter that decides most, such as a learning rate; each
+    # must be a list of ordered values.
+    line: list[str] = field(default_factory=list)
+
     # "gp", or "random" for a baseline that learns nothing.
     surrogate: str = "gp"
-    # "EI", expected improvement.
+    # What a proposal has the most of: "EI", expected improvement, or "mean", the predicted value,
+    # which suits a noisy objective after a walk. A space with an interval that cannot be listed
+    # is searched by expected improvement.
     acquisition: str = "EI"
 
     # A failed trial (an exception, or an objective that is not finite) is shown to the model as
