@@ -30,7 +30,7 @@ from pipeline.base.errors import UserError
 from pipeline.base.files import write_json
 from pipeline.reporting.published import table1
 from pipeline.search.grid import FinishedGrid
-from pipeline.search.replay import dimensions, gaps, losses_on_test
+from pipeline.search.replay import gaps, losses_on_test, space
 from pipeline.settings.command_line import guarded
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -97,7 +97,7 @@ def seconds_to_propose(grid: FinishedGrid, told: int) -> float:
     for seed in range(5):
         chosen = [points[i] for i in np.random.default_rng(seed).permutation(grid.size)[:told]]
         values = [float(grid.objective[point]) for point in chosen]
-        engine = Engine(dimensions(grid), n_initial=0)
+        engine = Engine(space(grid).dimensions, n_initial=0)
         engine.tell(chosen[1:], values[1:])
         start = perf_counter()
         engine.tell(chosen[:1], values[:1])

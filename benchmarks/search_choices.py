@@ -25,6 +25,7 @@ from unittest.mock import patch
 import numpy as np
 from hydra_skopt_sweeper import engine as _engine
 from hydra_skopt_sweeper import surrogate as _surrogate
+from hydra_skopt_sweeper.dimensions import encode
 from joblib import Parallel, delayed, parallel_config
 from numpy.typing import NDArray
 from skopt.learning import GaussianProcessRegressor
@@ -146,8 +147,7 @@ def gain_of_model(grid: FinishedGrid, points: Sequence[Index]) -> float:
     assert grid.test is not None
     tried = sorted(points)
     values = np.array([grid.objective[point] for point in tried])
-    columns = zip(*tried, strict=True)
-    known = np.hstack([d.encode(c) for d, c in zip(replay.dimensions(grid), columns, strict=True)])
+    known = encode(replay.space(grid).dimensions, tried)
     shown = _surrogate.without_depths(values)
     model = _surrogate.Surrogate(known.shape[1]).predict(known, shown, known)
     chosen, best = tried[int(model.moments()[0].argmax())], tried[int(values.argmax())]

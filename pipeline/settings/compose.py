@@ -78,9 +78,9 @@ def register_resolvers() -> None:
 
     ``${choices:}`` writes each list of ``space`` as Hydra's ``choice(...)`` (Hydra also resolves
     it before there is a space), ``${choices:sorted}`` does so with numbers from large to small,
-    which makes them a line to walk along; ``${first:}`` is the point of params.yaml where a search begins,
-    ``${processes:${machine.threads}}`` how many trials of so many threads run at once on this
-    machine, ``${count:NAME,2}`` the number in a variable of the environment, else 2.
+    which makes them a line to walk along; ``${first:}`` is the point of params.yaml where a search
+    begins, ``${processes:${machine.threads}}`` how many trials of so many threads run at once on
+    this machine, ``${count:NAME,2}`` the number in a variable of the environment, else 2.
     """
 
     def choice(values: Sequence[Any]) -> str:

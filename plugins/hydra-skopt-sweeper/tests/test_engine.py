@@ -139,3 +139,57 @@ def test_a_search_sees_what_is_bad_when_most_are_the_best() -> None:
 def test_depths_are_cut_only_where_there_is_a_scale() -> None:
     assert without_depths(np.array([1.0, 1.0, 1.0, 0.1])).tolist() == [1.0, 1.0, 1.0, 0.1]
     assert without_depths(np.array([0.9, 0.8, 0.7, -50.0])).min() > -1
+
+
+SQUARE = [Span.real(0, 1), Span.real(0, 1)]
+
+
+@pytest.mark.parametrize("space", [SQUARE, GRID], ids=["intervals", "lists"])
+@pytest.mark.parametrize("level", [0.5, -7e9])
+def test_equal_values_leave_the_model_unsure(space: list[Levels | Span], level: float) -> None:
+    def flat(level: float) -> list[Proposal]:
+        engine, made = Engine(space), []
+        for _ in range(6):
+            made += engine.ask()
+            engine.tell([made[-1].point], [level])
+        return made
+
+    first, made = flat(0.1), flat(level)
+    assert [p.point for p in made] == [p.point for p in first]
+    for proposal in made[3:]:
+        assert (proposal.std or 0.0) > 1e-3
+        assert 0 < (proposal.acquisition or 0.0) < math.inf
+
+
+@pytest.mark.parametrize("space", [[Levels.evenly(12)], [Span.real(0, 11)]], ids=["list", "span"])
+def test_a_value_far_from_zero_is_searched_like_one_near_it(space: list[Levels | Span]) -> None:
+    def searched(offset: float) -> list[Proposal]:
+        engine, made = Engine(space), []
+        for _ in range(8):
+            [proposal] = engine.ask()
+            engine.tell([proposal.point], [offset + math.floor(proposal.point[0])])
+            made.append(proposal)
+        return made
+
+    near, far = searched(0.0), searched(1e8)
+    assert [p.point for p in far] == [p.point for p in near]
+    stds = [p.std for p in near if p.std is not None]
+    assert [p.std for p in far if p.std is not None] == pytest.approx(stds, rel=1e-6)
+
+
+def test_a_random_search_draws_all_over_the_space() -> None:
+    engine = Engine([Span.integer(0, 3), *SQUARE], surrogate="random")
+    drawn = [p.point for p in search(engine, 400)]
+    counts = np.bincount([int(point[0]) for point in drawn], minlength=4)
+    assert (counts > 0.18 * 400).all()
+    assert np.histogram([point[1] for point in drawn], bins=4, range=(0, 1))[0].min() > 0.18 * 400
+
+
+def test_an_interval_is_searched_down_to_a_small_neighbourhood_of_the_top() -> None:
+    engine, values = Engine(SQUARE, seed=0), []
+    for _ in range(20):
+        [proposal] = engine.ask()
+        x, y = proposal.point
+        values.append(-((x - 0.3) ** 2) - (y - 0.6) ** 2)
+        engine.tell([proposal.point], values[-1:])
+    assert max(values) > -1e-5

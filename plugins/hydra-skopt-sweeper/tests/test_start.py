@@ -185,6 +185,10 @@ def test_a_useless_warm_start_is_refused(tmp_path: Path, content: str, error: st
         ({"repeats": 2, "repeat_key": "lr"}, "lr, which is swept"),
         ({"initial_points": [{"lr": 0.1}]}, "no value for decay"),
         ({"warm_start": ["nowhere.csv"]}, "cannot read nowhere.csv"),
+        ({"line": ["decoy"]}, "line names decoy, which is not swept; swept are lr, decay, mixup"),
+        ({"line": ["lr", "lr"]}, "line names lr more than once"),
+        ({"params": {"lr": "interval(0, 1)"}, "line": ["lr"]}, "list of numbers that rise or fall"),
+        ({"params": {"lr": "a,b,c"}, "line": ["lr"]}, "but lr is a,b,c"),
         ({"params": {"lr": "tag(odd,choice(1,2))"}}, "tag 'odd'"),
     ],
 )

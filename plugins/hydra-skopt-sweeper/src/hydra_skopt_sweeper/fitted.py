@@ -24,12 +24,12 @@ LENGTH_SCALE = (0.5, 1.0)
 """Median and log-normal width of the prior on a length scale, in units of the root of the number of
 columns, with which distances grow (Hvarfner et al. 2024, "Vanilla Bayesian optimization performs
 great in high dimensions"); a column spans [0, 1]."""
-NOISE = (1e-4, 3.0)
+NOISE = (1e-3, 3.0)
 """The same for the variance of the noise, in units of the variance of the process."""
 LEAST_NOISE = 1e-8
 """Keeps the covariance of points that lie close together positive definite."""
 STARTS = ((0.3, 1e-4), (0.7, 0.1))
-"""Length scale, in the same units, and noise that the fit begins with: a surface without and one with noise."""
+"""Length scale, in the same units, and noise that the fit begins with: without and with noise."""
 STEPS = 60
 REFINED = 4
 """Candidates that are climbed from."""

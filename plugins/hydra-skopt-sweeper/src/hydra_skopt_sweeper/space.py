@@ -224,7 +224,9 @@ def _positions(values: Sequence[float]) -> Sequence[float]:
 
 def _unevenness(line: Sequence[float]) -> float:
     gaps = [abs(b - a) for a, b in itertools.pairwise(line)]
-    return max(gaps) / min(gaps) if gaps else 1.0
+    if not gaps:
+        return 1.0
+    return max(gaps) / min(gaps) if min(gaps) > 0 else math.inf  # rounding made two equal
 
 
 def _same(a: Any, b: Any) -> bool:
