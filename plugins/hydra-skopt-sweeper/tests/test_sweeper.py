@@ -70,6 +70,12 @@ def test_each_trial_has_its_own_seconds(sweep: Sweep, tmp_path: Path) -> None:
     assert ".seconds" not in left
 
 
+def test_a_callback_sees_the_programs_own_task_function(sweep: Sweep, tmp_path: Path) -> None:
+    logs = "+hydra.callbacks.seen={_target_: callbacks.WritesTheTasksType}"
+    with sweep(accuracy, logs, "hydra.sweeper.n_trials=1"):
+        assert (tmp_path / "sweep/0/task.txt").read_text() == "SweepTaskFunction"
+
+
 def test_the_best_overrides_can_be_pasted_back(sweep: Sweep, tmp_path: Path) -> None:
     fixed = ["lr=0.1", "decay=0.001", "mixup=true", "hydra.sweeper.initial_points=[]"]
     with sweep(lambda cfg: len(cfg.name), "+name='a b','c, d e'", *fixed):

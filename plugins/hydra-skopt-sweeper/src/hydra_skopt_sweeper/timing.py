@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from functools import update_wrapper
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ class Timed:
     """A task function that also writes how many seconds it took into its job's directory."""
 
     def __init__(self, task_function: TaskFunction) -> None:
+        update_wrapper(self, task_function)  # callbacks of Hydra may look at it
         self.task_function = task_function
 
     def __call__(self, config: Any) -> Any:
