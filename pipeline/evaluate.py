@@ -3,6 +3,7 @@
 Reads best.yaml; writes final.json, final_runs.csv, predictions.parquet and the model of the first
 seed. Refits are journalled trials: cells that chose the same point share them. Under the paddle
 protocol nothing is refitted: the figure is the one the point was selected by.
+Run: python -m pipeline.evaluate dataset=digits strategy=grid --config-path quickstart
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Decode a dataset once: read its official lists, split, and write the pixels all trials share.
 
 Writes data/prepared/<dataset>/: manifest.parquet (one row per image), pixels.bin and stats.json.
+Run: python -m pipeline.prepare dataset=digits --config-path quickstart
 """
 
 from __future__ import annotations
