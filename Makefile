@@ -57,21 +57,32 @@ tune: setup ## Tune a model on your own images: make tune DATA=PATH [NAME=... MO
 plan: setup ## Say what the benchmark downloads, needs and takes, before anything runs
 	@python -m pipeline.plan
 
+PYTEST = pytest -n auto --maxprocesses 4 --dist loadfile
+
 .PHONY: test
 test: setup lint ## Lint, check types, run the default tests
-	pytest -n auto --maxprocesses 4 --dist loadfile
+	$(PYTEST)
 
 .PHONY: test-slow
 test-slow: setup ## Run the slow tests
-	pytest -m "slow and not engine and not faults"
+	$(PYTEST) -m "slow and not engine and not faults"
 
 .PHONY: test-engine
 test-engine: setup ## Run the tests that need a browser, a database or a cluster on this machine
-	pytest -m engine
+	$(PYTEST) -m engine
 
 .PHONY: faults
-faults: setup ## Inject faults into running sweeps: kills, full disks, lost servers (root sees all)
-	pytest -m faults tests/faults
+faults: setup ## Inject some faults into running sweeps: kills, full disks, lost servers (as root)
+	$(PYTEST) -m faults tests/faults
+
+.PHONY: faults-full
+faults-full: setup ## Inject all of them
+	VDTRANSFER_FAULTS=full $(PYTEST) -m faults tests/faults
+
+.PHONY: test-long
+test-long: setup ## Run in one queue what `make test` leaves out: slow tests, engines, faults
+	$(PYTEST) --no-loadscope-reorder -m "slow or engine or faults" \
+	  --ignore tests/project/test_quickstart_results.py tests/faults tests/engines tests plugins
 
 .PHONY: verify-trials
 verify-trials: setup ## After a change to training code: say whether trials still compute the same numbers

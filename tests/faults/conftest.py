@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,28 +13,14 @@ from tests.faults.simulated import SMALL_SPACE, SimulatedProject, undisturbed
 from tests.support.stages import environment
 
 _FOLDER = Path(__file__).parent
-_INJECTED = pytest.StashKey[list[int]]()
-_PASSED = pytest.StashKey[bool]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_INJECTED] = [0, 0]
+_INJECTED = "faults injected"
+"""The property of a test's report that counts its faults."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(_FOLDER):
             item.add_marker(pytest.mark.faults)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Iterator[pytest.TestReport]:
-    report = yield
-    if call.when == "call":
-        item.stash[_PASSED] = report.passed
-    return report
 
 
 class Tally:
@@ -48,18 +34,22 @@ class Tally:
 
 
 @pytest.fixture
-def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
+def tally(record_property: Callable[[str, object], None]) -> Iterator[Tally]:
     faults = Tally()
     yield faults
-    total = request.config.stash[_INJECTED]
-    total[0] += faults.count
-    total[1] += faults.count * request.node.stash.get(_PASSED, False)
+    record_property(_INJECTED, faults.count)
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    injected, survived = config.stash[_INJECTED]
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Read the reports alone: the tests may have run in other processes."""
+    failed = {report.nodeid for report in terminalreporter.stats.get("failed", [])}
+    injected = survived = 0
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            properties = dict(getattr(report, "user_properties", ()))
+            if report.when == "teardown" and _INJECTED in properties:
+                injected += properties[_INJECTED]
+                survived += properties[_INJECTED] * (report.nodeid not in failed)
     if injected:
         terminalreporter.write_line(f"faults: {injected} injected, {survived} survived")
 

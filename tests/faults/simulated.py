@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import os
 import random
 import shutil
 import subprocess
@@ -19,6 +20,8 @@ from tests.faults.forks import Fork, Forks
 from tests.support.small_project import KEY, PARAMS, SmallProject
 from tests.support.stages import copy_project
 
+FULL = os.environ.get("VDTRANSFER_FAULTS") == "full"
+"""Whether to inject every fault (`make faults-full`), or some of each kind."""
 SPACE = {
     "lr": [0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003],
     "l2_decay": [0.001, 0.0001],

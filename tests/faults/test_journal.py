@@ -15,9 +15,9 @@ import psutil
 
 from tests.faults.conftest import Tally
 from tests.faults.forks import Forks
-from tests.faults.simulated import SimulatedProject, require_survived, undisturbed
+from tests.faults.simulated import FULL, SimulatedProject, require_survived, undisturbed
 
-AWAY_SECONDS = 60.0
+AWAY_SECONDS = 60.0 if FULL else 20.0
 LOCKED_SECONDS = 25.0
 """SQLite as MLflow opens it gives up after 20."""
 
