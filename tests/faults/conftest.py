@@ -47,7 +47,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for reports in terminalreporter.stats.values():
         for report in reports:
             properties = dict(getattr(report, "user_properties", ()))
-            if report.when == "teardown" and _INJECTED in properties:
+            if getattr(report, "when", "") == "teardown" and _INJECTED in properties:
                 injected += properties[_INJECTED]
                 survived += properties[_INJECTED] * (report.nodeid not in failed)
     if injected:
