@@ -44,7 +44,7 @@ from pipeline.trials.identity import identity, key_of
 from pipeline.trials.journal import KEY_TAG, RESULT
 from pipeline.trials.sweep import Sweep, opened, tags
 
-CODE = ("conf", "pipeline", "hydra_plugins", "published")
+CODE = ("conf", "pipeline", "plugins", "published")
 PIPELINES = ("quickstart", "large_scale", "paddle_protocol")
 """Not run, but `dvc status` looks at them."""
 FILES = ("dvc.yaml", "params.yaml", ".dvcignore")
@@ -117,7 +117,7 @@ def tuned(cfg: Config) -> None:
     if cfg.strategy.name == "fixed":
         points = [cfg.point.model_dump()]
     elif cfg.strategy.name == "bayes":
-        points = random.Random(cfg.dataset.name).sample(points, cfg.search.n_trials)
+        points = random.Random(cfg.dataset.name).sample(points, cfg.search.bayes.n_trials)
     with opened(cfg) as sweep:
         sweep.export([trial(cfg.model_copy(update=p), sweep, n) for n, p in enumerate(points)])
 

@@ -17,8 +17,9 @@ from pipeline.base.locks import alone
 from pipeline.datasets.fetching.fetch import NotFetchedError, described, fetch, part_of
 from pipeline.datasets.fetching.transfer import PATIENCE, Patience
 from pipeline.settings.command_line import stage
+from pipeline.settings.dataset import ArchiveConfig, DatasetConfig
 from pipeline.settings.folders import raw_dir
-from pipeline.settings.schema import ArchiveConfig, Config, DatasetConfig
+from pipeline.settings.schema import Config
 
 SOURCE = "source.txt"
 

@@ -28,8 +28,9 @@ from pipeline.datasets.manifest import MANIFEST, PIXELS, SCHEMA, STATS, Manifest
 from pipeline.datasets.pixels import Stored, Unreadable, write_store
 from pipeline.planning.estimates import need
 from pipeline.settings.command_line import stage
+from pipeline.settings.dataset import DatasetConfig
 from pipeline.settings.folders import prepared_dir, raw_dir, unpacked_dir
-from pipeline.settings.schema import Config, DatasetConfig
+from pipeline.settings.schema import Config
 
 _FEW = 500
 """Below this many images, or with pixels at hand, starting workers takes longer than they save."""

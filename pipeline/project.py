@@ -21,6 +21,7 @@ import yaml
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_text
 from pipeline.models.sources import locate
+from pipeline.projects.dvc_yaml import Pipeline
 from pipeline.settings.command_line import guarded
 from pipeline.settings.compose import CONFIG_NAME, compose
 from pipeline.settings.folders import CONF, report_dir, weights_dir
@@ -39,9 +40,9 @@ _PARAMS_HEADER = """\
 # Your own images, {name}. This file is yours to edit: `make tune` never writes it again, and trains
 # what a change touches. Plain values only: it is read by Hydra and by DVC alike.
 """
-_DVC_HEADER = """\
-# Written by `make tune` from large_scale/dvc.yaml; params.yaml is the file to edit.
-# Run: dvc repro {folder}/dvc.yaml
+_DVC_HEADER = """
+Written by `make tune`, anew each time; params.yaml is the file to edit.
+Run: dvc repro {folder}/dvc.yaml
 """
 
 
@@ -82,7 +83,11 @@ def make(
         _require_weights(model or MODEL)
         text = yaml.safe_dump(asked, sort_keys=False, allow_unicode=True)
         write_text(params, _PARAMS_HEADER.format(name=name) + text)
-    write_text(folder / "dvc.yaml", _DVC_HEADER.format(folder=folder) + _pipeline(folder))
+    header = _DVC_HEADER.format(folder=folder)
+    pipeline = Pipeline(header, folder=folder.as_posix(), own_folders=True)
+    write_text(
+        folder / "dvc.yaml", pipeline.text(yaml.safe_load(params.read_text(encoding="utf-8")))
+    )
     return folder
 
 
@@ -137,13 +142,6 @@ def _require_same(
                 f"{option}={asked}: {params} has {','.join(there)}. Edit it there, or set another "
                 "NAME=..."
             )
-
-
-def _pipeline(folder: Path) -> str:
-    """``large_scale/dvc.yaml``, a pipeline over named folders, moved to ``folder``."""
-    text = (_ROOT / "large_scale" / "dvc.yaml").read_text(encoding="utf-8")
-    body = text[text.index("stages:") :]
-    return body.replace("large_scale", str(folder)).replace("wdir: ..\n", "wdir: ../..\n")
 
 
 def _require_weights(model: str) -> None:

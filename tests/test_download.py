@@ -13,8 +13,8 @@ from filelock import FileLock
 from pipeline.base.errors import UserError
 from pipeline.datasets.fetching.transfer import Patience
 from pipeline.download import download
+from pipeline.settings.dataset import ArchiveConfig, DatasetConfig
 from pipeline.settings.folders import CONF
-from pipeline.settings.schema import ArchiveConfig, DatasetConfig
 from tests.support.http_server import Drop, Server, Status
 
 QUICK = Patience(connect=2, read=2, attempts=3, pause=0.001)

@@ -13,7 +13,7 @@ from pipeline.base.errors import UserError
 from pipeline.planning.estimates import expected_images, need, trials
 from pipeline.planning.timing import Speed, seconds_of
 from pipeline.settings.compose import compose
-from pipeline.settings.schema import CountsConfig
+from pipeline.settings.dataset import CountsConfig
 
 ROOT = Path(__file__).parents[1]
 
@@ -73,7 +73,7 @@ def test_what_is_there_is_not_downloaded_again(elsewhere):
         (["strategies=[fixed,bayes,random]"], 49, 9),
         (["lr=0.5"], 197, 9),
         (["lr=0.5", "strategies=[grid]"], 196, 3),
-        (["lr=0.5", "strategies=[fixed,bayes]", "search.n_trials=500"], 196, 6),
+        (["lr=0.5", "strategies=[fixed,bayes]", "search.bayes.n_trials=500"], 196, 6),
         (["protocol=paddle"], 196, 0),
     ],
 )

@@ -20,7 +20,7 @@ from pipeline.datasets.pixels import PixelStore
 from pipeline.prepare import prepare
 from pipeline.prepare import run as run_stage
 from pipeline.settings.compose import compose, quote
-from pipeline.settings.schema import DatasetConfig
+from pipeline.settings.dataset import DatasetConfig
 from tests.support import miniatures
 from tests.support.miniatures import encoded, jpeg, picture
 

@@ -191,7 +191,7 @@ def test_from_a_hard_path_to_model_and_report(tmp_path):
     values = yaml.safe_load(params.read_text())
     values["recipe"] = {"epochs": 1, "batch_size": 8, "image_size": 32, "resize_size": 32}
     values |= {"evaluate": {"seeds": [0]}, "machine": {"threads": 1, "device": "cpu"}}
-    values["search"]["n_trials"] = 2
+    values["search"]["bayes"]["n_trials"] = 2
     values["model"] = {"arch": "resnet10t"}  # the pipeline is what is tested
     params.write_text(yaml.safe_dump(values, allow_unicode=True, sort_keys=False))
 

@@ -138,7 +138,7 @@ def test_allowed_failures_are_exported_as_failed(project, monkeypatch):
 
 def test_as_many_failures_in_a_row_as_are_allowed_do_not_end_a_search(project, monkeypatch):
     failing(monkeypatch, RuntimeError("no memory"), when=lambda cfg: cfg.lr == 0.3 or cfg.mixup)
-    project.tune("strategy=bayes", "tune.allowed_failures=3", "search.n_trials=4")
+    project.tune("strategy=bayes", "tune.allowed_failures=3", "search.bayes.n_trials=4")
     rows = project.table("bayes", "trials")
     assert sorted(row["status"] for row in rows) == ["failed", "failed", "failed", "finished"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.base.errors import UserError
 from pipeline.datasets.listing import SPLITS, Listing
-from pipeline.settings.schema import DatasetConfig
+from pipeline.settings.dataset import DatasetConfig
 
 
 def differences(dataset: DatasetConfig, listing: Listing) -> list[str]:

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from pipeline.datasets.deep import DeepImage
 from pipeline.datasets.formats import SIGNATURE_BYTES, formats, unread_reason
-from pipeline.settings.schema import DatasetConfig
+from pipeline.settings.dataset import DatasetConfig
 
 MAX_ASPECT = 100
 """A strip longer than this has no crop worth training on, and enlarging it would fill memory."""

@@ -13,7 +13,7 @@ from pipeline.datasets.deep import FULL
 from pipeline.datasets.listing import SPLITS, Listing
 from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.pixels import Stored
-from pipeline.settings.schema import DatasetConfig
+from pipeline.settings.dataset import DatasetConfig
 
 _DIM = FULL / 8
 """Images of 16 bits a channel whose values all lie below hold data of fewer bits."""

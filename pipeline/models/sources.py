@@ -14,7 +14,8 @@ from filelock import FileLock
 
 from pipeline.base.errors import UserError
 from pipeline.datasets.fetching.fetch import NotFetchedError, fetch
-from pipeline.settings.schema import ArchiveConfig, ModelConfig
+from pipeline.settings.dataset import ArchiveConfig
+from pipeline.settings.schema import ModelConfig
 
 HUB_FILE = "model.safetensors"
 STAND_INS = (

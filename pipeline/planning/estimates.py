@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.datasets.fetching.fetch import part_of
+from pipeline.settings.dataset import ArchiveConfig, CountsConfig, DatasetConfig
 from pipeline.settings.folders import prepared_dir, raw_dir, unpacked_dir
-from pipeline.settings.schema import ArchiveConfig, Config, CountsConfig, DatasetConfig
+from pipeline.settings.schema import Config
 
 ASPECT = 4 / 3
 """Of a photograph; the store keeps the aspect, its short side is ``store_side``."""
@@ -120,8 +121,7 @@ class Trials:
 def trials(cfg: Config) -> Trials:
     """Finished ones in the journal are replayed; they are counted here all the same."""
     size = cfg.space.size()
-    limited = min(cfg.search.n_trials, size)
-    asked = {name: {"fixed": 1, "grid": size}.get(name, limited) for name in cfg.strategies}
+    asked = {name: cfg.search.trials(name, size) for name in cfg.strategies}
     first_in_space = all(
         getattr(cfg, axis) in getattr(cfg.space, axis) for axis in type(cfg.space).model_fields
     )

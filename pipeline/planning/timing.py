@@ -15,8 +15,9 @@ import torch
 from pipeline.datasets.pixels import PixelStore
 from pipeline.models.backbones import build
 from pipeline.planning.estimates import ASPECT, ORIGINAL_SIDE
+from pipeline.settings.dataset import CountsConfig
 from pipeline.settings.point import Point
-from pipeline.settings.schema import Config, CountsConfig, ModelConfig, RecipeConfig
+from pipeline.settings.schema import Config, ModelConfig, RecipeConfig
 from pipeline.training.classifier import Classifier
 from pipeline.training.data import Batch, StepAddress, TrainingCrops
 from pipeline.training.losses import mixed_cross_entropy

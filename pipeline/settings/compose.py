@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.base.errors import UserError
 from pipeline.base.text import did_you_mean
+from pipeline.settings.defaults import require_plain_defaults
 from pipeline.settings.folders import CONF
 from pipeline.settings.guard import require_harmless
 from pipeline.settings.machine import LAUNCHER, count, processes, require_counts
@@ -115,6 +116,7 @@ def compose(config_dir: Path, overrides: Sequence[str] = ()) -> Config:
     register_resolvers()
     GlobalHydra.instance().clear()
     try:
+        require_plain_defaults(params)
         with initialize_config_dir(str(config_dir.resolve()), version_base="1.3"):
             composed = hydra_compose(
                 CONFIG_NAME, hydra_overrides(config_dir, overrides), return_hydra_config=True

@@ -10,117 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from pipeline.settings.dataset import DatasetConfig
 from pipeline.settings.point import Point, SpaceConfig
-from pipeline.settings.values import (
-    Count,
-    Fraction,
-    Md5,
-    Model,
-    Name,
-    NonNegative,
-    Positive,
-    Sha256,
-)
-
-
-class ArchiveConfig(Model):
-    """One file to fetch into ``data/raw/<dataset>/<file>``."""
-
-    file: Name
-    urls: list[str] = []
-    """Tried in order. ``hf://datasets/OWNER/REPO/PATH`` goes through the Hugging Face hub."""
-    size: Count | None = None
-    """Bytes; null where no source states it."""
-    sha256: Sha256 | None = None
-    md5: Md5 | None = None
-    other_sha256: list[Sha256] = []
-    """Other wrappings of the same content, such as a distribution's; taken whatever their size."""
-
-
-class CountsConfig(Model):
-    """Entries of the official lists. A list that does not exist is 0."""
-
-    train: Annotated[int, Field(ge=0)] = 0
-    val: Annotated[int, Field(ge=0)] = 0
-    test: Annotated[int, Field(ge=0)] = 0
-
-
-class DatasetConfig(Model):
-    name: Name
-    title: str
-    reader: Literal[
-        "digits",
-        "fashion_mnist",
-        "oxford_iiit_pet",
-        "flowers102",
-        "food101",
-        "sun397",
-        "caltech101",
-        "dtd",
-        "stanford_cars",
-        "fgvc_aircraft",
-        "folder",
-    ]
-    homepage: str = ""
-    licence: str = ""
-    citation: str = ""
-    archives: list[ArchiveConfig] = []
-    originals: list[ArchiveConfig] = []
-    """The creators' own files where they are gone upstream and ``archives`` are a mirror's. Used
-    instead as soon as those that have no address are placed by hand."""
-    root: str | None = None
-    """The folder of the user's own images; only for ``reader: folder``."""
-    class_level: Count | None = None
-    """Folders of classes lie this many levels below ``root``; null recognises the layout."""
-    min_class_images: Count | None = None
-    """Leave out classes with fewer different images to train on; null refuses them."""
-    classes: Count | None = None
-    counts: CountsConfig | None = None
-    accept_counts: bool = False
-    """Go on when the lists differ from ``classes`` and ``counts``; the report says so."""
-    val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share of train held out for validation where the creators made no validation split."""
-    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share held out for test where there is no test split (own folders, digits)."""
-    split_seed: int = 0
-    max_train_images: Count | None = None
-    """Keep a stratified subset of train; null keeps all."""
-    max_val_images: Count | None = None
-    max_unreadable: Fraction = 0.01
-    """prepare stops when a larger share of the images cannot be read."""
-    store_side: Count | Literal["original"] = 256
-    """Short side of the stored pixels; smaller images are not enlarged. ``original`` stores every
-    image at its full size, which a recipe with ``resize: opencv`` needs."""
-    scaled_decoding: bool = True
-    """Let the JPEG decoder shrink large images while it decodes them; false for exact parity."""
-    max_pixels: Count = 200_000_000
-    """Images beyond this are decoded at reduced size where the format allows it, else left out."""
-    white: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """The value of 16-bit pixels that is white; null: what the file states, else 65535."""
-    partition: Annotated[int, Field(ge=1, le=10)] = 1
-    """Official partition, for dtd and sun397."""
-    background: bool = True
-    """caltech101: keep BACKGROUND_Google as a class (102 classes), as Kornblith et al. do."""
-    crop_banner: bool = False
-    """fgvc_aircraft: cut the 20 rows of the copyright banner."""
-
-    @field_validator("store_side", mode="before")
-    @classmethod
-    def _side_or_original(cls, value: object) -> object:
-        if value != "original" and not (type(value) is int and value > 0):
-            raise ValueError(f"found {value!r}; allowed: a number of pixels, or original")
-        return value
-
-    @model_validator(mode="after")
-    def _root_goes_with_folder(self) -> DatasetConfig:
-        if (self.root is not None) != (self.reader == "folder"):
-            raise ValueError(
-                "root is needed with reader: folder and forbidden elsewhere; "
-                "for your own images use dataset=folder dataset.root=PATH"
-            )
-        if self.class_level is not None and self.reader != "folder":
-            raise ValueError("class_level is for reader: folder only")
-        return self
+from pipeline.settings.values import Count, Fraction, Model, Name, NonNegative, Positive
 
 
 class ModelConfig(Model):
@@ -203,8 +95,12 @@ class StrategyConfig(Model):
     name: Literal["fixed", "grid", "bayes", "random"]
 
 
-class SearchConfig(Model):
-    """What strategy=bayes and strategy=random may spend."""
+class NothingToSpend(Model):
+    """The part of ``search`` for a strategy whose trials are given: one point, or the space."""
+
+
+class BudgetConfig(Model):
+    """What a search may spend."""
 
     n_trials: Count = 20
     batch_size: Count = 1
@@ -212,6 +108,25 @@ class SearchConfig(Model):
     patience: Count | None = None
     """Stop after so many trials without a gain of ``min_delta``; null never stops early."""
     min_delta: NonNegative = 0.0
+
+
+class SearchConfig(Model):
+    """The budget of each strategy by its name, so that DVC can watch each one's alone."""
+
+    fixed: NothingToSpend = NothingToSpend()
+    grid: NothingToSpend = NothingToSpend()
+    bayes: BudgetConfig = BudgetConfig()
+    random: BudgetConfig = BudgetConfig()
+
+    def budget(self, strategy: str) -> dict[str, float | None]:
+        """Return what ``strategy`` may spend, by name; nothing where its trials are given."""
+        part = getattr(self, strategy, NothingToSpend())
+        return dict(part.model_dump())
+
+    def trials(self, strategy: str, size: int) -> int:
+        """Return how many trials ``strategy`` may run on a space of ``size`` points."""
+        given = 1 if strategy == "fixed" else size
+        return min(int(self.budget(strategy).get("n_trials") or given), size)
 
 
 class TuneConfig(Model):

@@ -161,7 +161,11 @@ def _asked(cfg: Config) -> dict[str, Any]:
     space = {"space": cfg.space.model_dump()}
     if cfg.strategy.name == "grid":
         return space
-    return {**space, "search": cfg.search.model_dump(), "first": cfg.point.model_dump()}
+    return {
+        **space,
+        "search": cfg.search.budget(cfg.strategy.name),
+        "first": cfg.point.model_dump(),
+    }
 
 
 def tags(cfg: Config, purpose: str) -> dict[str, str]:
@@ -237,8 +241,7 @@ def _records(folder: Path) -> list[Trial]:
 
 
 def _total(cfg: Config) -> int:
-    size = cfg.space.size()
-    return {"fixed": 1, "grid": size}.get(cfg.strategy.name, min(cfg.search.n_trials, size))
+    return cfg.search.trials(cfg.strategy.name, cfg.space.size())
 
 
 def _best_so_far(folder: Path) -> str:

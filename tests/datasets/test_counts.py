@@ -8,7 +8,7 @@ import pytest
 from pipeline.base.errors import UserError
 from pipeline.datasets.counts import check
 from pipeline.datasets.listing import Entry, Listing
-from pipeline.settings.schema import CountsConfig, DatasetConfig
+from pipeline.settings.dataset import CountsConfig, DatasetConfig
 
 ROOT = Path(__file__).parents[2]
 

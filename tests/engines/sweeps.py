@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from tests.support.small_project import SmallProject
 
 COMPUTED = ("trials.csv", "curves.csv", "best.yaml")
-BATCHES = "search.batch_size=2"
+BATCHES = "search.bayes.batch_size=2"
 """Trials of a search that run at once; it decides which ones are proposed."""
 
 

@@ -1,18 +1,22 @@
 """dvc.yaml: the cells it lists, and that a change makes exactly the stages stale that read it."""
 
+import ast
 import json
 import re
 import subprocess
 import sys
 from collections import Counter
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 import yaml
+from dvc.repo import Repo
 
+from pipeline.projects.committed import committed
+from pipeline.projects.dvc_yaml import CODE
 from pipeline.settings.folders import CONF
 from pipeline.settings.point import HYPERPARAMETERS
-from pipeline.trials.deciding_code import DECIDING
 from tests.support.stages import BENCHMARK, copy_project
 
 ROOT = Path(__file__).parents[2]
@@ -47,77 +51,68 @@ def test_the_root_lists_the_cells_of_the_whole_benchmark():
     }
 
 
-PIPELINES = [ROOT / "dvc.yaml", *sorted(ROOT.glob("*/dvc.yaml"))]
+def test_every_dvc_yaml_is_what_the_template_says():
+    """After a change of the template: python -m pipeline.projects.committed."""
+    written = committed(ROOT)
+    assert {path: path.read_text() for path in written} == written
+    assert set(written) == {ROOT / "dvc.yaml", *ROOT.glob("*/dvc.yaml")}
 
 
-@pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.parent.name)
-def test_every_pipeline_is_the_same_five_stages(path):
-    """With its own folder in the commands, and params that name their file.
-
-    What a sub-pipeline takes from elsewhere it leaves out: downloads, or the prepared data.
-    """
-    stages = yaml.safe_load(path.read_text())["stages"]
-    assert list(stages) == [stage for stage in STAGES if stage in stages]
-    assert {"tune", "evaluate", "report"} <= set(stages)
-    for name, stage in stages.items():
-        body = stage.get("do", stage)
-        assert f"python -m pipeline.{name}" in body["cmd"]
-        if path.parent == ROOT:
-            continue
-        assert f"--config-path {path.parent.name}" in body["cmd"]
-        assert body["wdir"] == ".."
-        for params in body.get("params", []):
-            assert list(params) == [f"{path.parent.name}/params.yaml"]
+def imported(path):
+    """The modules of pipeline/ that a module imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    paths = [ROOT / name.replace(".", "/") for name in names if name.startswith("pipeline")]
+    modules = {path.with_suffix(".py") for path in paths} | {path / "__init__.py" for path in paths}
+    return {each for each in modules if each.is_file()}
 
 
-def listed(path, stage):
-    """The dependencies and the parameters of a stage, as if its pipeline were the root's."""
-    body = yaml.safe_load(path.read_text())["stages"][stage]
-    deps = {each.removeprefix(f"{path.parent.name}/") for each in body["deps"]}
-    deps = {each.replace("/folder.yaml", "/${item.dataset}.yaml") for each in deps}
-    [params] = body["params"] if path.parent != ROOT else [{"": body["params"]}]
-    [keys] = params.values()
-    return deps, set(keys)
+FRAME = {
+    *("base/errors.py", "base/disk.py", "base/locks.py", "base/progress.py"),
+    *("settings/command_line.py", "settings/defaults.py", "settings/guard.py"),
+    *("settings/machine.py", "settings/folders.py", "settings/schema.py", "settings/values.py"),
+    "settings/point.py",
+}
+"""What refuses, waits, shows progress or names places: it changes no byte of an output."""
+LEFT_OUT = {
+    "download": FRAME | {"base/text.py"},
+    # The estimate says how much room is needed; it knows how far a download has come.
+    "prepare": FRAME
+    | {"planning/estimates.py"}
+    | {f"datasets/fetching/{name}.py" for name in ("fetch", "hub", "transfer", "digests")},
+}
 
 
-def test_every_pipeline_reads_what_the_root_reads():
-    """But for its own folder, its datasets' file and, where nothing is refitted, the model."""
-
-    left_out = {
-        "dataset",
-        "evaluate",
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_lists_every_module_it_imports(stage):
+    package = ROOT / "pipeline"
+    seen, waiting = set(), {package / f"{stage}.py"}
+    while waiting:
+        path = waiting.pop()
+        seen.add(path)
+        waiting |= imported(path) - seen
+    read = {path.relative_to(package).as_posix() for path in seen if path.read_text().strip()}
+    listed = {f"{stage}.py", *CODE[stage]}
+    missing = {
+        name
+        for name in read - {"__init__.py"}
+        if not any(name == each or name.startswith(f"{each}/") for each in listed)
     }
-    for stage in ("tune", "evaluate"):
-        root_deps, root_params = listed(ROOT / "dvc.yaml", stage)
-        for path in PIPELINES:
-            deps, params = listed(path, stage)
-            missing = (root_deps - deps) | (root_params - params)
-            assert missing <= (left_out if path.parent.name == "paddle_protocol" else set()), path
+    assert missing - LEFT_OUT.get(stage, set()) == set()
+    assert LEFT_OUT.get(stage, set()) <= missing  # nothing is excused that is not read
 
 
-@pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.parent.name)
-def test_tune_lists_what_the_key_in_best_yaml_stands_for(path):
-    """evaluate leaves it out: what tune did not list would reach neither stage."""
-    deps, params = listed(path, "tune")
-    assert {f"pipeline/{Path(pattern).parent}" for pattern in DECIDING} <= deps
-    assert {
-        "data/prepared/${item.dataset}/manifest.parquet",
-        "conf/model/${item.model}.yaml",
-        "conf/recipe",
-        "conf/protocol",
-    } <= deps
-    assert {"defaults", "model", "recipe", *HYPERPARAMETERS, "seed", "space", "machine"} <= params
-
-
-@pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.parent.name)
-def test_evaluate_lists_where_its_replays_of_a_search_begin_and_end(path):
+def test_evaluate_lists_where_its_replays_of_a_search_begin_and_end():
     bayes = yaml.safe_load((CONF / "strategy" / "bayes.yaml").read_text())
     assert bayes["hydra"]["sweeper"]["initial_points"] == ["${first:}"]
     read = {*HYPERPARAMETERS, *re.findall(r"\$\{(\w+)[.}]", json.dumps(bayes["hydra"]))}
-    assert read >= {*HYPERPARAMETERS, "search"}
-    deps, params = listed(path, "evaluate")
-    assert read - {"seed", "space"} <= params  # seeds are counted, the grid's table has the space
-    assert {"conf/strategy/bayes.yaml", "pipeline/search"} <= deps
+    stage = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["evaluate"]
+    listed = {each.partition(".")[0] for each in stage["params"]}
+    assert read - {"seed", "space"} <= listed  # seeds are counted, the grid's table has the space
 
 
 def make(folder, outs):
@@ -161,57 +156,119 @@ def finished(tmp_path_factory):
     return folder
 
 
-def in_params(old, new):
-    return "params.yaml", old, new
+REPORT = {"report"}
+DOWNLOAD = {f"download@{d}" for d in DATASETS}
+TRAINED = TUNE | EVALUATE
+BAYES, GRID = ({n for n in TUNE if n.endswith(f"-{s}")} for s in ("bayes", "grid"))
+
+
+def of(dataset, stages):
+    return {name for name in stages if f"@{dataset}-" in name}
+
+
+CODE_EDITS = {
+    "base/files.py": DOWNLOAD | PREPARE | TRAINED | REPORT,
+    "base/statistics.py": TRAINED | REPORT,
+    "settings/machine.py": TRAINED | REPORT,
+    "settings/schema.py": TRAINED | REPORT,
+    "settings/dataset.py": DOWNLOAD | PREPARE | TRAINED | REPORT,
+    "datasets/fetching/transfer.py": DOWNLOAD | TRAINED | REPORT,
+    "datasets/fetching/unpacking.py": DOWNLOAD | PREPARE | TRAINED | REPORT,
+    "datasets/readers/dtd.py": PREPARE | TRAINED | REPORT,
+    "datasets/splits.py": PREPARE | TRAINED | REPORT,
+    "models/weights.py": TRAINED,
+    "training/losses.py": TRAINED,
+    "trials/journal.py": TRAINED | REPORT,
+    "deployment/package.py": EVALUATE,
+    "search/replay.py": EVALUATE,
+    "planning/timing.py": set(),
+    "projects/dvc_yaml.py": set(),
+    "reporting/tables.py": REPORT,
+    "download.py": DOWNLOAD,
+    "prepare.py": PREPARE,
+    "tune.py": TUNE,
+    "evaluate.py": EVALUATE,
+    "report.py": REPORT,
+    "predict.py": set(),
+}
+FILE_EDITS = {
+    "conf/recipe/paddle.yaml": TUNE,
+    "conf/protocol/heldout.yaml": TUNE,
+    "conf/strategy/grid.yaml": GRID,
+    "conf/strategy/bayes.yaml": BAYES | EVALUATE,
+    "conf/dataset/dtd.yaml": {"download@dtd", "prepare@dtd"} | of("dtd", EVALUATE),
+    "conf/model/resnet50_vd.yaml": TRAINED,
+    "conf/model/resnet50_vd_ssld.yaml": set(),
+    "conf/hydra/launcher/ray.yaml": set(),
+    "conf/paths/default.yaml": set(),
+    "published/table1.csv": REPORT,
+    "paddle_protocol/figures.csv": REPORT,
+    "plugins/hydra-skopt-sweeper/src/hydra_plugins/hydra_skopt_sweeper/config.py": TRAINED,
+    "plugins/hydra-skopt-sweeper/README.md": set(),
+    "data/raw/dtd/content": {"prepare@dtd"},
+    "data/prepared/dtd/manifest.parquet": of("dtd", TUNE),
+    "data/prepared/dtd/stats.json": of("dtd", EVALUATE),
+    "results/dtd/resnet50_vd/bayes/best.yaml": {"evaluate@dtd-resnet50_vd-bayes"} | REPORT,
+}
+PARAMS_EDITS = [
+    ("seed", 8, TUNE),
+    ("lr", 0.001, TRAINED),
+    ("project", "other", TRAINED),
+    ("title", "Other", REPORT),
+    ("recipe", {"epochs": 5}, TUNE),
+    ("model", {"weights": "none"}, TRAINED),
+    ("dataset", {"max_val_images": 5}, PREPARE | EVALUATE),
+    ("tune.allowed_failures", 1, TUNE),
+    ("evaluate.seeds", [5], EVALUATE),
+    ("machine.precision", "float32", TRAINED),
+    ("space.mixup", [False], TUNE),
+    ("search.bayes.n_trials", 26, BAYES | EVALUATE),
+    ("search.random.n_trials", 26, set()),
+    ("defaults.3.recipe", "quick20", TRAINED | REPORT),
+]
+
+
+def with_value(text, key, value):
+    """The text of params.yaml with one value changed, a list's by its number."""
+    values = node = yaml.safe_load(text)
+    *above, last = key.split(".")
+    for part in above:
+        node = node[int(part) if isinstance(node, list) else part]
+    node[last] = value
+    return yaml.safe_dump(values, sort_keys=False)
+
+
+def stale(folder):
+    """The stages that `dvc repro` would run next: what they read or their command has changed."""
+    with chdir(folder), Repo() as repo:  # stages are named as seen from the working directory
+        status = repo.status()
+    return {
+        stage
+        for stage, changes in status.items()
+        if any(isinstance(each, str) or "changed deps" in each for each in changes)
+    }
+
+
+EDITS = [
+    *((f"pipeline/{name}", None, stages) for name, stages in CODE_EDITS.items()),
+    *((name, None, stages) for name, stages in FILE_EDITS.items()),
+    *(("params.yaml", (key, value), stages) for key, value, stages in PARAMS_EDITS),
+]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("change", "stale"),
-    [
-        (in_params("seed: 7", "seed: 8"), TUNE),
-        (in_params("n_trials: 25", "n_trials: 26"), TUNE | EVALUATE),
-        (in_params("lr: 0.003\n", "lr: 0.001\n"), TUNE | EVALUATE),
-        (in_params("recipe: {}", "recipe: {epochs: 5}"), TUNE),
-        (in_params("model: {}", "model: {weights: none}"), TUNE | EVALUATE),
-        (in_params("dataset: {}", "dataset: {max_val_images: 5}"), PREPARE | EVALUATE),
-        (in_params("title: T", "title: t"), {"report"}),
-        (in_params("recipe: paddle", "recipe: quick20"), PREPARE | TUNE | EVALUATE | {"report"}),
-        (("conf/recipe/paddle.yaml", "epochs: 120", "epochs: 60"), TUNE),
-        (("conf/recipe/quick20.yaml", "epochs: 20", "epochs: 60"), set()),
-        (
-            ("conf/strategy/grid.yaml", "MULTIRUN", "MULTIRUN  # all"),
-            {name for name in TUNE if name.endswith("-grid")},
-        ),
-        (
-            ("conf/dataset/dtd.yaml", "name: dtd", "name: dtd  # textures"),
-            {"download@dtd", "prepare@dtd"} | {n for n in EVALUATE if "@dtd-" in n},
-        ),
-        (("conf/model/resnet50_vd_ssld.yaml", "title: ", "title:  "), set()),
-        (("pipeline/training/losses.py", "import torch", "import torch  # all"), TUNE),
-        (("pipeline/download.py", "import", "import  ", 1), {f"download@{d}" for d in DATASETS}),
-    ],
-    ids=lambda value: "-".join(value[:2]) if isinstance(value, tuple) else None,
-)
-def test_a_change_makes_exactly_its_readers_stale(finished, change, stale):
-    """Those that must run next: evaluate follows when tune has found another key."""
-    name, old, new = change[:3]
-    path = finished / name
-    before = path.read_text()
-    assert old in before
-    path.write_text(before.replace(old, new))
-    try:
-        status = json.loads(dvc(finished, "status", "--json"))
-    finally:
-        path.write_text(before)
-    found = {
-        stage
-        for stage, changes in status.items()
-        if any(
-            "changed deps" in each or "changed command" in each
-            for each in changes
-            if isinstance(each, dict)
-        )
-        or any(isinstance(each, str) for each in changes)
-    }
-    assert found == stale
+def test_an_edit_makes_exactly_its_readers_stale(finished, subtests):
+    """Those that must run next: what follows runs when their output has changed.
+
+    No edit of code or settings of training makes a dataset be fetched or decoded again.
+    """
+    for name, edit, expected in EDITS:
+        path = finished / name
+        before = path.read_text()
+        path.write_text(with_value(before, *edit) if edit else f"{before}\n# edited\n")
+        try:
+            with subtests.test(name=name, edit=edit):
+                assert stale(finished) == expected
+        finally:
+            path.write_text(before)
+    assert stale(finished) == set()

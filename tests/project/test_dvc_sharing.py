@@ -86,9 +86,9 @@ def test_metrics_and_plots_say_what_the_results_say(finished):
 
 
 def test_an_experiment_changes_one_value_and_the_diffs_name_it(finished):
-    dvc(finished, "exp", "run", "-q", "-S", "search.n_trials=2")
+    dvc(finished, "exp", "run", "-q", "-S", "search.bayes.n_trials=2")
     changed = json.loads(dvc(finished, "params", "diff", "--json"))
-    assert changed == {"params.yaml": {"search.n_trials": {"old": 3, "new": 2, "diff": -1}}}
+    assert changed == {"params.yaml": {"search.bayes.n_trials": {"old": 3, "new": 2, "diff": -1}}}
     (metrics,) = json.loads(dvc(finished, "metrics", "diff", "--all", "--json")).values()
     cell = "digits.resnet50_vd_random.bayes"
     assert metrics[f"{cell}.trials"] == {"old": 3, "new": 2, "diff": -1}

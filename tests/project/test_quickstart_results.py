@@ -54,7 +54,7 @@ def final(strategy):
 def test_each_strategy_spent_what_it_may(cfg):
     assert len(table("fixed", "trials")) == 1
     assert len(table("grid", "trials")) == cfg.space.size() >= 12
-    assert len(table("bayes", "trials")) == cfg.search.n_trials
+    assert len(table("bayes", "trials")) == cfg.search.bayes.n_trials
     for strategy in STRATEGIES:
         points = [tuple(row[name] for name in HYPERPARAMETERS) for row in table(strategy, "trials")]
         assert len(set(points)) == len(points)

@@ -105,7 +105,7 @@ def test_a_grid_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
 
 def test_replays_do_what_the_strategys_file_says(tmp_path: Path) -> None:
     Benchmark(strategies=("grid",)).write(tmp_path)
-    cfg = compose(Path("quickstart"), ["search.n_trials=9", "lr=0.1"])
+    cfg = compose(Path("quickstart"), ["search.bayes.n_trials=9", "lr=0.1"])
     asked = sweeper_options(cfg, "bayes")
     assert (asked.n_trials, asked.direction, asked.collapse_at) == (9, "maximize", 0.0)
     assert asked.initial_points == [FIRST | {"lr": 0.1}]

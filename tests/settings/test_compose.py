@@ -44,7 +44,7 @@ def test_overrides_win_over_params_and_params_over_groups(params):
     assert compose(folder).recipe.batch_size == 32
     assert compose(folder, ["recipe.epochs=11", "machine.threads=2"]).recipe.epochs == 11
     assert compose(folder, ["recipe=quick20"]).recipe.name == "quick20"
-    assert compose(folder, ["search.patience=4"]).search.patience == 4
+    assert compose(folder, ["search.bayes.patience=4"]).search.bayes.patience == 4
 
 
 CHOICES = [

@@ -1,8 +1,9 @@
 import pytest
 from pydantic import ValidationError
 
+from pipeline.settings.dataset import DatasetConfig
 from pipeline.settings.point import Point, SpaceConfig
-from pipeline.settings.schema import Config, DatasetConfig, MachineConfig, RecipeConfig
+from pipeline.settings.schema import Config, MachineConfig, RecipeConfig
 
 SPACE = {"lr": [0.1, 0.01], "l2_decay": [0.0, 1e-4], "label_smoothing": [False], "mixup": [True]}
 

@@ -25,7 +25,7 @@ from numpy.lib.recfunctions import drop_fields
 from PIL import Image
 from scipy.io import savemat
 
-from pipeline.settings.schema import DatasetConfig
+from pipeline.settings.dataset import DatasetConfig
 
 CONF = Path(__file__).parents[2] / "conf" / "dataset"
 

@@ -48,7 +48,7 @@ PARAMS: dict[str, Any] = {
         "label_smoothing": [False],
         "mixup": [False, True],
     },
-    "search": {"n_trials": 3, "batch_size": 1, "patience": None, "min_delta": 0.0},
+    "search": {"fixed": {}, "grid": {}, "bayes": {"n_trials": 3}, "random": {"n_trials": 3}},
     "tune": {"allowed_failures": 0, "max_trial_seconds": None},
     "evaluate": {"seeds": [0, 1]},
     "machine": {"precision": "float32", "threads": 1, "device": "cpu", "workers": 0},

@@ -117,7 +117,7 @@ def test_the_purpose_the_versions_and_the_code_decide(cfg):
         ("recipe", {"name": "mine"}),
         ("dataset", {"name": "mine", "title": "Mine", "citation": "x"}),
         ("strategy", {"name": "grid"}),
-        ("search", {"n_trials": 99}),
+        ("search", {"bayes": {"n_trials": 99}}),
         ("tune", {"max_trial_seconds": 9.0, "allowed_failures": 3}),
         ("machine", {"workers": 4}),
         ("evaluate", {"seeds": [5]}),

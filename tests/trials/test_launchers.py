@@ -116,7 +116,7 @@ def test_hydra_finds_the_ray_launcher_without_importing_ray(tmp_path: Path) -> N
 def test_processes_equal_the_serial_run(
     project: SmallProject, monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:
-    arguments = (f"strategy={strategy}", "search.batch_size=2", "project=serial")
+    arguments = (f"strategy={strategy}", "search.bayes.batch_size=2", "project=serial")
     serial = project.run("tune", *arguments)
     assert serial.returncode == 0, serial.stderr
     cell = project.cell(strategy)

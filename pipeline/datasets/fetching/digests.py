@@ -10,7 +10,7 @@ import yaml
 
 from pipeline.base.files import write_yaml
 from pipeline.base.progress import bytes_bar
-from pipeline.settings.schema import ArchiveConfig
+from pipeline.settings.dataset import ArchiveConfig
 
 CHUNK = 1 << 20
 RECORD = "digests.yaml"

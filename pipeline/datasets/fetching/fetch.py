@@ -18,7 +18,7 @@ from pipeline.datasets.fetching.hub import (
 )
 from pipeline.datasets.fetching.transfer import PATIENCE, Patience, TransferError, discard, transfer
 from pipeline.datasets.fetching.unpacking import unpack
-from pipeline.settings.schema import ArchiveConfig
+from pipeline.settings.dataset import ArchiveConfig
 
 __all__ = ["NotFetchedError", "described", "fetch", "part_of", "unpack"]
 

@@ -19,7 +19,7 @@ from pipeline.datasets.readers import (
     stanford_cars,
     sun397,
 )
-from pipeline.settings.schema import DatasetConfig
+from pipeline.settings.dataset import DatasetConfig
 
 Reader = Callable[[DatasetConfig, Archives], Listing]
 

@@ -13,7 +13,7 @@ from pipeline.base.errors import UserError
 from pipeline.datasets import splits
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Entry, Listing
-from pipeline.settings.schema import DatasetConfig
+from pipeline.settings.dataset import DatasetConfig
 
 TRAIN_PER_CLASS = 30
 BACKGROUND = "BACKGROUND_Google"

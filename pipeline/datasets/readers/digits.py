@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Entry, Listing
-from pipeline.settings.schema import DatasetConfig
+from pipeline.settings.dataset import DatasetConfig
 
 
 def read(dataset: DatasetConfig, archives: Archives) -> Listing:

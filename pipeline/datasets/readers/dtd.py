@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import SPLITS, Entry, Listing, Split
 from pipeline.datasets.readers.parsing import inside, parsed
-from pipeline.settings.schema import DatasetConfig
+from pipeline.settings.dataset import DatasetConfig
 
 
 def read(dataset: DatasetConfig, archives: Archives) -> Listing:

@@ -10,7 +10,7 @@ from pipeline.base.errors import UserError
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import SPLITS, Entry, Listing
 from pipeline.datasets.readers.parsing import inside, lines, parsed
-from pipeline.settings.schema import DatasetConfig
+from pipeline.settings.dataset import DatasetConfig
 
 
 def read(dataset: DatasetConfig, archives: Archives) -> Listing:

@@ -12,7 +12,7 @@ from pipeline.base.errors import UserError
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Entry, Listing, Split
 from pipeline.datasets.readers.parsing import matlab
-from pipeline.settings.schema import DatasetConfig
+from pipeline.settings.dataset import DatasetConfig
 
 _KEYS: dict[Split, str] = {"train": "trnid", "val": "valid", "test": "tstid"}
 

@@ -22,7 +22,7 @@ from pipeline.datasets.readers import layouts, paddle_lists, table
 from pipeline.datasets.readers.inventory import Inventory
 from pipeline.datasets.readers.parsing import lines
 from pipeline.datasets.readers.split_names import split_of
-from pipeline.settings.schema import DatasetConfig
+from pipeline.settings.dataset import DatasetConfig
 
 _KNOWN = (
     "one folder per class; train, val and test folders of classes; train_list.txt; or a CSV or "

@@ -11,7 +11,7 @@ from pipeline.base.errors import UserError
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Entry, Listing, Split
 from pipeline.datasets.readers.parsing import inside
-from pipeline.settings.schema import DatasetConfig
+from pipeline.settings.dataset import DatasetConfig
 
 SPLITS: tuple[Split, ...] = ("train", "test")
 

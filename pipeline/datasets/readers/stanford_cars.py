@@ -13,7 +13,7 @@ from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Entry, Listing, Split
 from pipeline.datasets.readers import embedded
 from pipeline.datasets.readers.parsing import inside, matlab
-from pipeline.settings.schema import DatasetConfig
+from pipeline.settings.dataset import DatasetConfig
 
 DEVKIT = "car_devkit.tgz"
 

@@ -12,7 +12,7 @@ from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Entry, Listing, Split
 from pipeline.datasets.readers import embedded
 from pipeline.datasets.readers.parsing import inside, lines, parsed
-from pipeline.settings.schema import DatasetConfig
+from pipeline.settings.dataset import DatasetConfig
 
 ARCHIVE = "SUN397.tar.gz"
 PARTITIONS = "Partitions.zip"

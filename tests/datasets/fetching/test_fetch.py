@@ -21,7 +21,7 @@ from pipeline.datasets.fetching import hub
 from pipeline.datasets.fetching import transfer as transfer_module
 from pipeline.datasets.fetching.fetch import NotFetchedError, fetch, part_of
 from pipeline.datasets.fetching.transfer import Patience, TransferError
-from pipeline.settings.schema import ArchiveConfig
+from pipeline.settings.dataset import ArchiveConfig
 from tests.support.http_server import (
     Drop,
     Endless,
@@ -286,7 +286,7 @@ def test_another_length_than_stated_is_refused_at_once(server: Server, raw: Path
 FETCH = """
 import sys
 from pathlib import Path
-from pipeline.settings.schema import ArchiveConfig
+from pipeline.settings.dataset import ArchiveConfig
 from pipeline.datasets.fetching.fetch import fetch
 fetch(ArchiveConfig(file="a.bin", urls=[sys.argv[1]]), Path(sys.argv[2]))
 """
@@ -352,7 +352,7 @@ def test_no_network_says_where_to_get_it_and_where_to_put_it(
 FETCH_FROM_HUB = """
 import sys
 from pathlib import Path
-from pipeline.settings.schema import ArchiveConfig
+from pipeline.settings.dataset import ArchiveConfig
 from pipeline.datasets.fetching.fetch import NotFetchedError, fetch
 try:
     print(fetch(ArchiveConfig(file="a.bin", urls=[sys.argv[1]]), Path(sys.argv[2])))

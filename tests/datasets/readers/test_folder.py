@@ -11,7 +11,7 @@ from pipeline.datasets import readers
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.manifest import SCHEMA, Manifest
 from pipeline.datasets.readers.paddle_lists import export_lists
-from pipeline.settings.schema import DatasetConfig
+from pipeline.settings.dataset import DatasetConfig
 from tests.support.miniatures import jpeg
 
 PHOTO = jpeg(0, 0, (9, 8))

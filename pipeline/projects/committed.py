@@ -1,0 +1,71 @@
+"""The pipelines that are part of this repository, each with a params.yaml beside it.
+
+    python -m pipeline.projects.committed
+
+writes their dvc.yaml anew, in the repository's folder.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from pipeline.base.files import write_text
+from pipeline.projects.dvc_yaml import Pipeline
+from pipeline.settings.compose import CONFIG_NAME
+
+COMMITTED_PIPELINES = (
+    Pipeline(
+        """
+        The benchmark as a table of contents. `dvc repro` runs it, `dvc repro -k` goes past failed
+        cells (then `dvc repro -s report`), `dvc repro tune@dtd-resnet50_vd-bayes` runs one cell.
+        """,
+        downloads=True,
+        metrics=True,
+        report_reads=("paddle_protocol/figures.csv",),
+    ),
+    Pipeline(
+        """
+        The quickstart: the same five stages on digits. `make quickstart` runs it.
+        """,
+        folder="quickstart",
+        downloads=True,
+        metrics=True,
+    ),
+    Pipeline(
+        """
+        Your own folders of images from two sets of weights: see params.yaml.
+        Run: dvc repro large_scale/dvc.yaml
+        """,
+        folder="large_scale",
+        own_folders=True,
+    ),
+    Pipeline(
+        """
+        The benchmark selected and reported as PaddleClas did: on the test list, at its best epoch.
+        It uses the datasets that the root's pipeline prepares.
+        Run: dvc repro paddle_protocol/dvc.yaml
+        Its report writes figures.csv, which git tracks; `dvc repro -s report` then puts these
+        figures, labelled, beside those of the benchmark (docs/decisions/report.md).
+        """,
+        folder="paddle_protocol",
+        refits=False,
+    ),
+)
+
+
+def committed(root: Path) -> dict[Path, str]:
+    """Return the text of every dvc.yaml below ``root`` that has a params.yaml beside it."""
+    folders = {root / pipeline.folder: pipeline for pipeline in COMMITTED_PIPELINES}
+    params = {folder: folder / f"{CONFIG_NAME}.yaml" for folder in folders}
+    return {
+        folder / "dvc.yaml": folders[folder].text(yaml.safe_load(path.read_text(encoding="utf-8")))
+        for folder, path in params.items()
+        if path.is_file()
+    }
+
+
+if __name__ == "__main__":
+    for path, text in committed(Path()).items():
+        write_text(path, text)

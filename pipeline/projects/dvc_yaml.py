@@ -1,0 +1,270 @@
+"""Write dvc.yaml: the same five stages for the benchmark, its three neighbours and every project.
+
+A stage lists the code that can change its output, by folder. Download and prepare take long and
+have no journal to replay from: they list single files where they do not read the rest of a folder.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+
+from pipeline.settings.compose import CONFIG_NAME
+from pipeline.settings.point import HYPERPARAMETERS
+
+COMMAND = "python -m pipeline.projects.committed"
+"""What writes the committed files anew."""
+
+_CELL = "${item.dataset}/${item.model}/${item.strategy}"
+_CHOSEN = "dataset=${item.dataset} model=${item.model} strategy=${item.strategy}"
+_EVERY_CELL = {"dataset": "${datasets}", "model": "${models}", "strategy": "${strategies}"}
+_SEARCHER = "plugins/hydra-skopt-sweeper/src"
+
+_VALUES = ("base/files.py", "settings/compose.py", "settings/dataset.py")
+"""What every value and every file of download and prepare goes through."""
+_TRIAL = ("base", "settings", "datasets", "models", "training", "trials")
+CODE: Mapping[str, Sequence[str]] = {
+    "download": ("datasets/fetching", *_VALUES),
+    "prepare": (
+        *(f"datasets/{name}.py" for name in ("contents", "counts", "decoding", "deep", "formats")),
+        *(f"datasets/{name}.py" for name in ("listing", "manifest", "pixels", "splits")),
+        *("datasets/statistics.py", "datasets/tree.py", "datasets/readers"),
+        *("datasets/fetching/placed_files.py", "datasets/fetching/unpacking.py"),
+        *("base/text.py", *_VALUES),
+    ),
+    "tune": _TRIAL,
+    "evaluate": (*_TRIAL, "deployment", "search"),
+    "report": ("base", "settings", "datasets", "trials", "reporting"),
+}
+"""Code by stage, below ``pipeline/``; the stage's own module comes on top."""
+
+_COMMENTS = {
+    "download": "Its output stays when it runs again: files that are there are verified and kept.",
+    "prepare": "Of params.yaml it reads `dataset` alone, so no other setting decodes images again.",
+    "tune": "Trials that the journal has are replayed. The manifest stands for the dataset's file:"
+    " another mirror in it starts no search anew.",
+    "evaluate": "The key in best.yaml stands for seed, recipe, protocol and data: where one of them"
+    " changes, tune runs first and finds another key. A finished grid is searched again in replay:"
+    " hence bayes.yaml and its budget.",
+    "report": "Needs neither data nor journal, and takes seconds.",
+}
+_WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What tells one dvc.yaml from another."""
+
+    header: str
+    """Comment at its top: what it is and how to run it."""
+    folder: str = "."
+    """Its folder, relative to where the stages run; params.yaml lies beside it."""
+    downloads: bool = False
+    own_folders: bool = False
+    """Its datasets are the images of a person, named in ``folders`` of params.yaml."""
+    refits: bool = True
+    """False under the protocol that reports the figure a point was selected by."""
+    metrics: bool = False
+    """Whether `dvc metrics` and `dvc plots` show it."""
+    report_reads: tuple[str, ...] = ()
+    """Further files that its report reads."""
+    version_file: str | None = None
+    """Outside a checkout: the file that holds the installed version, in place of code and conf."""
+
+    def text(self, params: Mapping[str, Any]) -> str:
+        """Return the whole file, for the params.yaml beside it that holds ``params``."""
+        shown = textwrap.dedent(self.header).strip().splitlines()
+        if self.version_file is None and not self.folder.startswith("projects/"):
+            shown.append(f"Written by `{COMMAND}` from pipeline/projects/dvc_yaml.py.")
+        parts = ["".join(f"# {line}\n" for line in shown), "stages:\n"]
+        for name, stage in self._stages(_hyperparameters(params)).items():
+            comment = textwrap.wrap(_COMMENTS[name], _WIDTH - 4)
+            parts.append("".join(f"  # {line}\n" for line in comment))
+            parts.append(textwrap.indent(_dump({name: stage}), "  "))
+        if self.metrics:
+            parts.append(_dump(_SHOWN))
+        return "".join(parts)
+
+    def _stages(self, point: Sequence[str]) -> dict[str, dict[str, Any]]:
+        stages = {}
+        if self.downloads:
+            stages["download"] = self._for_each_dataset(self._download())
+        if self.downloads or self.own_folders:
+            stages["prepare"] = self._for_each_dataset(self._prepare())
+        return stages | {
+            "tune": {"matrix": _EVERY_CELL, **self._tune(point)},
+            "evaluate": {"matrix": _EVERY_CELL, **self._evaluate(point)},
+            "report": self._report(),
+        }
+
+    def _for_each_dataset(self, stage: dict[str, Any]) -> dict[str, Any]:
+        return {"foreach": "${folders}" if self.own_folders else "${datasets}", "do": stage}
+
+    def _download(self) -> dict[str, Any]:
+        return self._stage(
+            "download",
+            "fetch the archives, with resume, mirrors and digests",
+            "dataset=${item}",
+            deps=self._conf("dataset/${item}.yaml"),
+            outs=[{"data/raw/${item}": _Inline(cache=False, persist=True)}],
+        )
+
+    def _prepare(self) -> dict[str, Any]:
+        dataset = "${key}" if self.own_folders else "${item}"
+        conf = "dataset/folder.yaml" if self.own_folders else "dataset/${item}.yaml"
+        outs = ("manifest.parquet", "pixels.bin", "stats.json")
+        return self._stage(
+            "prepare",
+            "read the lists of images, split, and decode every image once",
+            f"dataset={dataset}",
+            deps=["${item}" if self.own_folders else "data/raw/${item}", *self._conf(conf)],
+            params=["dataset"],
+            outs=[{f"data/prepared/{dataset}/{out}": _Inline(cache=False)} for out in outs],
+        )
+
+    def _tune(self, point: Sequence[str]) -> dict[str, Any]:
+        conf = ("model/${item.model}.yaml", "recipe", "protocol", "strategy/${item.strategy}.yaml")
+        return self._stage(
+            "tune",
+            "search the hyperparameters of each cell",
+            _CHOSEN,
+            deps=[
+                "data/prepared/${item.dataset}/manifest.parquet",
+                *self._conf(*conf),
+                *self._checkout(_SEARCHER),
+            ],
+            params=[
+                *("defaults", "project", "model", "recipe", *point, "seed", "space"),
+                *("search.${item.strategy}", "tune", "machine"),
+            ],
+            outs=self._of_cell("trials.csv", "curves.csv", "runs.csv", "best.yaml"),
+        )
+
+    def _evaluate(self, point: Sequence[str]) -> dict[str, Any]:
+        dataset = "dataset/folder.yaml" if self.own_folders else "dataset/${item.dataset}.yaml"
+        refit = ("predictions.parquet", "model") if self.refits else ()
+        return self._stage(
+            "evaluate",
+            "refit the best point on train and validation, open the test split once"
+            if self.refits
+            else "write down the accuracy the point was selected by; nothing is refitted",
+            _CHOSEN,
+            deps=[
+                *self._of_cell("best.yaml", "trials.csv"),
+                "data/prepared/${item.dataset}/stats.json",
+                *self._conf(dataset, "model/${item.model}.yaml", "strategy/bayes.yaml"),
+                *self._checkout(_SEARCHER),
+            ],
+            params=[
+                *("defaults", *(["dataset"] if self.refits else []), "project", "model"),
+                *(*point, "search.bayes"),
+                *(*(["evaluate"] if self.refits else []), "machine"),
+            ],
+            outs=self._of_cell("final.json", "final_runs.csv", *refit),
+        )
+
+    def _report(self) -> dict[str, Any]:
+        return self._stage(
+            "report",
+            "tables, figures and the page, from the exported results",
+            "",
+            deps=[self._here("results"), *self._checkout("published"), *self.report_reads],
+            params=["defaults", "title", "datasets", "models", "strategies"],
+            outs=[self._here("report")],
+        )
+
+    def _stage(
+        self,
+        name: str,
+        description: str,
+        overrides: str,
+        *,
+        deps: Sequence[str],
+        outs: Sequence[Any],
+        params: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        elsewhere = self.folder != "."
+        code = [f"pipeline/{each}" for each in (f"{name}.py", *CODE[name])]
+        command = [
+            f"python -m pipeline.{name}" if self.version_file is None else f"vdtransfer {name}",
+            *([f"--config-path {self.folder}"] if elsewhere else []),
+            *([overrides] if overrides else []),
+        ]
+        # A plain key would be recorded from the params.yaml of `wdir`.
+        named = [_Inline({self._here(f"{CONFIG_NAME}.yaml"): list(params)})]
+        up = "/".join(".." for _ in PurePosixPath(self.folder).parts)
+        return {
+            **({"wdir": up} if elsewhere else {}),
+            "desc": description,
+            "cmd": " ".join(command),
+            "deps": [*deps, *([self.version_file] if self.version_file else code)],
+            **({"params": named if elsewhere else _Row(params)} if params else {}),
+            "outs": list(outs),
+        }
+
+    def _here(self, name: str) -> str:
+        return (PurePosixPath(self.folder) / name).as_posix()
+
+    def _of_cell(self, *names: str) -> list[str]:
+        return [self._here(f"results/{_CELL}/{name}") for name in names]
+
+    def _conf(self, *names: str) -> list[str]:
+        return self._checkout(*(f"conf/{name}" for name in names))
+
+    def _checkout(self, *paths: str) -> list[str]:
+        """Paths of a checkout; where the program is installed its version stands for them."""
+        return list(paths) if self.version_file is None else []
+
+
+def _hyperparameters(params: Mapping[str, Any]) -> list[str]:
+    """Those that params.yaml names: DVC refuses a key that is missing."""
+    return [name for name in HYPERPARAMETERS if name in params]
+
+
+class _Inline(dict[str, Any]):
+    """A mapping written on one line."""
+
+
+class _Row(list[str]):
+    """A list written on one line."""
+
+
+class _Dumper(yaml.SafeDumper):
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        """Indent lists below their key."""
+        super().increase_indent(flow, False)
+
+
+_Dumper.add_representer(
+    _Inline,
+    lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data, flow_style=True),
+)
+_Dumper.add_representer(
+    _Row,
+    lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True),
+)
+
+
+def _dump(plain: Mapping[str, Any]) -> str:
+    return yaml.dump(
+        plain,
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=float("inf"),
+        default_flow_style=False,
+    )
+
+
+_SHOWN = {
+    "metrics": ["report/metrics.json"],
+    "plots": [
+        {"report/plots/accuracy.csv": _Inline(x="top1", y="cell", template="bar_horizontal")},
+        {"report/plots/search": _Inline(x="trial", y="best")},
+    ],
+}
