@@ -124,8 +124,8 @@ def tuned(cfg: Config) -> None:
 
 def trial(cfg: Config, sweep: Sweep, number: int) -> Trial:
     """A trial in the journal: replayed, or made up with everything a real one leaves there."""
-    journal, found = sweep.journal, sweep.found
-    plain = identity(cfg, Purpose.SEARCH, found.environment)
+    journal, resources = sweep.journal, sweep.resources
+    plain = identity(cfg, Purpose.SEARCH, resources.environment)
     key, point = key_of(plain), cfg.point.model_dump()
     name = f"{cfg.dataset.name} · {cfg.strategy.name} · trial {number}"
     params = {**point, "seed": cfg.seed}
@@ -141,12 +141,12 @@ def trial(cfg: Config, sweep: Sweep, number: int) -> Trial:
         return Trial(replayed=True, run_id=known.run_id, result=result, **common)
     rows: list[dict[str, float]] = []
     plan = split_plan(cfg.protocol, Purpose.SEARCH)
-    result, _ = invented_training(cfg, plan, found.manifest, record=rows.append)
+    result, _ = invented_training(cfg, plan, resources.manifest, record=rows.append)
     told[KEY_TAG] = key
     run_id = journal.start(name, parent_id=sweep.run_id, params=params, tags=told)
     journal.write_json(run_id, "config.json", cfg.model_dump(mode="json"))
     where = str(prepared_dir(cfg.dataset.name))
-    journal.log_dataset(run_id, cfg.dataset.name, found.manifest.digest, where, "train")
+    journal.log_dataset(run_id, cfg.dataset.name, resources.manifest.digest, where, "train")
     now = int(time.time() * 1000)
     epochs = [Metric(f"val/{k}", v, now, int(row["epoch"])) for row in rows for k, v in row.items()]
     journal.client.log_batch(run_id, metrics=epochs)
