@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from hydra_skopt_sweeper.rules import idle_trials
 from numpy.typing import NDArray
 
 from pipeline.base.statistics import GapBand, Interval, mean_gap, paired_difference
@@ -70,9 +71,5 @@ def stop_rule(gap: Table, patience: int, min_delta: float) -> StopRule:
 
 def _stop(gap: Sequence[float], patience: int, min_delta: float) -> int:
     """Number of trials made: a gain is a gap smaller than the one of the last gain."""
-    best, idle = np.inf, 0
-    for trial, value in enumerate(gap, start=1):
-        best, idle = (value, 0) if value < best - min_delta else (best, idle + 1)
-        if idle >= patience:
-            return trial
-    return len(gap)
+    idle = enumerate(idle_trials((-each for each in gap), min_delta), start=1)
+    return next((made for made, waited in idle if waited >= patience), len(gap))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
 from hydra_skopt_sweeper.engine import Engine
+from hydra_skopt_sweeper.rules import idle_trials
 from hydra_skopt_sweeper.space import Space, build_space
 from hydra_skopt_sweeper.start import build_engine
 from numpy.typing import NDArray
@@ -135,20 +136,15 @@ def replays(trials: Path, options: SkoptSweeperConf, searches: int = SEARCHES) -
 
 
 def _gaps(grid: FinishedGrid, points: list[Index], options: SkoptSweeperConf) -> list[float]:
-    made = _made((grid.objective[point] for point in points), options)
+    made = _made([float(grid.objective[point]) for point in points], options)
     lost = gaps(grid, points) / 100
     lost[made:] = lost[made - 1]
     return [round(float(gap), 9) for gap in lost]
 
 
-def _made(objectives: Iterable[float], options: SkoptSweeperConf) -> int:
+def _made(objectives: Sequence[float], options: SkoptSweeperConf) -> int:
     """How many trials a search makes until its patience ends, looked at after each batch."""
-    best, idle, made = -math.inf, 0, 0
-    for objective in objectives:
-        made, idle = made + 1, idle + 1
-        if objective > best + options.min_delta:
-            best, idle = objective, 0
-        ended = options.patience is not None and idle >= options.patience
-        if ended and not made % options.batch_size:
-            break
-    return made
+    patience = options.patience or math.inf
+    idle = enumerate(idle_trials(objectives, options.min_delta), start=1)
+    ended = (made for made, waited in idle if waited >= patience and not made % options.batch_size)
+    return next(ended, len(objectives))

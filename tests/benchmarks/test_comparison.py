@@ -37,6 +37,7 @@ def finished(number: int, objective: float) -> Trial:
         dir="",
         kind="random",
         status="finished",
+        error="",
         objective=objective,
         seconds=0.0,
         params={},

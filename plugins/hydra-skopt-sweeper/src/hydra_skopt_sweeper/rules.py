@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 
 from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
@@ -53,7 +53,9 @@ def stop_reason(
     if len(trials) >= options.n_trials:
         return f"{options.n_trials} trials made"
     if options.patience is not None:
-        idle = _idle_trials(trials, options)
+        towards = sign(options.direction)
+        values = [None if t.objective is None else towards * t.objective for t in trials]
+        idle = [0, *idle_trials(values, options.min_delta)][-1]
         if idle >= options.patience:
             return f"no improvement above {options.min_delta} in {idle} trials"
     if options.max_seconds is not None and seconds >= options.max_seconds:
@@ -61,14 +63,14 @@ def stop_reason(
     return None
 
 
-def _idle_trials(trials: Sequence[Trial], options: SkoptSweeperConf) -> int:
-    """Trials since the best last improved by more than `min_delta`; failures count."""
+def idle_trials(values: Iterable[float | None], min_delta: float) -> Iterator[int]:
+    """Yield after each value how many trials ago the best last grew by more than ``min_delta``.
+
+    Larger is better; None is a failed trial, which counts as one without a gain.
+    """
     best, idle = -math.inf, 0
-    for trial in trials:
+    for value in values:
         idle += 1
-        if trial.objective is None:
-            continue
-        value = sign(options.direction) * trial.objective
-        if value > best + options.min_delta:
+        if value is not None and value > best + min_delta:
             best, idle = value, 0
-    return idle
+        yield idle
