@@ -11,7 +11,8 @@ from benchmarks.searchers.summary import MIN_DELTAS, Published
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_bytes
 from pipeline.reporting.charts import Axis, Colour, LineChart, Mark, Series
-from pipeline.reporting.vega import Spec, framed, light, line_view, to_svg
+from pipeline.reporting.series_views import line_view
+from pipeline.reporting.vega import Spec, framed, light, to_svg
 
 COLOURS: tuple[Colour, ...] = ("blue", "orange", "grey", "green", "pink")
 MARKS: tuple[Mark, ...] = ("circle", "square", "diamond", "triangle", "circle")

@@ -1,129 +1,148 @@
-"""The tables of cells: laid out as the published one, in full, and for a terminal."""
+"""Lay out the tables of cells: as the published one, in full, and for a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from statistics import fmean
 
-from pipeline.reporting.places import Wording, point_columns, point_values, wording
+from pipeline.reporting.places import Wording, point_columns, wording
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import CellName
 from pipeline.reporting.summary import CellSummary
-from pipeline.reporting.tables import Column, Kind, Table, Value
+from pipeline.reporting.tables import Column, Table, Value
 
-STRATEGY_TITLES = {
-    "fixed": "Fixed",
-    "grid": "Grid",
-    "bayes": "Bayes",
-    "random": "Random",
-}
+STRATEGY_TITLES = {"fixed": "Fixed", "grid": "Grid", "bayes": "Bayes", "random": "Random"}
+
+Figure = tuple[Column, Callable[[CellSummary], Value]]
+"""A column, and what stands in it."""
 
 
-def result_table(
-    summaries: Sequence[CellSummary],
-    paddle: Mapping[CellName, float],
-    published: Mapping[str, PublishedRow],
-) -> Table:
-    """A row per dataset and model, laid out as the published table.
-
-    ``paddle`` holds the top-1 of the paddle protocol's own pipeline, or nothing.
-    """
-    strategies = ordered({s.name.strategy for s in summaries})
-    theirs = ordered({name.strategy for name in paddle})
-    ours = {s.name: s for s in summaries}
-    places = list(dict.fromkeys((name.dataset, name.model) for name in [*ours, *paddle]))
-    compared = any(dataset in published for dataset, _ in places)
-    columns = _place_columns(places)
-    for strategy in strategies:
-        columns += [column for column, _ in _measured(strategy, compared)]
-    for strategy in theirs:
-        columns += _by_paddle(strategy, compared)
-    rows = []
-    for place in places:
-        dataset, model = place
-        row = _place(place, places, summaries)
-        for strategy in strategies:
-            cell = ours.get(CellName(dataset, model, strategy))
-            row += [figure(cell) if cell else None for _, figure in _measured(strategy, compared)]
-        for strategy in theirs:
-            top1 = paddle.get(CellName(dataset, model, strategy))
-            known = published[dataset].top1.get(strategy) if dataset in published else None
-            apart = None if top1 is None or known is None else top1 - known
-            row += [top1, apart] if compared else [top1]
+def result_table(summaries: Sequence[CellSummary]) -> Table:
+    """Lay out a row per dataset and model as in the published table, with the average below."""
+    compared = any(s.published is not None for s in summaries)
+    rows_of: dict[tuple[str, str], dict[str, CellSummary]] = {}
+    for summary in summaries:
+        place = (summary.name.dataset, summary.name.model)
+        rows_of.setdefault(place, {})[summary.name.strategy] = summary
+    figures = {
+        strategy: _figures(strategy, compared)
+        for strategy in ordered({s.name.strategy for s in summaries})
+    }
+    titles = _titles(summaries)
+    columns = [column for column, _ in titles]
+    columns += [column for each in figures.values() for column, _ in each]
+    rows: list[list[Value]] = []
+    for cells in rows_of.values():
+        some = next(iter(cells.values()))
+        row = [title(some) for _, title in titles]
+        for strategy, each in figures.items():
+            cell = cells.get(strategy)
+            row += [None if cell is None else figure(cell) for _, figure in each]
         rows.append(row)
-    named = _only_model(summaries) if len({model for _, model in places}) == 1 else ""
-    caption = f"Test accuracy by search strategy{named}; hours are device-hours."
+    caption = f"Test top-1 by search strategy{_only_model(summaries)}, mean over the refit seeds."
+    if any(s.protocol == "paddle" for s in summaries):
+        caption = f"Test list top-1 by search strategy{_only_model(summaries)}, one training each."
     if compared:
         caption += (
             " Published: PaddleClas, ResNet50_vd from its 79.12 % ImageNet weights; its recipe was "
             "never released."
         )
-    if paddle:
-        caption += (
-            " The columns Paddle protocol were chosen and measured on the test list itself, best "
-            "epoch, as PaddleClas did: they are optimistic and not comparable with the others."
-        )
-    return Table("result", caption, columns, rows)
+    footer = _average(rows, len(titles))
+    if footer:
+        caption += " The average is over the rows without a gap."
+    return Table("result", caption, columns, rows, footer)
 
 
-def _measured(strategy: str, compared: bool) -> list[tuple[Column, Callable[[CellSummary], Value]]]:
-    """The columns of a strategy, and what stands in them; a fixed point is one trial."""
+def _figures(strategy: str, compared: bool) -> list[Figure]:
     group = STRATEGY_TITLES.get(strategy, strategy)
-
-    def column(key: str, heading: str, kind: Kind) -> Column:
-        return Column(f"{strategy}_{key}", heading, kind, group)
-
-    found: list[tuple[Column, Callable[[CellSummary], Value]]] = [
-        (column("top1", "top-1 %", "share"), lambda cell: cell.top1),
-        (column("mean_class", "mean per class %", "share"), lambda cell: cell.mean_class),
-    ]
+    figures: list[Figure] = [(Column(f"{strategy}_top1", "ours, %", "share", group), _mean)]
     if compared:
-        found.append((column("published", "published", "share"), lambda cell: cell.published))
-        found.append((column("difference", "diff.", "points"), lambda cell: cell.difference))
+        published = Column(f"{strategy}_published", "published", "share", group)
+        difference = Column(f"{strategy}_difference", "diff.", "points", group)
+        figures.append((published, lambda cell: cell.published))
+        figures.append((difference, lambda cell: cell.difference))
     if strategy != "fixed":
-        found.append((column("trials", "trials", "count"), lambda cell: cell.trials))
-    found.append((column("hours", "hours", "hours"), lambda cell: cell.hours))
-    return found
+        trials = Column(f"{strategy}_trials", "trials", "count", group)
+        figures.append((trials, lambda cell: cell.trials))
+    return figures
 
 
-def _by_paddle(strategy: str, compared: bool) -> list[Column]:
-    title = f"{STRATEGY_TITLES.get(strategy, strategy).lower()} top-1 %"
-    group = "Paddle protocol"
-    columns = [Column(f"paddle_{strategy}_top1", title, "share", group)]
-    if compared:
+def _mean(cell: CellSummary) -> float | None:
+    return None if cell.top1 is None else cell.top1.mean
+
+
+def _average(rows: Sequence[list[Value]], titles: int) -> list[Value] | None:
+    """Average each column over the complete rows; None unless there are two."""
+    complete = [row for row in rows if None not in row]
+    if len(complete) < 2:
+        return None
+    means: list[Value] = []
+    for values in list(zip(*complete, strict=True))[titles:]:
+        mean = fmean(value for value in values if isinstance(value, (int, float)))
+        means.append(round(mean) if isinstance(values[0], int) else mean)
+    return ["Average", *([""] * (titles - 1)), *means]
+
+
+def paddle_table(
+    summaries: Sequence[CellSummary],
+    paddle: Mapping[CellName, float],
+    published: Mapping[str, PublishedRow],
+) -> Table:
+    """Lay out ``paddle``, the top-1 of the paddle protocol's own pipeline, beside the published."""
+    strategies = ordered({name.strategy for name in paddle})
+    datasets = {s.name.dataset: s.dataset_title for s in summaries}
+    models = {s.name.model: s.model_title for s in summaries}
+    columns = [Column("dataset", "Dataset"), Column("model", "Model")]
+    for strategy in strategies:
+        group = STRATEGY_TITLES.get(strategy, strategy)
+        columns.append(Column(f"paddle_{strategy}_top1", "top-1 %", "share", group))
         columns.append(Column(f"paddle_{strategy}_difference", "diff.", "points", group))
-    return columns
+    rows: list[list[Value]] = []
+    for dataset, model in dict.fromkeys((name.dataset, name.model) for name in paddle):
+        known = published[dataset].top1 if dataset in published else {}
+        row: list[Value] = [datasets.get(dataset, dataset), models.get(model, model)]
+        for strategy in strategies:
+            top1 = paddle.get(CellName(dataset, model, strategy))
+            theirs = known.get(strategy)
+            row += [top1, None if top1 is None or theirs is None else top1 - theirs]
+        rows.append(row)
+    caption = (
+        "Paddle protocol: chosen and measured on the test list itself, best epoch, as PaddleClas "
+        "did. These figures are optimistic and not comparable with the others. Difference: to the "
+        "published ones."
+    )
+    return Table("paddle", caption, columns, rows)
 
 
 def cell_table(summaries: Sequence[CellSummary]) -> Table:
-    """A row per cell: every figure of it, and the best point."""
-    words = _wording(summaries)
-    places = [(s.name.dataset, s.name.model) for s in summaries]
-    ended = _ended(summaries)
-    columns = [
-        *_place_columns(places),
-        Column("strategy", "Strategy"),
-        Column("top1", "Test top-1 %", "share"),
-        Column("mean_class", "Mean per class %", "share"),
-        Column("top5", "Top-5 %", "share"),
-        Column(f"{words.key}_top1", f"{words.selection.capitalize()} top-1 %", "share"),
-        Column("trials", "Trials", "count"),
-        Column("trained", "Trained", "count"),
-        *(column for column, _ in ended),
-        Column("device_hours", "Device-hours", "hours"),
-        Column("refit_device_hours", "Refits, device-hours", "hours"),
-        *point_columns(),
-        Column("same_point_as", "Same point as"),
+    """Lay out a row per cell: every figure of it, and the best point."""
+    words = _words(summaries)
+    figures: list[Figure] = [
+        *_titles(summaries),
+        (Column("strategy", "Strategy"), lambda s: s.name.strategy),
+        (Column("top1", "Test top-1 %", "share"), lambda s: s.top1),
+        (Column("mean_class", "Mean per class %", "share"), lambda s: s.mean_class),
+        (Column("top5", "Top-5 %", "share"), lambda s: s.top5),
+        (
+            Column(f"{words.key}_top1", f"{words.selection.capitalize()} top-1 %", "share"),
+            lambda s: s.objective,
+        ),
+        (Column("trials", "Trials", "count"), lambda s: s.trials),
+        (Column("trained", "Trained", "count"), lambda s: s.trained),
     ]
-    rows: list[list[Value]] = [
-        [
-            *_place((s.name.dataset, s.name.model), places, summaries),
-            s.name.strategy,
-            *(s.top1, s.mean_class, s.top5, s.objective),
-            *(s.trials, s.trained, *(count(s) for _, count in ended), s.hours, s.refit_hours),
-            *point_values(s.point),
-            ", ".join(s.same_as),
-        ]
-        for s in summaries
+    if any(s.diverged for s in summaries):
+        figures.append((Column("diverged", "Diverged", "count"), lambda s: s.diverged))
+    if any(s.failed for s in summaries):
+        figures.append((Column("failed", "Failed", "count"), lambda s: s.failed))
+    figures += [
+        (Column("device_hours", "Device-hours", "hours"), lambda s: s.hours),
+        (
+            Column("refit_device_hours", "Refits, device-hours", "hours"),
+            lambda s: s.refit_hours,
+        ),
+        *((column, partial(_value, column.key)) for column in point_columns()),
+        (Column("same_point_as", "Same point as"), lambda s: ", ".join(s.same_as)),
     ]
     caption = (
         f"Each cell and the point it chose by {words.selection} top-1. Trained: trials that ran "
@@ -132,25 +151,19 @@ def cell_table(summaries: Sequence[CellSummary]) -> Table:
     )
     if any(s.failed for s in summaries):
         caption += " What a failed trial took is not recorded."
-    return Table("cells", caption, columns, rows)
+    rows = [[figure(s) for _, figure in figures] for s in summaries]
+    return Table("cells", caption, [column for column, _ in figures], rows)
 
 
-def _ended(
-    summaries: Sequence[CellSummary],
-) -> list[tuple[Column, Callable[[CellSummary], Value]]]:
-    """Columns of the trials that diverged and failed, where there are any."""
-    found: list[tuple[Column, Callable[[CellSummary], Value]]] = []
-    if any(s.diverged for s in summaries):
-        found.append((Column("diverged", "Diverged", "count"), lambda s: s.diverged))
-    if any(s.failed for s in summaries):
-        found.append((Column("failed", "Failed", "count"), lambda s: s.failed))
-    return found
+def _value(name: str, summary: CellSummary) -> Value:
+    value: Value = getattr(summary.point, name)
+    return value
 
 
 def console_table(summaries: Sequence[CellSummary]) -> Table:
-    """What the stage prints at its end: the cells, as far as a terminal has room for them."""
+    """Reduce the table of cells to what a terminal has room for."""
     cells = cell_table(summaries)
-    left_out = {"mean_class", "top5", f"{_wording(summaries).key}_top1", "refit_device_hours"}
+    left_out = {"mean_class", "top5", f"{_words(summaries).key}_top1", "refit_device_hours"}
     kept = [i for i, column in enumerate(cells.columns) if column.key not in left_out]
     return Table(
         "console",
@@ -160,35 +173,24 @@ def console_table(summaries: Sequence[CellSummary]) -> Table:
     )
 
 
-def _wording(summaries: Sequence[CellSummary]) -> Wording:
+def _words(summaries: Sequence[CellSummary]) -> Wording:
     return wording(*(s.protocol for s in summaries))
 
 
-def _place_columns(places: Sequence[tuple[str, str]]) -> list[Column]:
+def _titles(summaries: Sequence[CellSummary]) -> list[Figure]:
     """The dataset, and the model where the report has more than one."""
-    columns = [Column("dataset", "Dataset"), Column("model", "Model")]
-    return columns if len({model for _, model in places}) > 1 else columns[:1]
-
-
-def _place(
-    place: tuple[str, str], places: Sequence[tuple[str, str]], summaries: Sequence[CellSummary]
-) -> list[Value]:
-    """The titles of a dataset and, as in the columns, a model; their names where none is known."""
-    dataset, model = place
-    titles = {s.name.dataset: s.dataset_title for s in summaries}
-    models = {s.name.model: s.model_title for s in summaries}
-    found: list[Value] = [titles.get(dataset, dataset), models.get(model, model)]
-    return found[: len(_place_columns(places))]
+    dataset: Figure = (Column("dataset", "Dataset"), lambda s: s.dataset_title)
+    model: Figure = (Column("model", "Model"), lambda s: s.model_title)
+    return [dataset, model] if len({s.name.model for s in summaries}) > 1 else [dataset]
 
 
 def _only_model(summaries: Sequence[CellSummary]) -> str:
     """The one model all cells share, to be named in a caption; empty where there are more."""
-    names = {s.name.model for s in summaries}
-    titles = [s.model_title for s in summaries if s.top1 is not None] or sorted(names)
-    return f", {titles[0]}" if len(names) == 1 else ""
+    titles = {s.name.model: s.model_title for s in summaries}
+    return f", {next(iter(titles.values()))}" if len(titles) == 1 else ""
 
 
 def ordered(strategies: set[str]) -> list[str]:
-    """As the published table has them, then by name."""
+    """Sort as the published table does, then by name."""
     known = [s for s in STRATEGY_TITLES if s in strategies]
     return known + sorted(strategies - set(known))

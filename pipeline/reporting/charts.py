@@ -55,7 +55,6 @@ class Series:
     mark: Mark = "circle"
     low: list[float] | None = None
     high: list[float] | None = None
-    hover: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     """Short words written beside the points."""
 
@@ -68,6 +67,8 @@ class LineChart:
     x: Axis
     y: Axis
     series: list[Series]
+    faint: list[tuple[list[float], list[float]]] = field(default_factory=list)
+    """x and y of lines drawn thinly behind the series."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ class BarSeries:
     mark: Mark = "circle"
     low: list[float | None] | None = None
     high: list[float | None] | None = None
+    seeds: list[list[float]] | None = None
+    """Single values behind each value, drawn as small dots."""
 
 
 @dataclass(frozen=True)
@@ -120,4 +123,17 @@ class HeatMap:
     """Fractions shown as percent with their figures, or counts."""
 
 
-Chart = LineChart | BarChart | HeatMap
+@dataclass(frozen=True)
+class Parallel:
+    """Parallel coordinates: an axis per hyperparameter, a line per trial."""
+
+    name: str
+    title: str
+    caption: str
+    axes: list[tuple[str, list[str]]]
+    """Title of each axis and the names of its values, from bottom to top."""
+    lines: list[tuple[tuple[int, ...], float]]
+    """Place on each axis, and the fraction that gives the colour."""
+
+
+Chart = LineChart | BarChart | HeatMap | Parallel

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.base.statistics import Interval, t_interval
+from pipeline.reporting.comparisons import reading
 from pipeline.reporting.document import Section, Text
 from pipeline.reporting.places import wording
 from pipeline.reporting.published import STATED_LOSS
@@ -99,17 +100,5 @@ def as_stated(loss: Interval | None) -> str:
 
 
 def verdict(claim: Claim) -> str:
-    """What the paired interval allows to say."""
-    if claim.same_point:
-        return "same point"
-    return _verdict(claim.loss, claim.seeds)
-
-
-def _verdict(loss: Interval, seeds: int) -> str:
-    if loss.low is None or loss.high is None:
-        return f"{seeds} seed: no interval"
-    if loss.low > 0:
-        return "bayes is worse"
-    if loss.high < 0:
-        return "bayes is better"
-    return "no difference shown"
+    """Say what the paired interval allows to say."""
+    return "same point" if claim.same_point else reading(claim.loss, "grid")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.reporting.document import Document, Section, Text
+from pipeline.reporting.answer import answer
+from pipeline.reporting.document import Block, Document, Section, Text
 from pipeline.reporting.gap_section import gap_chart
 from pipeline.reporting.model_section import model_section
 from pipeline.reporting.overview import overview
@@ -13,13 +14,12 @@ from pipeline.reporting.provenance import provenance
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import CellName, Results
 from pipeline.reporting.search_section import search_section
-from pipeline.reporting.summary import CellSummary, claims
+from pipeline.reporting.summary import CellSummary
 from pipeline.reporting.weights_section import weights_section
 
-LEAD = (
-    "How should a network be fine-tuned on this image dataset, and what does a cheap "
-    "search lose against an exhaustive one? Every figure here is computed from the files under "
-    "`results/`; the tables are also in `tables/` as CSV, with fractions in place of percent."
+SOURCE = (
+    "Every figure of this report is computed from the files under `results/`. The tables are also "
+    "in `tables/`, as CSV with fractions in place of percent, and as LaTeX."
 )
 LEAKED = (
     "{dataset}: {count:,} images are in more than one split: what is measured on them is leaked. "
@@ -39,9 +39,7 @@ def compose_report(
     """``models`` are those asked for, in their order; ``paddle`` holds the top-1 of the paddle
     protocol's own pipeline, where it has run.
     """
-    sections: list[Section] = [
-        overview(summaries, paddle, claims(results, published), results.missing, published)
-    ]
+    sections: list[Section] = [overview(results, summaries, paddle, published)]
     simulated = [str(cell.name) for cell in results.cells if cell.best.machine.simulated]
     if simulated:
         sections[0].blocks.insert(0, Text(SIMULATED + ", ".join(simulated), "notice"))
@@ -51,16 +49,19 @@ def compose_report(
     weights = weights_section(results.cells, models)
     if weights is not None:
         sections.append(weights)
-    sections += [_place_section(place, published) for place in places(results.cells)]
+    every = places(results.cells)
+    sections += [_place_section(place, published, len(every) > 1) for place in every]
     if results.cells:
         sections.append(provenance(results.cells))
-    return Document(title, LEAD, sections)
+        sections[-1].blocks.insert(0, Text(SOURCE))
+    return Document(title, sections)
 
 
-def _place_section(place: Place, published: Mapping[str, PublishedRow]) -> Section:
+def _place_section(place: Place, published: Mapping[str, PublishedRow], several: bool) -> Section:
     gap = gap_chart(place, published.get(place.dataset))
     below = [search_section(place)]
     model = model_section(place)
     if model is not None:
         below.append(model)
-    return Section(place.title, place.stem, [gap] if gap else [], below)
+    first: list[Block] = [block for block in (answer(place) if several else None, gap) if block]
+    return Section(place.title, place.stem, first, below, own_page=several)

@@ -26,6 +26,13 @@ class Items:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """Questions, each with its answer; words between backticks are code."""
+
+    lines: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
 class Picture:
     """A small raster image, such as a confused test image, with what it shows."""
 
@@ -48,7 +55,7 @@ class Details:
     table: Table
 
 
-Block = Text | Items | Table | Chart | Gallery | Details
+Block = Text | Items | Facts | Table | Chart | Gallery | Details
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,8 @@ class Section:
     anchor: str
     blocks: list[Block]
     sections: list[Section] = field(default_factory=list)
+    own_page: bool = False
+    """Whether it has an HTML page to itself: the drawings of many datasets are large."""
 
     def walk(self) -> Iterator[Block]:
         """Every block of this section and of those below it."""
@@ -68,7 +77,6 @@ class Section:
 @dataclass(frozen=True)
 class Document:
     title: str
-    lead: str
     sections: list[Section]
 
     def tables(self) -> Iterator[Table]:

@@ -7,7 +7,7 @@ from pipeline.reporting.charts import STRATEGY_COLOURS, STRATEGY_MARKS, Axis, Li
 from pipeline.reporting.places import Place, wording
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Cell
-from pipeline.trials.contract import Replays
+from pipeline.trials.contract import Replays, TrialRow
 
 SEARCHES = ("bayes", "random")
 
@@ -22,7 +22,7 @@ def gap_chart(place: Place, published: PublishedRow | None) -> LineChart | None:
     replays = grid.final.replays if grid.final is not None else None
     lengths = [len(cell.trials) for cell in searches]
     longest = max([*lengths, len(replays.gaps[0])] if replays else lengths)
-    series = [_expected(grid, longest)]
+    series = [_expected(grid, searches[0].trials[0], longest)]
     if replays is not None:
         series.append(_replayed(replays))
     series += [_walked(cell, best) for cell in searches]
@@ -45,8 +45,9 @@ def gap_chart(place: Place, published: PublishedRow | None) -> LineChart | None:
         title="Gap to the grid's best against trials",
         caption=(
             f"Best {wording(grid.best.protocol).selection} top-1 of the grid minus the best the "
-            "search has seen so far, in points. Random search without repeats is computed exactly "
-            "from the finished grid: its mean, and the band that holds 95 % of such searches. "
+            "search has seen so far, in points. Random search begins with the same first trial and "
+            "is computed exactly from the finished grid: its mean without repeats, and the band "
+            "that holds 95 % of such searches. "
             "Replays look every trial of a search up in the grid: their mean, with its 95 % "
             "interval."
         ),
@@ -56,16 +57,27 @@ def gap_chart(place: Place, published: PublishedRow | None) -> LineChart | None:
     )
 
 
-def _expected(grid: Cell, trials: int) -> Series:
-    objectives = [row.objective for row in grid.trials if row.objective is not None]
-    count = min(trials, len(objectives))
-    band = random_search_gap(objectives, count)
+def _expected(grid: Cell, first: TrialRow, trials: int) -> Series:
+    """Random search that begins with the trial the searches begin with.
+
+    What a later trial adds is a gain over the first, so the others count as at least that good.
+    """
+    start = first.objective or 0.0
+    others = [row.objective for row in grid.trials if row.point != first.point]
+    better = [max(value, start) for value in others if value is not None]
+    count = min(trials, len(better) + 1)
+    mean, low, high = ([max(better, default=start) - start] for _ in range(3))
+    if count > 1:
+        band = random_search_gap(better, count - 1)
+        mean += band.mean.tolist()
+        low += band.low.tolist()
+        high += band.high.tolist()
     return Series(
         name="random search, expected",
         x=[float(k) for k in range(1, count + 1)],
-        y=band.mean.tolist(),
-        low=band.low.tolist(),
-        high=band.high.tolist(),
+        y=mean,
+        low=low,
+        high=high,
         colour="pink",
     )
 

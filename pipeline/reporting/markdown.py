@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from pipeline.reporting.charts import BarChart, HeatMap, LineChart
-from pipeline.reporting.document import Details, Document, Gallery, Items, Section, Text
+from pipeline.reporting.charts import BarChart, HeatMap, LineChart, Parallel
+from pipeline.reporting.document import Details, Document, Facts, Gallery, Items, Section, Text
 from pipeline.reporting.tables import Table, plain, to_markdown
 
 
 def to_report(document: Document) -> str:
-    parts = [f"# {plain(document.title)}", document.lead]
+    parts = [f"# {plain(document.title)}"]
     for section in document.sections:
         parts += _section(section, 2)
     return "\n\n".join(parts) + "\n"
@@ -29,6 +29,8 @@ def _section(section: Section, level: int) -> Iterator[str]:
                 yield f"> {block.text}" if block.kind == "notice" else block.text
             case Items():
                 yield "\n".join(f"* {line}" for line in block.lines)
+            case Facts():
+                yield "\n".join(f"* **{plain(name)}**: {text}" for name, text in block.lines)
             case Table():
                 yield f"{block.caption} ([CSV]({_link('tables', block.name)}.csv))"
                 yield to_markdown(block)
@@ -42,7 +44,7 @@ def _section(section: Section, level: int) -> Iterator[str]:
                     f"![{plain(picture.caption)}]({start}-{i}.png) {plain(picture.caption)}  "
                     for i, picture in enumerate(block.pictures)
                 )
-            case LineChart() | BarChart() | HeatMap():
+            case LineChart() | BarChart() | HeatMap() | Parallel():
                 yield f"**{plain(block.title)}**"
                 yield f"![{plain(block.title)}]({_link('figures', block.name)}.svg)"
                 yield f"*{block.caption}*"

@@ -1,41 +1,60 @@
-"""The first section: the result table, its figure, the claim tested, what is missing."""
+"""Compose the first section: the answer, its table and figure, the claim, what is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.reporting.cell_tables import STRATEGY_TITLES, cell_table, ordered, result_table
+from pipeline.reporting.answer import answer, cost, strategy_table, surprises
+from pipeline.reporting.cell_tables import (
+    STRATEGY_TITLES,
+    cell_table,
+    ordered,
+    paddle_table,
+    result_table,
+)
 from pipeline.reporting.charts import STRATEGY_COLOURS, STRATEGY_MARKS, Axis, BarChart, BarSeries
 from pipeline.reporting.claim_section import claim_section
+from pipeline.reporting.comparisons import comparison_table
 from pipeline.reporting.document import Block, Items, Section, Text
-from pipeline.reporting.places import wording
+from pipeline.reporting.places import places, wording
 from pipeline.reporting.published import PublishedRow
-from pipeline.reporting.results import CellName, Missing
-from pipeline.reporting.summary import CellSummary, Claim
+from pipeline.reporting.results import CellName, Missing, Results
+from pipeline.reporting.summary import CellSummary, claims
 
 
 def overview(
+    results: Results,
     summaries: Sequence[CellSummary],
     paddle: Mapping[CellName, float],
-    tested: Sequence[Claim],
-    missing: Sequence[Missing],
     published: Mapping[str, PublishedRow],
 ) -> Section:
-    """``paddle`` holds the top-1 of the paddle protocol's own pipeline, or nothing."""
-    blocks: list[Block] = []
-    if missing:
-        blocks += missing_cells(missing)
-    if summaries:
-        blocks.append(Text(_reading(summaries)))
-        blocks.append(result_table(summaries, paddle, published))
-        evaluated = [s for s in summaries if s.top1 is not None]
-        if evaluated:
-            blocks.append(accuracy_chart(evaluated))
-        blocks.append(cell_table(summaries))
-    else:
+    """Compose the first screen.
+
+    ``paddle`` holds the top-1 of the paddle protocol's own pipeline, or nothing.
+    """
+    blocks: list[Block] = missing_cells(results.missing) if results.missing else []
+    if not summaries:
         blocks.append(Text("No cell has results yet.", "notice"))
-    sections = [claim_section(tested)] if tested else []
-    return Section("Result", "result", blocks, sections)
+        return Section("Result", "result", blocks)
+    every = places(results.cells)
+    if len(every) == 1:
+        blocks += [each for each in [answer(every[0])] if each]
+        blocks.append(strategy_table(every[0], summaries))
+    else:
+        blocks += [result_table(summaries), cost(summaries)]
+    evaluated = [s for s in summaries if s.top1 is not None]
+    if evaluated:
+        blocks.append(accuracy_chart(evaluated))
+    blocks.append(Text(_reading(summaries)))
+    if any(s.seeds > 1 for s in summaries):
+        blocks += filter(None, [surprises(summaries), comparison_table(every)])
+    if len(every) == 1:
+        blocks.append(result_table(summaries))
+    if paddle:
+        blocks.append(paddle_table(summaries, paddle, published))
+    blocks.append(cell_table(summaries))
+    tested = claims(results, published)
+    return Section("Result", "result", blocks, [claim_section(tested)] if tested else [])
 
 
 def _reading(summaries: Sequence[CellSummary]) -> str:
@@ -56,7 +75,7 @@ def _reading(summaries: Sequence[CellSummary]) -> str:
         how = "of one refit of the point that was best on validation, hence without an interval"
     else:
         how = (
-            "mean ± half of the 95 % interval over refits under "
+            "mean over refits, with its 95 % interval where one is given, under "
             f"{' or '.join(map(str, seeds))} seeds of the point that was best on validation"
         )
     return (
@@ -78,34 +97,36 @@ def missing_cells(missing: Sequence[Missing]) -> list[Block]:
 
 
 def accuracy_chart(evaluated: Sequence[CellSummary]) -> BarChart:
-    places = list(dict.fromkeys((s.name.dataset, s.name.model) for s in evaluated))
-    many_models = len({model for _, model in places}) > 1
-    found = {s.name: s for s in evaluated}
-    titles = {(s.name.dataset, s.name.model): s for s in evaluated}
-
-    def label(place: tuple[str, str]) -> str:
-        cell = titles[place]
-        return f"{cell.dataset_title}, {cell.model_title}" if many_models else cell.dataset_title
-
-    def series(strategy: str) -> BarSeries:
-        cells = [found.get(CellName(*place, strategy)) for place in places]
-        means = [s.top1 if s else None for s in cells]
-        return BarSeries(
-            name=STRATEGY_TITLES.get(strategy, strategy),
-            values=[i.mean if i else None for i in means],
-            # of a share the t interval may reach past 100 %, where there is nothing
-            low=[None if i is None or i.low is None else max(i.low, 0.0) for i in means],
-            high=[None if i is None or i.high is None else min(i.high, 1.0) for i in means],
-            colour=STRATEGY_COLOURS.get(strategy, "grey"),
-            mark=STRATEGY_MARKS.get(strategy, "circle"),
+    """Draw the refits of every strategy as dots, with their mean and its interval."""
+    several = len({s.name.model for s in evaluated}) > 1
+    labels = {
+        (s.name.dataset, s.name.model): s.dataset_title + f", {s.model_title}" * several
+        for s in evaluated
+    }
+    series = []
+    for strategy in ordered({s.name.strategy for s in evaluated}):
+        cells = {
+            (s.name.dataset, s.name.model): s for s in evaluated if s.name.strategy == strategy
+        }
+        means = [cells[place].top1 if place in cells else None for place in labels]
+        series.append(
+            BarSeries(
+                name=STRATEGY_TITLES.get(strategy, strategy),
+                values=[None if mean is None else mean.mean for mean in means],
+                low=[None if mean is None else mean.low for mean in means],
+                high=[None if mean is None else mean.high for mean in means],
+                colour=STRATEGY_COLOURS.get(strategy, "grey"),
+                mark=STRATEGY_MARKS.get(strategy, "circle"),
+                seeds=[cells[place].seed_top1 if place in cells else [] for place in labels],
+            )
         )
-
+    words = wording(*(s.protocol for s in evaluated)).test
     return BarChart(
         name="accuracy",
         title="Test accuracy by strategy",
-        caption=f"Test top-1, {wording(*(s.protocol for s in evaluated)).test}.",
+        caption=f"Test top-1, {words}. Small dots are the single refits.",
         x=Axis("test top-1, %", percent=True),
-        categories=[label(place) for place in places],
-        series=[series(s) for s in ordered({s.name.strategy for s in evaluated})],
+        categories=list(labels.values()),
+        series=series,
         dots=True,
     )

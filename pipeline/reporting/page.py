@@ -6,14 +6,17 @@ import base64
 import itertools
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
+from urllib.parse import quote
 
 import jinja2
 import vl_convert
 from markupsafe import Markup
 
 from pipeline.base.statistics import Interval
-from pipeline.reporting.document import Document
+from pipeline.reporting.document import Document, Section
 from pipeline.reporting.tables import Table, Value, show
 from pipeline.reporting.vega import Spec, heights
 
@@ -23,14 +26,39 @@ class Group(NamedTuple):
     span: int
 
 
-def to_page(
+PAGES = "datasets"
+"""Folder of the pages that a dataset and model have to themselves, beside ``report.html``."""
+
+
+def to_pages(
     document: Document, specs: Mapping[str, Spec], svg: Mapping[str, bytes], ui: str
-) -> str:
-    """Write the page.
+) -> dict[str, str]:
+    """Write ``report.html`` and the pages of sections that have one, by file name.
 
     ``specs`` and ``svg`` hold each chart's description and its drawing by name, ``ui`` the address
     of the MLflow UI.
     """
+    own = [section for section in document.sections if section.own_page]
+    links = {f"{PAGES}/{quote(section.anchor)}.html": section.title for section in own}
+    kept = [section for section in document.sections if not section.own_page]
+    write = partial(_page, specs=specs, svg=svg, ui=ui)
+    pages = {"report.html": write(replace(document, sections=kept), links=links)}
+    for section in own:
+        alone = Document(section.title, [Section("Result", section.anchor, section.blocks)])
+        alone.sections.extend(section.sections)
+        back = {"../report.html": document.title}
+        pages[f"{PAGES}/{section.anchor}.html"] = write(alone, links=back)
+    return pages
+
+
+def _page(
+    document: Document,
+    specs: Mapping[str, Spec],
+    svg: Mapping[str, bytes],
+    ui: str,
+    links: Mapping[str, str],
+) -> str:
+    specs = {chart.name: specs[chart.name] for chart in document.charts()}
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("pipeline.reporting"),
         autoescape=True,
@@ -42,6 +70,7 @@ def to_page(
     js, _, _ = environment.loader.get_source(environment, "page.js")
     return template.render(
         document=document,
+        links=links,
         svg=svg,
         ui=ui.rstrip("/"),
         css=Markup(css),

@@ -30,7 +30,7 @@ class Wording(NamedTuple):
 
 
 _WORDINGS = {
-    "heldout": Wording("validation", "mean over the refit seeds ± half of its 95 % interval"),
+    "heldout": Wording("validation", "mean over the refit seeds [its 95 % interval]"),
     "paddle": Wording("test list", "of the one training each point was chosen by, not refitted"),
 }
 

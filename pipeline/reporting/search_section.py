@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-from typing import Any
-
 import numpy as np
 
-from pipeline.base.statistics import variance_shares
-from pipeline.reporting.charts import (
-    STRATEGY_COLOURS,
-    STRATEGY_MARKS,
-    Axis,
-    BarChart,
-    BarSeries,
-    HeatMap,
-    LineChart,
-    Panel,
-    Series,
-)
-from pipeline.reporting.document import Block, Details, Section, Text
+from pipeline.reporting.charts import STRATEGY_COLOURS, STRATEGY_MARKS, Axis, LineChart, Series
+from pipeline.reporting.document import Block, Details, Section
+from pipeline.reporting.grid_figures import heat_maps, importance, parallel
 from pipeline.reporting.places import (
-    Grid,
     Place,
     describe,
     grid_of,
@@ -31,104 +17,21 @@ from pipeline.reporting.places import (
 )
 from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Run, Table, Value
-from pipeline.settings.point import FLAGS, HYPERPARAMETERS
 from pipeline.trials.contract import CurveRow, TrialRow
+
+FAINT_EPOCHS = 30
 
 
 def search_section(place: Place) -> Section:
     blocks: list[Block] = []
     if "grid" in place.cells:
         grid = grid_of(place.cells["grid"])
-        blocks.append(heat_maps(place, grid))
-        blocks.append(importance(place, grid))
+        blocks += [heat_maps(place, grid), importance(place, grid)]
+        blocks += filter(None, [parallel(place, grid)])
     blocks += learning_curves(place)
     blocks.append(cost(place))
     blocks += [trial_table(cell) for cell in place.cells.values()]
     return Section("The search", f"search-{place.stem}", blocks)
-
-
-def heat_maps(place: Place, grid: Grid) -> HeatMap:
-    """Draw the first two hyperparameters across and down, a panel for each setting of the rest."""
-    found = place.cells["grid"].best
-    best = grid.index(found.point)
-    measured = np.moveaxis(grid.measured[:, ::-1], (0, 1), (-1, -2))  # large at the top
-    across, down = list(grid.axes)[:2]
-    rest = list(grid.axes.items())[2:]
-    rows = len(grid.axes[down])
-    panels = []
-    for index in itertools.product(*(range(len(options)) for _, options in rest)):
-        plane = measured[index]
-        values = {name: options[i] for (name, options), i in zip(rest, index, strict=True)}
-        panels.append(
-            Panel(
-                title=_setting(values),
-                values=[[None if np.isnan(v) else float(v) for v in row] for row in plane],
-                marked=(rows - 1 - best[1], best[0]) if best[2:] == index else None,
-            )
-        )
-    units = [f" The {each.words} is {each.unit}." for each in HYPERPARAMETERS.values() if each.unit]
-    return HeatMap(
-        name=f"{place.stem}-heat",
-        title=f"{wording(found.protocol).selection.capitalize()} top-1 over the grid, %",
-        caption=(
-            f"Every point of the grid, with {_listed([panel.title for panel in panels])}; the "
-            f"framed one was chosen. An empty place diverged or failed.{''.join(units)}"
-        ),
-        x_title=HYPERPARAMETERS[across].words,
-        y_title=HYPERPARAMETERS[down].words,
-        x_labels=[f"{value:g}" for value in grid.axes[across]],
-        y_labels=[f"{value:g}" for value in reversed(grid.axes[down])],
-        panels=panels,
-        scale="share",
-    )
-
-
-def _listed(settings: list[str]) -> str:
-    flags = " nor ".join(HYPERPARAMETERS[name].words for name in FLAGS)
-    named = [each.replace("neither", f"neither {flags}") for each in settings]
-    return " or ".join(filter(None, [", ".join(named[:-1]), named[-1]]))
-
-
-def _setting(values: dict[str, Any]) -> str:
-    """Name the flags that are on and every other value."""
-    on = [HYPERPARAMETERS[name].words for name in FLAGS if values.get(name)]
-    flags = "both" if len(on) == len(FLAGS) == 2 else " and ".join(on) or "neither"
-    others = [
-        f"{HYPERPARAMETERS[name].words} {value:g}"
-        for name, value in values.items()
-        if name not in FLAGS
-    ]
-    return ", ".join([flags, *others])
-
-
-def importance(place: Place, grid: Grid) -> BarChart | Text:
-    """Shares of variance over the axes that vary, or why there are none."""
-    selection = wording(place.cells["grid"].best.protocol).selection
-    names = [name for name, values in grid.axes.items() if len(values) > 1]
-    shares = None
-    if grid.complete and names:
-        shares = variance_shares(names, grid.values.squeeze())
-    if shares is None:
-        reason = "is the same everywhere" if grid.complete else "is missing at some points"
-        return Text(f"Hyperparameter importance is not shown: {selection} top-1 {reason}.")
-    title = {name: shown.name for name, shown in HYPERPARAMETERS.items()}
-    bars = {title[name]: share for name, share in shares.main.items()}
-    bars |= {f"{title[a]} × {title[b]}": share for (a, b), share in shares.pairs.items()}
-    if len(names) > 2:
-        bars["three or more together"] = shares.higher
-    return BarChart(
-        name=f"{place.stem}-importance",
-        title="How much each hyperparameter matters",
-        caption=(
-            f"Share of the variance of {selection} top-1 over the full grid that each "
-            "hyperparameter explains alone, and two together beyond that (functional analysis of "
-            "variance, exact as every point was measured; diverged trials count as the worst of "
-            "the others)."
-        ),
-        x=Axis("share of variance, %", percent=True),
-        categories=list(bars),
-        series=[BarSeries("share of variance", list(bars.values()), "blue")],
-    )
 
 
 def learning_curves(place: Place) -> list[Block]:
@@ -146,7 +49,9 @@ def learning_curves(place: Place) -> list[Block]:
     told = "; ".join(
         f"{which}: trial {row.trial}, {describe(row)}" for which, row in chosen.items()
     )
-    caption = f"Trials of {cell.name.strategy}. {told[0].upper()}{told[1:]}."
+    caption = (
+        f"Trials of {cell.name.strategy}. {told[0].upper()}{told[1:]}. Thin lines: all trials."
+    )
     epochs = Axis("epoch", whole=True)
     return [
         LineChart(
@@ -156,11 +61,15 @@ def learning_curves(place: Place) -> list[Block]:
             x=epochs,
             y=Axis(f"{selection} top-1, %", percent=True),
             series=[_curve(cell, row, which, "top1") for which, row in chosen.items()],
+            faint=_all_curves(cell),
         ),
         LineChart(
             name=f"{place.stem}-curves-loss",
             title="Learning curves: loss",
-            caption=f"Dashed: training, with its augmentation. Solid: {selection}. Same trials.",
+            caption=(
+                f"Dashed: training, with its augmentation. Solid: {selection}. Best and median "
+                "trial as above."
+            ),
             x=epochs,
             y=Axis("loss"),
             series=[
@@ -170,6 +79,20 @@ def learning_curves(place: Place) -> list[Block]:
             ],
         ),
     ]
+
+
+def _all_curves(cell: Cell) -> list[tuple[list[float], list[float]]]:
+    """Every trial's curve, at no more epochs than can be told apart."""
+    curves: dict[int, list[tuple[float, float]]] = {}
+    for row in cell.curves:
+        if row.top1 is not None:
+            curves.setdefault(row.trial, []).append((float(row.epoch), row.top1))
+    thinned = []
+    for points in curves.values():
+        step = -(-len(points) // FAINT_EPOCHS)
+        kept = [*points[:-1:step], points[-1]]
+        thinned.append(([x for x, _ in kept], [round(y, 3) for _, y in kept]))
+    return thinned if len(thinned) > 2 else []
 
 
 def _curve(cell: Cell, row: TrialRow, which: str, measure: str) -> Series:
@@ -206,19 +129,15 @@ def cost(place: Place) -> LineChart:
 
 
 def _costs(cell: Cell) -> Series:
-    timed = [(run, run.seconds) for run in cell.runs if run.seconds is not None]
+    timed = [(float(run.trial), run.seconds) for run in cell.runs if run.seconds is not None]
     strategy = cell.name.strategy
     return Series(
         name=strategy,
-        x=[float(run.trial) for run, _ in timed],
+        x=[trial for trial, _ in timed],
         y=[seconds for _, seconds in timed],
         colour=STRATEGY_COLOURS.get(strategy, "grey"),
         mark=STRATEGY_MARKS.get(strategy, "circle"),
         style="points",
-        hover=[
-            f"{strategy} trial {run.trial}: {seconds:.1f} s<br>{describe(cell.trials[run.trial])}"
-            for run, seconds in timed
-        ],
     )
 
 

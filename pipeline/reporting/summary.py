@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.base.statistics import Interval, paired_difference, t_interval
+from pipeline.base.statistics import Interval, t_interval
+from pipeline.reporting.comparisons import paired
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Cell, CellName, Results
 from pipeline.settings.point import Point
@@ -25,6 +26,8 @@ class CellSummary:
     top1: Interval | None
     mean_class: Interval | None
     top5: Interval | None
+    seed_top1: list[float]
+    """Test top-1 of each refit."""
     published: float | None
     trials: int
     trained: int
@@ -58,7 +61,6 @@ class Claim:
     protocol: str
     loss: Interval
     """Paired over the seeds both have."""
-    seeds: int
     same_point: bool
     selection_loss: float
     """The gap between the two in what the points were chosen by."""
@@ -89,9 +91,10 @@ def _summary(
         protocol=cell.best.protocol,
         dataset_title=next((f.title for n, f in finals if n.dataset == name.dataset), name.dataset),
         model_title=next((f.model_title for n, f in finals if n.model == name.model), name.model),
-        top1=t_interval(final.top1) if final else None,
-        mean_class=t_interval(final.mean_class) if final else None,
-        top5=t_interval(final.top5) if final else None,
+        top1=_share(final.top1) if final else None,
+        mean_class=_share(final.mean_class) if final else None,
+        top5=_share(final.top5) if final else None,
+        seed_top1=final.top1 if final else [],
         published=published.top1.get(name.strategy) if published else None,
         trials=len(cell.trials),
         trained=sum(not run.replayed for run in cell.runs),
@@ -112,6 +115,14 @@ def _summary(
     )
 
 
+def _share(values: Sequence[float]) -> Interval:
+    """Average shares; of a share, t's interval may reach where there is nothing."""
+    interval = t_interval(values)
+    if interval.low is None or interval.high is None:
+        return interval
+    return Interval(interval.mean, max(interval.low, 0.0), min(interval.high, 1.0))
+
+
 def _hours(runs: Iterable[Journalled]) -> float:
     return sum(run.seconds or 0.0 for run in runs) / SECONDS_PER_HOUR
 
@@ -124,11 +135,9 @@ def claims(results: Results, published: Mapping[str, PublishedRow]) -> list[Clai
         bayes = by_name.get(CellName(name.dataset, name.model, "bayes"))
         if name.strategy != "grid" or bayes is None or not grid.final or not bayes.final:
             continue
-        shared = [seed for seed in grid.final.seeds if seed in bayes.final.seeds]
-        if not shared:
+        loss = paired(grid, bayes)
+        if loss is None:
             continue
-        ours = dict(zip(grid.final.seeds, grid.final.top1, strict=True))
-        theirs = dict(zip(bayes.final.seeds, bayes.final.top1, strict=True))
         row = published.get(name.dataset)
         found.append(
             Claim(
@@ -137,8 +146,7 @@ def claims(results: Results, published: Mapping[str, PublishedRow]) -> list[Clai
                 dataset_title=grid.final.title,
                 model_title=grid.final.model_title,
                 protocol=grid.best.protocol,
-                loss=paired_difference([ours[s] for s in shared], [theirs[s] for s in shared]),
-                seeds=len(shared),
+                loss=loss,
                 same_point=grid.best.point == bayes.best.point,
                 selection_loss=grid.best.objective - bayes.best.objective,
                 grid_trials=len(grid.trials),

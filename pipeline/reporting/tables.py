@@ -1,4 +1,4 @@
-"""A table once, written as CSV (fractions), Markdown and plain text (percent)."""
+"""Write a table as CSV (fractions), Markdown, LaTeX and plain text (percent)."""
 
 from __future__ import annotations
 
@@ -23,15 +23,19 @@ class Run:
 
 
 Value = str | int | float | bool | Interval | Run | None
-Kind = Literal["text", "share", "points", "count", "hours", "number", "flag", "run"]
+Kind = Literal["text", "share", "points", "count", "hours", "duration", "number", "flag", "run"]
 
 ABSENT = "–"
-NUMERIC: frozenset[Kind] = frozenset({"share", "points", "count", "hours", "number"})
+NUMERIC: frozenset[Kind] = frozenset({"share", "points", "count", "hours", "duration", "number"})
 
 
 @dataclass(frozen=True)
 class Column:
-    """``share`` and ``points`` hold fractions and are shown as percent and percentage points."""
+    """Describe a column.
+
+    ``share`` and ``points`` hold fractions and are shown as percent and percentage points,
+    ``duration`` holds seconds and is shown in the unit a person would take.
+    """
 
     key: str
     heading: str
@@ -55,11 +59,14 @@ class Table:
     caption: str
     columns: list[Column]
     rows: list[list[Value]]
+    footer: list[Value] | None = None
+    """A last row, such as the average, that neither sorting nor the CSV file takes for data."""
 
     def shown(self) -> list[list[str]]:
+        """Return every row as a person reads it, the footer last."""
         return [
             [show(value, column.kind) for value, column in zip(row, self.columns, strict=True)]
-            for row in self.rows
+            for row in [*self.rows, *([self.footer] if self.footer else [])]
         ]
 
 
@@ -68,9 +75,9 @@ def show(value: Value, kind: Kind) -> str:
     if value is None or value == "":
         return ABSENT
     if isinstance(value, Interval):
-        half = value.half_width
-        spread = "" if half is None else f" ± {100 * half:.2f}"
-        return f"{show(value.mean, kind)}{spread}"
+        if value.low is None or value.high is None:
+            return show(value.mean, kind)
+        return f"{show(value.mean, kind)} [{show(value.low, kind)}, {show(value.high, kind)}]"
     if isinstance(value, Run):
         return value.run_id
     if isinstance(value, bool):
@@ -86,8 +93,17 @@ def show(value: Value, kind: Kind) -> str:
             return f"{value:,}"
         case "hours":
             return f"{value:.3f}" if value < 10 else f"{value:,.1f}"
+        case "duration":
+            return _duration(value)
         case _:
             return f"{value:.4g}"
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def to_csv(table: Table) -> str:
@@ -139,6 +155,12 @@ def plain(text: str) -> str:
     """On one line, and so that no character of it means anything to Markdown."""
     escaped = re.sub(r"([\\`*\[\]<>|~$])", r"\\\1", " ".join(text.split()))
     return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)
+
+
+def to_latex(table: Table) -> str:
+    """Write a tabular for the package booktabs."""
+    text = _laid_out(table, "latex_booktabs", str)
+    return text.replace("−", "$-$").replace(ABSENT, "--") + "\n"
 
 
 def to_text(table: Table) -> str:

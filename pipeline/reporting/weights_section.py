@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.base.statistics import Interval, paired_difference, t_interval
+from pipeline.base.statistics import Interval, t_interval
+from pipeline.reporting.comparisons import paired, reading
 from pipeline.reporting.document import Section, Text
 from pipeline.reporting.places import wording
 from pipeline.reporting.published import table2_gains
@@ -94,8 +95,8 @@ def _gains(
         row: list[Value] = [title]
         for strategy in strategies:
             first, second = (done.get(CellName(dataset, model, strategy)) for model in models)
-            gain = _gain(second, first)
-            row += [gain, _verdict(gain)]
+            gain = paired(second, first)
+            row += [gain, reading(gain, "second")]
         rows.append(row)
     caption = (
         "What the second weights gain over the first: paired test top-1, "
@@ -120,26 +121,3 @@ def _together(gains: Table) -> str:
 
 def _top1(cell: Cell | None) -> Interval | None:
     return t_interval(cell.final.top1) if cell and cell.final else None
-
-
-def _gain(second: Cell | None, first: Cell | None) -> Interval | None:
-    if not second or not first or not second.final or not first.final:
-        return None
-    ours = dict(zip(second.final.seeds, second.final.top1, strict=True))
-    theirs = dict(zip(first.final.seeds, first.final.top1, strict=True))
-    shared = [seed for seed in ours if seed in theirs]
-    if not shared:
-        return None
-    return paired_difference([ours[s] for s in shared], [theirs[s] for s in shared])
-
-
-def _verdict(gain: Interval | None) -> str:
-    if gain is None:
-        return ""
-    if gain.low is None or gain.high is None:
-        return "1 seed: no interval"
-    if gain.low > 0:
-        return "second is better"
-    if gain.high < 0:
-        return "second is worse"
-    return "no difference shown"

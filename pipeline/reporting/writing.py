@@ -9,20 +9,24 @@ from pipeline.base.files import write_bytes, write_text
 from pipeline.base.progress import counted
 from pipeline.reporting import for_dvc
 from pipeline.reporting.document import Document
+from pipeline.reporting.drawing import to_spec
 from pipeline.reporting.markdown import to_report
-from pipeline.reporting.page import to_page
+from pipeline.reporting.page import PAGES, to_pages
 from pipeline.reporting.results import Cell
 from pipeline.reporting.summary import CellSummary
-from pipeline.reporting.tables import to_csv
-from pipeline.reporting.vega import to_spec, to_svg
+from pipeline.reporting.tables import to_csv, to_latex
+from pipeline.reporting.vega import to_svg
 
 
 def write_report(document: Document, folder: Path, ui: str) -> None:
-    """``report.md``, ``report.html``, ``tables/`` and ``figures/``; older ones are replaced.
+    """Write ``report.md``, ``report.html``, ``datasets/``, ``tables/`` and ``figures/``.
 
-    Tables and figures of an earlier report that this one does not have are removed.
+    What an earlier report left there and this one does not have is removed.
     """
-    tables = {f"{table.name}.csv": to_csv(table).encode() for table in document.tables()}
+    tables = {}
+    for table in document.tables():
+        tables[f"{table.name}.csv"] = to_csv(table).encode()
+        tables[f"{table.name}.tex"] = to_latex(table).encode()
     specs = {chart.name: to_spec(chart) for chart in document.charts()}
     drawings = counted(map(to_svg, specs.values()), "drawing figures", len(specs))
     svg = dict(zip(specs, drawings, strict=True))
@@ -30,11 +34,12 @@ def write_report(document: Document, folder: Path, ui: str) -> None:
     for gallery in document.galleries():
         for i, picture in enumerate(gallery.pictures):
             figures[f"{gallery.name}-{i}.png"] = picture.png
-    page = to_page(document, specs, svg, ui)
+    pages = to_pages(document, specs, svg, ui)
     _fill(folder / "tables", tables)
     _fill(folder / "figures", figures)
     write_text(folder / "report.md", to_report(document))
-    write_text(folder / "report.html", page)
+    write_text(folder / "report.html", pages.pop("report.html"))
+    _fill(folder / PAGES, {Path(name).name: page.encode() for name, page in pages.items()})
 
 
 def write_plots(summaries: Sequence[CellSummary], cells: Sequence[Cell], folder: Path) -> None:

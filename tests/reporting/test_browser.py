@@ -14,9 +14,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
+from pipeline.reporting.charts import OKABE_ITO
 from pipeline.reporting.content import compose_report
 from pipeline.reporting.published import table1
 from pipeline.reporting.results import CellName, read_results
@@ -65,12 +67,20 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @dataclass
 class Visit:
     page: Any
+    """The report's first page."""
+    dataset: Any
+    """The page of the dataset with an odd name."""
     faults: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
-    def scroll_through(self) -> None:
+    def watch(self, page: Any) -> None:
+        page.on("console", lambda m: m.type in ("error", "warning") and self.faults.append(m.text))
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("request", lambda each: self.requests.append(each.url))
+
+    def scroll_through(self, page: Any) -> None:
         """Figures draw as they come into view."""
-        for plot in self.page.locator(".plot").all():
+        for plot in page.locator(".plot").all():
             plot.scroll_into_view_if_needed()
             playwright.expect(plot).to_have_attribute("data-ready", "yes", timeout=30_000)
 
@@ -91,35 +101,83 @@ def visit(browser: Any, page_file: Path, request: pytest.FixtureRequest) -> Iter
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
     )
-    seen = Visit(context.new_page())
-    seen.page.on("console", lambda m: m.type in ("error", "warning") and seen.faults.append(m.text))
-    seen.page.on("pageerror", lambda error: seen.faults.append(str(error)))
-    seen.page.on("request", lambda each: seen.requests.append(each.url))
+    seen = Visit(context.new_page(), context.new_page())
+    seen.watch(seen.page)
+    seen.watch(seen.dataset)
     seen.page.goto(page_file.as_uri())
-    seen.scroll_through()
+    seen.dataset.goto(page_file.as_uri())
+    seen.dataset.get_by_role("navigation").get_by_text("<i>digits<i> 数字").click()
+    for page in (seen.page, seen.dataset):
+        seen.scroll_through(page)
     yield seen
     context.close()
 
 
 def test_every_figure_draws_without_an_error_or_a_request(visit: Visit, page_file: Path) -> None:
-    assert visit.page.locator(".plot").count() == visit.page.locator(".plot svg.marks").count()
+    for page in (visit.page, visit.dataset):
+        assert page.locator(".plot").count() == page.locator(".plot svg.marks").count() > 0
     assert visit.faults == []
     described = visit.page.get_by_role("img", name=re.compile("^Test accuracy by strategy"))
     assert described.first.is_visible()
     outside = [url for url in visit.requests if not url.startswith(("data:", "blob:"))]
-    assert outside == [page_file.as_uri()]
+    assert outside == [page_file.as_uri(), page_file.as_uri(), visit.dataset.url]
 
 
 def test_nothing_is_wider_than_the_screen(visit: Visit) -> None:
-    inner, outer = visit.page.evaluate(
-        "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
-    )
+    for page in (visit.page, visit.dataset):
+        inner, outer = page.evaluate(
+            "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+        )
+        assert inner <= outer
+
+
+def test_links_land_where_they_say_before_any_figure_is_drawn(browser: Any, visit: Visit) -> None:
+    """Figures are drawn as they come into view, in places whose heights are known before."""
+    page = browser.new_page(viewport=visit.dataset.viewport_size)
+    page.goto(visit.dataset.url)
+    links = page.locator("nav a[href^='#']")
+    for link in [links.nth(i) for i in range(links.count())]:
+        page.evaluate("scrollTo({top: 0, behavior: 'instant'})")
+        link.click()
+        page.wait_for_timeout(1500)
+        target = page.locator(f"[id='{unquote(link.get_attribute('href'))[1:]}']")
+        top, least = target.evaluate(
+            "e => [e.getBoundingClientRect().top, "
+            "Math.max(0, innerHeight - (document.body.scrollHeight - e.offsetTop))]"
+        )
+        assert abs(top - least) < 40
+    assert links.count() == 3
+    page.close()
+
+
+def test_a_page_is_below_four_megabytes(page_file: Path) -> None:
+    pages = [page_file, *page_file.parent.glob("datasets/*.html")]
+    assert len(pages) == 3
+    assert max(page.stat().st_size for page in pages) < 4_000_000
+
+
+def test_the_published_table_fits_a_desktop(browser: Any, page_file: Path) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(page_file.as_uri())
+    table = page.locator("table[aria-labelledby='caption-result']")
+    inner, outer = table.evaluate("t => [t.scrollWidth, t.closest('.wide').clientWidth]")
     assert inner <= outer
+    page.close()
+
+
+def test_a_page_has_its_landmarks_headings_and_descriptions(visit: Visit) -> None:
+    for page in (visit.page, visit.dataset):
+        for role in ("banner", "main", "navigation"):
+            assert page.get_by_role(role).count() == 1
+        assert page.locator("h1").count() == 1
+        assert page.locator("th:not([scope])").count() == 0
+        bare = "img:not([alt]), img[alt=''], .plot:not([aria-label])"
+        assert page.locator(bare).count() == 0
 
 
 def test_tables_sort_by_figure_not_by_text(visit: Visit) -> None:
-    visit.page.locator("details > summary", has_text="Every trial of grid").first.click()
-    table = visit.page.locator("details[open] table")
+    visit.dataset.locator("details > summary", has_text="Every trial of grid").first.click()
+    table = visit.dataset.locator("details[open] table")
     head = table.locator("th", has_text=re.compile("^L2 decay|^lr"))
     loss = table.locator("th", has_text="Validation top-1")
     column = [th.inner_text().strip() for th in table.locator("thead th").all()].index(
@@ -141,12 +199,12 @@ def test_tables_sort_by_figure_not_by_text(visit: Visit) -> None:
 
 
 def test_names_are_text_never_markup(visit: Visit) -> None:
-    assert visit.page.locator("main i").count() == 0
-    assert visit.page.locator("h2", has_text="<i>digits<i> 数字").count() == 1
+    assert visit.page.locator("main i").count() + visit.dataset.locator("main i").count() == 0
+    assert visit.dataset.locator("h1", has_text="<i>digits<i> 数字").count() == 1
 
 
 def test_trials_link_to_their_mlflow_run(visit: Visit) -> None:
-    link = visit.page.locator("details a").first
+    link = visit.dataset.locator("details a").first
     address = (
         r"http://127\.0\.0\.1:5000/#/experiments/1/runs/[0-9a-f]+\?workflowType=machine_learning"
     )
@@ -210,6 +268,24 @@ def test_text_is_readable_on_its_ground(visit: Visit) -> None:
     )
     assert len(contrasts) > 50
     assert min(contrasts) >= 4.5
+
+
+def test_marks_are_visible_on_their_ground(visit: Visit) -> None:
+    """WCAG's contrast of at least 3 for what a figure is drawn with, in light and dark."""
+    ground = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    paper = _luminance([int(part) for part in re.findall(r"\d+", ground)[:3]])
+    for colour in OKABE_ITO.values():
+        mark = _luminance([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
+        light, dark = max(mark, paper), min(mark, paper)
+        assert (light + 0.05) / (dark + 0.05) >= 3
+
+
+def _luminance(rgb: list[int]) -> float:
+    red, green, blue = (
+        value / 12.92 if value <= 0.03928 else ((value + 0.055) / 1.055) ** 2.4
+        for value in (part / 255 for part in rgb)
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def test_print_shows_the_static_drawings(visit: Visit) -> None:

@@ -23,19 +23,15 @@ from pipeline.reporting.charts import (
     Series,
 )
 from pipeline.reporting.document import Text
+from pipeline.reporting.drawing import to_spec
 from pipeline.reporting.gap_section import gap_chart
+from pipeline.reporting.grid_figures import heat_maps, importance, parallel
 from pipeline.reporting.model_section import confused_pairs, final_cell, model_section
 from pipeline.reporting.places import Place, grid_of, places
 from pipeline.reporting.published import table1
 from pipeline.reporting.results import Cell, CellName, read_results
-from pipeline.reporting.search_section import (
-    cost,
-    heat_maps,
-    importance,
-    learning_curves,
-    search_section,
-)
-from pipeline.reporting.vega import to_spec, to_svg
+from pipeline.reporting.search_section import cost, learning_curves, search_section
+from pipeline.reporting.vega import to_svg
 from pipeline.trials.contract import TrialRow
 from tests.support.synthetic_results import PUBLISHED_SPACE, Benchmark, Space, paddle
 
@@ -91,19 +87,22 @@ def test_what_the_heat_map_shows_is_what_its_caption_says(tmp_path: Path) -> Non
     best = min(plain, key=lambda row: -(row.objective or 0))
     alone = replace(cell, trials=plain, best=cell.best.model_copy(update={"point": best.point}))
     chart = heat_maps(replace(place, cells={"grid": alone}), grid_of(alone))
-    assert [panel.title for panel in chart.panels] == ["neither"]
+    assert chart.y_labels == ["neither"]
     assert "with neither label smoothing nor mixup; the framed" in chart.caption
-    assert to_spec(chart)["facet"]["sort"] == ["neither"]
+    assert "The L2 decay is 0.0001 throughout" in chart.caption
 
 
-def test_every_search_of_a_gap_counts_a_diverged_trial_alike(place: Place) -> None:
-    """As the searches saw it: 0."""
-    grid = diverge(place.cells["grid"], lambda row: row.lr != 0.03)
-    chart = gap_chart(replace(place, cells=place.cells | {"grid": grid}), None)
+def test_random_search_is_compared_from_the_first_trial_of_the_searches(place: Place) -> None:
+    """Its second trial is any other point, and no loss where that is worse."""
+    grid, first = place.cells["grid"], place.cells["bayes"].trials[0]
+    chart = gap_chart(place, None)
     assert chart is not None
-    [expected] = [each for each in chart.series if each.name == "random search, expected"]
-    mean = np.mean([grid.best.objective - (row.objective or 0.0) for row in grid.trials])
-    assert expected.y[0] == pytest.approx(mean)
+    series = {each.name: each for each in chart.series}
+    expected, walked = series["random search, expected"], series["bayes, this search"]
+    assert expected.y[0] == pytest.approx(walked.y[0])
+    others = [row.objective or 0.0 for row in grid.trials if row.point != first.point]
+    best = [max(value, first.objective or 0.0) for value in others]
+    assert expected.y[1] == pytest.approx(grid.best.objective - np.mean(best))
 
 
 def test_the_final_model_is_best_of_those_evaluated(place: Place) -> None:
@@ -132,16 +131,15 @@ def test_heat_maps_hold_every_point_once(tmp_path: Path, space: Space) -> None:
     chart = heat_maps(place, grid_of(grid))
     shown = sorted(v for panel in chart.panels for row in panel.values for v in row if v)
     assert shown == sorted(row.objective for row in grid.trials if row.objective)
-    assert [panel.title for panel in chart.panels] == [
-        "neither",
-        "mixup",
-        "label smoothing",
-        "both",
-    ]
+    settings = ["neither", "mixup", "label smoothing", "both"]
+    whole = len(space.lr) > 1 and len(space.l2_decay) > 1
+    panels = [panel.title for panel in chart.panels]
+    assert (panels if whole else chart.y_labels) == settings, "an axis of one value collapses"
     [(panel, marked)] = [(p, p.marked) for p in chart.panels if p.marked is not None]
     assert panel.values[marked[0]][marked[1]] == grid.best.objective
     assert chart.x_labels[marked[1]] == f"{grid.best.point.lr:g}"
-    assert chart.y_labels[marked[0]] == f"{grid.best.point.l2_decay:g}"
+    if whole:
+        assert chart.y_labels[marked[0]] == f"{grid.best.point.l2_decay:g}"
 
 
 def test_importance_names_what_the_grid_was_made_of(place: Place) -> None:
@@ -151,6 +149,7 @@ def test_importance_names_what_the_grid_was_made_of(place: Place) -> None:
     assert "L2 decay" not in shares  # one value only
     assert max(shares, key=lambda name: shares[name] or 0) == "lr"
     assert sum(value or 0 for value in shares.values()) == pytest.approx(1)
+    assert list(shares.values()) == sorted(shares.values(), key=lambda value: -(value or 0))
 
 
 def test_a_grid_with_a_hole_says_why_it_has_no_importance(place: Place) -> None:
@@ -183,6 +182,25 @@ def test_curves_are_of_the_best_and_the_median_trial(place: Place) -> None:
     assert [series.name for series in top1.series] == ["best", "median"]
     assert top1.series[0].y[-1] == place.cells["grid"].best.objective
     assert [len(series.x) for series in loss.series] == [4] * 4
+
+
+def test_every_trial_lies_behind_the_best_and_the_median(place: Place) -> None:
+    top1, _ = learning_curves(place)
+    assert isinstance(top1, LineChart)
+    assert len(top1.faint) == len(place.cells["grid"].trials)
+    ends = {round(row.objective or 0.0, 3) for row in place.cells["grid"].trials}
+    assert {ys[-1] for _, ys in top1.faint} == ends
+
+
+def test_parallel_coordinates_have_the_axes_that_vary(place: Place) -> None:
+    chart = parallel(place, grid_of(place.cells["grid"]))
+    assert chart is not None
+    assert [title for title, _ in chart.axes] == ["lr", "label smoothing", "mixup"]
+    assert chart.axes[0][1] == ["0.003", "0.03", "0.1"]
+    places, value = chart.lines[-1]
+    best = place.cells["grid"].best
+    assert value == best.objective, "the best is drawn last"
+    assert chart.axes[0][1][places[0]] == f"{best.point.lr:g}"
 
 
 def test_costs_are_the_recorded_seconds(place: Place) -> None:

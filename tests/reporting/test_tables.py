@@ -17,6 +17,7 @@ from pipeline.reporting.tables import (
     plain,
     show,
     to_csv,
+    to_latex,
     to_markdown,
     to_text,
 )
@@ -37,14 +38,18 @@ TABLE = Table(
     ("value", "kind", "shown"),
     [
         (0.95833, "share", "95.83"),
-        (Interval(0.95833, 0.95, 0.96666), "share", "95.83 ± 0.83"),
+        (Interval(0.95833, 0.95, 0.96666), "share", "95.83 [95.00, 96.67]"),
         (Interval(0.95833, None, None), "share", "95.83"),
         (0.0038, "points", "+0.38"),
         (-0.0051, "points", "−0.51"),
-        (Interval(-0.002, -0.006, 0.002), "points", "−0.20 ± 0.40"),
+        (Interval(-0.002, -0.006, 0.002), "points", "−0.20 [−0.60, +0.20]"),
         (1568, "count", "1,568"),
         (0.0417, "hours", "0.042"),
         (1234.56, "hours", "1,234.6"),
+        (45.2, "duration", "45 s"),
+        (2646.0, "duration", "44.1 min"),
+        (7200.0, "duration", "2.0 h"),
+        (864000.0, "duration", "10.0 days"),
         (0.0001, "number", "0.0001"),
         (True, "flag", "yes"),
         (False, "flag", "no"),
@@ -78,10 +83,10 @@ def test_csv_gives_back_every_bit(fraction: float, name: str) -> None:
 def test_markdown_has_one_line_per_row_whatever_the_names() -> None:
     lines = to_markdown(TABLE).splitlines()
     assert lines == [
-        "| Name   |   Grid top-1 % |   Grid trials |",
-        "|:-------|---------------:|--------------:|",
-        "| a \\| b |   95.83 ± 0.83 |         1,568 |",
-        "| c      |              – |             1 |",
+        "| Name   |           Grid top-1 % |   Grid trials |",
+        "|:-------|-----------------------:|--------------:|",
+        "| a \\| b | 95.83 \\[95.00, 96.66\\] |         1,568 |",
+        "| c      |                      – |             1 |",
     ]
     odd = Table("t", "", [Column("n", "n")], [["<script>\nx"]])
     assert to_markdown(odd).splitlines()[-1] == "| \\<script\\> x |"
@@ -95,8 +100,23 @@ def test_no_character_of_a_name_means_anything_to_markdown() -> None:
 
 def test_text_is_aligned() -> None:
     assert to_text(TABLE).splitlines() == [
-        "Name      Grid top-1 %    Grid trials",
-        "------  --------------  -------------",
-        "a | b     95.83 ± 0.83          1,568",
-        "c                    –              1",
+        "Name            Grid top-1 %    Grid trials",
+        "------  --------------------  -------------",
+        "a | b   95.83 [95.00, 96.66]          1,568",
+        "c                          –              1",
     ]
+
+
+def test_latex_escapes_what_means_something_to_it() -> None:
+    table = Table("t", "", [Column("n", "n %"), Column("d", "d", "points")], [["a_b & c", -0.001]])
+    text = to_latex(table)
+    assert r"\begin{tabular}{lr}" in text
+    assert r"n \%" in text
+    assert r"a\_b \& c" in text
+    assert "$-$0.10" in text
+
+
+def test_a_footer_is_shown_but_is_no_data() -> None:
+    table = Table("t", "", TABLE.columns, TABLE.rows, ["Average", 0.9, 784])
+    assert to_text(table).splitlines()[-1].split() == ["Average", "90.00", "784"]
+    assert len(to_csv(table).splitlines()) == 1 + len(TABLE.rows)

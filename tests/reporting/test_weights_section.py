@@ -76,7 +76,7 @@ def test_the_claim_is_told_over_all_folders(tmp_path):
     means = [row[3].mean for row in gains.rows]
     ahead = sum(mean > 0 for mean in means)
     average = f"{100 * sum(means) / len(means):+.2f}".replace("-", "\N{MINUS SIGN}")
-    assert f"ahead on {ahead} of 2 after the search, by {average} ± " in text.text
+    assert f"ahead on {ahead} of 2 after the search, by {average} [" in text.text
 
 
 def test_without_a_grid_another_search_stands_for_it(tmp_path):

@@ -1,0 +1,93 @@
+"""Compose the first screen: the setting to use, how good it is, its cost, where the model is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.reporting.cell_tables import STRATEGY_TITLES, ordered
+from pipeline.reporting.comparisons import gain
+from pipeline.reporting.document import Facts, Text
+from pipeline.reporting.model_section import final_cell
+from pipeline.reporting.places import Place, describe, wording
+from pipeline.reporting.summary import CellSummary
+from pipeline.reporting.tables import Column, Table, Value, show
+
+
+def answer(place: Place) -> Facts | None:
+    """Answer for one dataset and model; None before a cell is evaluated."""
+    cell = final_cell(place)
+    if cell is None or cell.final is None:
+        return None
+    final, strategy = cell.final, cell.name.strategy
+    seeds = ", ".join(f"{100 * top1:.2f}" for top1 in final.top1)
+    mean = sum(final.top1) / len(final.top1)
+    refits = f"refits: {seeds}" if len(final.top1) > 1 else "one training"
+    lines = [
+        ("Setting to use", f"{describe(cell.best.point)} (found by {strategy})"),
+        ("Test accuracy", f"{100 * mean:.2f} % of {final.images.test:,} images ({refits})"),
+    ]
+    difference, words = gain(place, strategy, "fixed")
+    if difference is not None and strategy != "fixed":
+        points = f"{show(difference, 'points')} points, paired by seed: {words}"
+        lines.append(("Gain over the fixed scheme", points))
+    if final.protocol == "heldout":
+        folder = (cell.folder / "model").as_posix()
+        lines.append(("Model", f"`{folder}`"))
+        lines.append(("Classify an image", f"`python -m pipeline.predict {folder} IMAGE`"))
+    return Facts(lines)
+
+
+def strategy_table(place: Place, summaries: Sequence[CellSummary]) -> Table:
+    """Lay out what each strategy found on one dataset, how good it is and what it cost."""
+    protocol = summaries[0].protocol
+    columns = [
+        Column("strategy", "Strategy"),
+        Column("setting", "Setting"),
+        Column("top1", "Test top-1 %", "share"),
+        Column("gain", "Over fixed, points", "points"),
+        Column("reading", "Reading"),
+        Column("trials", "Trainings", "count"),
+        Column("seconds", "Device time", "duration"),
+    ]
+    rows: list[list[Value]] = []
+    for summary in summaries:
+        name = summary.name.strategy
+        difference, words = (None, "") if name == "fixed" else gain(place, name, "fixed")
+        row = [STRATEGY_TITLES.get(name, name), describe(summary.point), summary.top1, difference]
+        rows.append([*row, words, summary.trials, 3600 * summary.hours])
+    caption = (
+        f"What each strategy chose by {wording(protocol).selection} top-1. Test top-1: "
+        f"{wording(protocol).test}. Trainings and device time are those of the search, each "
+        "counted at what it took when it was trained, replayed or not."
+    )
+    return Table("strategies", caption, columns, rows)
+
+
+def cost(summaries: Sequence[CellSummary]) -> Text:
+    """Say what each strategy cost over all datasets."""
+    parts = []
+    for strategy in ordered({s.name.strategy for s in summaries}):
+        cells = [s for s in summaries if s.name.strategy == strategy]
+        time = show(3600 * sum(s.hours for s in cells), "duration")
+        parts.append(f"{strategy} {sum(s.trials for s in cells):,} trainings, {time}")
+    return Text(f"Cost of all searches in device time: {'; '.join(parts)}.")
+
+
+def surprises(summaries: Sequence[CellSummary]) -> Text | None:
+    """Explain the cells where validation and test differ by more than the test's interval."""
+    apart = []
+    for s in summaries:
+        if s.protocol != "heldout" or s.top1 is None or s.top1.low is None or s.top1.high is None:
+            continue
+        if not s.top1.low <= s.objective <= s.top1.high:
+            shown = f"{100 * s.objective:.2f} and {100 * s.top1.mean:.2f} %"
+            apart.append(f"{s.dataset_title}, {s.name.strategy} ({shown})")
+    if not apart:
+        return None
+    more = f" and {len(apart) - 4} more" if len(apart) > 4 else ""
+    return Text(
+        "Validation and test differ by more than the test's interval for "
+        f"{'; '.join(apart[:4])}{more}. This is expected, and no fault: the test split has other "
+        "images, the refits train on the validation images too, and the best of many noisy "
+        "validations is partly luck. Only the test accuracy says how good a setting is."
+    )

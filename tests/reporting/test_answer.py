@@ -1,0 +1,101 @@
+"""The first screen: which setting, how good, how sure, at what cost, where the model is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.reporting.answer import answer, cost, strategy_table, surprises
+from pipeline.reporting.cell_tables import result_table
+from pipeline.reporting.comparisons import comparison_table
+from pipeline.reporting.places import places
+from pipeline.reporting.published import table1
+from pipeline.reporting.results import CellName, Results, read_results
+from pipeline.reporting.summary import summarise
+from tests.support.synthetic_results import Benchmark
+
+STRATEGIES = ("fixed", "grid", "bayes")
+
+
+def read(root: Path, *datasets: str, top1: dict[str, list[float]] | None = None) -> Results:
+    Benchmark(datasets=datasets).write(root)
+    for strategy, values in (top1 or {}).items():
+        path = root / "results" / datasets[0] / "resnet50_vd" / strategy / "final.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"top1": values}))
+    return read_results(root, [CellName(d, "resnet50_vd", s) for d in datasets for s in STRATEGIES])
+
+
+def test_one_dataset_is_answered_in_five_lines(tmp_path: Path) -> None:
+    measured = {"fixed": [0.5, 0.5, 0.5], "grid": [0.9, 0.91, 0.92]}
+    results = read(tmp_path, "digits", top1=measured)
+    [place] = places(results.cells)
+    facts = answer(place)
+    assert facts is not None
+    told = dict(facts.lines)
+    assert told["Setting to use"].startswith("lr 0.03, ")
+    assert told["Test accuracy"] == "91.00 % of 200 images (refits: 90.00, 91.00, 92.00)"
+    assert told["Gain over the fixed scheme"].startswith("+41.00 [+38.52, +43.48] points")
+    assert told["Model"] == f"`{tmp_path}/results/digits/resnet50_vd/grid/model`"
+
+
+def test_every_strategy_has_its_cost_in_units_a_person_reads(tmp_path: Path) -> None:
+    results = read(tmp_path, "digits")
+    summaries = summarise(results, {})
+    [place] = places(results.cells)
+    table = strategy_table(place, summaries)
+    assert [row[-2:] for row in table.shown()] == [["1", "12 s"], ["12", "2.7 min"], ["6", "81 s"]]
+    assert cost(summaries).text.endswith("12 trainings, 2.7 min; bayes 6 trainings, 81 s.")
+
+
+def test_the_table_has_the_published_shape_and_an_average(tmp_path: Path) -> None:
+    summaries = summarise(read(tmp_path, "dtd", "flowers102"), table1())
+    table = result_table(summaries)
+    assert [(column.group, column.heading) for column in table.columns[4:8]] == [
+        ("Grid", "ours, %"),
+        ("Grid", "published"),
+        ("Grid", "diff."),
+        ("Grid", "trials"),
+    ]
+    assert table.footer is not None
+    for ours, *values in zip(table.footer[1:], *(row[1:] for row in table.rows), strict=True):
+        assert ours == pytest.approx(sum(values) / 2)
+
+
+def test_a_row_with_a_gap_stays_out_of_the_average(tmp_path: Path) -> None:
+    results = read(tmp_path, "dtd", "flowers102", "digits")
+    table = result_table(summarise(results, table1()))
+    assert table.footer is not None
+    assert table.footer[1] == pytest.approx(sum(row[1] for row in table.rows[:2]) / 2)  # type: ignore[misc]
+    assert result_table(summarise(read(tmp_path / "one", "dtd"), table1())).footer is None
+
+
+def test_an_interval_stays_where_an_accuracy_can_be(tmp_path: Path) -> None:
+    results = read(tmp_path, "digits", top1={"grid": [1.0, 0.98, 1.0]})
+    top1 = summarise(results, {})[1].top1
+    assert top1 is not None
+    assert top1.high == 1.0
+
+
+def test_strategies_are_compared_pair_by_pair(tmp_path: Path) -> None:
+    measured = {"fixed": [0.5, 0.5, 0.5], "grid": [0.9, 0.91, 0.92], "bayes": [0.9, 0.92, 0.91]}
+    results = read(tmp_path, "digits", top1=measured)
+    table = comparison_table(places(results.cells))
+    assert table is not None
+    shown = dict(zip((column.key for column in table.columns), table.shown()[0], strict=True))
+    assert shown["grid_fixed_reading"] == "grid is better"
+    assert shown["bayes_fixed"].startswith("+41.00 [")
+    assert shown["bayes_grid_reading"] in ("no difference shown", "same point")
+
+
+def test_validation_far_from_test_is_explained(tmp_path: Path) -> None:
+    near = read(tmp_path, "digits")
+    objective = near.cells[1].best.objective
+    around = [objective - 0.01, objective, objective + 0.01]
+    measured = dict.fromkeys(("grid", "bayes"), around)
+    measured["fixed"] = [near.cells[0].best.objective + each for each in (-0.3, -0.31, -0.29)]
+    told = surprises(summarise(read(tmp_path, "digits", top1=measured), {}))
+    assert told is not None
+    assert "digits, fixed (" in told.text
+    assert "digits, grid (" not in told.text
