@@ -20,7 +20,8 @@ from pipeline.base.disk import full_disk_explained
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_json
 from pipeline.base.locks import alone
-from pipeline.datasets import contents, counts, readers, splits, statistics
+from pipeline.datasets import contents, counts, readers, splits
+from pipeline.datasets import stats as facts
 from pipeline.datasets.decoding import Decoding
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import SPLITS, Entry, Listing
@@ -45,9 +46,9 @@ def run(cfg: Config) -> None:
     with alone(into.parent / f".{into.name}.lock", f"prepare of {name}"), room:
         prepare(cfg.dataset, archives, into, workers=os.cpu_count() or 1)
     stats = json.loads((into / STATS).read_text(encoding="utf-8"))
-    for line in statistics.summary(stats):
+    for line in facts.summary(stats):
         print(line)
-    for line in statistics.warnings(stats, into / STATS):
+    for line in facts.warnings(stats, into / STATS):
         print(line, file=sys.stderr)
 
 
@@ -80,7 +81,7 @@ def prepare(dataset: DatasetConfig, archives: Archives, into: Path, *, workers: 
     _check_readable(dataset, listing, entries, unreadable)
 
     manifest = Manifest.of(_table(listing, entries, stored), listing.class_names, pixels_sha256)
-    stats = statistics.of(dataset, manifest, listing, stored, unreadable)
+    stats = facts.of(dataset, manifest, listing, stored, unreadable)
     stats |= {
         "left_out_classes": rare,
         "accepted_counts": bool(accepted),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,9 @@ from PIL import Image
 FULL = 65535
 _BAND = 256
 """Rows that are scaled at once."""
+
+_DEEP_COLOURS = re.compile(r"(?:RGB|RGBA|RGBX|RGBa|LA);16[BLN]")
+"""Pillow's names. ``BGR;16`` is another thing: 16 bits for the three of them."""
 
 _SAME = list(range(256))
 
@@ -38,7 +42,7 @@ class DeepImage:
         if image.mode == "I" and image.format == "PPM":
             # Pillow scales what is below 65535 itself.
             return cls(FULL if _codec(image) != "raw" else None, None)
-        if ";16" in _raw_mode(image) and image.mode in ("RGB", "RGBA"):
+        if _DEEP_COLOURS.fullmatch(_raw_mode(image)) and image.mode in ("RGB", "RGBA"):
             return cls(_stated(image), _transparent(image))
         return None
 

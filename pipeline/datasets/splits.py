@@ -41,7 +41,7 @@ def complete(
         {entry.path for entry in listing.entries if entry.split is None},
     )
     missing: list[tuple[Split, float]] = missing_splits(listing, val_fraction, test_fraction)
-    bound = _bound(entries, same)
+    bound = _bound(entries, same, 1 + len(missing))
     _require(entries, listing.class_names, 1 + len(missing), same, bound)
     for position, (split, fraction) in enumerate(missing):
         still_to_come = len(missing) - position - 1
@@ -187,6 +187,11 @@ class _Units(NamedTuple):
     """The number of the others."""
     images: int
 
+    @property
+    def usable(self) -> int:
+        """Contents to make splits of: among those bound to train, one is of use."""
+        return len(self.free) + min(self.bound, 1)
+
 
 def _units(
     entries: Sequence[Entry], same: Mapping[str, str], bound: Collection[str]
@@ -199,8 +204,12 @@ def _units(
     return units
 
 
-def _bound(entries: Sequence[Entry], same: Mapping[str, str]) -> set[str]:
-    """Contents that stay in train: under two labels, or in another split already."""
+def _bound(entries: Sequence[Entry], same: Mapping[str, str], images: int) -> set[str]:
+    """Contents that stay in train: under two labels, or in another split already.
+
+    Where a class would be left with fewer than ``images``, its leak into a given split, which is
+    there anyway, is accepted.
+    """
     labels = defaultdict(set)
     given = set()
     for entry in entries:
@@ -208,7 +217,13 @@ def _bound(entries: Sequence[Entry], same: Mapping[str, str]) -> set[str]:
         labels[name].add(entry.label)
         if entry.split != "train":
             given.add(name)
-    return given | {name for name, all_labels in labels.items() if len(all_labels) > 1}
+    ambiguous = {name for name, all_labels in labels.items() if len(all_labels) > 1}
+    short = {
+        label
+        for label, unit in _units(entries, same, given | ambiguous).items()
+        if unit.usable < images
+    }
+    return ambiguous | {name for name in given if not labels[name] & short}
 
 
 def _once(entries: Sequence[Entry], paths: Collection[str]) -> list[Entry]:
@@ -233,15 +248,15 @@ def _require(
     units = _units(entries, same, bound)
     sizes = {}
     for label in range(len(class_names)):
-        unit = units.get(label, _Units({}, 0, 0))
-        sizes[label] = len(unit.free) + min(unit.bound, 1)  # of those bound to train one is of use
+        sizes[label] = units.get(label, _Units({}, 0, 0)).usable
     short = [(class_names[label], size) for label, size in sizes.items() if size < images]
     if short:
         shown = some([f"{name!r} ({size})" for name, size in short])
         raise UserError(
             f"too few images to split: each class needs {images} different images, for training "
-            f"and the splits made from it, but these have fewer: {shown}. Add images, give the "
-            f"splits yourself, or leave such classes out with dataset.min_class_images={images}."
+            f"and the splits made from it, but these have fewer: {shown}. Images that stand "
+            "under two labels are of no use outside train. Add images, give the splits yourself, "
+            f"or leave such classes out with dataset.min_class_images={images}."
         )
 
 

@@ -118,6 +118,12 @@ def _folders(here: Path, root: Path) -> Listing:
     if listing is not None and not listing.class_names:
         raise UserError(f"{here} holds no images in a known layout: {_KNOWN}")
     if listing is not None:
+        inner = layouts.inner_folders(Inventory(root), here, listing)
+        if len(inner) > 1 and here == root:
+            raise UserError(
+                f"{fault} It holds the folders {some(inner, 5)}: if those are the classes, set "
+                "dataset.class_level=2."
+            )
         return listing
     assert fault is not None
     raise fault

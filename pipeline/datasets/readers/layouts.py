@@ -77,10 +77,18 @@ def at_level(root: Path, level: int) -> Listing:
 
 
 def holds_splits(inventory: Inventory, folder: Path) -> bool:
-    """Tell whether the folders in ``folder`` are train and another split, by name."""
+    """Tell whether the folders in ``folder`` are train and other splits, or train alone."""
     folders, _ = inventory.folders(folder)
     splits = {split_of(path.name) for path in folders}
-    return "train" in splits and len(splits - {None}) > 1
+    alone = splits == {"train"} and all(is_exact(f.name) and not own_image(f) for f in folders)
+    return alone or ("train" in splits and len(splits - {None}) > 1)
+
+
+def inner_folders(inventory: Inventory, here: Path, listing: Listing) -> list[str]:
+    """Return the names of the folders in the only class of a listing: those may be the classes."""
+    if len(listing.class_names) != 1:
+        return []
+    return [path.name for path in _inside(inventory, here / listing.class_names[0])]
 
 
 def own_image(folder: Path) -> bool:

@@ -36,15 +36,18 @@ def text_of(path: Path, *, gbk: bool = False, lenient: bool = False) -> str:
         data = regular_bytes(path)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
-    if lenient and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16", errors="replace")
+    if lenient and (wide := _utf16(data)):
+        return data.decode(wide, errors="replace")
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
+        if "\0" not in text:
+            return text
+        raise UnicodeDecodeError("utf-8", data, data.index(0), data.index(0) + 1, "not text")
     except UnicodeDecodeError as error:
         if lenient:
             return data.decode("latin-1")
-        if gbk and (text := _gbk(data)) is not None:
-            return text
+        if gbk and (chinese := _gbk(data)) is not None:
+            return chinese
         number = data[: error.start].count(b"\n") + 1
         raise UserError(
             f"{path}, line {number}: the file is not UTF-8 ({_guess(data)}). Save it as UTF-8 "
@@ -67,9 +70,19 @@ def _gbk(data: bytes) -> str | None:
 
 
 def _guess(data: bytes) -> str:
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or data[:200].count(b"\0") > 20:
+    if _utf16(data):
         return "it looks like UTF-16"
-    return "perhaps Latin-1 or Windows-1252"
+    return "it is no text" if b"\0" in data else "perhaps Latin-1 or Windows-1252"
+
+
+def _utf16(data: bytes) -> str | None:
+    """Return the codec of text in two bytes a letter, of which one is 0 in most languages."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    zeros = [data[start:200:2].count(0) for start in (0, 1)]
+    if max(zeros) * 5 < min(len(data), 200):
+        return None
+    return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
 
 
 def parsed(path: Path, parse: Callable[[str], T]) -> Iterator[T]:

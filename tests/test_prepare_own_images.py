@@ -1,0 +1,246 @@
+"""prepare on folders as people have them: what is stored, what is left out, and what is said."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.base.errors import UserError
+from pipeline.datasets.manifest import MANIFEST, PIXELS, STATS, Manifest
+from pipeline.datasets.pixels import PixelStore
+from pipeline.prepare import run
+from pipeline.settings.compose import compose, quote
+from tests.support.miniatures import encoded, jpeg, picture
+from tests.test_prepare import ROOT, images
+
+
+@pytest.fixture
+def prepare(tmp_path, monkeypatch, capsys):
+    """Prepare tmp_path/own with overrides; return manifest, stats, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def prepared(*overrides, root="own"):
+        own = ["dataset=folder", f"dataset.root={quote(tmp_path / root)}", "dataset.store_side=64"]
+        capsys.readouterr()
+        run(compose(ROOT, [*own, *overrides]))
+        said = capsys.readouterr()
+        into = tmp_path / "data/prepared/folder"
+        return Manifest.load(into), json.loads((into / STATS).read_text()), said.out, said.err
+
+    return prepared
+
+
+@pytest.fixture
+def own(tmp_path):
+    images(tmp_path / "own")
+    return tmp_path / "own"
+
+
+def test_what_the_folder_was_taken_for_is_said(prepare, own):
+    shutil.copytree(own, own.parent / "both" / "Train")
+    for label, name in enumerate(("cat", "dog")):
+        (own.parent / "both" / "seg_test" / name).mkdir(parents=True)
+        for number in range(10):
+            path = own.parent / "both" / "seg_test" / name / f"{number}.jpg"
+            path.write_bytes(jpeg(label, 100 + number))
+    _, stats, out, _ = prepare(root="both")
+    assert "2 classes, 16 train, 4 val, 20 test images" in out
+    assert "Train is train" in out
+    assert "seg_test is test" in out
+    assert "classes: cat, dog" in out
+    assert "cat  8 train, 2 val, 10 test" in out
+    assert stats["layout"] in out
+
+
+def test_what_was_left_out_is_said_and_kept(prepare, own):
+    for number in range(20):
+        (own / "dog" / f"{number}.HEIC").write_bytes(b"no reader looks at this")
+        (own / "dog" / f"{number}.svg").write_bytes(b"<svg/>")
+    (own / "cat" / "notes.txt").write_text("x")
+    os.mkfifo(own / "cat" / "pipe")
+    manifest, stats, _, err = prepare()
+    assert len(manifest.labels) == 20
+    counted = {each["kind"]: each["files"] for each in stats["left_out"]}
+    assert counted == {".heic": 20, ".svg": 20, ".txt": 1, "other than files": 1}
+    assert "20 .svg: there is no reader" in err
+    assert "a named pipe, not a regular file (cat/pipe)" in err
+    assert stats["unreadable"] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [
+        *(("ICO", "ico"), ("TGA", "tga"), ("QOI", "qoi"), ("PCX", "pcx"), ("SGI", "sgi")),
+        *(("DDS", "dds"), ("ICNS", "icns"), ("DIB", "dib"), ("AVIF", "avif")),
+    ],
+)
+def test_formats_with_a_decoder_are_read(prepare, own, kind, suffix):
+    for number in range(10):
+        square = picture(1, 100 + number, (32, 32))
+        (own / "dog" / f"x{number}.{suffix}").write_bytes(encoded(square, kind))
+    manifest, stats, _, _ = prepare()
+    assert len(manifest.labels) == 30
+    assert stats["left_out"] == stats["unreadable"] == []
+
+
+def test_heic_is_read_where_its_reader_is_installed(prepare, own):
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    for number in range(10):
+        data = encoded(picture(1, 100 + number, (64, 64)), "HEIF")
+        (own / "dog" / f"x{number}.heic").write_bytes(data)
+    assert len(prepare()[0].labels) == 30
+
+
+def test_broken_links_are_named(prepare, own):
+    (own / "owl").mkdir()
+    for number in range(200):
+        (own / "owl" / f"{number}.jpg").write_bytes(jpeg(2, number))
+    (own / "owl" / "gone.jpg").symlink_to("nowhere.jpg")
+    (own / "owl" / "loop.jpg").symlink_to("loop.jpg")
+    manifest, stats, _, err = prepare()
+    assert len(manifest.labels) == 220
+    assert {each["path"]: each["reason"] for each in stats["unreadable"]} == {
+        "owl/gone.jpg": "a link that leads nowhere",
+        "owl/loop.jpg": "a link that leads to itself",
+    }
+    assert "owl/gone.jpg: a link that leads nowhere" in err
+
+
+def test_rare_classes_are_left_out_by_a_key_that_the_refusal_names(prepare, own, tmp_path):
+    images(own, ("heron",), 1)
+    with pytest.raises(UserError, match=r"'heron' \(1\).*dataset\.min_class_images=3"):
+        prepare()
+    assert not list((tmp_path / "data/prepared/folder").glob("*"))
+    manifest, stats, out, err = prepare("dataset.min_class_images=3")
+    assert manifest.class_names == ["cat", "dog"]
+    assert "heron (1)" in err
+    assert stats["left_out_classes"] == {"heron": 1}
+    assert "classes: cat, dog" in out
+    (own / "empty").mkdir()
+    assert prepare("dataset.min_class_images=3")[1]["left_out_classes"] == {"empty": 0, "heron": 1}
+
+
+def test_a_name_is_harmless_to_a_terminal(prepare, own):
+    (own / "cat").rename(own / "c\x1b[31mat")
+    (own / "dog" / "\x1b]0;x\x07.svg").write_text("x")
+    _, _, out, err = prepare()
+    assert "\x1b" not in out + err
+    assert r"c\x1b[31mat" in out
+
+
+def shas(manifest):
+    """Splits of each content."""
+    splits = {}
+    for sha256, split in zip(manifest.column("sha256"), manifest.column("split"), strict=True):
+        splits.setdefault(sha256, []).append(split)
+    return splits
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_identical_files_fall_into_one_split(prepare, tmp_path, seed):
+    for label, name in enumerate(("cat", "dog")):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        for number in range(60):
+            target = tmp_path / "own" / name / f"{number * 37 % 60:03d}.jpg"
+            target.write_bytes(jpeg(label, number % 20))
+    manifest, stats, _, err = prepare(f"dataset.split_seed={seed}")
+    assert len(manifest.labels) == 120
+    assert all(len(set(splits)) == 1 for splits in shas(manifest).values())
+    assert stats["totals"] == {"train": 78, "val": 18, "test": 24}
+    assert stats["duplicates"] == []
+    assert "leaked" not in err
+
+
+def test_an_image_of_many_copies_does_not_swallow_a_split(prepare, own):
+    for number in range(20):
+        (own / "dog" / f"same{number}.jpg").write_bytes(jpeg(1, 99))
+    stats = prepare()[1]
+    assert stats["counts"]["train"]["dog"] >= 20
+    assert stats["counts"]["val"]["dog"] >= 1
+
+
+def test_one_image_under_two_labels_is_told_with_both(prepare, own):
+    for number in range(3):
+        shutil.copy(own / "cat" / f"{number}.jpg", own / "dog" / f"copy{number}.jpg")
+    manifest, stats, _, err = prepare()
+    assert "3 images stand under two labels" in err
+    assert all(len(set(splits)) == 1 for splits in shas(manifest).values())
+    for number, group in enumerate(sorted(stats["two_labels"], key=lambda each: each["paths"])):
+        assert group["paths"] == [f"cat/{number}.jpg", f"dog/copy{number}.jpg"]
+        assert group["class_names"] == ["cat", "dog"]
+
+
+def test_a_leak_between_given_splits_is_counted_in_images_and_groups(prepare, own, tmp_path):
+    for part in ("train", "test"):
+        shutil.copytree(own, tmp_path / "given" / part)
+    for path in sorted((tmp_path / "given/test").rglob("*.jpg")):
+        if path.parent.name == "dog" or int(path.stem) > 3:
+            path.write_bytes(jpeg(path.parent.name == "dog", 200 + int(path.stem)))
+    shutil.copy(tmp_path / "given/train/cat/1.jpg", tmp_path / "given/train/cat/again.jpg")
+    manifest, stats, _, err = prepare(root="given")
+    assert "9 images in 4 groups of identical files stand in more than one split" in err
+    assert len(stats["duplicates"]) == 4
+    assert stats["totals"]["test"] == 20
+    for other in ("train", "test"):
+        assert not any({"val", other} <= set(splits) for splits in shas(manifest).values())
+
+
+def test_a_test_split_of_copies_is_reported_and_not_refused(prepare, own, tmp_path):
+    for part in ("train", "test"):
+        shutil.copytree(own, tmp_path / "given" / part)
+    assert "40 images in 20 groups of identical files" in prepare(root="given")[3]
+
+
+def test_repeated_rows_count_once_in_drawn_splits(prepare, own):
+    rows = [f"{name}/{n}.jpg,{name}" for name in ("cat", "dog") for n in range(10)]
+    (own / "list.csv").write_text("\n".join(["path,label", *rows * 3]))
+    manifest, stats, _, err = prepare()
+    assert len(manifest.labels) == 20
+    assert stats["repeated_rows"] == 40
+    assert "40 rows repeat" in err
+
+
+def deep(own, most):
+    ramp = np.linspace(0, most, 48 * 40).astype(np.uint16).reshape(40, 48)
+    for label, name in enumerate(("cat", "dog")):
+        for number in range(10):
+            data = encoded(Image.fromarray(np.roll(ramp, 100 * label + number)), "PNG")
+            (own / name / f"{number}.jpg").unlink()
+            (own / name / f"{number}.png").write_bytes(data)
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_deep_images_that_fill_a_part_of_their_range(prepare, own, tmp_path, bits):
+    most = 2**bits - 1
+    deep(own, most)
+    _, stats, _, err = prepare()
+    assert "20 images of 16 bits have a maximum below an eighth of their scale" in err
+    assert f"set dataset.white={most}" in err
+    assert (stats["dim"]["images"], stats["dim"]["maximum"]) == (20, most)
+    manifest, stats, _, err = prepare(f"dataset.white={most}")
+    store = PixelStore(tmp_path / "data/prepared/folder" / PIXELS, manifest)
+    assert {int(store.image(row).max()) for row in range(20)} == {255}
+    assert stats["dim"] is None
+    assert "16 bits" not in err
+    assert prepare("dataset.white=65535")[1]["dim"] is None
+
+
+def test_deep_images_that_fill_their_range_are_not_asked_about(prepare, own):
+    deep(own, 40_000)
+    _, stats, _, err = prepare()
+    assert stats["dim"] is None
+    assert "16 bits" not in err
+
+
+def test_nothing_is_written_where_it_is_refused(prepare, own, tmp_path):
+    shutil.copytree(own, own / "fox" / "deeper")
+    for name in ("cat", "dog"):
+        shutil.rmtree(own / name)
+    with pytest.raises(UserError, match="only one class, 'fox'"):
+        prepare()
+    into = tmp_path / "data/prepared/folder"
+    assert not (into / MANIFEST).exists()
+    assert not (into / PIXELS).exists()
