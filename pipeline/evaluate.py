@@ -23,6 +23,7 @@ from pipeline.base.errors import UserError
 from pipeline.base.files import replacing, write_json
 from pipeline.base.statistics import t_interval
 from pipeline.datasets.manifest import Manifest
+from pipeline.datasets.stats import leaked_images, notes
 from pipeline.deployment.final_model import package_final, register_final
 from pipeline.search.replay import replays
 from pipeline.settings.command_line import stage
@@ -206,8 +207,10 @@ def _final(
         data_digest=resources.environment.data_digest,
         weights=Weights(source=cfg.model.weights, sha256=resources.environment.weights_digest),
         accepted_counts=stats["accepted_counts"],
-        leaked=len(stats["duplicates"]),
+        leaked=leaked_images(stats),
+        leaked_groups=len(stats["duplicates"]),
         unreadable=len(stats["unreadable"]),
+        data_notes=list(notes(stats)),
         provenance=_provenance(),
         replays=replayed,
     )

@@ -166,7 +166,8 @@ def test_one_image_under_two_labels_is_told_with_both(prepare, own):
     for number in range(3):
         shutil.copy(own / "cat" / f"{number}.jpg", own / "dog" / f"copy{number}.jpg")
     manifest, stats, _, err = prepare()
-    assert "3 images stand under two labels" in err
+    assert "3 images stand under two labels, as 6 files: " in err
+    assert "cat/0.jpg, dog/copy0.jpg (cat, dog)" in err
     assert all(len(set(splits)) == 1 for splits in shas(manifest).values())
     for number, group in enumerate(sorted(stats["two_labels"], key=lambda each: each["paths"])):
         assert group["paths"] == [f"cat/{number}.jpg", f"dog/copy{number}.jpg"]

@@ -92,5 +92,6 @@ def _registered(name: str) -> bool:
 
 @cache
 def _suffixes() -> frozenset[str]:
+    read = formats()  # first: it may register more
     known = Image.registered_extensions()
-    return frozenset(suffix for suffix, kind in known.items() if kind in formats())
+    return frozenset(suffix for suffix, kind in known.items() if kind in read)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.base.text import count, printable, quoted, some
+from pipeline.base.text import count, printable, some
 from pipeline.datasets import contents
 from pipeline.datasets.deep import FULL
 from pipeline.datasets.listing import SPLITS, Listing
@@ -19,6 +18,10 @@ _DIM = FULL / 8
 """Images of 16 bits a channel whose values all lie below hold data of fewer bits."""
 
 _SHOWN_CLASSES = 10
+_FEW = 5
+"""Files that are named one by one."""
+
+_SHOWN_GROUPS = 10
 _PATHS_KEPT = 100
 """Of each kind of file that was left out; the number counts all."""
 
@@ -80,45 +83,54 @@ def summary(stats: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {printable(name).ljust(width)}  {numbers}"
 
 
-def warnings(stats: Mapping[str, Any], path: Path) -> Iterator[str]:
-    """Say what was left out and what makes a measurement doubtful; ``path`` names all of it."""
-    named = f"; {path} names them"
+def notes(stats: Mapping[str, Any]) -> Iterator[str]:
+    """Say what was left out of a dataset and which of its images are doubtful."""
     for group in stats["left_out"]:
         number = f"{group['files']} {printable(group['kind'])}"
-        few = "" if group["files"] > 5 else f" ({some(group['paths'])})"
+        few = "" if group["files"] > _FEW else f" ({some(group['paths'])})"
         yield f"left out: {number}: {printable(group['reason'])}{few}"
     if rare := stats["left_out_classes"]:
         shown = some([f"{name} ({images})" for name, images in rare.items()])
         yield f"{count(len(rare), 'class', 'classes')} left out as too rare: {shown}"
+    if groups := stats["two_labels"]:
+        files = sum(len(group["paths"]) for group in groups)
+        shown = "; ".join(
+            f"{some(group['paths'])} ({some(sorted(set(group['class_names'])))})"
+            for group in groups[:_SHOWN_GROUPS]
+        )
+        more = "; ..." if len(groups) > _SHOWN_GROUPS else ""
+        stand = "stands" if len(groups) == 1 else "stand"
+        yield (
+            f"{count(len(groups), 'image')} {stand} under two labels, as {files} files: "
+            f"{shown}{more}"
+        )
+    if stats["repeated_rows"]:
+        yield (
+            f"{count(stats['repeated_rows'], 'row')} repeat the image of another row; an image "
+            "counts once in splits that are drawn"
+        )
+    if stats["dim"]:
+        yield _dim_warning(stats["dim"])
+
+
+def warnings(stats: Mapping[str, Any], path: Path) -> Iterator[str]:
+    """Say what a person should know before training; ``path`` is that of stats.json."""
+    yield from notes(stats)
+    named = f"; {path} names them"
     if differing := stats["count_differences"]:
         yield f"{len(differing)} differences to the stated counts were accepted{named}"
     if lost := stats["unreadable"]:
-        few = (
-            ""
-            if len(lost) > 5
-            else ": "
-            + "; ".join(f"{printable(each['path'])}: {printable(each['reason'])}" for each in lost)
-        )
+        few = "; ".join(f"{printable(e['path'])}: {printable(e['reason'])}" for e in lost)
         they = "it" if len(lost) == 1 else "they"
-        yield f"{count(len(lost), 'image')} left out, as {they} cannot be read{few}{named}"
+        yield (
+            f"{count(len(lost), 'image')} left out, as {they} cannot be read"
+            f"{'' if len(lost) > _FEW else ': ' + few}{named}"
+        )
     if groups := stats["duplicates"]:
         yield (
             f"{count(leaked_images(stats), 'image')} in {count(len(groups), 'group')} of identical "
             f"files stand in more than one split: what is measured on them is leaked{named}"
         )
-    if groups := stats["two_labels"]:
-        files = sum(len(group["paths"]) for group in groups)
-        yield (
-            f"{count(len(groups), 'image')} stand under two labels, as {files} files, such as "
-            f"{_both(groups[0])}{named}"
-        )
-    if stats["repeated_rows"]:
-        yield (
-            f"{count(stats['repeated_rows'], 'row')} repeat an image of another row; they count "
-            "once in splits that are drawn"
-        )
-    if stats["dim"]:
-        yield _dim_warning(stats["dim"])
 
 
 def _dim(dataset: DatasetConfig, stored: Mapping[str, Stored]) -> dict[str, Any] | None:
@@ -142,13 +154,4 @@ def _dim_warning(dim: Mapping[str, Any]) -> str:
         f"scale ({dim['maximum']} of {FULL}) and are stored nearly black. If white is "
         f"{dim['white']} in them, set dataset.white={dim['white']}; if they are meant to be dark, "
         f"set dataset.white={FULL}"
-    )
-
-
-def _both(group: Mapping[str, Any]) -> str:
-    pairs = Counter(zip(group["paths"], group["class_names"], strict=True))
-    return (
-        quoted([path for path, _ in pairs], 2)
-        + " under "
-        + quoted(list(dict.fromkeys(group["class_names"])))
     )

@@ -22,8 +22,8 @@ SOURCE = (
     "in `tables/`, as CSV with fractions in place of percent, and as LaTeX."
 )
 LEAKED = (
-    "{dataset}: {count:,} images are in more than one split: what is measured on them is leaked. "
-    "`stats.json` beside the prepared data names them."
+    "{dataset}: {images:,} images in {groups:,} groups of identical files are in more than one "
+    "split: what is measured on them is leaked. `stats.json` beside the prepared data names them."
 )
 SIMULATED = "Simulated, not trained: no figure of these cells was measured. "
 
@@ -43,9 +43,10 @@ def compose_report(
     simulated = [str(cell.name) for cell in results.cells if cell.best.machine.simulated]
     if simulated:
         sections[0].blocks.insert(0, Text(SIMULATED + ", ".join(simulated), "notice"))
-    leaking = {c.name.dataset: c.final.leaked for c in results.cells if c.final and c.final.leaked}
-    for dataset, count in leaking.items():
-        sections[0].blocks.insert(0, Text(LEAKED.format(dataset=dataset, count=count), "notice"))
+    leaking = {c.name.dataset: c.final for c in results.cells if c.final and c.final.leaked}
+    for dataset, final in leaking.items():
+        leaked = LEAKED.format(dataset=dataset, images=final.leaked, groups=final.leaked_groups)
+        sections[0].blocks.insert(0, Text(leaked, "notice"))
     weights = weights_section(results.cells, models)
     if weights is not None:
         sections.append(weights)

@@ -31,6 +31,10 @@ def provenance(cells: Sequence[Cell]) -> Section:
         for cell in cells
         if cell.final and cell.final.unreadable
     ]
+    of_dataset = {cell.name.dataset: cell.final.data_notes for cell in cells if cell.final}
+    blocks += [
+        Text(f"{dataset}: {note}") for dataset, notes in of_dataset.items() for note in notes
+    ]
     return Section("Provenance", "provenance", [*blocks, _origins(cells), _parameters(cells)])
 
 

@@ -289,9 +289,13 @@ class FinalFile(Record):
     weights: Weights
     accepted_counts: bool
     leaked: Count
-    """Images that are in more than one split."""
+    """Images that are in more than one split, under all their names."""
+    leaked_groups: Count
+    """Groups of identical files that these images make."""
     unreadable: Count
     """Images that were left out."""
+    data_notes: list[str]
+    """What prepare left out or found doubtful, a sentence each."""
     provenance: Provenance
     replays: Replays | None = None
     """Only of a grid cell, and of a whole grid."""

@@ -67,6 +67,7 @@ class Benchmark:
     protocol: str = "heldout"
     leaked: int = 0
     unreadable: int = 0
+    data_notes: tuple[str, ...] = ()
 
     def write(self, root: Path) -> None:
         for dataset, model, strategy in itertools.product(
@@ -170,7 +171,8 @@ class Benchmark:
                 | {"classes": names, "confusion": confusion if heldout else None}
                 | {"per_class": per_class if heldout else []}
                 | {"data_digest": "d" * 64, "accepted_counts": False}
-                | {"leaked": self.leaked, "unreadable": self.unreadable}
+                | {"leaked": self.leaked, "leaked_groups": self.leaked // 2}
+                | {"unreadable": self.unreadable, "data_notes": list(self.data_notes)}
                 | {"weights": {"source": "weights.pdparams", "sha256": "w" * 64}}
                 | {
                     "provenance": {"commit": "0" * 40, "dirty": False, "code_digest": "c" * 64}
