@@ -20,6 +20,8 @@ import yaml
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_text
+from pipeline.base.text import printable
+from pipeline.datasets.tree import irregular_below
 from pipeline.models.sources import locate
 from pipeline.projects.dvc_yaml import Pipeline
 from pipeline.settings.command_line import guarded
@@ -73,6 +75,7 @@ def make(
     the weights cannot be had, or an option differs from the project's own params.yaml.
     """
     images = existing(data)
+    _require_digestible(images)
     name = _checked_name(name or default_name(images))
     folder = PROJECTS / name
     params = folder / f"{CONFIG_NAME}.yaml"
@@ -142,6 +145,19 @@ def _require_same(
                 f"{option}={asked}: {params} has {','.join(there)}. Edit it there, or set another "
                 "NAME=..."
             )
+
+
+def _require_digestible(images: Path) -> None:
+    """Name what DVC, which digests every file of a folder, would stop or hang at without a word."""
+    faults = list(irregular_below(images)) if images.is_dir() else []
+    if faults:
+        shown = "".join(f"\n  {printable(path)}: {reason}" for path, reason in faults[:10])
+        more = f"\n  and {len(faults) - 10} more" if len(faults) > 10 else ""
+        raise UserError(
+            f"{images}: DVC watches this folder and cannot read all of it:{shown}{more}\n"
+            "Remove or mend these entries. `python -m pipeline.prepare dataset=folder "
+            "dataset.root=PATH` reads the folder without DVC and names what it leaves out."
+        )
 
 
 def _require_weights(model: str) -> None:

@@ -207,3 +207,21 @@ def test_from_a_hard_path_to_model_and_report(tmp_path):
     assert "花: 3 classes" not in second.stdout
     next(images.glob("*/0.png")).unlink()
     assert "prepare@花" in run("dvc", "status", "projects/花/dvc.yaml").stdout
+
+
+def test_what_dvc_would_stumble_over_is_named_before_it_runs(here):
+    images = here / "images"
+    (images / "cat").mkdir(parents=True)
+    (images / "cat" / "gone.png").symlink_to("nowhere")
+    (images / "cat" / "loop.png").symlink_to("loop.png")
+    (images / "cat" / "back").symlink_to("..")
+    os.mkfifo(images / "cat" / ".pipe")
+    (images / "dog").symlink_to("cat")
+    with pytest.raises(UserError, match="DVC watches this folder") as refused:
+        project.make(str(images), name="mine")
+    for fault in (
+        *("cat/gone.png: a link that leads nowhere", "cat/loop.png: a link that leads to itself"),
+        *("cat/back: a link to a folder that it lies in", "cat/.pipe: a named pipe, not a regular"),
+    ):
+        assert fault in str(refused.value)
+    assert not (here / "projects").exists()

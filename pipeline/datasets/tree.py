@@ -105,17 +105,25 @@ def irregular(path: Path) -> str | None:
 
 
 def irregular_below(root: Path) -> Iterator[tuple[Path, str]]:
-    """Yield everything in or below ``root`` that a tool cannot read as a file, with the reason."""
-    if not os.path.isdir(root):  # noqa: PTH112 - Path.is_dir raises for a closed folder
-        fault = irregular(root)
-        if fault:
-            yield root, fault
-        return
+    """Yield what a tool that reads all files in ``root``, hidden ones too, would stumble over."""
     closed: list[OSError] = []
-    tree = walk(root, closed.append)
+    for where, folders, names in os.walk(root, onerror=closed.append, followlinks=True):
+        inner = [Path(where, name) for name in folders]
+        loops = [path for path in inner if _leads_back(path)]
+        folders[:] = [path.name for path in inner if path not in loops]
+        yield from ((path, "a link to a folder that it lies in") for path in loops)
+        for path in (Path(where, name) for name in names):
+            if fault := irregular(path):
+                yield path, fault
     for error in closed:
         yield Path(str(error.filename)), f"cannot be read: {error.strerror}"
-    yield from tree.odd
+
+
+def _leads_back(folder: Path) -> bool:
+    if not folder.is_symlink():
+        return False
+    here = os.path.realpath(folder.parent)
+    return Path(here).is_relative_to(os.path.realpath(folder))
 
 
 def regular_bytes(path: Path) -> bytes:
