@@ -87,7 +87,8 @@ def test_exported_results_run_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     (cell / "trials.csv").write_text(f"trial,{point},seed,{measured},key\n")
     (cell / "curves.csv").write_text("trial,epoch,train_loss,loss,top1,top5,mean_class\n")
     columns = (
-        "trial,key,experiment_id,run_id,replayed,seconds,device,hardware,threads,host,finished"
+        "trial,key,experiment_id,run_id,replayed,seconds,fit_seconds,device,hardware,threads,host,"
+        "finished"
     )
     (cell / "runs.csv").write_text(f"{columns}\n")
     (cell / "best.yaml").write_text(f"!!python/object/apply:os.mkdir [{MARK}]\n")

@@ -46,9 +46,12 @@ def test_ctrl_c_leaves_whole_files_and_says_so(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("line", [[], ["lr"]])
 @pytest.mark.parametrize("length", [1, 5, 9])
-def test_a_sweep_made_longer_is_the_long_sweep(tmp_path: Path, length: int) -> None:
-    options = {"surrogate": "gp", "batch_size": 2, "n_initial": 4}
+def test_a_sweep_made_longer_is_the_long_sweep(
+    tmp_path: Path, length: int, line: list[str]
+) -> None:
+    options: dict[str, Any] = {"surrogate": "gp", "batch_size": 2, "n_initial": 4, "line": line}
     sweep_here(tmp_path / "long", lambda cfg: cfg.lr, n_trials=9, **options)
     sweep_here(tmp_path / "grown", lambda cfg: cfg.lr, n_trials=length, **options)
     batches = sweep_here(tmp_path / "grown", lambda cfg: cfg.lr, n_trials=9, resume=True, **options)
