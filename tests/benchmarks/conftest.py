@@ -1,5 +1,5 @@
-"""The small finished grid that tests of the search package use."""
+"""The table that tests of searches share."""
 
-from tests.search.conftest import table
+from tests.support.finished_grid import table
 
 __all__ = ["table"]
