@@ -21,10 +21,10 @@ import yaml
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_text
 from pipeline.planning.estimates import Need, need, trials
+from pipeline.projects.own_images import default_name, existing, parameters
 from pipeline.settings.command_line import guarded, parser
 from pipeline.settings.compose import CONFIG_NAME, compose
 from pipeline.settings.folders import weights_dir
-from pipeline.settings.own_images import default_name, existing, parameters
 from pipeline.settings.schema import Config
 
 GB = 1e9

@@ -24,10 +24,7 @@ from pipeline.base.text import printable
 from pipeline.datasets.tree import irregular_below
 from pipeline.models.sources import locate
 from pipeline.projects.dvc_yaml import Pipeline
-from pipeline.settings.command_line import guarded
-from pipeline.settings.compose import CONFIG_NAME, compose
-from pipeline.settings.folders import CONF, report_dir, weights_dir
-from pipeline.settings.own_images import (
+from pipeline.projects.own_images import (
     MODEL,
     PROJECTS,
     STRATEGIES,
@@ -35,6 +32,9 @@ from pipeline.settings.own_images import (
     existing,
     parameters,
 )
+from pipeline.settings.command_line import guarded
+from pipeline.settings.compose import CONFIG_NAME, compose
+from pipeline.settings.folders import CONF, report_dir, weights_dir
 
 _ROOT = CONF.parent
 

@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 
 from pipeline import project
 from pipeline.base.errors import UserError
-from pipeline.settings import own_images
+from pipeline.projects import own_images
 from pipeline.settings.compose import compose, quote
 from tests.support.stages import copy_project, environment
 

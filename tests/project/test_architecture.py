@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FLOORS = ("base", "settings", "datasets", "models", "training", "trials")
 """Each may import those before it; nothing imports a command."""
-TOP = ("deployment", "search", "planning", "reporting")
+TOP = ("deployment", "search", "planning", "projects", "reporting")
 """Beside each other, above the floors and below the commands."""
 LAUNCHERS = {"__init__", "__main__"}
 """Files beside the commands that are none."""
