@@ -27,9 +27,6 @@ class Record(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
 
-# What a trial computed
-
-
 class Figures(Record):
     """What was measured on a list of images; a simulated trial knows ``loss`` and ``top1`` alone.
 
@@ -86,9 +83,6 @@ class Trial(Record):
     @property
     def status(self) -> str:
         return self.result.status if self.result else "failed"
-
-
-# Tables of a cell
 
 
 class Numbered(Record):
@@ -179,9 +173,6 @@ class FinalRunRow(Journalled, Seeded):
     """The refit under one seed."""
 
 
-# best.yaml
-
-
 class Machine(Record):
     precision: str
     device: str = ""
@@ -215,9 +206,6 @@ class BestFile(Record):
     objective: Share
     loss: float | None
     epoch: Count | None = None
-
-
-# final.json
 
 
 class ClassRow(Record):
