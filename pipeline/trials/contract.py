@@ -169,8 +169,7 @@ class Seeded(Record):
     seed: Count
 
 
-class FinalRunRow(Journalled, Seeded):
-    """The refit under one seed."""
+class FinalRunRow(Journalled, Seeded): ...
 
 
 class Machine(Record):
@@ -294,8 +293,7 @@ class FinalFile(Record):
             if len(getattr(self, name)) != len(self.seeds):
                 raise ValueError(f"{name} must have one entry per seed ({len(self.seeds)})")
         width = len(self.classes)
-        square = self.confusion is None or ([len(row) for row in self.confusion] == [width] * width)
-        if not square:
+        if self.confusion is not None and [len(row) for row in self.confusion] != [width] * width:
             raise ValueError(f"confusion must be {width} x {width}, one row per class")
         if len(self.per_class) not in (0, width):
             raise ValueError(f"per_class must have one entry per class ({width})")
