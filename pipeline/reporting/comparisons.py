@@ -51,12 +51,15 @@ def comparison_table(places: Sequence[Place]) -> Table | None:
     known = [pair for pair in PAIRS if any(gain(place, *pair)[0] for place in places)]
     if not known:
         return None
-    columns = [Column("place", "Dataset, model")]
+    several = len({place.model for place in places}) > 1
+    columns = [Column("place", "Dataset, model" if several else "Dataset")]
     for first, second in known:
         group = f"{first} minus {second}"
         columns.append(Column(f"{first}_{second}", "points", "points", group))
         columns.append(Column(f"{first}_{second}_reading", "reading", "text", group))
-    rows = [[place.title, *_row(place, known)] for place in places]
+    rows: list[list[Value]] = [
+        [place.title if several else place.dataset_title, *_row(place, known)] for place in places
+    ]
     caption = (
         "Test top-1, paired over the refit seeds, with the 95 % interval of the difference. It "
         "covers the seeds of the refits, not other searches or other test images."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from pipeline.reporting.answer import answer
 from pipeline.reporting.document import Block, Document, Section, Text
@@ -51,7 +52,11 @@ def compose_report(
     if weights is not None:
         sections.append(weights)
     every = places(results.cells)
-    sections += [_place_section(place, published, len(every) > 1) for place in every]
+    several_models = len({place.model for place in every}) > 1
+    for place in every:
+        section = _place_section(place, published, len(every) > 1)
+        short = section.own_page and not several_models
+        sections.append(replace(section, title=place.dataset_title) if short else section)
     if results.cells:
         sections.append(provenance(results.cells))
         sections[-1].blocks.insert(0, Text(SOURCE))

@@ -7,7 +7,7 @@ import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -75,7 +75,7 @@ def _page(
         ui=ui.rstrip("/"),
         css=Markup(css),
         js=Markup(js),
-        vega=Markup(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")),
+        vega=Markup(_vega()),
         charts=Markup(json.dumps(specs, separators=(",", ":")).replace("<", "\\u003c")),
         show=show,
         order=_order,
@@ -83,6 +83,12 @@ def _page(
         heights={name: heights(spec, svg[name]) for name, spec in specs.items()},
         base64=lambda data: base64.b64encode(data).decode(),
     )
+
+
+@cache
+def _vega() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script; putting it together takes a second."""
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
 def _order(value: Value) -> str:

@@ -58,6 +58,11 @@ class Place:
         finals = [cell.final for cell in self.cells.values() if cell.final]
         return f"{finals[0].title}, {finals[0].model_title}" if finals else self.stem
 
+    @property
+    def dataset_title(self) -> str:
+        finals = [cell.final for cell in self.cells.values() if cell.final]
+        return finals[0].title if finals else self.dataset
+
 
 def places(cells: Sequence[Cell]) -> list[Place]:
     found: dict[tuple[str, str], Place] = {}
