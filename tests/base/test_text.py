@@ -1,0 +1,35 @@
+"""Text from outside is text: on a terminal, in a spreadsheet and in a list of names."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.base.text import cell, count, printable, printable_lines, quoted, some
+
+
+@given(st.text())
+def test_what_is_shown_is_one_printable_line(text):
+    assert printable(text).isprintable()
+    assert printable_lines(text).count("\n") == text.count("\n")
+
+
+def test_escapes_and_marks_of_direction_are_shown_as_such():
+    assert printable("a\x1b[31mb\u202ec\n\udcff") == r"a\x1b[31mb\u202ec\n\udcff"
+    assert printable("Häschen 图片") == "Häschen 图片"
+
+
+@given(st.text())
+def test_no_cell_is_a_formula(text):
+    assert not cell(text).startswith(("=", "+", "-", "@", "\t", "\r"))
+    assert cell(text).endswith(text)
+
+
+def test_a_cell_that_is_no_formula_stays():
+    assert cell("cat=dog") == "cat=dog"
+    assert cell("=1+1") == "'=1+1"
+
+
+def test_lists_and_numbers_of_things():
+    assert some(["a", "b"], 2) == "a, b"
+    assert some(list("abc"), 2) == "a, b and 1 more"
+    assert quoted(["a\x1b"]) == r"'a\x1b'"
+    assert [count(1, "class", "classes"), count(2000, "image")] == ["1 class", "2,000 images"]
