@@ -28,7 +28,7 @@ from pipeline.base.errors import UserError
 from pipeline.base.progress import interval
 from pipeline.base.text import cell, printable, quoted, some
 from pipeline.datasets.decoding import UnreadableError
-from pipeline.datasets.tree import regular_bytes
+from pipeline.datasets.tree import children, regular_bytes
 from pipeline.deployment import predictor
 from pipeline.deployment.accuracy import Accuracy, ClassAccuracy, accuracy
 from pipeline.deployment.inputs import Unreadable, below, files
@@ -140,9 +140,7 @@ def predictions(
 def _measured(model: Predictor, folder: Path, unreadable: Unreadable) -> Accuracy:
     known = set(model.description.classes)
     try:
-        folders = sorted(
-            path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
-        )
+        folders, _ = children(folder)
     except OSError as error:
         raise UserError(f"{folder}: cannot be read: {error.strerror}") from None
     unknown = [path.name for path in folders if path.name not in known]

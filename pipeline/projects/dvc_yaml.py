@@ -33,7 +33,7 @@ CODE: Mapping[str, Sequence[str]] = {
     "prepare": (
         *(f"datasets/{name}.py" for name in ("contents", "counts", "decoding", "deep", "formats")),
         *(f"datasets/{name}.py" for name in ("listing", "manifest", "pixels", "splits")),
-        *("datasets/statistics.py", "datasets/tree.py", "datasets/readers"),
+        *("datasets/stats.py", "datasets/tree.py", "datasets/readers"),
         *("datasets/fetching/placed_files.py", "datasets/fetching/unpacking.py"),
         *("base/text.py", *_VALUES),
     ),

@@ -12,6 +12,7 @@ from typing import Literal
 from tabulate import tabulate
 
 from pipeline.base.statistics import Interval
+from pipeline.base.text import cell
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,8 @@ def _raw(value: Value) -> str:
         return "true" if value else "false"
     if isinstance(value, Run):
         return value.run_id
+    if isinstance(value, str):
+        return cell(value)
     return repr(float(value)) if isinstance(value, float) else str(value)
 
 
