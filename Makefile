@@ -81,8 +81,7 @@ faults-full: setup ## Inject all of them
 
 .PHONY: test-long
 test-long: setup ## Run in one queue what `make test` leaves out: slow tests, engines, faults
-	$(PYTEST) --no-loadscope-reorder -m "slow or engine or faults" \
-	  --ignore tests/project/test_quickstart_results.py tests/faults tests/engines tests plugins
+	$(PYTEST) -m "slow or engine or faults" --ignore tests/project/test_quickstart_results.py
 
 .PHONY: verify-trials
 verify-trials: setup ## After a change to training code: say whether trials still compute the same numbers
