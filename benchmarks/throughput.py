@@ -134,7 +134,7 @@ def fixed_cost(trials: int) -> dict[str, Any]:
         start = time.perf_counter()
         result = run_trial(cfg, journal, number).result
         whole.append(time.perf_counter() - start)
-        outside.append(whole[-1] - result["fit_seconds"])
+        outside.append(whole[-1] - result.fit_seconds)
     return {
         "trials": trials,
         "whole_trial_seconds": statistics.median(whole[1:]),
