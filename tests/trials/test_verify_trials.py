@@ -44,7 +44,7 @@ MUTATIONS = {
     "weight of a micro-batch": (CLASSIFIER, ") / len(labels)", ") / (part.stop - part.start)"),
     "decay over the stated rate": (CLASSIFIER, "decay / peak if", "decay / self.point.lr if"),
     "Nesterov": (CLASSIFIER, "nesterov=self.recipe.nesterov", "nesterov=False"),
-    "momentum": (CLASSIFIER, "momentum=self.recipe.momentum", "momentum=0.9"),
+    "momentum of the optimiser": (CLASSIFIER, "momentum=self.recipe.momentum", "momentum=0.9"),
     "mean of the pixels": (
         CLASSIFIER,
         "255 * torch.tensor(model.mean)",
@@ -145,6 +145,7 @@ REWORDED = {
 @pytest.fixture(scope="module")
 def answers():
     mutants = {**MUTATIONS, **DEFAULTS, **REWORDED}
+    assert len(mutants) == len(MUTATIONS) + len(DEFAULTS) + len(REWORDED)
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.mutants"],
         input=json.dumps(list(mutants.values())),
