@@ -47,7 +47,7 @@ class SimulatedProject(SmallProject):
             "space": SPACE,
             "lr": 0.1,
             "recipe": PARAMS["recipe"] | {"epochs": 3},
-            "search": PARAMS["search"] | {"bayes": {"n_trials": 8}},
+            "search": PARAMS["search"] | {"bayes": BUDGET | {"n_trials": 8}},
             "machine": PARAMS["machine"] | {"simulate": TABLE, "simulate_seconds": SECONDS},
         }
         super().set(**simulated | changes)

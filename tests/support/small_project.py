@@ -18,6 +18,7 @@ from pipeline.settings.schema import Config
 from pipeline.tune import tune
 from tests.support import stages, warm_python
 
+BUDGET = {"n_trials": 3, "batch_size": 1, "patience": None, "min_delta": 0.0}
 PARAMS: dict[str, Any] = {
     "defaults": [
         {"paths": "default"},
@@ -48,7 +49,7 @@ PARAMS: dict[str, Any] = {
         "label_smoothing": [False],
         "mixup": [False, True],
     },
-    "search": {"fixed": {}, "grid": {}, "bayes": {"n_trials": 3}, "random": {"n_trials": 3}},
+    "search": {"fixed": {}, "grid": {}, "bayes": BUDGET, "random": BUDGET},
     "tune": {"allowed_failures": 0, "max_trial_seconds": None},
     "evaluate": {"seeds": [0, 1]},
     "machine": {"precision": "float32", "threads": 1, "device": "cpu", "workers": 0},
