@@ -95,8 +95,7 @@ lint: setup ## Lint and check types
 
 .PHONY: ui
 ui: setup ## Browse the trials at http://127.0.0.1:5000
-	@echo "http://127.0.0.1:5000/#/experiments (at the top left choose Model training)"
-	mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri "$$(python -m pipeline.trials.journal)"
+	@python -m pipeline.ui
 
 .PHONY: lock
 lock: ## Compile requirements.lock from pyproject.toml (needs uv)

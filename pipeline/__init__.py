@@ -5,6 +5,8 @@ Nothing phones home: the libraries below read these switches when they are impor
 
 import os
 
+__version__ = "0.2.0"
+
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

@@ -1,6 +1,10 @@
-"""Search the hyperparameters of one cell on train and validation.
+"""Search hyperparameters: of your own images to report and model, or of one cell as a stage.
 
-Run: python -m pipeline.tune dataset=digits strategy=grid --config-path quickstart
+    vdtransfer tune IMAGES            makes a project of a folder (vdtransfer init), runs its stages
+    python -m pipeline.tune dataset=digits strategy=grid --config-path quickstart        the stage
+
+An argument without '=', or one that exists, is a path to images; the others are overrides. The
+stage searches one cell on train and validation.
 Finished trials are replayed from the MLflow journal, so an interrupted sweep goes on where it
 stopped. Writes trials.csv, curves.csv, runs.csv and best.yaml under results/.
 """
@@ -28,8 +32,23 @@ from pipeline.trials.interruptions import interrupt, left_to_slurm
 
 def main() -> None:
     arguments = parser(__doc__ or "").parse_args()
+    images = [each for each in arguments.overrides if "=" not in each or Path(each).exists()]
+    if images:
+        _own_images(images, len(arguments.overrides))
+        return
     signal.signal(signal.SIGTERM, interrupt)
     tune(arguments.config_path, arguments.overrides)
+
+
+def _own_images(images: Sequence[str], given: int) -> None:
+    from pipeline import project
+
+    if given > 1:
+        raise UserError(
+            f"found {images[0]} and more: give one folder of images alone. Settings of a project "
+            "are in its params.yaml: vdtransfer init makes it"
+        )
+    project.run(project.make(images[0]))
 
 
 def tune(config_dir: Path, overrides: Sequence[str]) -> None:

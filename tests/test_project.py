@@ -68,11 +68,11 @@ def test_a_hard_path_reaches_every_stage_and_dvc(here):
 
 def test_help_tells_how_it_is_started_and_what_strategies_are(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(sys, "argv", ["project.py", "--help"])
+    monkeypatch.setattr(sys, "argv", ["vdtransfer project", "--help"])
     with pytest.raises(SystemExit):
         project.main()
     told = capsys.readouterr().out
-    assert told.startswith("usage: python -m pipeline.project ")
+    assert told.startswith("usage: vdtransfer project ")
     assert "names under conf/strategy, comma-separated (default: fixed,bayes)" in told
 
 

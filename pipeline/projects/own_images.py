@@ -12,12 +12,11 @@ import yaml
 from pipeline.base.errors import UserError
 from pipeline.base.text import did_you_mean
 from pipeline.settings.compose import CONFIG_NAME
-from pipeline.settings.folders import CONF
+from pipeline.settings.folders import CONF, INSTALLED, SHARE
 
 PROJECTS = Path("projects")
 MODEL = "resnet50_vd"
 STRATEGIES = ("fixed", "bayes")
-_ROOT = CONF.parent
 _CHOICES = {"dataset": "folder", "model": MODEL, "recipe": "quick20"}
 
 
@@ -32,13 +31,13 @@ def parameters(
     for group, names in (("model", [model]), ("strategy", chosen)):
         for each in names:
             _require_known(group, each)
-    params: dict[str, Any] = yaml.safe_load((_ROOT / f"{CONFIG_NAME}.yaml").read_text())
+    params: dict[str, Any] = yaml.safe_load((SHARE / f"{CONFIG_NAME}.yaml").read_text())
     for entry in params["defaults"]:
         if isinstance(entry, dict):
             entry.update({k: v for k, v in (_CHOICES | {"model": model}).items() if k in entry})
     changed = {
         "project": name,
-        "root": str(PROJECTS / name),
+        "root": str(project_folder(name)),
         "title": name,
         "folders": {name: str(images)},
         "datasets": [name],
@@ -49,6 +48,11 @@ def parameters(
     }
     order = ["defaults", *changed]
     return {key: (params | changed)[key] for key in dict.fromkeys([*order, *params])}
+
+
+def project_folder(name: str) -> Path:
+    """Return the folder of a project: this one where the program is installed, else a new one."""
+    return Path() if INSTALLED else PROJECTS / name
 
 
 def default_name(images: Path) -> str:

@@ -6,7 +6,12 @@ from pathlib import Path
 
 from pipeline.settings.schema import Config
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+_PACKAGE = Path(__file__).resolve().parents[1]
+INSTALLED = (_PACKAGE / "share").is_dir()
+"""Whether the program was installed from a wheel; setup.py puts ``share/`` into it."""
+SHARE = _PACKAGE / "share" if INSTALLED else _PACKAGE.parent
+"""What the program reads beside its modules: conf/, published/ and the benchmark's params.yaml."""
+CONF = SHARE / "conf"
 """The configuration groups, absolute: Hydra searches them whatever the working directory."""
 
 

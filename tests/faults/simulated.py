@@ -17,7 +17,7 @@ import psutil
 import yaml
 
 from tests.faults.forks import Fork, Forks
-from tests.support.small_project import KEY, PARAMS, SmallProject
+from tests.support.small_project import BUDGET, KEY, PARAMS, SmallProject
 from tests.support.stages import copy_project
 
 FULL = os.environ.get("VDTRANSFER_FAULTS") == "full"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+from pipeline import ui
 from pipeline.base.errors import UserError
 from pipeline.reporting.results import CellName, read_results
 from pipeline.settings.compose import compose
@@ -97,13 +98,19 @@ def test_exported_results_run_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     assert not Path(MARK).exists()
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
-def test_the_browser_of_trials_listens_on_loopback() -> None:
-    done = subprocess.run(
-        ["make", "-n", "ui"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    (command,) = [line for line in done.stdout.splitlines() if "mlflow ui" in line]
-    assert "--host 127.0.0.1" in command
+def test_the_browser_of_trials_listens_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+
+    def start(command: list[str], check: bool) -> subprocess.CompletedProcess[str]:
+        started.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", start)
+    monkeypatch.setattr(sys, "argv", ["vdtransfer ui"])
+    with pytest.raises(SystemExit):
+        ui.main()
+    [command] = started
+    assert command[command.index("--host") + 1] == "127.0.0.1"
 
 
 def test_every_guard_that_the_threat_note_names_is_there() -> None:

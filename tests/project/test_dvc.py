@@ -80,6 +80,8 @@ FRAME = {
 """What refuses, waits, shows progress or names places: it changes no byte of an output."""
 LEFT_OUT = {
     "download": FRAME | {"base/text.py"},
+    # For a person's images tune makes a project, whose stages are other processes.
+    "tune": {"project.py", "projects/dvc_yaml.py", "projects/own_images.py"},
     # The estimate says how much room is needed; it knows how far a download has come.
     "prepare": FRAME
     | {"planning/estimates.py"}

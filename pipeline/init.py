@@ -1,0 +1,24 @@
+"""Make a project for your own images: params.yaml to edit, and dvc.yaml, which runs the stages.
+
+    vdtransfer init IMAGES
+
+IMAGES is a folder of images or a table that lists them. An installed program makes the project in
+the folder where it is started, a checkout makes it in projects/NAME/. Nothing is trained.
+"""
+
+from __future__ import annotations
+
+from pipeline.project import arguments, make
+from pipeline.settings.command_line import guarded
+
+
+def main() -> None:
+    """Make the project and say what to do next."""
+    given = arguments(__doc__ or "").parse_args()
+    folder = make(given.data, given.name, given.model, given.strategies)
+    print(f"{folder / 'params.yaml'}: edit it as you like")
+    print(f"then run: vdtransfer tune {given.data}")
+
+
+if __name__ == "__main__":
+    guarded(main, resumes=False)

@@ -1,0 +1,114 @@
+"""The way of a new user: wheels in a new environment, an empty folder, twenty pictures."""
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from PIL import Image, ImageDraw
+
+ROOT = Path(__file__).parents[2]
+SOURCES = (
+    *("pipeline", "conf", "published", "plugins", "params.yaml"),
+    *("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"),
+)
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The `vdtransfer` of an environment with our wheels; the packages they need are this one's."""
+    base = tmp_path_factory.mktemp("installed")
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
+            shutil.copytree(ROOT / name, base / "source" / name, ignore=ignored)
+        else:
+            shutil.copy(ROOT / name, base / "source" / name)
+    offline = ("--quiet", "--no-index", "--no-deps")
+    sources = [base / "source", *(base / "source" / "plugins").iterdir()]
+    run(
+        *(sys.executable, "-m", "pip", "wheel", *offline, "--no-build-isolation"),
+        *("--wheel-dir", base / "wheels", *sources),
+    )
+    venv.create(base / "venv", with_pip=False)
+    [packages] = (base / "venv").glob("lib/python*/site-packages")
+    # Of a folder that a .pth file names no .pth file is read: the checkout stays out of sight.
+    (packages / "needed.pth").write_text(f"{Path(torch.__file__).parents[1]}\n")
+    wheels = (base / "wheels").glob("*.whl")
+    python = base / "venv" / "bin" / "python"
+    run(python, "-m", "pip", "install", *offline, "--force-reinstall", *wheels)
+    return base / "venv" / "bin" / "vdtransfer"
+
+
+def run(*command, folder=None):
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("PYTHONPATH", "MLFLOW_TRACKING_URI", "VIRTUAL_ENV")
+    }
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=folder,
+        env=environment | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def draw(folder):
+    """Ten circles and ten squares."""
+    for kind in ("circle", "square"):
+        (folder / kind).mkdir(parents=True)
+        for number in range(10):
+            image = Image.new("RGB", (40, 40), (10 * number, 50, 90))
+            paint = ImageDraw.Draw(image)
+            shape = paint.ellipse if kind == "circle" else paint.rectangle
+            shape((5, 5, 25 + number, 25 + number), fill=(200, 20 * number, 40))
+            image.save(folder / kind / f"{number}.png")
+
+
+def test_from_an_empty_folder_to_predictions(installed, tmp_path):
+    images, here = tmp_path / "pictures", tmp_path / "empty"
+    draw(images)
+    here.mkdir()
+
+    def vdtransfer(*words):
+        return run(installed, *words, folder=here)
+
+    shown = vdtransfer("--help")
+    for command in ("init", "plan", "tune", "predict", "report", "weights", "ui"):
+        assert f"\n  {command} " in shown
+    assert list(here.iterdir()) == []
+    (here / "pipeline.py").write_text("raise SystemExit('a file of the user was run')\n")
+
+    vdtransfer("init", images, "--model", "resnet50_vd_random")
+    params = here / "params.yaml"
+    text = params.read_text()
+    assert "# Your images by the name of the project." in text
+    values = yaml.safe_load(text)
+    values["recipe"] = {"epochs": 1, "batch_size": 4, "image_size": 32, "resize_size": 32}
+    values["model"] = {"arch": "resnet10t"}
+    values["search"]["bayes"]["n_trials"] = 2
+    values |= {"evaluate": {"seeds": [0]}, "machine": {"threads": 1, "device": "cpu"}}
+    params.write_text(yaml.safe_dump(values, sort_keys=False))
+
+    assert "in all: " in vdtransfer("plan", here)
+    told = vdtransfer("tune", images)
+    assert "`dvc exp` needs Git" in told
+    model = here / "results/pictures/resnet50_vd_random/bayes/model"
+    assert f"model: {model.relative_to(here)}" in told
+    assert (here / "report" / "report.html").is_file()
+    predicted = vdtransfer("predict", model, images / "circle" / "0.png", "--format", "csv")
+    assert predicted.startswith("path,rank,class,probability")
+    stage = yaml.safe_load((here / "dvc.yaml").read_text())["stages"]["tune"]
+    assert stage["cmd"].startswith("vdtransfer tune ")
+    assert "vdtransfer.version" in stage["deps"]
