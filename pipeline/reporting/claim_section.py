@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.base.statistics import Interval, t_interval
-from pipeline.reporting.comparisons import reading
+from pipeline.reporting.comparisons import readings
 from pipeline.reporting.document import Section, Text
 from pipeline.reporting.places import wording
 from pipeline.reporting.published import STATED_LOSS
@@ -33,12 +33,12 @@ def claim_section(tested: Sequence[Claim]) -> Section:
     rows: list[list[Value]] = [
         [
             *([c.dataset_title, c.model_title] if several else [c.dataset_title]),
-            *(c.loss, verdict(c)),
-            "" if c.same_point else as_stated(c.loss),
+            *(c.loss, verdict),
+            "" if c.difference.same_point else as_stated(c.loss),
             *(c.selection_loss, c.replayed, as_stated(c.replayed), c.published),
             *(c.grid_trials, c.bayes_trials, c.published_trials),
         ]
-        for c in tested
+        for c, verdict in zip(tested, verdicts(tested), strict=True)
     ]
     low, high = (100 * bound for bound in STATED_LOSS)
     caption = (
@@ -99,6 +99,6 @@ def as_stated(loss: Interval | None) -> str:
     return "no" if loss.low > STATED_LOSS[1] else "undecided"
 
 
-def verdict(claim: Claim) -> str:
-    """Say what the paired interval allows to say."""
-    return "same point" if claim.same_point else reading(claim.loss, "grid")
+def verdicts(tested: Sequence[Claim]) -> list[str]:
+    """Say what each comparison allows to say, corrected for their number."""
+    return readings([claim.difference for claim in tested], "grid")

