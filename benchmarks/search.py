@@ -4,9 +4,12 @@
         > benchmarks/search.md
 
 Reads benchmarks/grids/*.csv, or the grids given with --grid (columns lr, l2_decay,
-label_smoothing, mixup, objective and optionally test). Every searcher makes one search of 34
-trials per seed; its first k trials are its search of k. Finished searches are kept under
-runs/search/, so a run that was stopped goes on where it was. Needs the extra "benchmarks".
+label_smoothing, mixup, objective and optionally test). Every searcher makes one search of 20
+trials per seed on the grid as recorded, and one on a variant of it with new noise and moved
+learning rates; the first k trials are the search of k. Then come functions of intervals (with all
+searchers only) and the time of a proposal, both not with --grid. Finished searches are kept under
+runs/search/, so a run that was stopped goes on where it was. All of it takes most of an hour on one
+idle core, nearly all in the searchers to compare with. Needs the extra "benchmarks".
 """
 
 from __future__ import annotations
@@ -14,29 +17,34 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
-from hydra_skopt_sweeper.engine import Engine
 from tqdm import tqdm
 
-from benchmarks.searchers.comparison import Replays
+from benchmarks.searchers.comparison import Replays, Table
 from benchmarks.searchers.figure import draw
-from benchmarks.searchers.peers import SEARCHERS
-from benchmarks.searchers.summary import markdown, summary
+from benchmarks.searchers.intervals import intervals
+from benchmarks.searchers.peers import SEARCHERS, Sweeper, portfolio
+from benchmarks.searchers.speed import speeds
+from benchmarks.searchers.summary import Comparison, markdown, summary
 from benchmarks.searchers.traces import search, versions
+from benchmarks.searchers.variants import Variant, variant
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_json
 from pipeline.reporting.published import table1
-from pipeline.search.grid import FinishedGrid
-from pipeline.search.replay import gaps, losses_on_test, space
+from pipeline.search.grid import FinishedGrid, Index
+from pipeline.search.replay import Searcher, gaps, losses_on_test
 from pipeline.settings.command_line import guarded
 
 ROOT = Path(__file__).resolve().parent.parent
+GRIDS = ROOT / "benchmarks" / "grids"
 FOLDER = ROOT / "runs" / "search"
-N_TRIALS = 34
-"""Budgets as in the figure of the first PaddleClas page: up to 34."""
+N_TRIALS = 20
+LONG = 34
+"""Length of the searches that the stop rule is tried on; PaddleClas published up to 34 trials."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument("--grid", type=Path, action="append", metavar="CSV", help="repeatable")
-    made.add_argument("--seeds", type=int, default=100, help="searches per searcher (default 100)")
+    made.add_argument("--seeds", type=int, default=20, help="searches per searcher (default 20)")
     made.add_argument(
         "--searchers",
         nargs="+",
@@ -64,77 +72,115 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def replays(
-    grid: FinishedGrid, name: str, searchers: list[str], seeds: int, workers: int
-) -> dict[str, Replays]:
-    made = search(
-        grid,
-        searchers,
-        seeds=seeds,
-        n_trials=min(N_TRIALS, grid.size),
-        folder=FOLDER,
-        workers=workers,
-    )
-    total = seeds * len(searchers)
-    found = {
-        (searcher, seed): points
-        for searcher, seed, points in tqdm(made, desc=name, total=total, unit="search")
-    }
-    result = {}
-    for searcher in searchers:
-        traces = [found[searcher, seed] for seed in range(seeds)]
+class Bench:
+    """Searches of one set of grids, all of the same length."""
+
+    def __init__(self, name: str, workers: int) -> None:
+        self._name, self._workers = name, workers
+
+    def points(
+        self, grids: list[FinishedGrid], searchers: Mapping[str, Searcher], n_trials: int
+    ) -> dict[str, list[list[Index]]]:
+        """The points each searcher tries, a row per grid."""
+        made = search(
+            grids,
+            searchers,
+            n_trials=min(n_trials, grids[0].size),
+            folder=FOLDER,
+            workers=self._workers,
+        )
+        total = len(grids) * len(searchers)
+        found = {
+            (searcher, seed): points
+            for searcher, seed, points in tqdm(made, desc=self._name, total=total, unit="search")
+        }
+        return {name: [found[name, seed] for seed in range(len(grids))] for name in searchers}
+
+
+def table(grids: list[FinishedGrid], traces: list[list[Index]]) -> Table:
+    return np.array([gaps(grid, points) for grid, points in zip(grids, traces, strict=True)])
+
+
+def compared(
+    name: str, grid: FinishedGrid, searchers: Mapping[str, Searcher], seeds: int, workers: int
+) -> Comparison:
+    """Make all the searches on one grid."""
+    bench = Bench(name, workers)
+    recorded = {}
+    for searcher, traces in bench.points([grid] * seeds, searchers, N_TRIALS).items():
         loss = None
         if grid.test is not None:
             loss = np.array([losses_on_test(grid, points) for points in traces])
-        result[searcher] = Replays(np.array([gaps(grid, points) for points in traces]), loss)
-    return result
+        recorded[searcher] = Replays(table([grid] * seeds, traces), loss)
+    variants = [variant(grid, seed) for seed in range(seeds)]
+    grids = [each.grid for each in variants]
+    tried = bench.points(grids, searchers, N_TRIALS)
+    starts: dict[str, dict[str, Table]] = {}
+    if grid.fixed_scheme is not None:
+        plain = [variant(grid, seed, shift=0).grid for seed in range(seeds)]
+        for searcher, ours in searchers.items():
+            if isinstance(ours, Sweeper) and ours.options == {}:
+                rates = {f"{v:g}": replace(ours, start=i) for i, v in enumerate(grid.values["lr"])}
+                made = bench.points(plain, rates, N_TRIALS)
+                starts[searcher] = {rate: table(plain, traces) for rate, traces in made.items()}
+    first = next(iter(searchers))
+    long = bench.points(grids, {first: searchers[first]}, LONG)[first]
+    return Comparison(
+        recorded,
+        {n: Replays(table(grids, traces), None) for n, traces in tried.items()},
+        {n: np.array(list(map(regrets, variants, traces))) for n, traces in tried.items()},
+        starts,
+        table(grids, long),
+    )
 
 
-def seconds_to_propose(grid: FinishedGrid, told: int) -> float:
-    """Time of one tell and one ask of the model with ``told`` points known, the median of five."""
-    points = list(np.ndindex(grid.objective.shape))
-    times = []
-    for seed in range(5):
-        chosen = [points[i] for i in np.random.default_rng(seed).permutation(grid.size)[:told]]
-        values = [float(grid.objective[point]) for point in chosen]
-        engine = Engine(space(grid).dimensions, n_initial=0)
-        engine.tell(chosen[1:], values[1:])
-        start = perf_counter()
-        engine.tell(chosen[:1], values[:1])
-        engine.ask()
-        times.append(perf_counter() - start)
-    return float(np.median(times))
+def regrets(variant: Variant, points: list[Index]) -> list[float]:
+    """What the best observed point so far loses without noise, in accuracy points."""
+    lost, chosen = [], points[0]
+    for point in points:
+        if variant.grid.objective[point] > variant.grid.objective[chosen]:
+            chosen = point
+        lost.append(100 * float(variant.truth.max() - variant.truth[chosen]))
+    return lost
+
+
+def with_portfolio(
+    searchers: Mapping[str, Searcher], grid: FinishedGrid, own: Path
+) -> dict[str, Searcher]:
+    """The searchers, and the portfolio of the recorded grids of the same values but its own."""
+    paths = [path for path in sorted(GRIDS.glob("*.csv")) if path.stem != own.stem]
+    others = [other for other in map(FinishedGrid.load, paths) if other.values == grid.values]
+    return {**searchers, "portfolio": portfolio(grid, others)} if others else dict(searchers)
 
 
 def main() -> None:
     arguments = parser().parse_args()
     if arguments.seeds < 2:
         raise UserError(f"--seeds {arguments.seeds}: an interval needs at least 2")
-    paths = arguments.grid or sorted((ROOT / "benchmarks" / "grids").glob("*.csv"))
+    paths = arguments.grid or sorted(GRIDS.glob("*.csv"))
     if not paths:
         raise UserError("benchmarks/grids holds no table; name one with --grid CSV")
     names = [path.stem for path in paths]
     if len(set(names)) < len(names):
         raise UserError(f"two grids have the same name ({', '.join(names)}); rename a file")
-    grids = {path.stem: FinishedGrid.load(path) for path in paths}
-    searchers = list(dict.fromkeys(arguments.searchers))
-    results = {
-        name: replays(grid, name, searchers, arguments.seeds, arguments.workers)
-        for name, grid in grids.items()
-    }
-    found = {name: summary(results[name], grids[name]) for name in grids}
+    found = {}
+    for path in paths:
+        grid = FinishedGrid.load(path)
+        searchers = {name: SEARCHERS[name] for name in dict.fromkeys(arguments.searchers)}
+        searchers = with_portfolio(searchers, grid, path)
+        made = compared(path.stem, grid, searchers, arguments.seeds, arguments.workers)
+        found[path.stem] = summary(made, grid)
+    whole = not arguments.grid and arguments.searchers == list(SEARCHERS)
+    on_intervals = [] if not whole else intervals(arguments.seeds, FOLDER, arguments.workers)
+    times = [] if arguments.grid else speeds()
     if arguments.json:
         content = {"seeds": arguments.seeds, "versions": versions(), "grids": found}
-        write_json(arguments.json, content)
+        write_json(arguments.json, content | {"intervals": on_intervals, "speed": times})
     arguments.figure.parent.mkdir(parents=True, exist_ok=True)
     published = [(row.trials["bayes"], 100 * row.loss) for row in table1().values()]
     draw(found, published, arguments.figure)
-    print(markdown(found, arguments.seeds, published))
+    print(markdown(found, on_intervals, times, arguments.seeds, published))
     print(f"figure: {arguments.figure}", file=sys.stderr)
-    largest = max(grids.values(), key=lambda grid: grid.size)
-    for told in (34, largest.size - 1):
-        seconds = seconds_to_propose(largest, told)
-        print(f"tell and ask at {told} told points: {seconds:.3f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":

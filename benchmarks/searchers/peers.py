@@ -7,24 +7,76 @@ needed for this comparison only.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
+from hydra_skopt_sweeper.start import build_engine
+from scipy.stats import rankdata
 
 from pipeline.base.errors import UserError
-from pipeline.search.grid import FinishedGrid
-from pipeline.search.replay import Objective, Searcher, sweeper
+from pipeline.search.grid import FinishedGrid, Index
+from pipeline.search.replay import BAYES, Objective, Searcher, run, space
 
 if TYPE_CHECKING:
     import optuna
 
 
+@dataclass(frozen=True)
+class Sweeper:
+    """This project's sweeper, from the fixed scheme or another learning rate.
+
+    Args:
+        options: those of ``SkoptSweeperConf`` that differ from conf/strategy/bayes.yaml.
+        start: where in the list of learning rates the search starts; None for the fixed scheme's.
+    """
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    start: int | None = None
+
+    def __call__(self, grid: FinishedGrid, objective: Objective, n_trials: int, seed: int) -> None:
+        options = SkoptSweeperConf(**{**BAYES, **self.options, "seed": seed})
+        first = grid.fixed_scheme
+        if first is not None and self.start is not None:
+            axis = list(grid.values).index("lr")
+            first = (*first[:axis], self.start, *first[axis + 1 :])
+        engine = build_engine(options, space(grid), [] if first is None else [first])
+        run(engine, objective, n_trials)
+
+
+WITHOUT_WALK = Sweeper({"line": [], "acquisition": "EI"})
+
+
+@dataclass(frozen=True)
+class Portfolio:
+    """Tries fixed points in their order: the best of other datasets."""
+
+    points: Sequence[Index]
+
+    def __call__(self, grid: FinishedGrid, objective: Objective, n_trials: int, seed: int) -> None:
+        for point in self.points[:n_trials]:
+            objective(point)
+
+
+def portfolio(grid: FinishedGrid, others: Sequence[FinishedGrid]) -> Portfolio:
+    """The points of ``grid`` by their mean rank on other grids of the same values."""
+    shape = grid.objective.shape
+    ranks = np.mean([rankdata(-other.objective).reshape(shape) for other in others], axis=0)
+    order = np.argsort(ranks, axis=None, kind="stable")
+    return Portfolio([tuple(map(int, np.unravel_index(cell, ranks.shape))) for cell in order])
+
+
 def random(grid: FinishedGrid, objective: Objective, n_trials: int, seed: int) -> None:
-    """Uniform draws without repeats."""
-    draws = np.random.default_rng(seed).permutation(grid.size)[:n_trials]
-    for cells in zip(*np.unravel_index(draws, grid.objective.shape), strict=True):
-        objective(tuple(map(int, cells)))
+    """Uniform draws without repeats, after the fixed scheme, where the sweeper starts too."""
+    draws = np.random.default_rng(seed).permutation(grid.size)
+    columns = np.unravel_index(draws, grid.objective.shape)
+    points = [tuple(map(int, cells)) for cells in zip(*columns, strict=True)]
+    first = grid.fixed_scheme
+    points = points if first is None else [first, *(point for point in points if point != first)]
+    for point in points[:n_trials]:
+        objective(point)
 
 
 def skopt(grid: FinishedGrid, objective: Objective, n_trials: int, seed: int) -> None:
@@ -82,7 +134,8 @@ def _optuna(
 
 
 SEARCHERS: dict[str, Searcher] = {
-    "sweeper": sweeper,
+    "sweeper": Sweeper(),
+    "without walk": WITHOUT_WALK,
     "skopt": skopt,
     "random": random,
     "optuna-tpe": optuna_tpe,

@@ -6,19 +6,22 @@ import hashlib
 import inspect
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import ModuleType
 
-from hydra_skopt_sweeper import dimensions, engine, space, surrogate
-from joblib import Parallel, delayed, parallel_config
+from hydra_skopt_sweeper import dimensions, engine, space, surrogate, walk
+from joblib import Memory, Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
 
 from benchmarks.searchers import peers
 from pipeline.search import replay
 from pipeline.search.grid import FinishedGrid, Index
+from pipeline.search.replay import Searcher
 
 PACKAGES = ("numpy", "scipy", "scikit-learn", "scikit-optimize", "optuna")
+OURS: Sequence[ModuleType] = (engine, surrogate, walk, dimensions, space, replay)
 
 
 def versions() -> dict[str, str]:
@@ -33,60 +36,56 @@ def versions() -> dict[str, str]:
 
 
 def search(
-    grid: FinishedGrid,
-    searchers: Sequence[str],
+    grids: Sequence[FinishedGrid],
+    searchers: Mapping[str, Searcher],
     *,
-    seeds: int,
     n_trials: int,
     folder: Path,
     workers: int,
 ) -> Iterator[tuple[str, int, list[Index]]]:
-    """Yield searcher, seed and points tried, those already in ``folder`` first.
+    """Search each grid under its number as the seed; yields searcher, seed and points tried.
 
-    A file there belongs to one grid, searcher, number of trials and version of the code; it grows
-    by one line per search.
+    Searches that ``folder`` holds from an earlier run are not made again, as long as the grid, the
+    searcher and the version of the code are the same.
 
     Raises:
-        UserError: the grid is smaller than ``n_trials``, or a searcher's library is missing.
+        UserError: a grid is smaller than ``n_trials``, or a searcher's library is missing.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {name: folder / f"{_key(grid, name, n_trials)}.jsonl" for name in searchers}
-    wanted = {(seed, name) for seed in range(seeds) for name in searchers}
-    for name, file in files.items():
-        for seed, points in _read(file, n_trials):
-            if (seed, name) in wanted:
-                wanted.discard((seed, name))
-                yield name, seed, points
-    jobs = (delayed(_search)(grid, name, n_trials, seed) for seed, name in sorted(wanted))
+    kept = Memory(folder, verbose=0).cache(_search)
+    jobs = (
+        delayed(_numbered)(kept, name, seed, grid, searcher, n_trials, code_of(searcher))
+        for seed, grid in enumerate(grids)
+        for name, searcher in searchers.items()
+    )
     with parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
-        for name, seed, points in Parallel(return_as="generator_unordered")(jobs):
-            with files[name].open("a") as lines:
-                lines.write("\n" + json.dumps([seed, points]))  # after half a line, if need be
-            yield name, seed, points
+        yield from Parallel(return_as="generator_unordered")(jobs)
+
+
+def _numbered(
+    kept: Searcher,
+    name: str,
+    seed: int,
+    grid: FinishedGrid,
+    searcher: Searcher,
+    n_trials: int,
+    code: str,
+) -> tuple[str, int, list[Index]]:
+    return name, seed, kept(grid, searcher, n_trials, seed, code)  # type: ignore[call-arg, func-returns-value]
 
 
 def _search(
-    grid: FinishedGrid, name: str, n_trials: int, seed: int
-) -> tuple[str, int, list[Index]]:
+    grid: FinishedGrid, searcher: Searcher, n_trials: int, seed: int, code: str
+) -> list[Index]:
     with threadpool_limits(limits=1):  # a search's bits depend on it
-        return name, seed, replay.trace(grid, peers.SEARCHERS[name], n_trials=n_trials, seed=seed)
+        return replay.trace(grid, searcher, n_trials=n_trials, seed=seed)
 
 
-def _read(file: Path, n_trials: int) -> Iterator[tuple[int, list[Index]]]:
-    """Whole lines of a file that may end in half of one."""
-    for line in file.read_text().splitlines() if file.exists() else []:
-        try:
-            seed, points = json.loads(line)
-        except ValueError:
-            continue
-        if len(points) == n_trials:
-            yield seed, [tuple(point) for point in points]
+def code_of(searcher: Searcher) -> str:
+    """A digest of the code and the versions that decide what a searcher does."""
+    return digest(*(OURS if isinstance(searcher, peers.Sweeper) else (peers,)))
 
 
-def _key(grid: FinishedGrid, name: str, n_trials: int) -> str:
-    """Names the file: whatever could change a search is in it."""
-    modules = (engine, surrogate, dimensions, space, replay) if name == "sweeper" else (peers,)
-    sources = [inspect.getsource(module) for module in modules]
-    values = {key: list(map(repr, column)) for key, column in grid.values.items()}
-    facts = json.dumps([values, grid.objective.tolist(), n_trials, versions(), sources])
-    return f"{name}-{hashlib.sha256(facts.encode()).hexdigest()[:16]}"
+def digest(*modules: ModuleType) -> str:
+    """A digest of the versions of the packages and of the source of these modules."""
+    facts = json.dumps([versions(), [inspect.getsource(module) for module in modules]])
+    return hashlib.sha256(facts.encode()).hexdigest()

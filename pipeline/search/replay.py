@@ -39,13 +39,6 @@ BAYES: Mapping[str, Any] = {
 """The options in conf/strategy/bayes.yaml that decide the proposals."""
 
 
-def sweeper(grid: FinishedGrid, objective: Objective, n_trials: int, seed: int) -> None:
-    """This project's sweeper as conf/strategy/bayes.yaml has it: the fixed scheme first."""
-    first = grid.fixed_scheme
-    options = SkoptSweeperConf(seed=seed, **BAYES)
-    run(build_engine(options, space(grid), [] if first is None else [first]), objective, n_trials)
-
-
 def run(engine: Engine, objective: Objective, n_trials: int, batch_size: int = 1) -> None:
     """Ask and tell until ``n_trials`` are made; what is asked for together is told together."""
     for done in range(0, n_trials, batch_size):

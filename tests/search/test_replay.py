@@ -14,12 +14,13 @@ from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.searchers.peers import SEARCHERS
 from pipeline.base.errors import UserError
 from pipeline.reporting.gap_section import gap_chart
 from pipeline.reporting.places import places
 from pipeline.reporting.results import CellName, read_results
 from pipeline.search.grid import FinishedGrid, Index
-from pipeline.search.replay import gaps, losses_on_test, replays, sweeper, trace
+from pipeline.search.replay import gaps, losses_on_test, replays, trace
 from pipeline.settings.compose import compose, sweeper_options
 from pipeline.settings.point import HYPERPARAMETERS
 from tests.support.synthetic_results import Benchmark
@@ -153,7 +154,7 @@ def test_a_mistake_in_the_strategys_file_is_one_message(
 
 
 def test_the_sweeper_begins_with_the_fixed_scheme_and_finds_the_best(grid: FinishedGrid) -> None:
-    points = trace(grid, sweeper, n_trials=20, seed=0)
+    points = trace(grid, SEARCHERS["sweeper"], n_trials=20, seed=0)
     assert points[0] == grid.fixed_scheme
     assert len(set(points)) == 20
     assert gaps(grid, points)[-1] == 0
@@ -161,7 +162,7 @@ def test_the_sweeper_begins_with_the_fixed_scheme_and_finds_the_best(grid: Finis
 
 def test_more_trials_than_points_are_refused(grid: FinishedGrid) -> None:
     with pytest.raises(UserError, match="85 trials on a grid of 84 points"):
-        trace(grid, sweeper, n_trials=85, seed=0)
+        trace(grid, SEARCHERS["sweeper"], n_trials=85, seed=0)
 
 
 @settings(max_examples=30, deadline=None)
