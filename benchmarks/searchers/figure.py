@@ -46,9 +46,9 @@ def _views(name: str, found: dict[str, Any], published: Published) -> list[Spec]
     # a wide band may leave the frame
     highest = max(max(series.y) for series in gaps)
     points = Axis("accuracy points", limits=(0, 1.1 * highest))
-    views = [_view(f"{name}: gap to the grid's best", Axis("trials"), points, gaps)]
+    views = [_view(f"{name}: gap on variants of the grid", Axis("trials"), points, gaps)]
     if losses := _curves(found, "test_loss"):
-        title = "loss on test against the grid's choice"
+        title = "recorded grid: loss on test against its own choice"
         views.append(_view(title, Axis("trials"), Axis("accuracy points"), losses))
     mean, gap = Axis("mean number of trials"), Axis("mean gap, points")
     rules = [*_stops(found["stop_rules"]), stars]
@@ -68,6 +68,7 @@ def _curves(found: dict[str, Any], key: str) -> list[Series]:
             x=curve["trials"],
             y=curve["mean"],
             colour=COLOURS[number % len(COLOURS)],
+            dashed=number >= len(COLOURS),
             low=curve["low"],
             high=curve["high"],
         )
