@@ -163,9 +163,9 @@ def main() -> None:
     names = [path.stem for path in paths]
     if len(set(names)) < len(names):
         raise UserError(f"two grids have the same name ({', '.join(names)}); rename a file")
+    grids = {path: FinishedGrid.load(path) for path in paths}
     found = {}
-    for path in paths:
-        grid = FinishedGrid.load(path)
+    for path, grid in grids.items():
         searchers = {name: SEARCHERS[name] for name in dict.fromkeys(arguments.searchers)}
         searchers = with_portfolio(searchers, grid, path)
         made = compared(path.stem, grid, searchers, arguments.seeds, arguments.workers)
