@@ -1,6 +1,6 @@
 """Make a project for your own images: params.yaml to edit, and dvc.yaml, which runs the stages.
 
-    vdtransfer init IMAGES
+    vdtransfer init IMAGES            or: python -m pipeline.init IMAGES
 
 IMAGES is a folder of images or a table that lists them. An installed program makes the project in
 the folder where it is started, a checkout makes it in projects/NAME/. Nothing is trained.
@@ -8,7 +8,7 @@ the folder where it is started, a checkout makes it in projects/NAME/. Nothing i
 
 from __future__ import annotations
 
-from pipeline.project import arguments, make
+from pipeline.projects.making import arguments, make
 from pipeline.settings.command_line import guarded
 
 

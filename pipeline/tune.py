@@ -41,14 +41,14 @@ def main() -> None:
 
 
 def _own_images(images: Sequence[str], given: int) -> None:
-    from pipeline import project
+    from pipeline.projects import making
 
     if given > 1:
         raise UserError(
             f"found {images[0]} and more: give one folder of images alone. Settings of a project "
             "are in its params.yaml: vdtransfer init makes it"
         )
-    project.run(project.make(images[0]))
+    making.run(making.make(images[0]))
 
 
 def tune(config_dir: Path, overrides: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """Browse the trials at http://127.0.0.1:5000, until Ctrl-C.
 
-    vdtransfer ui
+    vdtransfer ui            or: python -m pipeline.ui
 
 Starts MLflow's page on the journal of this folder. It listens on this machine alone.
 """

@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 
 from pipeline import project
 from pipeline.base.errors import UserError
-from pipeline.projects import own_images
+from pipeline.projects import making, own_images
 from pipeline.settings.compose import compose, quote
 from tests.support.stages import copy_project, environment
 
@@ -51,7 +51,7 @@ def test_quoted_text_reaches_the_configuration_as_it_is(text):
 
 def test_a_hard_path_reaches_every_stage_and_dvc(here):
     images = digits(here / HARD, per_class=2)
-    folder = project.make(str(images), None, RANDOM)
+    folder = making.make(str(images), None, RANDOM)
     cfg = compose(folder)
     assert cfg.dataset.root == str(images)
     assert cfg.dataset.name == cfg.datasets[0] == cfg.project == folder.name
@@ -78,12 +78,12 @@ def test_help_tells_how_it_is_started_and_what_strategies_are(monkeypatch, capsy
 
 def test_a_second_run_keeps_what_a_person_edited(here):
     images = digits(here / "images", per_class=2)
-    folder = project.make(str(images), "mine", RANDOM)
+    folder = making.make(str(images), "mine", RANDOM)
     params = folder / "params.yaml"
     params.write_text(params.read_text().replace("seed: 7", "seed: 8"))
     edited = params.read_bytes()
-    assert project.make("images/", "mine") == folder
-    assert project.make(str(images), "mine", RANDOM, "fixed,bayes") == folder
+    assert making.make("images/", "mine") == folder
+    assert making.make(str(images), "mine", RANDOM, "fixed,bayes") == folder
     assert params.read_bytes() == edited
 
 
@@ -98,10 +98,10 @@ def test_a_second_run_keeps_what_a_person_edited(here):
 def test_a_project_is_not_turned_into_another(here, changed, message):
     digits(here / "images", per_class=2)
     digits(here / "others", per_class=2)
-    project.make("images", "mine", RANDOM)
+    making.make("images", "mine", RANDOM)
     before = (here / "projects" / "mine" / "params.yaml").read_bytes()
     with pytest.raises(UserError, match=message):
-        project.make(**({"data": "images", "name": "mine"} | changed))
+        making.make(**({"data": "images", "name": "mine"} | changed))
     assert (here / "projects" / "mine" / "params.yaml").read_bytes() == before
 
 
@@ -122,7 +122,7 @@ def test_what_cannot_be_is_one_message_and_leaves_nothing(here, asked, message):
     digits(here / "images", per_class=2)
     (here / "a${b}").mkdir()
     with pytest.raises(UserError, match=message):
-        project.make(**asked)
+        making.make(**asked)
     assert not (here / "projects").exists()
 
 
@@ -131,7 +131,7 @@ def test_weights_that_cannot_be_had_say_how_to_go_on(here, monkeypatch):
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with pytest.raises(UserError, match=r"(?s)put it at .*MODEL=resnet50_vd_random"):
-        project.make("images", "mine")
+        making.make("images", "mine")
     assert not (here / "projects").exists()
 
 
@@ -185,7 +185,7 @@ def test_from_a_hard_path_to_model_and_report(tmp_path):
         )
 
     assert run("dvc", "init", "--no-scm", "-q").returncode == 0
-    make = f"from pipeline import project; project.make({str(images)!r}, '花', {RANDOM!r})"
+    make = f"from pipeline.projects import making; making.make({str(images)!r}, '花', {RANDOM!r})"
     subprocess.run([sys.executable, "-c", make], cwd=copy, env=environment(copy), check=True)
     params = copy / "projects" / "花" / "params.yaml"
     values = yaml.safe_load(params.read_text())
@@ -218,7 +218,7 @@ def test_what_dvc_would_stumble_over_is_named_before_it_runs(here):
     os.mkfifo(images / "cat" / ".pipe")
     (images / "dog").symlink_to("cat")
     with pytest.raises(UserError, match="DVC watches this folder") as refused:
-        project.make(str(images), name="mine")
+        making.make(str(images), name="mine")
     for fault in (
         *("cat/gone.png: a link that leads nowhere", "cat/loop.png: a link that leads to itself"),
         *("cat/back: a link to a folder that it lies in", "cat/.pipe: a named pipe, not a regular"),

@@ -84,7 +84,7 @@ def needs() -> dict[str, set[str]]:
             if parts[0] == "pipeline" and len(parts) > 1:
                 whole, parent = ".".join(parts[1:]), ".".join(parts[1:-1])
                 match = [each for each in (whole, parent, f"{whole}.__init__") if each in modules()]
-                match = match or [f"{parent}.__init__"]
+                match = match or [f"{parent}.__init__".lstrip(".")]
                 assert match[0] in modules(), f"{module} imports {name}, which is not there"
                 found[module].add(match[0])
     return found
