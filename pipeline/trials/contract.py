@@ -1,8 +1,8 @@
-"""What tune and evaluate hand on, typed: the rows and files that one writes and another reads.
+"""Define the files and table rows that one stage writes and another reads.
 
-Written with ``model_dump``, read with ``model_validate`` (:mod:`pipeline.trials.tables`); the
-columns of a table are the fields of its row, in their order. Fractions from 0 to 1, seconds,
-epochs and trials as integers. Neither torch nor MLflow is imported here.
+They are written with ``model_dump`` and read with ``model_validate``
+(:mod:`pipeline.trials.tables`). The columns of a table are the fields of its row, in their order.
+Accuracies are fractions from 0 to 1. This module imports neither torch nor MLflow.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ Protocol = Literal["heldout", "paddle"]
 
 
 class Record(BaseModel):
-    """Keys that nobody reads are left unread."""
+    """A frozen model that ignores unknown keys."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
 
 class Figures(Record):
-    """What was measured on a list of images; a simulated trial knows ``loss`` and ``top1`` alone.
+    """The metrics of one split; a simulated trial has only ``loss`` and ``top1``.
 
-    The last two are measured by a final trial.
+    Only a final trial has ``per_class`` and ``confusion``.
     """
 
     loss: float
@@ -48,14 +48,14 @@ class Epoch(Figures):
 
 
 class TrialResult(Record):
-    """``result.json`` of a run in the journal: what a replay reads."""
+    """The ``result.json`` of a run in the journal, which a replay reads."""
 
     status: Literal["finished", "diverged"]
     objective: Share
     epoch: Count
     train_loss: float | None
     metrics: Figures | None
-    """None of a diverged trial."""
+    """None when the trial diverged."""
     curve: list[Epoch]
     seconds: Seconds
     fit_seconds: Seconds
@@ -68,7 +68,7 @@ class TrialResult(Record):
 
 
 class Trial(Record):
-    """``trial.json``: what one job of a sweep leaves behind."""
+    """The ``trial.json`` that each job of a sweep writes."""
 
     number: Count
     point: Point
@@ -77,7 +77,7 @@ class Trial(Record):
     run_id: str = ""
     replayed: bool = False
     result: TrialResult | None = None
-    """None of a failed trial."""
+    """None when the trial failed."""
     error: str = ""
 
     @property
@@ -121,7 +121,7 @@ class TrialRow(Point, Numbered):
 
 
 class CurveRow(Numbered):
-    """What points are chosen by, after one epoch; ``train_loss`` is the mean over that epoch."""
+    """Validation metrics after one epoch; ``train_loss`` is the mean over that epoch."""
 
     epoch: Annotated[int, Field(ge=1)]
     train_loss: float | None
@@ -144,11 +144,11 @@ class Journalled(Record):
     run_id: str | None
     replayed: bool
     seconds: Seconds | None
-    """What the run cost when it was trained, whether replayed here or not."""
+    """Duration of the original training, also when the trial was replayed here."""
     fit_seconds: Seconds | None
     device: str | None
     hardware: str | None
-    """The accelerator, or the processor, and its memory."""
+    """Name and memory of the accelerator, or of the processor."""
     threads: Count | None
     host: str | None
     finished: datetime | None
@@ -192,7 +192,7 @@ class BestFile(Record):
     space: dict[str, list[Any]] | None = None
     search: dict[str, Any] | None = None
     first: Point | None = None
-    """Where the search began. A fixed point has none of the three, a grid only its space."""
+    """Where the search began. ``fixed`` leaves space, search and first None; a grid sets space."""
     data_digest: str
     weights_digest: str | None
     code_digest: str
@@ -232,7 +232,7 @@ class Provenance(Record):
 
 
 class Replays(Record):
-    """Searches replayed on a finished grid, one row each: gap to its best after every trial."""
+    """Searches replayed on a finished grid: a row per search, its gap to the best by trial."""
 
     gaps: Annotated[list[Annotated[list[Finite], Field(min_length=1)]], Field(min_length=1)]
 
@@ -244,7 +244,7 @@ class Replays(Record):
 
 
 class FinalFile(Record):
-    """The test split, opened once: one entry per seed in the lists of figures."""
+    """The results on the test split; the lists of metrics have one entry per seed."""
 
     dataset: str
     title: str
@@ -268,24 +268,24 @@ class FinalFile(Record):
     classes: list[str]
     per_class: list[ClassRow]
     confusion: list[list[Count]] | None
-    """Rows are true classes, columns predictions; first seed.
+    """The first seed's confusion matrix: rows are true classes, columns are predictions.
 
-    The paddle protocol measures neither: ``per_class`` is empty and ``confusion`` None.
+    Under the paddle protocol it is None, and ``per_class`` is empty.
     """
     data_digest: str
     weights: Weights
     accepted_counts: bool
     leaked: Count
-    """Images that are in more than one split, under all their names."""
+    """Number of files whose content is in more than one split."""
     leaked_groups: Count
-    """Groups of identical files that these images make."""
+    """Number of groups of identical files among them."""
     unreadable: Count
-    """Images that were left out."""
+    """Number of images that were left out because they could not be read."""
     data_notes: list[str]
-    """What prepare left out or found doubtful, a sentence each."""
+    """One sentence for each thing that prepare left out or found doubtful."""
     provenance: Provenance
     replays: Replays | None = None
-    """Only of a grid cell, and of a whole grid."""
+    """Only in a grid cell whose grid is complete."""
 
     @model_validator(mode="after")
     def _lengths_agree(self) -> FinalFile:

@@ -1,4 +1,4 @@
-"""What people watch while a trial is under way: its curve and the load of the machine."""
+"""Log what people watch while a trial runs: its curve and the load of the machine."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from pipeline.trials.journal import Journal
 from pipeline.trials.store import tracking_uri
 
 SECONDS = 5.0
-"""Between two writes, and two looks at the machine: a commit takes longer than some epochs."""
+"""Minimum seconds between writes (a database commit can take longer than an epoch); also the
+sampling interval of the system metrics."""
 ROWS = 100
-"""At most so many rows at once; MLflow takes 1,000 metrics."""
+"""Maximum number of rows in one write; MLflow accepts 1,000 metrics per request."""
 
 
 class CurveLog:
-    """Writes rows of a curve to a run for people to watch; a context manager.
+    """Write the rows of a learning curve to an MLflow run; use it as a context manager.
 
-    The first row is written at once, the last at the end of the block, whatever ends it.
+    The first row is written at once. Rows that are left are written when the block ends, also
+    after an exception.
     """
 
     def __init__(self, journal: Journal, run_id: str) -> None:
@@ -63,7 +65,7 @@ _ELSEWHERE = ("epoch", "train_loss")
 
 @contextmanager
 def system_metrics(run_id: str) -> Iterator[None]:
-    """Log the load of the machine to the run during the block."""
+    """Log the machine's load to a run while the block runs."""
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
     monitor = SystemMetricsMonitor(run_id, sampling_interval=SECONDS, tracking_uri=tracking_uri())

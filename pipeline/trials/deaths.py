@@ -1,8 +1,8 @@
-"""Why a trial's process died: through the trial itself, or because somebody stopped it.
+"""Find out why a trial's process died: because of the trial, or because somebody stopped it.
 
-A trial that kills its process must not stop a sweep for ever; a person's kill -9, a preemption or
-a power cut must not fail a trial. The kernel counts its out-of-memory kills, and a crash (SIGSEGV,
-SIGABRT, SIGBUS, SIGFPE, SIGILL) leaves a trace that faulthandler writes.
+A trial that kills its own process must not block a sweep for ever. A person's kill -9, a preemption
+or a power cut must not fail a trial. The evidence: the kernel counts its out-of-memory kills, and
+faulthandler writes a trace at a crash (SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 DEATHS = 2
-"""A trial that killed its process so often is failed without another try."""
+"""A trial that killed its own process this many times fails without another try."""
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _VMSTAT = Path("/proc/vmstat")
 
 
 class ProcessDiedError(Exception):
-    """The trial is not tried again now, for it killed its process each time."""
+    """The trial killed its own process every time, so it is not tried again now."""
 
     def __init__(self, deaths: int) -> None:
         super().__init__(
@@ -36,9 +36,9 @@ class ProcessDiedError(Exception):
 
 
 def stamp() -> dict[str, str]:
-    """Tags for a run that starts: which boot this is, and the out-of-memory kills so far.
+    """Return tags for a run that starts: ``boot`` (its id) and ``oom_kills`` (so far).
 
-    Empty where the system does not tell (not Linux).
+    The dict is empty where the system does not report them, as outside Linux.
     """
     if not (_BOOT.exists() and _VMSTAT.exists()):
         return {}
@@ -48,8 +48,8 @@ def stamp() -> dict[str, str]:
 
 @contextmanager
 def watched(trace: Path) -> Iterator[None]:
-    """Have a crash of this process leave ``trace``; nothing is left otherwise."""
-    if faulthandler.is_enabled():  # somebody else wants the trace
+    """Write ``trace`` if this process crashes within the block; remove it otherwise."""
+    if faulthandler.is_enabled():  # the trace already goes elsewhere
         yield
         return
     trace.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,10 @@ def watched(trace: Path) -> Iterator[None]:
 
 
 def own_fault(tags: Mapping[str, str], trace: Path) -> bool:
-    """Whether a run with these tags, whose process is gone, died of itself."""
+    """Return whether a run whose process is gone killed that process itself.
+
+    ``tags`` are those of the run, from :func:`stamp`.
+    """
     if trace.exists() and trace.stat().st_size:
         return True
     now = stamp()
@@ -72,9 +75,9 @@ def own_fault(tags: Mapping[str, str], trace: Path) -> bool:
 
 
 def bury(journal: Journal, tries: Sequence[Run], trace: Path) -> int:
-    """Mark those ``tries`` of a trial as KILLED whose process died; nobody else works on them.
+    """Mark the RUNNING ``tries`` of a trial as KILLED. The caller must hold the trial's lock.
 
-    Returns how often, since it last failed, the trial itself killed its process.
+    Returns how often the trial has killed its own process since its last failure.
     """
     deaths = 0
     for each in tries:
@@ -89,6 +92,6 @@ def bury(journal: Journal, tries: Sequence[Run], trace: Path) -> int:
 
 
 def require_life(deaths: int) -> None:
-    """Raises ProcessDiedError when a trial died of itself too often."""
+    """Raise ProcessDiedError when a trial has killed its own process DEATHS times."""
     if deaths >= DEATHS:
         raise ProcessDiedError(deaths)

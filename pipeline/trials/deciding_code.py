@@ -1,4 +1,4 @@
-"""Name the code that decides what a trial computes, for its key. No torch in here."""
+"""Identify the code that decides what a trial computes, for its key. Does not import torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.base.errors import UserError
 from pipeline.base.files import write_text
 
 TRIAL_VERSION = 1
-"""Raised by hand when the deciding code computes other numbers; `make verify-trials` says when."""
+"""Raise it by hand when the code computes other numbers; `make verify-trials` says when."""
 
 PACKAGE = Path(__file__).resolve().parents[1]
 DECIDING = (
@@ -43,9 +43,9 @@ class Verified:
 
     @classmethod
     def load(cls, package: Path = PACKAGE) -> Verified:
-        """Read what is listed in ``package``; a file that is not there lists nothing.
+        """Read the list in ``package``; a missing file counts as an empty list.
 
-        Raises UserError when the file is not what ``write`` makes, as after a conflict of a merge.
+        Raises UserError when the file is damaged, for example by a merge conflict.
         """
         path = package / _VERIFIED
         if not path.is_file():
@@ -67,10 +67,10 @@ class Verified:
 
 @cache
 def deciding_code(package: Path = PACKAGE) -> str:
-    """Return what a key says of the code: its version if that is verified, else its digest.
+    """Return what identifies the code in a key: its version if verified, else its digest.
 
-    Beside the version stands the digest it was first verified with: two branches may call their
-    changes by one number, and trials of both can meet in a team's journal.
+    The first digest verified for the version is added. Two branches may use the same number for
+    different changes, and their trials can meet in a team's journal.
     """
     digest, verified = code_digest(package), Verified.load(package)
     if verified.version != TRIAL_VERSION or digest not in verified.digests:
@@ -88,10 +88,10 @@ def code_digest(package: Path = PACKAGE) -> str:
 
 
 def digest_of_code(modules: Iterable[tuple[str, str]]) -> str:
-    """Return a sha256 over (name, source) pairs; layout, comments and docstrings do not count.
+    """Return a sha256 over (name, source) pairs that ignores layout, comments and docstrings.
 
-    Equal under every version of Python that reads the source alike, unlike ``ast.unparse`` and
-    ``ast.dump``, which write one tree differently from version to version.
+    Every version of Python that parses the source alike gives the same digest. ``ast.unparse`` and
+    ``ast.dump`` would not: their output changes from version to version.
     """
     digest = hashlib.sha256()
     for name, source in modules:
@@ -113,7 +113,7 @@ def _plain(node: Any) -> Any:
 
 
 def _is_text(node: ast.stmt) -> bool:
-    """A docstring, of a definition or of a constant: a bare string that does nothing."""
+    """Return whether a statement is a bare string, such as the docstring of a function."""
     return (
         isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)

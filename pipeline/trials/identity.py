@@ -1,4 +1,4 @@
-"""The key of a trial: a digest of everything that decides what it computes. No torch in here."""
+"""Compute a trial's key, a digest of everything that decides its numbers. Does not import torch."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _VERSIONS = (
     "numpy",
     "pillow",
 )
-"""The packages that compute: another version of one may compute other numbers."""
+"""Packages whose version is in the key, because another version may compute other numbers."""
 
 
 @dataclass(frozen=True)
 class Environment:
-    """What a trial runs with, resolved: never ``auto``."""
+    """The data, weights and machine settings of a trial, with every ``auto`` resolved."""
 
     data_digest: str
     weights_digest: str
@@ -34,7 +34,7 @@ class Environment:
     device: str
     threads: int
     simulated: str | None = None
-    """Digest of the table that stands for training; None where trials are trained."""
+    """Digest of the table that replaces training in a dry run; None when trials are trained."""
 
 
 @cache
@@ -43,11 +43,12 @@ def versions() -> dict[str, str]:
 
 
 def identity(cfg: Config, purpose: str, environment: Environment) -> dict[str, Any]:
-    """Everything that decides the numbers of a trial, as plain data.
+    """Return everything that decides a trial's numbers, as plain data.
 
-    The names of configurations do not count, their values do. What changes neither a curve nor
-    an objective (workers, time limits, the threads beside an accelerator) stays out, and so does
-    the kind of processor: it changes the rounding and is recorded with the result.
+    Values of the configuration count, the names of its files do not. Settings that change neither
+    curve nor objective are left out: workers, time limits, and threads when an accelerator
+    computes. The kind of processor is left out too. It only changes the rounding, and is recorded
+    with the result.
     """
     plain = {
         "purpose": purpose,
@@ -70,6 +71,6 @@ def identity(cfg: Config, purpose: str, environment: Environment) -> dict[str, A
 
 
 def key_of(plain: Any) -> str:
-    """sha256 of plain data in canonical JSON."""
+    """Return the sha256 of plain data, written as canonical JSON."""
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What may end a trial early: its time limit, SIGTERM, and Slurm, which sends SIGTERM."""
+"""Handle what may end a trial early: its time limit, SIGTERM, and preemption by Slurm."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 GRACE_SECONDS = 60.0
-"""What hangs outside Python, where no exception arrives, loses its process so much later."""
+"""Seconds after which a trial stuck in C code, which cannot receive the exception, is killed."""
 
 
 class TrialTooLongError(Exception):
-    """The trial passed ``tune.max_trial_seconds``."""
+    """The trial ran longer than ``tune.max_trial_seconds``."""
 
 
 @contextmanager
 def time_limit(seconds: float | None, trace: Path) -> Iterator[None]:
     """Raise TrialTooLongError in the block after ``seconds``; None sets no limit.
 
-    A block that does not hear of it ends its process ``GRACE_SECONDS`` later and leaves ``trace``,
-    as a crash does; else the file stays empty. Outside the main thread only this last resort is
-    there.
+    If the block does not receive the exception, its process is killed ``GRACE_SECONDS`` later and
+    ``trace`` holds a traceback, as after a crash. Otherwise ``trace`` stays empty. Outside the main
+    thread no exception is raised, and only this last resort works.
     """
     if seconds is None:
         yield
@@ -50,15 +50,15 @@ def time_limit(seconds: float | None, trace: Path) -> Iterator[None]:
 
 
 def interrupt(*_: object) -> None:
-    """A handler for SIGTERM: the same as Ctrl-C."""
+    """Raise KeyboardInterrupt, as Ctrl-C does; a signal handler for SIGTERM."""
     raise KeyboardInterrupt
 
 
 @contextmanager
 def finishing() -> Iterator[None]:
-    """Put a SIGTERM off to the end of the block; a second one is not put off.
+    """Delay a SIGTERM to the end of the block; a second SIGTERM interrupts at once.
 
-    Lightning hears of it all the same: a trial in training writes a checkpoint and stops.
+    While it trains, Lightning has its own handler: it writes a checkpoint and stops the trial.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -82,11 +82,11 @@ def finishing() -> Iterator[None]:
 
 @contextmanager
 def left_to_slurm() -> Iterator[None]:
-    """After a SIGTERM within the block, wait for Slurm to end this job; elsewhere do nothing.
+    """After a SIGTERM within the block, wait for Slurm to end this job; do nothing elsewhere.
 
-    Slurm sends SIGTERM some time before it takes a preempted job away and queues it again. A job
-    that leaves by itself in that time counts as failed and is not queued again; a cancelled one
-    is ended within seconds. By then the trial's run is closed.
+    Slurm sends SIGTERM some time before it ends a preempted job and queues it again. A job that
+    exits on its own in that time counts as failed and is not queued again. A cancelled job is ended
+    within seconds. The trial's run is already closed while we wait.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""MLflow, the one journal of trials."""
+"""Record trials in MLflow and look them up: the journal."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ RESULT = "result.json"
 KEY_TAG = "trial.key"
 PARENT_TAG = "mlflow.parentRunId"
 
-_DIGEST_LENGTH = 36  # of a data set's digest in MLflow's database
+_DIGEST_LENGTH = 36  # MLflow's database cuts a dataset's digest to this many characters
 _DESCRIPTION = "mlflow.note.content"
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -60,7 +60,7 @@ class Finished:
 
 @contextmanager
 def _first_use(uri: str) -> Iterator[MlflowClient]:
-    """A client, under a lock: a fresh database does not bear two processes at once.
+    """Give a client under a lock, because two processes must not create the database at once.
 
     Raises JournalLostError when the store cannot be reached or written.
     """
@@ -81,9 +81,10 @@ class Journal:
 
     @classmethod
     def open(cls, project: str, description: str = "") -> Journal:
-        """Open the experiment, made on first use. Raises JournalLostError when the store cannot be
-        reached or written, as every method does, and UserError when the experiment was deleted or
-        the files of its runs are gone.
+        """Open the experiment of a project, and create it on first use.
+
+        Raises UserError when the experiment was deleted or the files of its runs are gone. Like
+        every method, raises JournalLostError when the store cannot be reached or written.
         """
         uri = tracking_uri()
         with _first_use(uri) as client:
@@ -124,13 +125,13 @@ class Journal:
                 return runs
 
     def tries(self, key: str) -> list[Run]:
-        """Every run of a trial, the oldest first."""
+        """Return every run of a trial, the oldest first."""
         return self.search(f"tags.`{KEY_TAG}` = '{key}'")
 
     def finished(self, tries: Sequence[Run]) -> Finished | None:
-        """The first finished run of ``tries`` with the result it wrote.
+        """Return the first finished run of ``tries`` with the result it wrote, or None.
 
-        A run whose result is gone or damaged does not count any more: it is marked FAILED.
+        A run whose result is missing or damaged is marked FAILED and skipped.
         """
         for run in tries:
             if run.info.status != "FINISHED":
@@ -143,7 +144,7 @@ class Journal:
         return None
 
     def _result(self, run_id: str) -> dict[str, Any] | None:
-        """The ``result.json`` of a run; metrics are for the UI, this file is exact."""
+        """Return the ``result.json`` of a run; unlike MLflow's metrics, it is exact."""
         if all(each.path != RESULT for each in self.client.list_artifacts(run_id)):
             return None
         with self.artifact(run_id, RESULT) as path:
@@ -156,7 +157,7 @@ class Journal:
 
     @contextmanager
     def artifact(self, run_id: str, name: str) -> Iterator[Path]:
-        """A copy of a run's file for the block; MLflow itself would leave one behind each time."""
+        """Give a temporary copy of a run's file; MLflow itself would leave each copy behind."""
         with tempfile.TemporaryDirectory() as scratch:
             yield Path(self.client.download_artifacts(run_id, name, scratch))
 
@@ -184,7 +185,7 @@ class Journal:
         self.log_steps(run_id, {step: metrics})
 
     def log_steps(self, run_id: str, steps: Mapping[int, Mapping[str, float]]) -> None:
-        """The metrics of several steps at once; 1,000 figures at most."""
+        """Log the metrics of several steps in one request; 1,000 values at most."""
         now = int(time.time() * 1000)
         points = [
             Metric(key, float(value), now, step)
@@ -206,7 +207,7 @@ class Journal:
         self.client.log_artifact(run_id, str(path))
 
     def log_dataset(self, run_id: str, name: str, digest: str, source: str, context: str) -> None:
-        """Name the data a run worked on; ``context`` says which splits."""
+        """Record which data a run used; ``context`` names the splits."""
         dataset = Dataset(name, digest[:_DIGEST_LENGTH], "local", json.dumps({"uri": source}))
         tag = InputTag("mlflow.data.context", context)
         self.client.log_inputs(run_id, [DatasetInput(dataset, [tag])])
@@ -215,13 +216,13 @@ class Journal:
         self.client.update_run(run_id, status="RUNNING")
 
     def close(self, run_id: str, status: str) -> None:
-        """End a run: FINISHED, FAILED or KILLED."""
+        """End a run with a status: FINISHED, FAILED or KILLED."""
         self.client.set_terminated(run_id, status)
 
     # Sweeps
 
     def parent(self, name: str, fingerprint: str, tags: Mapping[str, str], note: str) -> str:
-        """The parent run of a sweep: found again by its fingerprint, or made."""
+        """Return the id of a sweep's parent run: the one with this fingerprint, or a new one."""
         for run in self.search(f"tags.`sweep.fingerprint` = '{fingerprint}'"):
             self.reopen(run.info.run_id)
             return str(run.info.run_id)
@@ -236,23 +237,24 @@ class Journal:
         params: Mapping[str, Any],
         tags: Mapping[str, str],
     ) -> str | None:
-        """The run that shows a trial of another sweep under this one too, tagged ``replay_of``.
+        """Return the id of a run that shows another sweep's trial under this sweep too.
 
-        It is the caller's to fill and to close; None where a closed one is there.
+        The run is tagged ``replay_of``; the caller fills and closes it. Returns None when a
+        finished one exists already.
         """
         known = self.search(
             f"tags.replay_of = '{finished.run_id}'", f"tags.`{PARENT_TAG}` = '{parent_id}'"
         )
         if any(run.info.status == "FINISHED" for run in known):
             return None
-        if known:  # its process was killed in between
+        if known:  # its process was killed before it closed the run
             return str(known[0].info.run_id)
         every = {**tags, "replay_of": finished.run_id}
         return self.start(name, parent_id=parent_id, params=params, tags=every)
 
 
 def main() -> None:
-    """Make or migrate the database before several processes use it; print its address."""
+    """Create or migrate the database before several processes use it; print its address."""
     uri = tracking_uri()
     with _first_use(uri) as client:
         client.search_experiments(max_results=1)

@@ -1,4 +1,4 @@
-"""What the trials of one process work on: prepared data, weights and the machine."""
+"""Find what the trials of one process need: prepared data, weights and the machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.trials.simulated import table_digest
 
 @dataclass(frozen=True)
 class Resources:
-    """Data, weights and machine of the trials of one process, found once."""
+    """The data, weights and machine that all trials of one process share."""
 
     manifest: Manifest
     store: PixelStore
@@ -29,7 +29,7 @@ class Resources:
 
 
 def find_resources(cfg: Config) -> Resources:
-    """Find what a trial of ``cfg`` works on. Raises UserError when data or weights are missing."""
+    """Find what a trial of ``cfg`` needs. Raises UserError when data or weights are missing."""
     _require_store(cfg)
     folder = prepared_dir(cfg.dataset.name)
     written = folder / MANIFEST
@@ -48,7 +48,7 @@ def find_resources(cfg: Config) -> Resources:
 
 
 def _require_store(cfg: Config) -> None:
-    """Raises UserError when the recipe needs more pixels than the dataset's store keeps."""
+    """Raise UserError when the recipe needs more pixels than the dataset's store keeps."""
     kept, recipe = cfg.dataset.store_side, cfg.recipe
     if kept == "original":
         return

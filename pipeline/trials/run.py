@@ -1,4 +1,4 @@
-"""Run a trial through the journal: replay it if it is finished, else train it, once, and record."""
+"""Run a trial through the journal: replay it if it is finished, else train and record it."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ _TEST_METRICS = ("top1", "top5", "mean_class", "loss")
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished trial and where it stands in the journal."""
+    """A finished trial and its run in the journal."""
 
     key: str
     run_id: str
     replayed: bool
     result: TrialResult
     shared: bool = False
-    """Replayed, and trained for another sweep than this one."""
+    """Whether the trial was replayed from a run of another sweep."""
 
 
 def run(
@@ -64,9 +64,9 @@ def run(
 ) -> Outcome:
     """Return the result of a trial, replayed from the journal or trained now.
 
-    ``name`` and ``tags`` show the run to people, ``label`` stands before its progress bar.
-    Raises TrialFailedError when training failed; KeyboardInterrupt passes through with the run
-    closed as KILLED.
+    ``name`` and ``tags`` are shown in MLflow, ``label`` before the progress bar. Raises
+    TrialFailedError when training failed. A KeyboardInterrupt closes the run as KILLED and is
+    raised again.
     """
     resources = find_resources(cfg)
     plain = identity(cfg, purpose, resources.environment)
@@ -98,7 +98,7 @@ def run(
 
 @contextmanager
 def _closing(journal: Journal, run_id: str) -> Iterator[None]:
-    """Close a run as what became of the block: FINISHED, FAILED with its traceback, or KILLED."""
+    """Close a run when the block ends: as FINISHED, as FAILED with its traceback, or as KILLED."""
     try:
         yield
         journal.close(run_id, "FINISHED")
@@ -117,7 +117,7 @@ def _closing(journal: Journal, run_id: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Job:
-    """A trial, with everything that training and recording it needs."""
+    """A trial and everything needed to train and record it."""
 
     cfg: Config
     purpose: Purpose
@@ -129,7 +129,7 @@ class _Job:
 
     @property
     def folder(self) -> Path:
-        """What a trial under way keeps on disk; it goes when the trial is done."""
+        """The folder of a running trial's files; it is removed when the trial is done."""
         return runs_dir() / self.key
 
     @property
@@ -141,7 +141,7 @@ class _Job:
         return split_plan(self.cfg.protocol, self.purpose)
 
     def train_and_record(self, run_id: str) -> TrialResult:
-        """Train, and write what a replay reads: ``result.json``, last."""
+        """Train and write the run's files; ``result.json``, which a replay reads, comes last."""
         self._describe(run_id)
         recorded = self._handed_over()
         if recorded is None:
@@ -179,7 +179,7 @@ class _Job:
 
     def _measure(self, run_id: str, result: TrialResult) -> None:
         metrics = {"cost/seconds": result.seconds, "cost/fit_seconds": result.fit_seconds}
-        if self.purpose is Purpose.SEARCH:  # a final trial's is its test accuracy, never chosen by
+        if self.purpose is Purpose.SEARCH:  # a final trial's objective is its test accuracy
             metrics["objective"] = result.objective
         elif result.metrics is not None:
             metrics |= {f"test/{name}": getattr(result.metrics, name) for name in _TEST_METRICS}
@@ -188,8 +188,9 @@ class _Job:
             self.journal.tag(run_id, {"diverged": "true"})
 
     def _handed_over(self) -> TrialResult | None:
-        """What an earlier process computed in full and could not record, because the journal or
-        the process itself went away.
+        """Return a result that an earlier process computed but could not record, or None.
+
+        That happens when the journal or the process goes away in between.
         """
         try:
             return TrialResult.model_validate_json((self.folder / RESULT).read_bytes())
@@ -197,7 +198,7 @@ class _Job:
             return None
 
     def _compute(self, run_id: str) -> TrialResult:
-        """Train, and leave in the trial's folder what a final trial hands over."""
+        """Train; a final trial also writes its output to the trial's folder."""
         resources, environment = self.resources, self.resources.environment
         with CurveLog(self.journal, run_id) as curve:
             if self.cfg.machine.simulate is not None:

@@ -1,7 +1,7 @@
-"""A trial that is not trained: it sleeps, and reports what a finished table says of its point.
+"""Simulate a trial: sleep, then report the results of its point from a table of finished trials.
 
-For trying launchers, faults and the cost of everything around a trial. Such trials have keys of
-their own, so that a simulated figure never stands for a measured one.
+Use it to try launchers and faults, and to measure the cost of everything around a trial. Simulated
+trials have their own keys, so a simulated result is never taken for a measured one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _Key = tuple[float, ...]
 
 
 def table_digest(cfg: Config) -> str | None:
-    """What a simulated trial works on, for its key: its table and how long it sleeps."""
+    """Return a digest of the table and of the time to sleep; None unless trials are simulated."""
     if cfg.machine.simulate is None:
         return None
     digest = hashlib.sha256(_existing(cfg.machine.simulate).read_bytes())
@@ -36,8 +36,10 @@ def table_digest(cfg: Config) -> str | None:
 
 
 def simulate(cfg: Config, manifest: Manifest, plan: SplitPlan, record: EpochRecord) -> Result:
-    """Sleep ``machine.simulate_seconds`` in as many parts as there are epochs; give each epoch the
-    figures of the table. Raises UserError for a point that is not in it or failed there.
+    """Sleep ``machine.simulate_seconds``, divided among the epochs, and report the table's results.
+
+    Every epoch reports the same values. Raises UserError for a point that is not in the table or
+    failed there.
     """
     begin = time.monotonic()
     assert cfg.machine.simulate is not None
@@ -76,8 +78,9 @@ def _existing(name: str) -> Path:
 
 @lru_cache(maxsize=2)
 def _table(path: Path, _written: int) -> dict[_Key, dict[str, float] | None]:
-    """Figures of each point, None where it diverged. Raises UserError for a table that lacks
-    columns.
+    """Read the results of each point; None for one that diverged.
+
+    Raises UserError when the table lacks columns.
     """
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)

@@ -1,4 +1,4 @@
-"""Reach the MLflow store of the journal, wherever it lies, and say so when it cannot be used."""
+"""Reach the MLflow store of the journal, local or remote, and explain when it cannot be used."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from pipeline.settings.folders import runs_dir
 _log = logging.getLogger(__name__)
 
 LOCK_SECONDS = 60.0
-"""How long a sqlite journal may stay locked by other processes."""
+"""Seconds to wait while other processes lock a sqlite journal."""
 
 
 def tracking_uri() -> str:
-    """``MLFLOW_TRACKING_URI``, or a sqlite database under ``runs/``."""
+    """Return ``MLFLOW_TRACKING_URI``, or the address of the sqlite database under ``runs/``."""
     return os.environ.get("MLFLOW_TRACKING_URI") or _own_uri()
 
 
@@ -37,16 +37,15 @@ def _own_uri() -> str:
 
 
 def artifacts() -> Path:
-    """Where a sqlite journal keeps the files of its runs."""
+    """Return the folder where a sqlite journal keeps the files of its runs."""
     return (runs_dir() / "artifacts").resolve()
 
 
 def check_store(uri: str) -> None:
-    """Take the write lock once: MLflow itself tries for 100 seconds before it tells of a fault.
+    """Check that a sqlite store can be written, by taking its write lock once.
 
-    The journal under ``runs/`` follows its folder where that was moved or copied.
-
-    Raises sqlite3.Error.
+    MLflow itself would try for 100 seconds before it reports a fault. If the folder ``runs/`` was
+    moved or copied, the addresses in its journal are corrected. Raises sqlite3.Error.
     """
     if uri.startswith("sqlite:///"):
         path = uri.removeprefix("sqlite:///").partition("?")[0]
@@ -64,14 +63,14 @@ _ADDRESSES = (
     ("model_versions", "source"),
     ("model_versions", "storage_location"),
 )
-"""Where MLflow's database holds absolute addresses of files."""
+"""Tables and columns in which MLflow's database holds absolute addresses of files."""
 
 
 def _follow_folder(connection: sqlite3.Connection, folder: Path) -> None:
-    """Point the journal of a project that was moved or copied at the files that came with it.
+    """Correct the addresses in the journal of a project that was moved or copied.
 
-    MLflow keeps absolute addresses and has no command that changes them. Files that did not come
-    along, such as those of another folder that wrote to this journal, keep theirs.
+    MLflow keeps absolute addresses and has no command that changes them. Files that were not moved
+    keep their address, such as those of another folder that wrote to this journal.
     """
     here = folder.as_uri()
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone():
@@ -98,7 +97,7 @@ def _follow_folder(connection: sqlite3.Connection, folder: Path) -> None:
 
 
 def require_artifacts(location: str) -> None:
-    """Raises UserError when the folder of the runs' files is gone: no result can be read."""
+    """Raise UserError when the folder of the runs' files is gone: no result can be read."""
     if not location.startswith("file:"):
         return
     folder = Path(url2pathname(urlsplit(location).path))
@@ -110,17 +109,17 @@ def require_artifacts(location: str) -> None:
 
 
 FAULTS = (MlflowException, requests.RequestException, sqlite3.Error, OSError)
-"""What a store that cannot be used raises."""
+"""The exceptions raised by a store that cannot be used."""
 
 
 class JournalLostError(UserError):
-    """The journal cannot be read or written; what it holds already is kept."""
+    """The journal cannot be read or written; its content is kept."""
 
 
 class _Client:
-    """Every method of the client, with faults of the store as JournalLostError.
+    """Wrap an MLflow client so that faults of the store are raised as JournalLostError.
 
-    After the first, every call fails at once: MLflow tries for minutes before it gives up.
+    After the first fault every call fails at once, because MLflow retries for minutes.
     """
 
     def __init__(self, client: MlflowClient, uri: str) -> None:
@@ -140,7 +139,7 @@ class _Client:
                     return method(*args, **kwargs)
                 except FAULTS as error:
                     if "database is locked" in str(error) and time.monotonic() < patience:
-                        continue  # nothing was written; SQLite itself waited some time already
+                        continue  # nothing was written, and SQLite itself has already waited
                     self._lost = lost(self._uri, error)
                     raise self._lost from error
 
@@ -148,7 +147,7 @@ class _Client:
 
 
 def reaching(uri: str) -> MlflowClient:
-    """A client of the store at ``uri`` whose every method may raise JournalLostError."""
+    """Return a client of the store at ``uri``; its methods may raise JournalLostError."""
     return cast(MlflowClient, _Client(MlflowClient(uri), uri))
 
 

@@ -1,4 +1,4 @@
-"""One sweep: its parent run and lock, the trial of each Hydra job, the tables at the end."""
+"""Run a sweep: its lock and parent run, the trial of each Hydra job, and the tables at the end."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _STOPPED = "stopped.txt"
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep under way: who owns it in the journal and where its jobs leave their records."""
+    """A running sweep: its parent run in the journal, and the folder of its jobs' records."""
 
     cfg: Config
     journal: Journal
@@ -48,11 +48,11 @@ class Sweep:
     resources: Resources
 
     def trials(self) -> list[Trial]:
-        """What the jobs recorded, in the order of their numbers."""
+        """Return the trials that the jobs recorded, ordered by number."""
         return sorted(_records(self.folder), key=lambda trial: trial.number)
 
     def require_whole(self) -> None:
-        """Raises UserError with what ended the sweep early, whether its sweeper noticed or not."""
+        """Raise UserError if the sweep ended early, even if the sweeper did not notice."""
         stop = self.folder / _STOPPED
         if stop.exists():
             raise UserError(stop.read_text(encoding="utf-8"))
@@ -73,7 +73,7 @@ class Sweep:
                 "failed. Lower the learning rates of the space"
             )
         folder = results_dir(self.cfg)
-        for abandoned in folder.glob(".*.tmp"):  # by a process that was killed
+        for abandoned in folder.glob(".*.tmp"):  # left by a process that was killed
             abandoned.unlink()
         with full_disk_explained(folder):
             write_trials(folder, trials, self.journal.experiment_id)
@@ -121,7 +121,7 @@ class Sweep:
 
 @contextmanager
 def opened(cfg: Config) -> Iterator[Sweep]:
-    """Own the cell, open its parent run and close it as what it became.
+    """Lock the cell and open its parent run; close it as FINISHED, FAILED or KILLED.
 
     Raises UserError when data or weights are missing or the journal cannot be used.
     """
@@ -146,7 +146,10 @@ def opened(cfg: Config) -> Iterator[Sweep]:
 
 
 def _fingerprint(cfg: Config, resources: Resources) -> str:
-    """What makes two sweeps the same: all of a trial's identity but the point, and the search."""
+    """Return the digest by which a sweep is found again.
+
+    It covers a trial's identity without its point, and the space and budget of the search.
+    """
     plain = identity(cfg, Purpose.SEARCH, resources.environment)
     if cfg.strategy.name != "fixed":
         del plain["point"]
@@ -155,7 +158,10 @@ def _fingerprint(cfg: Config, resources: Resources) -> str:
 
 
 def _asked(cfg: Config) -> dict[str, Any]:
-    """What the sweep walks through, may spend and tries first; nothing for one fixed point."""
+    """Return the sweep's ``space``, ``search`` budget and ``first`` point, as far as it has them.
+
+    The fixed strategy has none of them, and a grid has only ``space``.
+    """
     if cfg.strategy.name == "fixed":
         return {}
     space = {"space": cfg.space.model_dump()}
@@ -169,7 +175,7 @@ def _asked(cfg: Config) -> dict[str, Any]:
 
 
 def tags(cfg: Config, purpose: str) -> dict[str, str]:
-    """Tags people filter runs by."""
+    """Return the MLflow tags by which people filter runs."""
     return {
         "dataset": cfg.dataset.name,
         "model": cfg.model.name,
@@ -182,10 +188,11 @@ def tags(cfg: Config, purpose: str) -> dict[str, str]:
 
 
 def job(composed: DictConfig) -> float:
-    """The trial of one Hydra job: its objective, NaN when it failed.
+    """Run the trial of one Hydra job; return its objective, or NaN when it failed.
 
-    A failure is recorded, not raised: the sweep goes on and tune names it at the end. A UserError
-    ends the sweep: a sweeper that goes on all the same gets it from every later job.
+    A failure is recorded, not raised: the sweep continues, and tune names the failed trials at the
+    end. A UserError ends the sweep. If the sweeper continues all the same, every later job raises
+    the same error.
     """
     stop = Path(HydraConfig.get().runtime.output_dir).parent / _STOPPED
     if stop.exists():
@@ -226,7 +233,7 @@ def _trial(composed: DictConfig) -> float:
         return math.nan
     facts = {"key": outcome.key, "run_id": outcome.run_id, "replayed": outcome.shared}
     _leave(folder, trial.model_copy(update={**facts, "result": outcome.result}))
-    if cfg.strategy.name in ("fixed", "grid"):  # the skopt sweeper prints a line of its own
+    if cfg.strategy.name in ("fixed", "grid"):  # the skopt sweeper prints its own line
         print(_line(number, total, cfg.point, outcome), flush=True)
     return outcome.result.objective
 
@@ -236,7 +243,7 @@ def _leave(folder: Path, trial: Trial) -> None:
 
 
 def _records(folder: Path) -> list[Trial]:
-    """What the jobs of a sweep have left behind so far."""
+    """Return what the jobs of a sweep have recorded so far, in no particular order."""
     return [Trial.model_validate_json(path.read_bytes()) for path in folder.glob(f"*/{_RECORD}")]
 
 

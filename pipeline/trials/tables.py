@@ -1,5 +1,6 @@
-"""Write and read the tables of a cell. What was computed and what differs from run to run stand
-apart.
+"""Write and read the tables of a cell.
+
+What was computed and what differs from run to run (times, run ids) are in separate tables.
 """
 
 from __future__ import annotations
@@ -24,10 +25,9 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def best(trials: Sequence[Trial], space: SpaceConfig) -> Trial | None:
-    """Return the trial with the highest objective.
+    """Return the trial with the highest objective; None when no trial finished.
 
-    Ties: lower validation loss, then the space's order. None when no trial finished with a
-    measurement.
+    Ties are broken by lower validation loss, then by the order of the space.
     """
 
     def rank(trial: Trial) -> tuple[float, float, list[int]]:
@@ -45,9 +45,10 @@ def best(trials: Sequence[Trial], space: SpaceConfig) -> Trial | None:
 
 
 def write_trials(folder: Path, trials: Sequence[Trial], experiment_id: str) -> None:
-    """Write ``trials.csv``, ``curves.csv`` (equal whenever computed again) and ``runs.csv``.
+    """Write ``trials.csv``, ``curves.csv`` and ``runs.csv`` of a cell.
 
-    ``experiment_id`` is that of the journal.
+    The first two are byte-identical whenever the trials are computed again; ``runs.csv`` holds run
+    ids, times and machines. ``experiment_id`` is that of the journal.
     """
     write_rows(folder / "trials.csv", TrialRow, [TrialRow.of(trial) for trial in trials])
     write_rows(
@@ -62,7 +63,7 @@ def write_rows(path: Path, kind: type[M], rows: Sequence[M]) -> None:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write floats in shortest round-trip form, booleans as true and false, None as nothing."""
+    """Write a CSV file: floats in shortest round-trip form, true and false, nothing for None."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(columns)
@@ -82,7 +83,7 @@ def _cell(value: Any) -> str:
 
 
 def read_rows(path: Path, kind: type[M]) -> list[M]:
-    """Read a table. Raises UserError with file, line and remedy where it is damaged."""
+    """Read the rows of a table. Raises UserError with file, line and remedy if it is damaged."""
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -101,7 +102,7 @@ def read_rows(path: Path, kind: type[M]) -> list[M]:
 
 
 def read_file(path: Path, kind: type[M]) -> M:
-    """Read a JSON or YAML file. Raises UserError with file, key and remedy where it is damaged."""
+    """Read a JSON or YAML file. Raises UserError with file, key and remedy if it is damaged."""
     try:
         text = path.read_text(encoding="utf-8")
         parsed: Any = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
@@ -119,7 +120,7 @@ def _first(error: Exception) -> str:
 
 
 def damaged(path: Path, what: str) -> UserError:
-    """Return the error of an exported file that cannot be right."""
+    """Return the UserError for an exported file whose content is wrong; ``what`` says how."""
     return UserError(
         f"{path}: {what}. The stage that wrote it must run again: delete the file, then "
         f"`dvc repro` of this pipeline."
