@@ -12,6 +12,7 @@ import fcntl
 import gzip
 import lzma
 import os
+import posixpath
 import shutil
 import stat
 import tarfile
@@ -27,10 +28,20 @@ from tqdm import tqdm
 
 from pipeline.base.errors import UserError
 from pipeline.base.progress import bytes_bar
+from pipeline.datasets.fetching.headers import (
+    BoundedTar,
+    HeaderError,
+    check_zip_directory,
+    opened_tar,
+)
 
 CHUNK = 1 << 20
 MOST_MEMBERS = 1_000_000
 """SUN397, the largest archive known here, has about 109,000."""
+MOST_LINKS = 10_000
+LONGEST_NAME = 4096
+MOST_FOLDERS = 64
+"""One inside the other: a name can make as many as it has parts."""
 LEAST_ALLOWANCE = 2**30
 MOST_EXPANSION = 32
 """An archive may unpack to 1 GiB or 32 times its size, whichever is more. Photographs do not
@@ -43,6 +54,8 @@ DAMAGE = (
     lzma.LZMAError,
     EOFError,
     NotImplementedError,
+    RecursionError,
+    ValueError,
 )
 
 
@@ -53,8 +66,9 @@ def unpack(archive: Path, into: Path) -> None:
     a killed process left is removed by the next. A link becomes a copy of the member it names.
     Raises UserError, and leaves nothing behind, for a member that would lie outside ``into``, a
     link to anything but a file of the archive, a device, an archive that unpacks to more than
-    MOST_MEMBERS, LEAST_ALLOWANCE and MOST_EXPANSION allow, too little disk, and a damaged or
-    unknown archive. Raises FileExistsError when ``into`` exists.
+    MOST_MEMBERS, LEAST_ALLOWANCE and MOST_EXPANSION allow, headers that no genuine archive has
+    (``headers``), too little disk, and a damaged or unknown archive. Raises FileExistsError when
+    ``into`` exists.
     """
     if into.exists():
         raise FileExistsError(f"{into} is there already")
@@ -68,30 +82,44 @@ def unpack(archive: Path, into: Path) -> None:
         if archive.suffix == ".gz" and archive.suffixes[-2:] != [".tar", ".gz"]:
             with gzip.open(source) as content:
                 writer.file(archive.stem, content)
-        elif tarfile.is_tarfile(archive):
-            _unpack_tar(source, writer)
-        elif zipfile.is_zipfile(archive):
+            return
+        try:
+            with opened_tar(source, writer.allowance + LEAST_ALLOWANCE) as tar:
+                if tar is not None:
+                    _unpack_tar(tar, writer)
+                    return
+            if not zipfile.is_zipfile(source):
+                raise UserError(
+                    f"{archive} is no tar, zip or gzip file. Remove it and fetch it again"
+                )
+            check_zip_directory(source)
             _unpack_zip(source, writer)
+        except HeaderError as error:
+            raise writer.refusal(str(error)) from None
+
+
+def _unpack_tar(tar: BoundedTar, writer: _Writer) -> None:
+    links: list[tuple[str, str, str]] = []
+    for member in tar:
+        if member.isdir():
+            writer.folder(member.name)
+        elif member.isfile():
+            with tar.content(member) as content:
+                writer.file(member.name, content)
+        elif member.islnk() or member.issym():
+            target = member.linkname
+            if member.issym():
+                target = posixpath.join(posixpath.dirname(member.name), target)
+            links.append((member.name, member.linkname, posixpath.normpath(target)))
+            if len(links) > MOST_LINKS:
+                raise writer.refusal(f"more than {MOST_LINKS:,} links")
         else:
-            raise UserError(f"{archive} is no tar, zip or gzip file. Remove it and fetch it again")
-
-
-def _unpack_tar(source: IO[bytes], writer: _Writer) -> None:
-    with tarfile.open(fileobj=source) as tar:
-        for member in tar:
-            if member.isdir():
-                writer.folder(member.name)
-            elif member.isfile() or member.islnk() or member.issym():
-                try:
-                    content = tar.extractfile(member)
-                except (KeyError, RecursionError):
-                    content = None
-                if content is None:
-                    raise writer.refusal(f"a link to {member.linkname!r}, which is no file of it")
-                with content:
-                    writer.file(member.name, content)
-            else:
-                raise writer.refusal(f"{member.name!r}, which is a device or a pipe")
+            raise writer.refusal(f"{member.name!r}, which is a device or a pipe")
+    while links:  # a link may name another
+        later = [link for link in links if not writer.copy(link[0], link[2])]
+        if len(later) == len(links):
+            raise writer.refusal(f"a link to {links[0][1]!r}, which is no file of it")
+        links = later
 
 
 def _unpack_zip(source: IO[bytes], writer: _Writer) -> None:
@@ -141,12 +169,27 @@ class _Writer:
                 target.write(chunk)
                 self.bar.update(self.source.tell() - self.bar.n)
 
+    def copy(self, name: str, target: str) -> bool:
+        """Write a file again under another name; False while there is no such file."""
+        if target.startswith("/") or ".." in PurePosixPath(target).parts:
+            return False
+        path = self.root / target
+        if not path.is_file():
+            return False
+        with path.open("rb") as content:
+            self.file(name, content)
+        return True
+
     def _place(self, name: str) -> Path:
         self.members += 1
         if self.members > MOST_MEMBERS:
             raise self.refusal(f"more than {MOST_MEMBERS:,} members")
         if name.startswith(("/", "\\")) or ".." in PurePosixPath(name).parts or "\0" in name:
             raise self.refusal(f"{name!r}, which lies outside its folder")
+        if len(name) > LONGEST_NAME:
+            raise self.refusal(f"{name[:40]!r}..., a name of {len(name):,} characters")
+        if len(PurePosixPath(name).parts) > MOST_FOLDERS:
+            raise self.refusal(f"{name[:40]!r}..., more than {MOST_FOLDERS} folders deep")
         return self.root / name
 
 

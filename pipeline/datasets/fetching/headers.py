@@ -1,0 +1,175 @@
+"""Bound what the headers of an archive cost before a parser sees them.
+
+tarfile reads a long name, a pax header and the map of a sparse file whole, and keeps every member;
+zipfile makes an object for every entry of the directory before the first is looked at.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import struct
+import tarfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import IO, Any, cast
+
+from pipeline.base.errors import UserError
+
+MOST_HEADER = 2**16
+"""Bytes before one member of a tar: a name has at most 4,096, and attributes are few."""
+MOST_EXTENSION = 2**14
+"""Bytes of one long name or pax header. tarfile searches it in quadratic time."""
+MOST_ENTRIES = 250_000
+"""Of a zip. SUN397, the largest archive known here, has about 109,000 members."""
+MOST_DIRECTORY = 2**25
+"""Bytes of a zip's directory."""
+_MOST_DEFAULTS = 100
+"""Fields that global pax headers set for all later members."""
+_EXTENSIONS = {
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+}
+_OPENERS: dict[bytes, Any] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\0": lzma.open,
+    b"]\0\0": lzma.open,
+}
+_END = struct.Struct("<4s4H2IH")
+_END_64 = struct.Struct("<4sQ2H2I4Q")
+_LOCATOR_64 = struct.Struct("<4sIQI")
+_ENTRY = struct.Struct("<4s24x3H12x")
+
+
+class HeaderError(UserError):
+    """What no genuine archive holds, as words that follow "it holds"."""
+
+
+class _Member(tarfile.TarInfo):
+    """A header whose size is checked before what it announces is read."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in _EXTENSIONS and not 0 <= member.size <= MOST_EXTENSION:
+            raise HeaderError(f"a name or attributes of {member.size:,} bytes")
+        return member
+
+
+class _Metered(io.RawIOBase):
+    """The unpacked bytes of a tar, of which the parser gets few at a time.
+
+    ``left`` is what may still be read before the next member is known, None while a member's own
+    content is read.
+    """
+
+    def __init__(self, stream: IO[bytes], length: int) -> None:
+        self._stream = stream
+        self._length = length
+        self.left: int | None = MOST_HEADER
+
+    def read(self, size: int = -1) -> bytes:
+        if self.left is not None:
+            if not 0 <= size <= self.left:
+                raise HeaderError(f"more than {MOST_HEADER:,} bytes of headers before one member")
+            self.left -= size
+        return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if offset > self._length:
+            raise HeaderError(f"more than {self._length:,} bytes")
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+
+class BoundedTar:
+    """Iterates over the members of a tar; memory does not grow with their number or headers."""
+
+    def __init__(self, tar: tarfile.TarFile, metered: _Metered) -> None:
+        self._tar = tar
+        self._metered = metered
+
+    def __iter__(self) -> Iterator[tarfile.TarInfo]:
+        while True:
+            self._metered.left = MOST_HEADER
+            member = self._tar.next()
+            if member is None:
+                return
+            if len(self._tar.pax_headers) > _MOST_DEFAULTS:
+                raise HeaderError(f"more than {_MOST_DEFAULTS} fields of global attributes")
+            if member.issparse():
+                raise HeaderError(f"{member.name!r}, which is a sparse file")
+            self._metered.left = None
+            yield member
+            self._tar.members.clear()  # type: ignore[attr-defined]
+
+    def content(self, member: tarfile.TarInfo) -> IO[bytes]:
+        """Open a regular file of the archive."""
+        return cast(IO[bytes], self._tar.extractfile(member))
+
+
+@contextmanager
+def opened_tar(source: IO[bytes], length: int) -> Iterator[BoundedTar | None]:
+    """Open a tar, plain or compressed, of at most ``length`` bytes inside; None if it is none.
+
+    Raises HeaderError, then or in the iteration, for headers that no genuine archive has.
+    """
+    start = source.read(8)
+    source.seek(0)
+    with ExitStack() as stack:
+        stream = source
+        for magic, opener in _OPENERS.items():
+            if start.startswith(magic):
+                stream = stack.enter_context(opener(source))
+        metered = _Metered(stream, length)
+        try:
+            tar = tarfile.open(  # noqa: SIM115 - closed by the stack
+                fileobj=cast(IO[bytes], metered), mode="r:", tarinfo=_Member
+            )
+        except (tarfile.ReadError, EOFError, OSError):
+            source.seek(0)
+            yield None
+            return
+        yield BoundedTar(stack.enter_context(tar), metered)
+
+
+def check_zip_directory(source: IO[bytes]) -> None:
+    """Raise HeaderError for a directory with more entries or bytes than any genuine zip has.
+
+    The entries are counted as zipfile will read them: the number that the file states may lie.
+    """
+    length = source.seek(0, io.SEEK_END)
+    tail_start = max(0, length - _END.size - 2**16)
+    source.seek(tail_start)
+    tail = source.read()
+    position = tail.rfind(b"PK\5\6")
+    if position < 0 or position + _END.size > len(tail):
+        return  # zipfile says that it is damaged
+    size = _END.unpack_from(tail, position)[5]
+    end = tail_start + position
+    locator = position - _LOCATOR_64.size
+    if locator >= _END_64.size and tail.startswith(b"PK\6\7", locator):
+        record = _END_64.unpack_from(tail, locator - _END_64.size)
+        size, end = record[8], end - _LOCATOR_64.size - _END_64.size
+    if size > MOST_DIRECTORY:
+        raise HeaderError(f"a directory of {size:,} bytes")
+    source.seek(max(0, end - size))
+    directory = source.read(size)
+    at = entries = 0
+    while at + _ENTRY.size <= len(directory):
+        signature, name, extra, comment = _ENTRY.unpack_from(directory, at)
+        if signature != b"PK\1\2":
+            break
+        entries += 1
+        if entries > MOST_ENTRIES:
+            raise HeaderError(f"more than {MOST_ENTRIES:,} entries")
+        at += _ENTRY.size + name + extra + comment
+    source.seek(0)
