@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,22 @@ def empty_journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("journal") / "mlflow.db"
     MlflowClient(f"sqlite:///{path}").search_experiments()
     return path
+
+
+@pytest.fixture
+def no_optional_readers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An environment without the extras that read HEIC and JPEG XL, whatever is installed."""
+    from pipeline.datasets import formats
+
+    def forget() -> None:
+        formats.formats.cache_clear()
+        formats._suffixes.cache_clear()
+
+    monkeypatch.setattr(formats, "_registered", lambda _: False)
+    forget()
+    yield
+    monkeypatch.undo()
+    forget()
 
 
 @pytest.fixture

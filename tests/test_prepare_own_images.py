@@ -55,6 +55,7 @@ def test_what_the_folder_was_taken_for_is_said(prepare, own):
     assert stats["layout"] in out
 
 
+@pytest.mark.usefixtures("no_optional_readers")
 def test_what_was_left_out_is_said_and_kept(prepare, own):
     for number in range(20):
         (own / "dog" / f"{number}.HEIC").write_bytes(b"no reader looks at this")

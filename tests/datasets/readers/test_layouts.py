@@ -141,6 +141,7 @@ def left_out(listing):
     return {group.kind: (len(group.paths), group.reason) for group in listing.left_out}
 
 
+@pytest.mark.usefixtures("no_optional_readers")
 def test_every_other_file_is_counted_by_kind(tmp_path):
     trees(tmp_path, ".")
     others = ["ant/a.HEIC", "ant/b.heic", "bee/x.jxl", "bee/raw.NEF", "bee/note.TXT", "readme.md"]
