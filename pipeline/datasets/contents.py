@@ -1,4 +1,4 @@
-"""Which images of a dataset are the same, byte for byte."""
+"""Find images of a dataset that are the same, byte for byte."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ def sha256_of(source: Source) -> str:
 
 
 def same(entries: Iterable[Entry], title: str) -> dict[str, str]:
-    """Map the path of each image that has a twin to one name for all its twins.
+    """Map the path of each image that has a duplicate to one name shared by all its duplicates.
 
-    Only files of equal size are read. A file that cannot be read has no twin.
+    Only files of equal size are read. A file that cannot be read counts as having no duplicate.
+    ``title`` names the dataset in the progress bar.
     """
     sizes: dict[int, dict[str, Source]] = defaultdict(dict)
     for entry in entries:
@@ -41,7 +42,10 @@ def same(entries: Iterable[Entry], title: str) -> dict[str, str]:
 
 
 def across_splits(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The same image in more than one split: what is measured on it is leaked."""
+    """Return the images that are in more than one split; what is measured on them is leaked.
+
+    Each dict has ``sha256``, ``paths`` and ``splits`` of one group of identical files.
+    """
     return [
         {"sha256": sha256, "paths": _column(group, "path"), "splits": _column(group, "split")}
         for sha256, group in _groups(rows)
@@ -50,7 +54,10 @@ def across_splits(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def under_labels(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The same image under more than one label: at least one of them is wrong."""
+    """Return the images that have more than one label; at least one of the labels is wrong.
+
+    Each dict has ``sha256``, ``paths`` and ``class_names`` of one group of identical files.
+    """
     return [
         {
             "sha256": sha256,

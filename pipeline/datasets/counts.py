@@ -1,4 +1,4 @@
-"""The contract between a dataset's lists and its config, checked before a pixel is read."""
+"""Check a dataset's lists against its configuration, before any image is read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from pipeline.settings.dataset import DatasetConfig
 
 
 def differences(dataset: DatasetConfig, listing: Listing) -> list[str]:
-    """What the lists hold where the config says otherwise. Nothing stated, nothing compared."""
+    """Return a sentence for each difference between the lists and the configuration.
+
+    Only what the configuration states is compared.
+    """
     found = []
     if dataset.classes is not None and dataset.classes != len(listing.class_names):
         found.append(f"classes: found {len(listing.class_names)}, stated {dataset.classes}")
@@ -22,7 +25,7 @@ def differences(dataset: DatasetConfig, listing: Listing) -> list[str]:
 
 
 def check(dataset: DatasetConfig, listing: Listing) -> list[str]:
-    """The accepted differences; raises UserError for differences nobody accepted."""
+    """Return the differences. Raises UserError unless there are none or they are accepted."""
     found = differences(dataset, listing)
     if found and not dataset.accept_counts:
         raise UserError(

@@ -1,4 +1,4 @@
-"""One image of any common kind into RGB pixels of the size that is stored."""
+"""Decode an image of any common format to RGB pixels of the size that is stored."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pipeline.datasets.formats import SIGNATURE_BYTES, formats, unread_reason
 from pipeline.settings.dataset import DatasetConfig
 
 MAX_ASPECT = 100
-"""A strip longer than this has no crop worth training on, and enlarging it would fill memory."""
+"""Largest ratio of the sides. A longer strip has no useful crop, and resizing it fills memory."""
 
 
 _BAND = 256
-"""Rows that are put on white at once."""
+"""Number of rows that are put on white at once."""
 
 
 class UnreadableError(Exception):
@@ -28,22 +28,22 @@ class UnreadableError(Exception):
 
 @dataclass(frozen=True)
 class Decoding:
-    """How images are decoded. Sides are in pixels."""
+    """The options by which images are decoded; lengths are in pixels."""
 
     side: int | None
-    """Short side of the result; a smaller image keeps its size. None keeps every size."""
+    """Short side of the result; smaller images keep their size. None keeps every image's size."""
     scaled: bool = True
-    """Let the JPEG decoder shrink by 2, 4 or 8 where that still leaves ``side``."""
+    """Let the JPEG decoder shrink by 2, 4 or 8 as long as the short side is at least ``side``."""
     max_pixels: int = 200_000_000
-    """Larger images are decoded at reduced size where the format can, else refused."""
+    """Larger images are decoded at reduced size if the format allows it, else refused."""
     crop_bottom: int = 0
-    """Rows cut from the bottom before anything else."""
+    """Number of rows to cut from the bottom before anything else."""
     white: int | None = None
-    """The value of 16-bit pixels that is white; None: 65535."""
+    """The 16-bit value that means white; None means 65535."""
 
     @classmethod
     def of(cls, dataset: DatasetConfig) -> Decoding:
-        """How prepare decodes the images of a dataset."""
+        """Return the options that prepare uses for a dataset."""
         return cls(
             side=None if dataset.store_side == "original" else dataset.store_side,
             scaled=dataset.scaled_decoding,
@@ -55,23 +55,23 @@ class Decoding:
 
 @dataclass(frozen=True)
 class Decoded:
-    """An image as it is stored."""
+    """An image in the form in which it is stored."""
 
     pixels: np.ndarray
     """RGB, uint8 [H, W, 3]."""
     deep_maximum: int | None = None
-    """The largest value of an image of 16 bits a channel, of 65535, before any scaling."""
+    """The largest value, up to 65535, of an image with 16 bits per channel; else None."""
 
 
 def decode(data: bytes, how: Decoding) -> np.ndarray:
-    """Return the pixels of :func:`examine`."""
+    """Return only the pixels that :func:`examine` gives: RGB, uint8 [H, W, 3]."""
     return examine(data, how).pixels
 
 
 def examine(data: bytes, how: Decoding) -> Decoded:
-    """RGB pixels, uint8 [H, W, 3]: upright, on white, the short side at most ``how.side``.
+    """Decode an image to RGB pixels: upright, on white, the short side at most ``how.side``.
 
-    Only the first frame of an animation is read. Raises UnreadableError for whatever is no image.
+    Only the first frame of an animation is read. Raises UnreadableError if it is not an image.
     """
     if not data:
         raise UnreadableError("the file is empty")
@@ -91,7 +91,7 @@ def examine(data: bytes, how: Decoding) -> Decoded:
 
 
 def pixel_count(data: bytes) -> int:
-    """Return width times height as an image file states them; 0 for what is no image."""
+    """Return width times height as an image file states them; 0 if it is not an image."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -102,15 +102,15 @@ def pixel_count(data: bytes) -> int:
 
 
 def shrink(pixels: np.ndarray, side: int | None) -> np.ndarray:
-    """Grey or RGB pixels as RGB, resized like :func:`decode` does."""
+    """Return grey or RGB pixels as RGB, resized in the same way as :func:`decode`."""
     image = Image.fromarray(pixels).convert("RGB")
     return np.asarray(_resize(image, target_size(image.size, side)))
 
 
 def target_size(size: tuple[int, int], side: int | None) -> tuple[int, int]:
-    """(width, height) with the short side ``side``, the long one rounded as PaddleClas does.
+    """Return (width, height) with the short side ``side``, rounding the long one like PaddleClas.
 
-    A ``size`` whose short side is no larger is returned as it is, and any size without ``side``.
+    ``size`` is returned unchanged if its short side is no larger, or if ``side`` is None.
     """
     width, height = size
     short = min(width, height)
@@ -155,7 +155,7 @@ def _opened(data: bytes) -> Image.Image:
 
 
 def flattened(image: Image.Image) -> Image.Image:
-    """Any mode as grey or RGB, 8 bits a channel, with what is transparent on white."""
+    """Convert an image of any mode to grey or RGB, 8 bits per channel, transparency on white."""
     if image.mode in ("I", "F"):
         raise UnreadableError(f"32-bit pixels (mode {image.mode}) have no known white")
     if image.mode == "L" and not image.has_transparency_data:

@@ -1,4 +1,4 @@
-"""Images of 16 bits a channel as 8, with the white that their files or a person state."""
+"""Convert images from 16 to 8 bits per channel, using the white that the file or a person states."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from PIL import Image
 
 FULL = 65535
 _BAND = 256
-"""Rows that are scaled at once."""
+"""Number of rows that are scaled at once."""
 
 _DEEP_COLOURS = re.compile(r"(?:RGB|RGBA|RGBX|RGBa|LA);16[BLN]")
-"""Pillow's names. ``BGR;16`` is another thing: 16 bits for the three of them."""
+"""Pillow's names for 16 bits per channel. ``BGR;16`` differs: 16 bits for all three channels."""
 
 _SAME = list(range(256))
 
@@ -25,18 +25,21 @@ _BITS_PER_SAMPLE = 258
 
 @dataclass
 class DeepImage:
-    """Made before the pixels are loaded, when the file's own layout can still be seen."""
+    """An image with 16 bits per channel.
+
+    Create it before the pixels are loaded: only then does Pillow still tell the file's layout.
+    """
 
     white: int | None
-    """The value that the file states as white, where that is less than its type holds."""
+    """The value that the file states as white, if that is less than its type can hold."""
     transparent: int | tuple[int, ...] | None
-    """The value, or the colour, that is transparent."""
+    """The value or colour that means transparent."""
     maximum: int = 0
-    """The largest value, of 65535. Known after :meth:`scaled`."""
+    """The largest value, up to 65535; set by :meth:`scaled`."""
 
     @classmethod
     def of(cls, image: Image.Image) -> DeepImage | None:
-        """Return what is known of an image that was opened; None for 8 bits a channel."""
+        """Return the DeepImage of an opened image; None if it has 8 bits per channel."""
         if image.mode.startswith("I;16"):
             return cls(_stated(image), _transparent(image))
         if image.mode == "I" and image.format == "PPM":
@@ -49,9 +52,10 @@ class DeepImage:
     def scaled(
         self, image: Image.Image, white: int | None, again: Callable[[], Image.Image]
     ) -> Image.Image:
-        """Return the loaded image with 8 bits a channel; ``white`` counts unless the file's does.
+        """Return the loaded image with 8 bits per channel.
 
-        ``again`` opens the file a second time: Pillow keeps the upper 8 bits of colours only.
+        ``white`` is used when the file states none. ``again`` opens the file a second time, because
+        Pillow keeps only the upper 8 bits of colours.
         """
         top = self.white or white or FULL
         levels = np.minimum(np.arange(FULL + 1) * 255 + top // 2, top * 255) // top
@@ -122,7 +126,7 @@ def _transparent(image: Image.Image) -> int | tuple[int, ...] | None:
 
 
 def _stated(image: Image.Image) -> int | None:
-    """Return the white of TIFF files of, say, 12 bits."""
+    """Return the white that a TIFF file states, for example 4095 for 12 bits; None if none."""
     bits: Any = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE)
     first = bits[0] if isinstance(bits, tuple) and bits else bits
     return (1 << first) - 1 if isinstance(first, int) and 8 < first < 16 else None
@@ -134,7 +138,7 @@ def _codec(image: Image.Image) -> str:
 
 
 def _raw_mode(image: Image.Image) -> str:
-    """Return Pillow's name of the layout in the file, such as ``RGB;16B``."""
+    """Return Pillow's name for the layout in the file, such as ``RGB;16B``."""
     tiles: Any = getattr(image, "tile", None)
     if not tiles:
         return ""

@@ -1,4 +1,4 @@
-"""Image formats: those that are read here, and those that are recognised but cannot be read."""
+"""List the image formats that are read here, and those that are recognised but not read."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _BUILT_IN = (
     *("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF"),
     *("ICO", "CUR", "ICNS", "QOI", "DIB", "PCX", "SGI", "DDS", "PSD", "TGA"),
 )
-"""Pillow's own, judged by content, not by name. EPS, PDF and WMF are left out: they run a program
-to be decoded. TGA has no signature and comes last."""
+"""The formats that Pillow itself reads, recognised by content, not by name. EPS, PDF and WMF are
+left out: decoding them runs a program. TGA has no signature and comes last."""
 
 _OPTIONAL = {"HEIF": ("pillow_heif", "heif"), "JXL": ("pillow_jxl", "jxl")}
-"""Format: the package that reads it, and the extra of this project that installs the package."""
+"""By format: the package that reads it, and the extra of this project that installs it."""
 
 _SIGNATURES = {
     "JPEG": rb"\xff\xd8\xff",
@@ -34,7 +34,8 @@ _SIGNATURES = {
     "DDS": rb"DDS ",
     "ICNS": rb"icns",
 }
-"""Each begins a file whatever its name is. Weaker ones (BMP, ICO) count only with the name."""
+"""First bytes that identify a format whatever the file's name is. Weaker signatures (BMP, ICO)
+count only together with the name."""
 
 SIGNATURE_BYTES = 12
 
@@ -45,18 +46,18 @@ _UNREAD_SUFFIXES = """
 .bpg .flif .jxr .wdp .hdp .czi .nd2 .svs .ndpi .mrxs
 """
 _UNREAD = frozenset(_UNREAD_SUFFIXES.split())
-"""Images by name that no reader here takes. Cameras' raw files begin as TIFF does, and what a TIFF
-reader finds in them is a thumbnail."""
+"""Suffixes of images that are not read here. Raw files of cameras begin like TIFF, but a TIFF reader
+would only find their thumbnail."""
 
 
 @cache
 def formats() -> tuple[str, ...]:
-    """Pillow's names of the formats that are read, with those of the plugins that are installed."""
+    """Return Pillow's names of the formats that are read, including those of installed plugins."""
     return (*_BUILT_IN[:-1], *(name for name in _OPTIONAL if _registered(name)), _BUILT_IN[-1])
 
 
 def is_read(suffix: str) -> bool:
-    """Tell whether files with this suffix (``.jpg``) are images that can be read here."""
+    """Return whether files with this suffix (such as ``.jpg``) are images that can be read here."""
     return suffix.lower() in _suffixes() - _UNREAD
 
 
@@ -69,7 +70,7 @@ def signature(head: bytes) -> str | None:
 
 
 def unread_reason(suffix: str, head: bytes = b"") -> str | None:
-    """Say why an image of a format without a reader is left out; None for what is no image."""
+    """Return why an image of a format without a reader is left out; None if it is not an image."""
     suffix = suffix.lower()
     for name, (_, extra) in _OPTIONAL.items():
         if name not in formats() and (suffix in _SUFFIXES[name] or signature(head) == name):
@@ -80,7 +81,7 @@ def unread_reason(suffix: str, head: bytes = b"") -> str | None:
 
 
 def _registered(name: str) -> bool:
-    """Let Pillow read a format through its plugin, if that is installed."""
+    """Register Pillow's plugin for a format, if it is installed; return whether it is."""
     package, _ = _OPTIONAL[name]
     with suppress(ImportError):
         plugin = import_module(package)
@@ -92,6 +93,6 @@ def _registered(name: str) -> bool:
 
 @cache
 def _suffixes() -> frozenset[str]:
-    read = formats()  # first: it may register more
+    read = formats()  # call it first: it may register more formats
     known = Image.registered_extensions()
     return frozenset(suffix for suffix, kind in known.items() if kind in read)

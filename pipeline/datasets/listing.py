@@ -1,4 +1,4 @@
-"""What a reader hands over: the images of a dataset by name, before any pixel is read."""
+"""Define what a reader returns: the images of a dataset by name, before any pixel is read."""
 
 from __future__ import annotations
 
@@ -22,46 +22,46 @@ Source = Path | np.ndarray
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a dataset's lists."""
+    """One image in a dataset's lists."""
 
     path: str
-    """Names the image within its dataset, with ``/`` between folders."""
+    """Name of the image within its dataset, with ``/`` between folders."""
     label: int
-    """From 0."""
+    """Number of the class, from 0."""
     split: Split | None
-    """None where the dataset leaves the choice to us."""
+    """The given split; None if the dataset gives none and prepare chooses one."""
     source: Source
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Files of one kind below the folder of a dataset that are no part of the data."""
+    """Files of one kind in a dataset's folder that are not part of the data."""
 
     kind: str
-    """As shown after a number: ``.heic``, ``hidden``."""
+    """The kind as shown after a number: ``.heic``, ``hidden``."""
     reason: str
     paths: list[str]
 
 
 @dataclass(frozen=True)
 class Listing:
-    """``class_names[label]`` is the name of a label."""
+    """The images and classes of a dataset; ``class_names[label]`` is the name of a label."""
 
     class_names: list[str]
     entries: list[Entry]
     layout: str = ""
-    """What a reader took a person's folder for."""
+    """The layout in which the reader read a person's folder, in words."""
     left_out: list[LeftOut] = field(default_factory=list)
     without_images: Mapping[str, str] = field(default_factory=dict)
-    """By name of a class: what it holds in place of images that can be read."""
+    """By class name: what the class holds instead of readable images."""
 
     def count(self) -> dict[Split, int]:
-        """Entries of each list. Where no split is given everything counts as train."""
+        """Return the number of entries per split; entries without a split count as train."""
         counted = Counter(entry.split or "train" for entry in self.entries)
         return {split: counted[split] for split in SPLITS}
 
     def require_sound(self) -> None:
-        """Raise UserError where no model could be trained on this listing, or rows would clash."""
+        """Raise UserError if no model could be trained on this listing, or if its rows clash."""
         if not self.entries:
             raise UserError("there are no images in the lists of this dataset")
         if len(self.class_names) < 2:
@@ -104,5 +104,5 @@ class Listing:
 
 
 def _writable(path: str) -> bool:
-    """Not bytes that are no text (kept as surrogates), nor a name of several lines."""
+    """Return whether a path can be stored as text on one line, without surrogates."""
     return "\n" not in path and path.encode(errors="replace").decode() == path

@@ -1,4 +1,4 @@
-"""The front door every stage shares: arguments in, exit code out."""
+"""Read the arguments of a stage and turn its errors into exit codes; all stages share this."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.settings.schema import Config
 
 
 def groups() -> str:
-    """The configuration groups and the names each one takes."""
+    """List the configuration groups and the names that each one accepts, a group per line."""
     lines = []
     for folder in sorted(path for path in CONF.iterdir() if path.is_dir()):
         names = sorted(path.stem for path in folder.glob("*.yaml"))
@@ -28,7 +28,7 @@ def groups() -> str:
 
 
 def parser(doc: str) -> argparse.ArgumentParser:
-    """``--config-path`` and overrides; ``doc`` is the docstring of the stage."""
+    """Return a parser for ``--config-path`` and overrides; ``doc`` is the stage's docstring."""
     made = argparse.ArgumentParser(
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description=doc,
@@ -47,11 +47,14 @@ def parser(doc: str) -> argparse.ArgumentParser:
 
 
 def stage(run: Callable[[Config], None], doc: str) -> None:
-    """Compose, check and run. A UserError becomes one message and exit code 2."""
+    """Compose and check the configuration, then run the stage with it.
+
+    A UserError becomes one message and exit code 2. ``doc`` is the stage's docstring.
+    """
 
     def main() -> None:
         arguments = parser(doc).parse_args()
-        told = logging.getLogger("pipeline")  # in a sweep Hydra sees to it
+        told = logging.getLogger("pipeline")  # in a sweep Hydra sets it up
         if not told.handlers:
             told.addHandler(logging.StreamHandler())
         told.setLevel(logging.INFO)
@@ -61,13 +64,13 @@ def stage(run: Callable[[Config], None], doc: str) -> None:
 
 
 def guarded(main: Callable[[], None], *, resumes: bool = True) -> None:
-    """Run ``main``; print a user's mistake or a full disk as one message and leave with 2, Ctrl-C
-    with 130.
+    """Run ``main`` and turn its errors into one message and an exit code.
 
-    ``resumes`` says whether the same command goes on from what is finished.
+    A UserError or a full disk exits with 2, Ctrl-C with 130. ``resumes`` says whether running the
+    same command again continues where it stopped.
     """
     kept = "what was finished is kept" if resumes else ""
-    for stream in (sys.stdout, sys.stderr):  # a name may hold what its encoding cannot say
+    for stream in (sys.stdout, sys.stderr):  # a name may hold characters that the stream's encoding lacks
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:

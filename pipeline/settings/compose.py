@@ -31,7 +31,7 @@ CONFIG_NAME = "params"
 
 
 def quote(value: str | Path) -> str:
-    """Quote a string for Hydra's override grammar, so that no character in it means anything.
+    """Quote a string for Hydra's override grammar, so that no character in it is special.
 
     Backslashes count only before ``${`` (an interpolation), before a quote and at the end.
     """
@@ -41,9 +41,10 @@ def quote(value: str | Path) -> str:
 
 
 def hydra_overrides(config_dir: Path, overrides: Sequence[str]) -> list[str]:
-    """``overrides`` as Hydra needs them: with our groups to be found, the names of ``folders``
-    spelled out, and with keys of the schema that no file mentions (they have defaults) added
-    rather than refused.
+    """Return ``overrides`` in the form that Hydra needs.
+
+    The search path of our groups is added, and a name from ``folders`` is replaced by the keys it
+    stands for. Keys of the schema get ``++``, because Hydra would refuse those that no file sets.
     """
     known = {path for path in _paths(Config) if "." in path}
     spelled = _own_folder(config_dir, overrides)
@@ -52,8 +53,9 @@ def hydra_overrides(config_dir: Path, overrides: Sequence[str]) -> list[str]:
 
 
 def _own_folder(config_dir: Path, overrides: Sequence[str]) -> list[str]:
-    """Spell ``dataset=NAME`` out where params.yaml has NAME in ``folders``, and the first of its
-    ``folders`` where no dataset is chosen.
+    """Replace ``dataset=NAME`` by the keys it stands for, if params.yaml lists NAME in ``folders``.
+
+    When no dataset is chosen, the first of the ``folders`` is used.
     """
     folders = _folders(config_dir / f"{CONFIG_NAME}.yaml")
     if not folders:
@@ -75,13 +77,15 @@ def _folders(params: Path) -> dict[str, Any]:
 
 
 def register_resolvers() -> None:
-    """Register what the files of ``conf/`` compute.
+    """Register the OmegaConf resolvers that the files of ``conf/`` use.
 
-    ``${choices:}`` writes each list of ``space`` as Hydra's ``choice(...)`` (Hydra also resolves
-    it before there is a space), ``${choices:sorted}`` does so with numbers from large to small,
-    which makes them a line to walk along; ``${first:}`` is the point of params.yaml where a search
-    begins, ``${processes:${machine.threads}}`` how many trials of so many threads run at once on
-    this machine, ``${count:NAME,2}`` the number in a variable of the environment, else 2.
+    - ``${choice:LIST}`` writes one list as Hydra's ``choice(...)``.
+    - ``${choices:}`` does so for every list of ``space``. Hydra also resolves it before there is a
+      space.
+    - ``${choices:sorted}`` also sorts numbers from large to small, so a search can step along them.
+    - ``${first:}`` is the point of params.yaml, where a search begins.
+    - ``${processes:N}`` is the number of trials with N threads each that run at once here.
+    - ``${count:NAME,2}`` is the number in the environment variable NAME, or 2 if it is not set.
     """
 
     def choice(values: Sequence[Any]) -> str:
@@ -105,10 +109,11 @@ def register_resolvers() -> None:
 
 
 def compose(config_dir: Path, overrides: Sequence[str] = ()) -> Config:
-    """The checked configuration of ``config_dir/params.yaml`` with ``overrides``.
+    """Return the checked configuration of ``config_dir/params.yaml`` with ``overrides``.
 
-    Raises UserError when a file is missing or malformed, names code to run, an override or a
-    variable that the launcher reads is wrong, or a value does not fit the schema.
+    Raises UserError when a file is missing or malformed, when it names code to run, when an
+    override or an environment variable of the launcher is wrong, or when a value does not fit the
+    schema.
     """
     params = config_dir / f"{CONFIG_NAME}.yaml"
     if not params.is_file():
@@ -130,9 +135,9 @@ def compose(config_dir: Path, overrides: Sequence[str] = ()) -> Config:
 
 
 def sweeper_options(cfg: Config, strategy: str) -> SkoptSweeperConf:
-    """What ``conf/strategy`` sets of a strategy's sweeper, with the values of ``cfg`` filled in.
+    """Return the sweeper options that ``conf/strategy`` sets, with the values of ``cfg`` filled in.
 
-    Raises UserError for an option that the sweeper does not have, or a value it does not take.
+    Raises UserError for an option that the sweeper does not have, or a value it does not accept.
     """
     from hydra_skopt_sweeper.options import check as require_valid  # slow to import
 
@@ -194,7 +199,7 @@ def _fields(loc: Sequence[str | int]) -> list[str]:
 def _source(
     loc: Sequence[str | int], config_dir: Path, overrides: Sequence[str], choices: Mapping[str, str]
 ) -> str:
-    """The override or the file that gave the value at ``loc``, the strongest first."""
+    """Return the override or the file that set the value at ``loc``."""
     words = [str(part) for part in loc]
     key = ".".join(words)
     for override in reversed(overrides):

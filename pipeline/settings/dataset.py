@@ -1,6 +1,6 @@
-"""The part of the schema that says what a dataset is.
+"""Define the part of the schema that describes a dataset.
 
-A module of its own: prepare, which takes long, depends on this part of the schema alone (dvc.yaml).
+It is a module of its own because prepare takes long and depends on no other part (dvc.yaml).
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from pipeline.settings.values import Count, Fraction, Md5, Model, Name, Sha256
 
 
 class ArchiveConfig(Model):
-    """One file to fetch into ``data/raw/<dataset>/<file>``."""
+    """A file to fetch into ``data/raw/<dataset>/<file>``."""
 
     file: Name
     urls: list[str] = []
-    """Tried in order. ``hf://datasets/OWNER/REPO/PATH`` goes through the Hugging Face hub."""
+    """Addresses, tried in order. ``hf://datasets/OWNER/REPO/PATH`` uses the Hugging Face hub."""
     size: Count | None = None
     """Bytes; null where no source states it."""
     sha256: Sha256 | None = None
     md5: Md5 | None = None
     other_sha256: list[Sha256] = []
-    """Other wrappings of the same content, such as a distribution's; taken whatever their size."""
+    """Digests of files with the same content packed differently; ``size`` does not apply to them."""
 
 
 class CountsConfig(Model):
-    """Entries of the official lists. A list that does not exist is 0."""
+    """The number of entries in each official list; 0 for a list that does not exist."""
 
     train: Annotated[int, Field(ge=0)] = 0
     val: Annotated[int, Field(ge=0)] = 0
@@ -55,39 +55,39 @@ class DatasetConfig(Model):
     citation: str = ""
     archives: list[ArchiveConfig] = []
     originals: list[ArchiveConfig] = []
-    """The creators' own files where they are gone upstream and ``archives`` are a mirror's. Used
-    instead as soon as those that have no address are placed by hand."""
+    """The creators' own files, for datasets whose ``archives`` come from a mirror. They are used
+    instead once the files without an address have been placed by hand."""
     root: str | None = None
     """The folder of the user's own images; only for ``reader: folder``."""
     class_level: Count | None = None
-    """Folders of classes lie this many levels below ``root``; null recognises the layout."""
+    """How many levels below ``root`` the class folders are; null recognises the layout."""
     min_class_images: Count | None = None
-    """Leave out classes with fewer different images to train on; null refuses them."""
+    """Leave out classes with fewer distinct training images than this; null refuses them."""
     classes: Count | None = None
     counts: CountsConfig | None = None
     accept_counts: bool = False
-    """Go on when the lists differ from ``classes`` and ``counts``; the report says so."""
+    """Continue when the lists differ from ``classes`` and ``counts``; the report says so."""
     val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share of train held out for validation where the creators made no validation split."""
+    """Fraction of train held out for validation if the creators made no validation split."""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share held out for test where there is no test split (own folders, digits)."""
+    """Fraction held out for test if there is no test split (own folders, digits)."""
     split_seed: int = 0
     max_train_images: Count | None = None
     """Keep a stratified subset of train; null keeps all."""
     max_val_images: Count | None = None
     max_unreadable: Fraction = 0.01
-    """prepare stops when a larger share of the images cannot be read."""
+    """prepare stops when a larger fraction of the images cannot be read."""
     store_side: Count | Literal["original"] = 256
-    """Short side of the stored pixels; smaller images are not enlarged. ``original`` stores every
-    image at its full size, which a recipe with ``resize: opencv`` needs."""
+    """Short side of the stored images in pixels; smaller images are not enlarged. ``original``
+    stores every image at its full size, which a recipe with ``resize: opencv`` needs."""
     scaled_decoding: bool = True
     """Let the JPEG decoder shrink large images while it decodes them; false for exact parity."""
     max_pixels: Count = 200_000_000
-    """Images beyond this are decoded at reduced size where the format allows it, else left out."""
+    """Images with more pixels are decoded at reduced size if the format allows it, else left out."""
     white: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """The value of 16-bit pixels that is white; null: what the file states, else 65535."""
+    """The 16-bit value that means white; null uses what the file states, else 65535."""
     partition: Annotated[int, Field(ge=1, le=10)] = 1
-    """Official partition, for dtd and sun397."""
+    """Number of the official partition, for dtd and sun397."""
     background: bool = True
     """caltech101: keep BACKGROUND_Google as a class (102 classes), as Kornblith et al. do."""
     crop_banner: bool = False

@@ -15,13 +15,14 @@ SELF = "_self_"
 def require_plain_defaults(params: Path) -> None:
     """Raise UserError unless ``defaults`` chooses groups of ``conf/`` and ends with ``_self_``.
 
-    DVC watches the ``dataset:`` of params.yaml for prepare, not ``defaults``: with another order,
-    or with an entry that is no group, ``defaults`` could change what that part means.
+    For prepare, DVC watches ``dataset:`` in params.yaml, not ``defaults``. In another order, or
+    with an entry that is not a group, ``defaults`` could change the meaning of ``dataset:``
+    unnoticed.
     """
     values = yaml.safe_load(params.read_text(encoding="utf-8"))
     defaults = values.get("defaults") if isinstance(values, dict) else None
     if not isinstance(defaults, list):
-        return  # Hydra's message then says what is missing
+        return  # Hydra's own message says what is missing
     if defaults[-1:] != [SELF]:
         raise UserError(
             f"{params}: the last entry of 'defaults' must be {SELF}: the values of this file count "

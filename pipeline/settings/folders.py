@@ -1,4 +1,4 @@
-"""Where things lie. Paths are relative to the repository, the working directory of every stage."""
+"""Name the folders and files. Paths are relative to the repository, where every stage runs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pipeline.settings.schema import Config
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 INSTALLED = (_PACKAGE / "share").is_dir()
-"""Whether the program was installed from a wheel; setup.py puts ``share/`` into it."""
+"""Whether the program was installed from a wheel, to which setup.py adds ``share/``."""
 SHARE = _PACKAGE / "share" if INSTALLED else _PACKAGE.parent
-"""What the program reads beside its modules: conf/, published/ and the benchmark's params.yaml."""
+"""The folder of conf/, published/ and the benchmark's params.yaml."""
 CONF = SHARE / "conf"
-"""The configuration groups, absolute: Hydra searches them whatever the working directory."""
+"""The configuration groups; absolute, so that Hydra finds them from any working directory."""
 
 
 def raw_dir(dataset: str) -> Path:
@@ -20,7 +20,7 @@ def raw_dir(dataset: str) -> Path:
 
 
 def unpacked_dir(dataset: str) -> Path:
-    """Scratch of prepare; beside raw/, whose contents DVC watches."""
+    """Return the folder where prepare unpacks; outside raw/, whose contents DVC watches."""
     return Path("data/unpacked") / dataset
 
 
@@ -33,17 +33,17 @@ def weights_dir() -> Path:
 
 
 def runs_dir() -> Path:
-    """The journal, its locks and the checkpoints of trials under way."""
+    """Return the folder of the journal, its locks and the checkpoints of running trials."""
     return Path("runs")
 
 
 def lock_file(name: str) -> Path:
-    """The lock of whoever works on ``name``, for :func:`pipeline.base.locks.alone`."""
+    """Return the path of the lock for ``name``, to use with :func:`pipeline.base.locks.alone`."""
     return runs_dir() / "locks" / f"{name}.lock"
 
 
 def sweep_dir(cfg: Config) -> Path:
-    """Hydra's sweep folder of a cell; ``conf/paths/default.yaml`` says the same."""
+    """Return Hydra's sweep folder of a cell; ``conf/paths/default.yaml`` must say the same."""
     return (
         runs_dir()
         / "sweeps"
@@ -63,6 +63,6 @@ def report_dir(cfg: Config) -> Path:
 
 
 def target(root: Path, stage: str, cell: str) -> str:
-    """What ``dvc repro`` takes, in the repository's folder, to run a stage of a cell."""
+    """Return the argument for ``dvc repro``, run in the repository, that runs a cell's stage."""
     pipeline = "" if root == Path() else f"{root.as_posix()}/dvc.yaml:"
     return f"{pipeline}{stage}@{cell}"

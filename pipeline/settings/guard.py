@@ -1,4 +1,4 @@
-"""What Hydra's own part of a configuration may name: launchers, sweepers and log handlers."""
+"""Refuse a Hydra configuration that names code to run other than launchers and sweepers."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ _RUNNABLE = {
     "class": r"logging\.(StreamHandler|FileHandler|NullHandler|Formatter)",
     "()": r"(?!)",
 }
-"""Keys by which Hydra and logging find code, and what they may find. A plugin's class is its third
-name: a longer path would walk through its modules to whatever those import."""
+"""The keys by which Hydra and logging find code, and the values we allow. A plugin's class must be
+the third part of its dotted name: a longer path could reach whatever the plugin's modules import."""
 _STREAMS = r"ext://sys\.std(out|err)"
 
 
 def require_harmless(hydra: DictConfig, source: Path) -> None:
-    """Raises UserError when ``hydra``, as composed from ``source``, names code to run other than
-    Hydra's launchers and sweepers and the plain log handlers, itself or behind an interpolation.
+    """Raise UserError when ``hydra`` names code to run, directly or behind an interpolation.
+
+    Hydra's launchers and sweepers and the plain log handlers are allowed. ``source`` is the file
+    that the error names.
     """
     found = [f"{source}: {fault}" for fault in _faults(hydra, "hydra")]
     if found:
@@ -53,5 +55,5 @@ def _faults_at(node: Any, key: Any, place: str, allowed: str | None) -> Iterator
     try:
         value = None if OmegaConf.is_missing(node, key) else node[key]
     except OmegaConfBaseException:
-        return  # resolved in a job, whose launcher and sweeper are made by then
+        return  # resolved inside a job, when launcher and sweeper already exist
     yield from _faults(value, place)

@@ -1,4 +1,4 @@
-"""A trial's share of the machine when several run on it at once."""
+"""Divide the machine among trials that run at once: threads, processes and accelerators."""
 
 from __future__ import annotations
 
@@ -24,42 +24,45 @@ MINUTES = "VDTRANSFER_MINUTES"
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 _READ_BY = {"processes": (PROCESSES,), "ray": (GPUS,), "slurm": (GPUS, MINUTES)}
-"""The counts that the files of conf/hydra/launcher take from the environment."""
+"""The environment variables with numbers that each file of conf/hydra/launcher reads."""
 
 _held: list[FileLock] = []
 
 
 def threads() -> int:
-    """Threads of a sweep's trial where ``machine.threads`` is 0: ``VDTRANSFER_THREADS``, else the
-    cores divided among ``VDTRANSFER_PROCESSES``.
+    """Return the threads of each trial in a sweep when ``machine.threads`` is 0.
 
-    Raises UserError when one of the two is not a positive whole number.
+    That is ``VDTRANSFER_THREADS``, else the cores divided by ``VDTRANSFER_PROCESSES``. Raises
+    UserError when one of the two is not a positive whole number.
     """
     return count(THREADS) or max(1, (os.cpu_count() or 1) // (count(PROCESSES) or 1))
 
 
 def threads_alone() -> int:
-    """Threads of a trial that runs by itself, such as a refit, where ``machine.threads`` is 0:
-    ``VDTRANSFER_THREADS``, else every core. Raises UserError as :func:`threads` does.
+    """Return the threads of a trial that runs alone, such as a refit, if ``machine.threads`` is 0.
+
+    That is ``VDTRANSFER_THREADS``, else every core. Raises UserError as :func:`threads` does.
     """
     return count(THREADS) or os.cpu_count() or 1
 
 
 def processes(threads: int) -> int:
-    """Trials at once on this machine: ``VDTRANSFER_PROCESSES``, else as many as have ``threads``
-    cores each. Raises UserError as :func:`threads` does.
+    """Return how many trials run at once on this machine.
+
+    That is ``VDTRANSFER_PROCESSES``, else the cores divided by ``threads``. Raises UserError as
+    :func:`threads` does.
     """
     return count(PROCESSES) or max(1, (os.cpu_count() or 1) // max(1, threads))
 
 
 def require_counts(launcher: str | None) -> None:
-    """Raises UserError when a variable that ``launcher`` reads is not a positive whole number."""
+    """Raise UserError when a variable that ``launcher`` reads is not a positive whole number."""
     for name in _READ_BY.get(launcher or "", ()):
         count(name)
 
 
 def count(name: str) -> int | None:
-    """The number in the variable ``name``; None where it is not set or empty.
+    """Return the number in the environment variable ``name``; None if it is unset or empty.
 
     Raises UserError when it is not a positive whole number.
     """
@@ -73,8 +76,10 @@ def count(name: str) -> int | None:
 
 @cache
 def hardware(device: str) -> str:
-    """What a trial on ``device`` computes with, for people: the accelerator and its memory, or the
-    processor, its cores and the machine's memory.
+    """Describe what ``device`` is, for people to read.
+
+    For ``cuda``: the accelerator and its memory. Otherwise: the processor, its cores and the
+    machine's memory.
     """
     if device == "cuda":
         import torch
@@ -94,7 +99,7 @@ def _processor() -> str:
 
 
 def devices() -> list[str]:
-    """The accelerators this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    """Return the accelerators this process may use, as named in ``CUDA_VISIBLE_DEVICES``."""
     visible = os.environ.get(VISIBLE)
     if visible is not None:
         return [name.strip() for name in visible.split(",") if name.strip()]
@@ -104,10 +109,10 @@ def devices() -> list[str]:
 
 
 def take_device(found: Sequence[str], locks: Path) -> str | None:
-    """Keep this process to one of the devices ``found``, the one that fewest others took.
+    """Restrict this process to one of the devices ``found``: the one with the fewest processes.
 
-    The choice lasts until the process ends and must come before CUDA starts; a second call
-    changes nothing. Returns the device, None where there is none to take.
+    Call it before CUDA starts. The choice lasts until the process ends. Returns the device; None
+    if there is none, or if this process has one already.
     """
     if _held or not found:
         return None

@@ -1,4 +1,4 @@
-"""The searched hyperparameters. Each is defined here, once: its values and how it is shown.
+"""Define the searched hyperparameters, each once: its allowed values and how it is shown.
 
 To search one more, add a field with a default to :class:`Point` (docs/extending.md).
 """
@@ -22,17 +22,17 @@ class Shown:
 
     title: str
     short: str = ""
-    """Where there is little room, such as the head of a column; else the title."""
+    """A shorter title for narrow places, such as a column heading; empty to use the title."""
     unit: str = ""
 
     @property
     def heading(self) -> str:
-        """Return the head of a column."""
+        """Return the heading for a column."""
         return self.short or self.title
 
     @property
     def words(self) -> str:
-        """Return the title as it stands within a sentence."""
+        """Return the title in the form used within a sentence."""
         return self.title[:1].lower() + self.title[1:] if self.title[1:2].islower() else self.title
 
     @property
@@ -64,7 +64,7 @@ FLAGS = [name for name, field in Point.model_fields.items() if field.annotation 
 
 
 def _axes() -> dict[str, Any]:
-    """A field per hyperparameter: the list of its values, or its default where none is given."""
+    """Return a field per hyperparameter: a list of values, by default only the point's default."""
     hints: dict[str, Any] = get_type_hints(Point, include_extras=True)
     lists: dict[str, Any] = {name: list[kind] for name, kind in hints.items()}  # type: ignore[valid-type]
     return {

@@ -1,7 +1,8 @@
-"""The typed schema every YAML is checked against. No torch in here.
+"""Define the typed schema that every configuration is checked against. Does not import torch.
 
-Hydra composes ``params.yaml`` with the groups under ``conf/``; :func:`check` turns the result into
-a frozen :class:`Config` or raises :class:`UserError` with every fault in it.
+Hydra composes ``params.yaml`` with the groups under ``conf/``.
+:func:`pipeline.settings.compose.check` turns the result into a frozen :class:`Config`, or raises
+UserError with every fault in it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class ModelConfig(Model):
     weights: str
     """``none``, a URL, ``hf-hub:REPO``, ``package:NAME`` or a path."""
     mirrors: list[str] = []
-    """Other URLs of the same file, tried in order; only where ``weights`` is a URL."""
+    """Other URLs of the same file, tried in order; only if ``weights`` is a URL."""
     imagenet_top1: Annotated[float, Field(gt=0, lt=1)] | None = None
     mean: Annotated[list[float], Field(min_length=3, max_length=3)] = [0.485, 0.456, 0.406]
     std: Annotated[list[Positive], Field(min_length=3, max_length=3)] = [0.229, 0.224, 0.225]
@@ -31,12 +32,12 @@ class ModelConfig(Model):
 
 
 class RecipeConfig(Model):
-    """What is fixed in training. The learning rate is a hyperparameter, not part of it."""
+    """The settings of training that are not searched. The learning rate is a hyperparameter."""
 
     name: Name
     epochs: Count | None = None
     steps: Count | None = None
-    """Length of training; exactly one of ``epochs`` and ``steps``."""
+    """Length of training; set exactly one of ``epochs`` and ``steps``."""
     batch_size: Annotated[int, Field(ge=2)] = 256
     micro_batch: Count | None = None
     """Images per forward pass; gradients are accumulated up to ``batch_size``. Null: all."""
@@ -45,17 +46,17 @@ class RecipeConfig(Model):
     resize_size: Annotated[int, Field(ge=32)] = 256
     """Short side before the centre crop of evaluation, in pixels."""
     resize: Literal["antialias", "opencv"] = "antialias"
-    """``antialias`` averages over all pixels, as Pillow does; ``opencv`` mixes the four nearest
-    ones of the full-size image, as PaddleClas does."""
+    """``antialias`` averages over all pixels, as Pillow does. ``opencv`` mixes the four nearest
+    pixels of the full-size image, as PaddleClas does."""
     crop_scale: Annotated[list[Positive], Field(min_length=2, max_length=2)] = [0.08, 1.0]
-    """Share of the area a random crop covers, least and most."""
+    """Smallest and largest fraction of the image's area that a random crop covers."""
     crop_sampling: Literal["torchvision", "paddle"] = "torchvision"
     """Aspect ratio log-uniform with a fallback (torchvision), or uniform and bounded (Paddle)."""
     horizontal_flip: bool = True
     momentum: Fraction = 0.9
     nesterov: bool = False
     decay_over_lr: bool = False
-    """Divide the L2 decay by the learning rate, as Kornblith et al. 2019 state theirs."""
+    """Divide the L2 decay by the learning rate, as Kornblith et al. 2019 define theirs."""
     schedule: Literal["cosine", "cosine_per_epoch"] = "cosine"
     warmup_epochs: NonNegative = 0.0
     smoothing_epsilon: Annotated[float, Field(gt=0, lt=1)] = 0.1
@@ -63,8 +64,8 @@ class RecipeConfig(Model):
     stage_lr: Annotated[list[NonNegative], Field(min_length=5, max_length=5)] | None = None
     """Factors on the learning rate of the stem and the four stages; the head keeps 1."""
     bn_momentum: float | Literal["kornblith"] = 0.1
-    """The newest batch's weight in batch norm's running statistics, as in torch. ``kornblith``:
-    min(10 / steps per epoch, 0.1)."""
+    """Weight of the newest batch in batch norm's running statistics, as in torch. ``kornblith``
+    means min(10 / steps per epoch, 0.1)."""
 
     @field_validator("bn_momentum", mode="before")
     @classmethod
@@ -96,22 +97,22 @@ class StrategyConfig(Model):
 
 
 class NothingToSpend(Model):
-    """The part of ``search`` for a strategy whose trials are given: one point, or the space."""
+    """The empty budget of a strategy whose trials are fixed: one point, or the whole space."""
 
 
 class BudgetConfig(Model):
-    """What a search may spend."""
+    """The budget of a search."""
 
     n_trials: Count = 20
     batch_size: Count = 1
-    """Trials proposed at once; more than one only pays with a parallel launcher."""
+    """Trials proposed at once; more than one is only useful with a parallel launcher."""
     patience: Count | None = None
-    """Stop after so many trials without a gain of ``min_delta``; null never stops early."""
+    """Stop after this many trials without a gain of ``min_delta``; null never stops early."""
     min_delta: NonNegative = 0.0
 
 
 class SearchConfig(Model):
-    """The budget of each strategy by its name, so that DVC can watch each one's alone."""
+    """The budget of each strategy, by name, so that DVC can watch each one separately."""
 
     fixed: NothingToSpend = NothingToSpend()
     grid: NothingToSpend = NothingToSpend()
@@ -119,7 +120,7 @@ class SearchConfig(Model):
     random: BudgetConfig = BudgetConfig()
 
     def budget(self, strategy: str) -> dict[str, float | None]:
-        """Return what ``strategy`` may spend, by name; nothing where its trials are given."""
+        """Return the budget of ``strategy`` as a dict of its fields; empty for fixed and grid."""
         part = getattr(self, strategy, NothingToSpend())
         return dict(part.model_dump())
 
@@ -133,7 +134,7 @@ class TuneConfig(Model):
     allowed_failures: Annotated[int, Field(ge=0)] = 0
     """tune exits non-zero when more trials than this have failed."""
     max_trial_seconds: Positive | None = None
-    """A trial that takes longer has failed; null sets no limit."""
+    """A trial that takes longer than this fails; null sets no limit."""
 
 
 class EvaluateConfig(Model):
@@ -158,9 +159,9 @@ class MachineConfig(Model):
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that crop images for one trial; 0: the trial's own process."""
     simulate: str | None = None
-    """A dry run: a table like ``trials.csv`` whose figures stand for training. Part of a key."""
+    """For a dry run: a table like ``trials.csv`` whose results replace training. Part of a key."""
     simulate_seconds: NonNegative = 0.0
-    """How long each simulated trial sleeps."""
+    """Seconds that each simulated trial sleeps."""
 
     @field_validator("device", mode="before")
     @classmethod
@@ -174,9 +175,9 @@ class MachineConfig(Model):
 
 
 class Config(Point):
-    """Everything a stage may read. ``params.yaml`` and the groups under ``conf/`` fill it.
+    """The whole configuration, filled from ``params.yaml`` and the groups under ``conf/``.
 
-    The hyperparameters of the fixed scheme are its own keys.
+    The hyperparameters of the fixed scheme are keys of its top level.
     """
 
     project: Name
@@ -191,7 +192,7 @@ class Config(Point):
     strategy: StrategyConfig
     seed: Annotated[int, Field(ge=0)]
     folders: dict[Name, str] = {}
-    """The user's own folders of images; ``dataset=NAME`` then takes these names too."""
+    """The user's own folders of images by name; ``dataset=NAME`` then accepts these names too."""
     datasets: Annotated[list[str], Field(min_length=1)]
     models: Annotated[list[str], Field(min_length=1)]
     strategies: Annotated[list[str], Field(min_length=1)]

@@ -1,4 +1,4 @@
-"""What every part of the schema is made of: checked kinds of values and the strict model."""
+"""Define the strict base model and the checked value types that the schema is made of."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
 class Model(BaseModel):
-    """Refuse unknown keys and values of another type; frozen."""
+    """A frozen model that refuses unknown keys and values of another type."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
