@@ -1,4 +1,4 @@
-"""Convert images from 16 to 8 bits per channel, using the white that the file or a person states."""
+"""Convert images from 16 to 8 bits per channel, by the white that the file or a person states."""
 
 from __future__ import annotations
 

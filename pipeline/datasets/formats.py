@@ -46,8 +46,8 @@ _UNREAD_SUFFIXES = """
 .bpg .flif .jxr .wdp .hdp .czi .nd2 .svs .ndpi .mrxs
 """
 _UNREAD = frozenset(_UNREAD_SUFFIXES.split())
-"""Suffixes of images that are not read here. Raw files of cameras begin like TIFF, but a TIFF reader
-would only find their thumbnail."""
+"""Suffixes of images that are not read here. Raw files of cameras begin like TIFF, but a TIFF
+reader would only find their thumbnail."""
 
 
 @cache

@@ -70,7 +70,7 @@ def guarded(main: Callable[[], None], *, resumes: bool = True) -> None:
     same command again continues where it stopped.
     """
     kept = "what was finished is kept" if resumes else ""
-    for stream in (sys.stdout, sys.stderr):  # a name may hold characters that the stream's encoding lacks
+    for stream in (sys.stdout, sys.stderr):  # names may not fit the encoding
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:

@@ -23,7 +23,7 @@ class ArchiveConfig(Model):
     sha256: Sha256 | None = None
     md5: Md5 | None = None
     other_sha256: list[Sha256] = []
-    """Digests of files with the same content packed differently; ``size`` does not apply to them."""
+    """Digests of files of the same content packed differently; ``size`` does not apply to them."""
 
 
 class CountsConfig(Model):
@@ -83,7 +83,7 @@ class DatasetConfig(Model):
     scaled_decoding: bool = True
     """Let the JPEG decoder shrink large images while it decodes them; false for exact parity."""
     max_pixels: Count = 200_000_000
-    """Images with more pixels are decoded at reduced size if the format allows it, else left out."""
+    """Larger images are decoded at reduced size if the format allows it, else left out."""
     white: Annotated[int, Field(ge=1, le=65535)] | None = None
     """The 16-bit value that means white; null uses what the file states, else 65535."""
     partition: Annotated[int, Field(ge=1, le=10)] = 1

@@ -19,7 +19,7 @@ _RUNNABLE = {
     "()": r"(?!)",
 }
 """The keys by which Hydra and logging find code, and the values we allow. A plugin's class must be
-the third part of its dotted name: a longer path could reach whatever the plugin's modules import."""
+the third part of its dotted name: a longer path could reach what the plugin's modules import."""
 _STREAMS = r"ext://sys\.std(out|err)"
 
 
