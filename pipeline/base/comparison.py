@@ -17,12 +17,12 @@ from scipy.special import stdtrit
 from pipeline.base.statistics import Interval
 
 MOST_SEEDS = 100
-"""No more seeds than this are ever recommended."""
+"""Largest number of seeds that is ever recommended."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The difference of two settings in accuracy, as a fraction, and its two error terms."""
+    """The difference in accuracy of two settings, as a fraction, and its two error terms."""
 
     mean: float
     seed_error: float
@@ -53,7 +53,7 @@ class Comparison:
     def seeds_to_decide(self, level: float = 0.95) -> int | None:
         """Return how many seeds would decide if everything else stayed as measured.
 
-        None where even MOST_SEEDS would not: the split has too few images.
+        Returns None if even MOST_SEEDS would not decide, because the split has too few images.
         """
         for seeds in range(2, MOST_SEEDS + 1):
             error = self.seed_error * self.seeds / seeds
@@ -62,7 +62,7 @@ class Comparison:
         return None
 
     def _reach(self, level: float, seeds: int, seed_error: float) -> float:
-        """Half the width of the interval, with the critical value of Cochran and Cox."""
+        """Return half the width of the interval, with the critical value of Cochran and Cox."""
         total = seed_error + self.image_error
         if total == 0:
             return 0.0
@@ -73,7 +73,7 @@ class Comparison:
 
 
 def compare(first: ArrayLike, second: ArrayLike) -> Comparison:
-    """Compare the right answers of two settings, [seeds, images] of 0 and 1, on the same images.
+    """Compare two settings by their right answers, [seeds, images] of 0 and 1, on the same images.
 
     A two-way analysis of variance of the paired differences, with seeds and images as random
     effects; the critical value weighs those of both error terms (Cochran and Cox, Experimental
@@ -101,7 +101,7 @@ def compare(first: ArrayLike, second: ArrayLike) -> Comparison:
 
 
 def decided(comparisons: Sequence[Comparison], level: float = 0.95) -> list[bool]:
-    """Say for each of several comparisons whether it holds, with 1 - ``level`` errors in all.
+    """Return whether each of several comparisons is decided, with 1 - ``level`` errors in all.
 
     The p-values are corrected for their number (Holm, A Simple Sequentially Rejective Multiple
     Test Procedure, 1979).

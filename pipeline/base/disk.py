@@ -1,4 +1,4 @@
-"""Room on the disk for what is to come."""
+"""Check that the disk has room, and explain when it is full."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.base.errors import UserError
 
 
 def require_room(folder: Path, size: int) -> None:
-    """Raises UserError when the disk of ``folder`` has no room for ``size`` bytes."""
+    """Raise UserError when the disk of ``folder`` has no room for ``size`` bytes."""
     free = shutil.disk_usage(folder).free
     if size > free:
         raise UserError(
@@ -23,7 +23,7 @@ def require_room(folder: Path, size: int) -> None:
 
 @contextmanager
 def full_disk_explained(folder: Path, needed: Callable[[], int] | None = None) -> Iterator[None]:
-    """Turn a full disk into a UserError; ``needed`` counts the bytes that come to it in all."""
+    """Turn a full disk into a UserError; ``needed`` returns the total bytes that are needed."""
     try:
         yield
     except OSError as error:

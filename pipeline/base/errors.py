@@ -1,7 +1,7 @@
-"""The error that says what a person can mend."""
+"""Define the error for mistakes that a person can correct."""
 
 from __future__ import annotations
 
 
 class UserError(Exception):
-    """A mistake a person can mend: shown as one message, without a traceback."""
+    """A mistake that a person can correct; shown as one message, without a traceback."""

@@ -1,4 +1,4 @@
-"""Write a file whole or not at all: a file that is there is a complete one."""
+"""Write files whole or not at all, so that an existing file is always complete."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import yaml
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path`` and move it there when the block ends well.
+    """Give a temporary path beside ``path``, and move it to ``path`` if the block succeeds.
 
-    On an exception nothing is left behind and an older ``path`` stays as it was.
+    After an exception the temporary file is removed and an older ``path`` stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:60]}.", suffix=".tmp", dir=path.parent)
@@ -27,7 +27,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         mask = os.umask(0)
         os.umask(mask)
-        temporary.chmod(0o666 & ~mask)  # mkstemp makes private files; results are to be read
+        temporary.chmod(0o666 & ~mask)  # mkstemp makes private files, but others may read results
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -43,7 +43,10 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, obj: Any) -> None:
-    """Stable bytes for equal objects. Raises ValueError for NaN and infinities."""
+    """Write an object as JSON; equal objects give equal bytes.
+
+    Raises ValueError for NaN and infinities.
+    """
     write_text(path, json.dumps(obj, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""Hold a lock between the processes of one machine, or of several that share a folder."""
+"""Hold a lock against other processes, on this machine or on others that share a folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 @contextmanager
 def alone(path: Path, what: str) -> Iterator[None]:
-    """Hold the lock at ``path``; wait, and say so, while another process holds it."""
+    """Hold the lock at ``path``; if another process holds it, print ``what`` and wait."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:

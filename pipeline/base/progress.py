@@ -1,4 +1,4 @@
-"""Progress bars, on stderr; a line every 30 s where that is no terminal."""
+"""Show progress bars on stderr; without a terminal, print a line every 30 s instead."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def bytes_bar(description: str, total: int | None, initial: int = 0) -> tqdm:
-    """With rate and time left, for whatever moves bytes."""
+    """Return a progress bar for bytes, with rate and time left."""
     return tqdm(
         desc=description,
         total=total,
@@ -25,10 +25,10 @@ def bytes_bar(description: str, total: int | None, initial: int = 0) -> tqdm:
 
 
 def counted(items: Iterable[T], description: str, total: int) -> Iterable[T]:
-    """The items as they come, counted."""
+    """Yield the items and show how many have passed."""
     return tqdm(items, desc=description, total=total, mininterval=interval())
 
 
 def interval() -> float:
-    """Seconds between two states of a bar."""
+    """Return the seconds between two updates of a bar."""
     return 0.5 if sys.stderr.isatty() else 30.0

@@ -1,4 +1,4 @@
-"""Intervals, paired comparisons and the analysis of a finished grid. Pure numpy and scipy.
+"""Compute intervals, paired comparisons and the analysis of a finished grid, with numpy and scipy.
 
 Accuracies are fractions from 0 to 1 throughout; percent only appears in the report.
 """
@@ -33,7 +33,7 @@ class Interval:
 
 
 def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
-    """Student's t interval for the mean of independent values, such as one per seed.
+    """Compute Student's t interval for the mean of independent values, such as one per seed.
 
     The bounds are not cut to [0, 1]. Raises ValueError for no values or non-finite ones.
     """
@@ -51,7 +51,7 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
 
 
 def wilson_interval(successes: int, total: int, level: float = 0.95) -> Interval:
-    """Wilson's score interval for a share, such as the accuracy on ``total`` images.
+    """Compute Wilson's score interval for a share, such as the accuracy on ``total`` images.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
     ``mean`` is the plain share. Raises ValueError unless 0 <= successes <= total and total > 0.
@@ -72,7 +72,7 @@ def wilson_interval(successes: int, total: int, level: float = 0.95) -> Interval
 def paired_difference(
     first: Sequence[float], second: Sequence[float], level: float = 0.95
 ) -> Interval:
-    """t interval for the mean of ``first - second``, value by value (the same seeds, in order).
+    """Compute the t interval for the mean of ``first - second``, paired by position.
 
     Raises ValueError when the lengths differ.
     """
@@ -82,9 +82,9 @@ def paired_difference(
 
 
 def clip_failures(objectives: Sequence[float], diverged: Sequence[bool]) -> Floats:
-    """Objectives with diverged trials raised to the worst of the others, as the search sees them.
+    """Return the objectives as the search sees them: diverged trials get the worst of the others.
 
-    Where every trial diverged the objectives are returned as they are.
+    If every trial diverged, the objectives are returned unchanged.
     """
     values = np.asarray(objectives, dtype=np.float64)
     lost = np.asarray(diverged, dtype=bool)
@@ -94,7 +94,7 @@ def clip_failures(objectives: Sequence[float], diverged: Sequence[bool]) -> Floa
 
 
 def gap_curve(objectives: Sequence[float], best: float) -> Floats:
-    """What a search still loses after each of its trials: ``best`` minus its best value so far."""
+    """Return the gap after each trial of a search: ``best`` minus its best value so far."""
     return best - np.maximum.accumulate(np.asarray(objectives, dtype=np.float64))
 
 
@@ -108,7 +108,7 @@ class GapBand:
 
 
 def random_search_gap(objectives: Sequence[float], trials: int, level: float = 0.95) -> GapBand:
-    """The gap of random search without repeats on a finished grid, exactly, no draw made.
+    """Compute exactly the gap of random search without repeats on a finished grid.
 
     Among n points the best of k drawn without repeats is the r-th best with probability
     C(n - r, k - 1) / C(n, k). The bounds hold ``level`` of all searches.
@@ -140,7 +140,7 @@ def _log_choose(n: NDArray[np.int64], k: int) -> Floats:
 
 
 def mean_gap(curves: ArrayLike, level: float = 0.95) -> GapBand:
-    """Mean gap over many searches, shape (searches, trials), with a t interval for the mean."""
+    """Average the gaps of many searches, [searches, trials], with a t interval for the mean."""
     table = np.asarray(curves, dtype=np.float64)
     intervals = [t_interval(column.tolist(), level) for column in table.T]
     mean = np.array([i.mean for i in intervals])
@@ -154,20 +154,20 @@ class VarianceShares:
     """Shares of the objective's variance over a full grid; all of them add up to 1."""
 
     main: dict[str, float]
-    """By one hyperparameter alone."""
+    """The share explained by each hyperparameter alone."""
     pairs: dict[tuple[str, str], float]
-    """By two together, beyond what each does alone."""
+    """The share explained by two together, beyond what each explains alone."""
     higher: float
-    """By three or more together."""
+    """The share explained by three or more together."""
 
 
 def variance_shares(names: Sequence[str], grid: ArrayLike) -> VarianceShares | None:
-    """Functional analysis of variance of a complete factorial grid, one axis per name.
+    """Compute how much of a complete grid's variance each hyperparameter explains (fANOVA).
 
-    Exact, as every point was measured: the main effect of an axis is the variance of the means
-    over all others (Hutter, Hoos, Leyton-Brown, "An efficient approach for assessing
-    hyperparameter importance", 2014, there with a forest in place of the full grid).
-    None when the objective is the same everywhere. Raises ValueError for a non-finite entry.
+    ``grid`` has one axis per name. The main effect of an axis is the variance of the means over
+    all other axes (Hutter, Hoos, Leyton-Brown, "An efficient approach for assessing hyperparameter
+    importance", 2014). The paper uses a forest; here every point was measured, so it is exact.
+    Returns None if the objective is the same everywhere. Raises ValueError for a non-finite entry.
     """
     values = np.asarray(grid, dtype=np.float64)
     if values.ndim != len(names):

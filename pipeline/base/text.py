@@ -1,4 +1,4 @@
-"""Text from outside, such as the name of a file or a class, made harmless where it is shown."""
+"""Make untrusted text, such as the name of a file or a class, harmless where it is shown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet computes a cell that begins with one of these."""
+"""A spreadsheet takes a cell that begins with one of these for a formula."""
 
 
 def printable(text: object) -> str:
@@ -24,7 +24,7 @@ def printable_lines(text: object) -> str:
 def cell(text: str) -> str:
     """Put an apostrophe before a formula, so that a spreadsheet shows it as text.
 
-    Only for text from outside: a negative number would no longer be one.
+    Use it only for untrusted text: a negative number would become text too.
     """
     return f"'{text}" if text.startswith(_FORMULA) else text
 

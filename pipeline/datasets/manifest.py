@@ -1,4 +1,4 @@
-"""The list of a dataset's prepared images. No torch in here."""
+"""Read and write the list of a dataset's prepared images. Does not import torch."""
 
 from __future__ import annotations
 
@@ -39,17 +39,20 @@ _KEY = b"vdtransfer"
 
 @dataclass(frozen=True)
 class Manifest:
-    """``table`` has the columns of ``SCHEMA``, one row per image in a pinned order."""
+    """The prepared images of a dataset.
+
+    ``table`` has the columns of ``SCHEMA`` and one row per image, in an order that never changes.
+    """
 
     table: pa.Table
     class_names: list[str]
     pixels_sha256: str
     digest: str
-    """Sha256 over the rows, the class names and the pixels: the name of this data."""
+    """Sha256 over the rows, the class names and the pixels; it identifies the data in keys."""
 
     @classmethod
     def of(cls, table: pa.Table, class_names: list[str], pixels_sha256: str) -> Manifest:
-        """``table`` in any row order."""
+        """Make a manifest from a table whose rows may be in any order."""
         table = table.cast(SCHEMA).sort_by([("path", "ascending"), ("split", "ascending")])
         digest = _digest(table, class_names, pixels_sha256)
         return cls(table.combine_chunks(), class_names, pixels_sha256, digest)
@@ -58,8 +61,8 @@ class Manifest:
     def load(cls, prepared: Path) -> Manifest:
         """Read the manifest in a dataset's prepared folder.
 
-        Raises UserError when there is none, or when it or the pixels beside it are not whole.
-        The pixels are checked by size; reading them all at each start would take minutes.
+        Raises UserError when the manifest is missing, or when it or the pixels beside it are
+        incomplete. The pixels are checked by size only: reading them all would take minutes.
         """
         name = prepared.name
         elsewhere = f" (in a folder with its own dvc.yaml: FOLDER/dvc.yaml:prepare@{name})"
@@ -88,7 +91,7 @@ class Manifest:
         return manifest
 
     def write(self, prepared: Path) -> None:
-        """The same bytes for the same manifest."""
+        """Write the manifest to a folder; the same manifest gives the same bytes."""
         about = {
             "class_names": self.class_names,
             "pixels_sha256": self.pixels_sha256,
@@ -99,7 +102,7 @@ class Manifest:
             pq.write_table(table, temporary, compression="zstd")
 
     def column(self, name: str) -> np.ndarray:
-        """One column in row order; integers as int64, text as objects."""
+        """Return a column in row order; integers as int64, text as objects."""
         values = self.table.column(name).to_numpy()
         return values.astype(np.int64) if np.issubdtype(values.dtype, np.integer) else values
 
@@ -108,7 +111,7 @@ class Manifest:
         return self.column("label")
 
     def rows(self, splits: Collection[Split]) -> np.ndarray:
-        """Ascending row numbers of the images in ``splits``, int64."""
+        """Return the row numbers (int64, ascending) of the images in ``splits``."""
         return np.flatnonzero(np.isin(self.column("split").astype(str), list(splits)))
 
     def _check_pixels(self, path: Path, again: str) -> None:
@@ -121,7 +124,7 @@ class Manifest:
 
 
 def _digest(table: pa.Table, class_names: list[str], pixels_sha256: str) -> str:
-    """Over text, so that it does not change with the version of pyarrow that wrote the file."""
+    """Digest the rows as text, so that the result does not depend on pyarrow's version."""
     digest = hashlib.sha256()
 
     def add(value: Any) -> None:

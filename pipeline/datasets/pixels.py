@@ -1,4 +1,4 @@
-"""The decoded images of a dataset, end to end in one flat uint8 file that trials map to memory."""
+"""Store a dataset's decoded images in one flat uint8 file that trials map to memory."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.tree import irregular, regular_bytes
 
 _BATCH = 16
-"""Images a worker takes at once: enough to hide the cost of handing them over."""
+"""Number of images per task of a worker: enough to hide the cost of passing them."""
 
 
 _LARGE_PIXELS = 20_000_000
-"""Of an image that waits for a place: cameras' photographs do not."""
+"""Larger images wait until few enough are being decoded; photographs of cameras are smaller."""
 
 _LARGE_BYTES = 2 * 1024**3
-"""What a process needs at most for an image of 200 million pixels."""
+"""Memory that a process needs, at most, for an image of 200 million pixels."""
 
 Places = AbstractContextManager[Any]
 _places: Places = nullcontext()
-"""In a worker, what lets only so many decode a large image at once."""
+"""In a worker: the semaphore that limits how many large images are decoded at once."""
 
 
 class PixelStore:
-    """Reads what :func:`write_store` wrote. Cheap to send to another process."""
+    """A store written by :func:`write_store`, opened for reading; cheap to send to a process."""
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self._path = path
@@ -62,7 +62,7 @@ class PixelStore:
         self._open()
 
     def image(self, row: int) -> np.ndarray:
-        """The image of a manifest row: a read-only view, uint8 [H, W, 3]."""
+        """Return the image of a manifest row as a read-only view, uint8 [H, W, 3]."""
         start, height, width = self._offsets[row], self._heights[row], self._widths[row]
         return self._pixels[start : start + height * width * 3].reshape(height, width, 3)
 
@@ -80,14 +80,14 @@ class PixelStore:
 
 @dataclass(frozen=True)
 class Stored:
-    """Where an image lies in the store, and the sha256 of the file it came from."""
+    """The place of an image in the store, and the sha256 of the file it came from."""
 
     sha256: str
     offset: int
     height: int
     width: int
     deep_maximum: int | None = None
-    """The largest value of an image of 16 bits a channel, of 65535."""
+    """The largest value, up to 65535, of an image with 16 bits per channel; else None."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +98,11 @@ class Unreadable:
 def write_store(
     sources: Sequence[Source], path: Path, how: Decoding, *, workers: int, title: str
 ) -> tuple[list[Stored | Unreadable], str]:
-    """Decode ``sources`` into ``path`` and say where each went, with the sha256 of the store.
+    """Decode ``sources`` into ``path``; return the place of each image and the store's sha256.
 
-    The same bytes for any number of ``workers`` (1: in this process). Memory does not grow with
-    the number of images. Raises UserError when a worker was killed, OSError when the disk is full;
-    ``path`` is then left as it was.
+    Any number of ``workers`` gives the same bytes; 1 decodes in this process. Memory does not grow
+    with the number of images. Raises UserError when a worker was killed and OSError when the disk
+    is full; ``path`` is then left as it was.
     """
     placed: list[Stored | Unreadable] = []
     digest = hashlib.sha256()
@@ -126,11 +126,11 @@ def write_store(
 
 
 _Result = tuple[str, Decoded | str]
-"""Sha256 of the source, and its pixels or the reason why there are none."""
+"""Sha256 of the source, and its pixels or the reason why it cannot be used."""
 
 
 def _decoded(sources: Sequence[Source], how: Decoding, workers: int) -> Iterator[_Result]:
-    """In the order of ``sources``."""
+    """Decode ``sources`` and yield the results in the same order."""
     task = partial(_decode_batch, how=how)
     batches = (sources[start : start + _BATCH] for start in range(0, len(sources), _BATCH))
     if workers == 1:
@@ -160,7 +160,7 @@ def _decoded(sources: Sequence[Source], how: Decoding, workers: int) -> Iterator
 
 
 def _begin_worker(places: Places) -> None:
-    """Ctrl-C is the parent's to handle; a parent that was killed leaves no worker behind."""
+    """Set up a worker: ignore Ctrl-C, which the parent handles, and end when the parent ends."""
     global _places
     _places = places
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -175,7 +175,7 @@ def _begin_worker(places: Places) -> None:
 
 
 def _places_for_large(workers: int) -> int:
-    """Return how many workers may hold a large image at once, by the memory that is free."""
+    """Return how many workers may decode a large image at once in half of the free memory."""
     return max(1, min(workers, psutil.virtual_memory().available // 2 // _LARGE_BYTES))
 
 

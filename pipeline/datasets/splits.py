@@ -1,8 +1,8 @@
-"""Stratified splits that depend on nothing but the names of the images, their bytes and a seed.
+"""Make stratified splits that depend only on the images' names, their bytes and a seed.
 
-Each image is ranked by a hash of its name, so a split does not depend on the order of a folder,
-the machine or the version of any library, and one image more does not reshuffle the others.
-Identical files are one image with several names: they go together.
+Each image is ranked by a hash of its name. So a split does not depend on the order of a folder, on
+the machine or on the version of any library, and an added image does not reshuffle the others.
+Identical files count as one image with several names, and go to the same split.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def complete(
     seed: int,
     same: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Entry]:
-    """Give every entry a split, making those the dataset does not have.
+    """Give every entry a split, and draw the splits that the dataset does not have.
 
-    A missing test split is cut from train first, then a missing validation split from what is
-    left. ``same`` maps each path to one name for all files of its content (``contents.same``).
-    Content that is labelled in two ways, or is in a given split already, stays in train. Repeated
-    entries of one image count once where no split was given or it is held out. Raises UserError
-    naming the classes with too few images for that.
+    A missing test split is taken from train first, then a missing validation split from the rest.
+    ``same`` maps each path to one name for all files with its content (``contents.same``). Content
+    with two labels, or already in a given split, stays in train. Repeated entries of an image
+    count once if no split was given or if the image is held out. Raises UserError naming the
+    classes with too few images.
     """
     entries = _once(
         [replace(entry, split=entry.split or "train") for entry in listing.entries],
@@ -65,7 +65,7 @@ def complete(
 def missing_splits(
     listing: Listing, val_fraction: float, test_fraction: float
 ) -> list[tuple[Split, float]]:
-    """Return the splits that are to be drawn, in this order, and the share of each."""
+    """Return the splits to draw, in this order, and the fraction that each one gets."""
     present = {entry.split for entry in listing.entries}
     fractions: dict[Split, float] = {"test": test_fraction, "val": val_fraction}
     return [(split, fraction) for split, fraction in fractions.items() if split not in present]
@@ -74,9 +74,10 @@ def missing_splits(
 def without_rare(
     listing: Listing, images: int, same: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[Listing, dict[str, int]]:
-    """Leave out the classes with fewer different ``images`` to train on.
+    """Leave out the classes with fewer than ``images`` distinct images to train on.
 
-    Returns the rest, with labels counted anew, and what the classes left out had.
+    Returns the remaining listing, with its labels renumbered, and the number of distinct
+    training images of each class that was left out.
     """
     groups = _by_label(
         [replace(entry, split=entry.split or "train") for entry in listing.entries], "train"
@@ -98,7 +99,7 @@ def without_rare(
 
 
 def limit(entries: Sequence[Entry], split: Split, images: int | None, seed: int) -> list[Entry]:
-    """Keep a stratified ``images`` of ``split`` (all if there are no more) and the other splits.
+    """Keep at most ``images`` stratified entries of ``split``, and all of the other splits.
 
     Raises UserError when that leaves a class without an image.
     """
@@ -119,16 +120,19 @@ def limit(entries: Sequence[Entry], split: Split, images: int | None, seed: int)
 
 
 def choose(groups: Mapping[int, Sequence[str]], per_class: int, words: object) -> set[str]:
-    """``per_class`` names of each group, or all of a smaller one."""
+    """Choose ``per_class`` names of each group, or all names of a smaller group.
+
+    The choice follows from ``words`` alone.
+    """
     return _first(groups, dict.fromkeys(groups, per_class), words)
 
 
 def apportion(
     quotas: Mapping[int, float], total: int, *, lower: Mapping[int, int], upper: Mapping[int, int]
 ) -> dict[int, int]:
-    """Whole shares near ``quotas`` by largest remainder, within ``lower`` and ``upper``.
+    """Round ``quotas`` to whole shares by largest remainder, within ``lower`` and ``upper``.
 
-    They sum to ``total`` unless the bounds forbid it; then to the nearest sum they allow.
+    The shares sum to ``total``, or to the nearest sum that the bounds allow.
     """
     shares = {
         key: min(max(math.floor(quota), lower[key]), upper[key]) for key, quota in quotas.items()
@@ -148,10 +152,10 @@ def apportion(
 def _hold_out(
     units: Mapping[int, _Units], fraction: float, *, keep: int, words: object
 ) -> set[str]:
-    """Names of contents with about ``fraction`` of train, at least one of each class.
+    """Return the names of contents to hold out: about ``fraction`` of train, one or more per class.
 
-    Leaves ``keep`` contents in each class. Identical files count as so many images; contents that
-    would exceed the share of their class are passed over.
+    ``keep`` contents of each class stay in train. Each of several identical files counts as an
+    image; contents that would exceed the share of their class are skipped.
     """
     sizes = {label: unit.images for label, unit in units.items()}
     quotas = {label: fraction * size for label, size in sizes.items()}
@@ -179,17 +183,17 @@ def _hold_out(
 
 
 class _Units(NamedTuple):
-    """The contents of one class in train."""
+    """The distinct contents of one class in train."""
 
     free: dict[str, int]
-    """Those that may be held out, with the number of images of each."""
+    """Contents that may be held out, with the number of files of each."""
     bound: int
-    """The number of the others."""
+    """Number of contents that must stay in train."""
     images: int
 
     @property
     def usable(self) -> int:
-        """Contents to make splits of: among those bound to train, one is of use."""
+        """Number of contents available to the splits; the bound ones together count as one."""
         return len(self.free) + min(self.bound, 1)
 
 
@@ -205,10 +209,10 @@ def _units(
 
 
 def _bound(entries: Sequence[Entry], same: Mapping[str, str], images: int) -> set[str]:
-    """Contents that stay in train: under two labels, or in another split already.
+    """Return the contents that must stay in train: with two labels, or in another split too.
 
-    Where a class would be left with fewer than ``images``, its leak into a given split, which is
-    there anyway, is accepted.
+    If a class would have fewer than ``images`` left, its contents in another split are not bound:
+    that leak exists anyway.
     """
     labels = defaultdict(set)
     given = set()
@@ -227,7 +231,7 @@ def _bound(entries: Sequence[Entry], same: Mapping[str, str], images: int) -> se
 
 
 def _once(entries: Sequence[Entry], paths: Collection[str]) -> list[Entry]:
-    """Drop what repeats an entry of ``paths`` in the same split."""
+    """Drop entries that repeat one of ``paths`` in the same split."""
     kept = []
     seen: set[tuple[str, Split | None]] = set()
     for entry in entries:
@@ -261,7 +265,7 @@ def _require(
 
 
 def _by_label(entries: Sequence[Entry], split: Split) -> dict[int, list[str]]:
-    """Distinct paths of each class, in a fixed order."""
+    """Return the distinct paths of each class, in a fixed order."""
     groups: dict[int, set[str]] = defaultdict(set)
     for entry in entries:
         if entry.split == split:
@@ -272,7 +276,7 @@ def _by_label(entries: Sequence[Entry], split: Split) -> dict[int, list[str]]:
 def _first(
     groups: Mapping[int, Sequence[str]], shares: Mapping[int, int], words: object
 ) -> set[str]:
-    """The first ``shares[label]`` of each group in an order drawn from ``words``."""
+    """Return the first ``shares[label]`` names of each group, in an order drawn from ``words``."""
     return {
         path
         for label, paths in groups.items()

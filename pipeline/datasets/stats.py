@@ -1,4 +1,4 @@
-"""What stats.json says of a prepared dataset, and what a person reads of it in the terminal."""
+"""Compute stats.json of a prepared dataset, and print its summary, notes and warnings."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pipeline.datasets.pixels import Stored
 from pipeline.settings.dataset import DatasetConfig
 
 _DIM = FULL / 8
-"""Images of 16 bits a channel whose values all lie below hold data of fewer bits."""
+"""If all values of a 16-bit image are below this, its data have fewer bits."""
 
 _SHOWN_CLASSES = 10
 _FEW = 5
-"""Files that are named one by one."""
+"""Maximum number of files that are named one by one."""
 
 _SHOWN_GROUPS = 10
 _PATHS_KEPT = 100
-"""Of each kind of file that was left out; the number counts all."""
+"""Maximum number of paths kept for each kind of file left out; ``files`` counts all of them."""
 
 
 def of(
@@ -33,7 +33,7 @@ def of(
     stored: Mapping[str, Stored],
     unreadable: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Count and name what a dataset holds: plain values, for stats.json."""
+    """Return the content of stats.json: counts per split and class, what was left out, leaks."""
     rows = manifest.table.to_pylist()
     counted = {split: dict.fromkeys(manifest.class_names, 0) for split in SPLITS}
     for row in rows:
@@ -65,12 +65,12 @@ def of(
 
 
 def leaked_images(stats: Mapping[str, Any]) -> int:
-    """Count the images, under all their names, that stand in more than one split."""
+    """Count the files whose content is in more than one split."""
     return sum(len(group["paths"]) for group in stats["duplicates"])
 
 
 def summary(stats: Mapping[str, Any]) -> Iterator[str]:
-    """Say what a dataset was taken for: layout, classes, images of each split and class."""
+    """Yield lines that say how a dataset was read: layout, classes, images per split and class."""
     classes = stats["classes"]
     totals = ", ".join(f"{stats['totals'][split]:,} {split}" for split in SPLITS)
     yield f"{printable(stats['title'])}: {len(classes)} classes, {totals} images"
@@ -84,7 +84,7 @@ def summary(stats: Mapping[str, Any]) -> Iterator[str]:
 
 
 def notes(stats: Mapping[str, Any]) -> Iterator[str]:
-    """Say what was left out of a dataset and which of its images are doubtful."""
+    """Yield sentences on what was left out of a dataset and which images are doubtful."""
     for group in stats["left_out"]:
         number = f"{group['files']} {printable(group['kind'])}"
         few = "" if group["files"] > _FEW else f" ({some(group['paths'])})"
@@ -114,7 +114,7 @@ def notes(stats: Mapping[str, Any]) -> Iterator[str]:
 
 
 def warnings(stats: Mapping[str, Any], path: Path) -> Iterator[str]:
-    """Say what a person should know before training; ``path`` is that of stats.json."""
+    """Yield warnings that a person should read before training; ``path`` is that of stats.json."""
     yield from notes(stats)
     named = f"; {path} names them"
     if differing := stats["count_differences"]:
@@ -134,7 +134,7 @@ def warnings(stats: Mapping[str, Any], path: Path) -> Iterator[str]:
 
 
 def _dim(dataset: DatasetConfig, stored: Mapping[str, Stored]) -> dict[str, Any] | None:
-    """Describe the 16-bit images whose data fill a small part of the range, if nobody set it."""
+    """Describe the 16-bit images that use a small part of the range, unless ``white`` is set."""
     deep = {p: image.deep_maximum for p, image in stored.items() if image.deep_maximum is not None}
     dim = {path: maximum for path, maximum in deep.items() if maximum < _DIM}
     if not dim or dataset.white is not None:

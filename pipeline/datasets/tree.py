@@ -1,4 +1,4 @@
-"""What lies below a folder of images: one rule for links, hidden entries, pipes and devices."""
+"""List what is below a folder of images: one rule for links, hidden entries, pipes and devices."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LITTER_NAMES = """
 .dropbox .dropbox.cache
 """
 _LITTER = frozenset([*_LITTER_NAMES.split(), "system volume information", "icon\r"])
-"""What systems and tools leave in folders, in lower case. It is no part of anybody's data."""
+"""Names, in lower case, that systems and tools leave in folders; never part of the data."""
 
 _SPECIAL = (
     (stat.S_ISFIFO, "a named pipe"),
@@ -33,10 +33,10 @@ class Tree:
 
     files: list[Path] = field(default_factory=list)
     odd: list[tuple[Path, str]] = field(default_factory=list)
-    """What is no regular file, with the reason: broken links, pipes, links to a folder that is read
-    already."""
+    """Entries that are not regular files, with the reason: broken links, pipes, links to a folder
+    that was already read."""
     hidden: list[Path] = field(default_factory=list)
-    """Left out, not looked into."""
+    """Hidden entries; they are left out, and hidden folders are not opened."""
 
 
 def walk(folder: Path, closed: Callable[[OSError], None]) -> Tree:
@@ -82,12 +82,12 @@ def children(folder: Path) -> tuple[list[Path], Tree]:
 
 
 def is_shown(name: str) -> bool:
-    """Tell whether an entry is neither hidden nor litter."""
+    """Return whether an entry is neither hidden nor litter of a system."""
     return not name.startswith(".") and name.lower() not in _LITTER
 
 
 def irregular(path: Path) -> str | None:
-    """Say why a path is not a regular file, without opening it; None where it is one."""
+    """Return why a path is not a regular file, without opening it; None if it is one."""
     try:
         mode = path.stat().st_mode
     except OSError as error:
@@ -105,7 +105,7 @@ def irregular(path: Path) -> str | None:
 
 
 def irregular_below(root: Path) -> Iterator[tuple[Path, str]]:
-    """Yield what a tool that reads all files in ``root``, hidden ones too, would stumble over."""
+    """Yield each entry below ``root`` that would stop a tool reading every file, and the reason."""
     closed: list[OSError] = []
     for where, folders, names in os.walk(root, onerror=closed.append, followlinks=True):
         inner = [Path(where, name) for name in folders]
@@ -127,12 +127,12 @@ def _leads_back(folder: Path) -> bool:
 
 
 def regular_bytes(path: Path) -> bytes:
-    """Read a regular file. Raises OSError, also for a pipe or device, which may never end."""
+    """Read a regular file. Raises OSError; also for a pipe or device, which may never end."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(0, irregular(path) or "not a regular file", str(path))
     return path.read_bytes()
 
 
 def _hidden(name: str) -> bool:
-    """Hidden, and not known as litter: somebody may miss it."""
+    """Return whether a name is hidden but not known litter, so that somebody may miss it."""
     return name.startswith(".") and not name.startswith("._") and name.lower() not in _LITTER

@@ -1,4 +1,4 @@
-"""What a downloaded file must be, and what it was found to be."""
+"""Verify downloaded files by size and digest, and record the digests first seen."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class WrongContentError(Exception):
 class Digests:
     """The digests of the files of one folder.
 
-    ``<folder>/digests.yaml`` holds size and sha256 of each file as first seen, the same on every
-    machine. Where the configuration states no digest, that record is what the file must be from
-    then on. A hidden file beside the folder remembers the time stamp a file had when it was read,
-    so that an unchanged file of many gigabytes is not read again.
+    ``<folder>/digests.yaml`` records size and sha256 of each file as first seen; it is the same on
+    every machine. If the configuration states no digest, the file must match this record from then
+    on. A hidden file beside the folder remembers each file's time stamp, so that an unchanged file
+    of many gigabytes is not read again.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,7 +36,10 @@ class Digests:
         self._memory = _load(self._memory_path)
 
     def check(self, archive: ArchiveConfig, path: Path) -> dict[str, str]:
-        """The digests of ``path``; WrongContentError unless they are those of ``archive``."""
+        """Return the digests of ``path`` by kind, such as ``sha256``.
+
+        Raises WrongContentError unless size and digests are those of ``archive``.
+        """
         size = path.stat().st_size
         if archive.size not in (None, size) and not archive.other_sha256:
             raise WrongContentError(f"{size:,} bytes instead of {archive.size:,}")
@@ -53,7 +56,7 @@ class Digests:
         return found
 
     def keep(self, archive: ArchiveConfig, path: Path, found: dict[str, str]) -> None:
-        """Remember that ``path``, checked a moment ago, has the digests ``found``."""
+        """Record that ``path``, which was just checked, has the digests ``found``."""
         state = path.stat()
         record = {"size": state.st_size, "sha256": found["sha256"]}
         if self._record.get(archive.file) != record:
@@ -75,7 +78,7 @@ class Digests:
 
 
 def _kinds(archive: ArchiveConfig) -> list[str]:
-    """sha256 is always recorded; md5 is read where nothing better is stated."""
+    """Return the kinds of digest to compute: sha256 always, md5 if it is the only one stated."""
     return ["sha256", "md5"] if archive.md5 and not archive.sha256 else ["sha256"]
 
 
@@ -96,7 +99,7 @@ def _read(archive: ArchiveConfig, path: Path) -> dict[str, str]:
 
 
 def _load(path: Path) -> dict[str, dict[str, Any]]:
-    """The mapping in ``path``; empty where it is absent or no such mapping."""
+    """Return the mapping in ``path``; empty if the file is missing or holds no mapping."""
     try:
         loaded = yaml.safe_load(path.read_text())
     except (FileNotFoundError, yaml.YAMLError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""Fetch the files of a dataset: verified, from the first source that gives them.
+"""Fetch the files of a dataset from the first source that has them, and verify them.
 
 >>> path = fetch(archive, Path("data/raw/dtd"))      # doctest: +SKIP
 >>> unpack(path, Path("data/unpacked/dtd"))          # doctest: +SKIP
@@ -24,17 +24,16 @@ __all__ = ["NotFetchedError", "described", "fetch", "part_of", "unpack"]
 
 
 class NotFetchedError(UserError):
-    """No source gives the file; the message says where to get it and where to put it."""
+    """No source has the file; the message says where to get it and where to put it."""
 
 
 def fetch(archive: ArchiveConfig, folder: Path, patience: Patience = PATIENCE) -> Path:
-    """The verified file ``folder/<archive.file>``: the one that is there, else a fetched one.
+    """Return the path ``folder/<archive.file>``; fetch the file if it is missing, and verify it.
 
-    A file placed by hand is verified and taken, without a network. Sources are tried in order;
-    what a dropped connection or a killed process left is gone on from. Where no digest is stated
-    the first one seen is recorded and must hold from then on (see Digests). Raises UserError when
-    a file that is there is another than asked for (it is left alone) or the disk is too small,
-    NotFetchedError when no source gives the file.
+    A file placed by hand is verified and used without a network. Sources are tried in order, and a
+    partial download is continued. If no digest is stated, the first one seen is recorded and must
+    match from then on (see Digests). Raises UserError when an existing file has the wrong content
+    (it is left alone) or the disk is too small; raises NotFetchedError when no source has the file.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / archive.file
@@ -68,17 +67,17 @@ def fetch(archive: ArchiveConfig, folder: Path, patience: Patience = PATIENCE) -
 
 
 def part_of(path: Path) -> Path:
-    """Where the bytes of ``path`` gather until they are complete and verified."""
+    """Return the partial file that collects the bytes of ``path`` until they are verified."""
     return path.with_name(path.name + ".part")
 
 
 def _from(
     url: str, archive: ArchiveConfig, part: Path, digests: Digests, patience: Patience
 ) -> dict[str, str]:
-    """Bring ``url`` to ``part`` and return its digests.
+    """Download ``url`` to ``part`` and return its digests.
 
-    A file in several pieces gets a second chance from its first byte: a piece may be another
-    source's, or a server may have sent another range than it said.
+    A wrong file that came in several pieces is downloaded once more from its first byte: a piece
+    may come from another source, or a server may have sent another range than it stated.
     """
     for again in (False, True):
         whole = True
@@ -97,7 +96,7 @@ def _from(
 
 
 def described(archive: ArchiveConfig) -> str:
-    """How to know a genuine copy: ``5 bytes, sha256 ...``, as far as it is stated."""
+    """Describe a genuine copy by what is stated: ``5 bytes, sha256 ...``."""
     size = f"{archive.size:,} bytes" if archive.size else "size unstated"
     if archive.sha256:
         return f"{size}, sha256 {archive.sha256}"

@@ -1,4 +1,4 @@
-"""Bring one file of a dataset on the Hugging Face hub."""
+"""Download one file of a dataset from the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ADDRESS = re.compile(r"hf://datasets/(?P<repo>[^/@]+/[^/@]+)(@(?P<revision>[^/]+
 
 
 def web_address(url: str) -> str:
-    """Where a person finds in a browser what ``url`` names."""
+    """Return the address at which a browser finds the file that ``url`` names."""
     found = ADDRESS.fullmatch(url)
     if not found:
         return url
@@ -27,9 +27,9 @@ def web_address(url: str) -> str:
 
 
 def transfer_from_hub(url: str, part: Path) -> None:
-    """Bring ``hf://datasets/OWNER/REPO[@REVISION]/PATH`` to the file ``part``.
+    """Download ``hf://datasets/OWNER/REPO[@REVISION]/PATH`` to the file ``part``.
 
-    The hub's client resumes, retries and shows a bar. Raises TransferError.
+    The hub's client resumes, retries and shows a progress bar. Raises TransferError.
     """
     found = ADDRESS.fullmatch(url)
     if not found:
@@ -58,7 +58,7 @@ def transfer_from_hub(url: str, part: Path) -> None:
 
 
 def discard_hub_folder(part: Path) -> None:
-    """Remove what the hub's client keeps to go on with ``part``."""
+    """Remove the files that the hub's client keeps for resuming ``part``."""
     shutil.rmtree(_folder(part), ignore_errors=True)
 
 
@@ -67,11 +67,11 @@ def _folder(part: Path) -> Path:
 
 
 _gave_up: set[str] = set()
-"""Endpoints whose client gave up waiting once in this process: it waits for each file anew."""
+"""Endpoints on which the hub's client gave up in this process; it would wait again every time."""
 
 
 def _still_down(endpoint: str, url: str) -> str | None:
-    """Say whether an endpoint that was waited for in vain is still down, by one request."""
+    """Return why an endpoint that failed before is still down, by one request; None if it is up."""
     if endpoint not in _gave_up:
         return None
     with suppress(httpx.HTTPError):
@@ -85,7 +85,7 @@ def _still_down(endpoint: str, url: str) -> str | None:
 
 
 def _status(error: Exception) -> int | None:
-    """The HTTP status behind an error of the hub's client, however deep it lies."""
+    """Return the HTTP status in an error of the hub's client or in one of its causes."""
     cause: BaseException | None = error
     while cause is not None:
         response = getattr(cause, "response", None)
@@ -97,7 +97,7 @@ def _status(error: Exception) -> int | None:
 
 @cache
 def _unreachable(endpoint: str) -> str | None:
-    """Why the hub cannot be reached. Its client tries each file for half a minute otherwise."""
+    """Return why the hub cannot be reached, or None; its client would retry for half a minute."""
     try:
         httpx.head(endpoint, timeout=10)
     except httpx.TransportError as error:

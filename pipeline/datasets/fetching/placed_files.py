@@ -1,4 +1,4 @@
-"""The files a dataset came in, found and unpacked when a reader asks for them."""
+"""Find and unpack a dataset's downloaded files when a reader asks for them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pipeline.datasets.fetching.unpacking import unpack
 class Archives:
     """The downloads of one dataset, and a scratch folder to unpack them in.
 
-    A folder in the scratch is complete when it is there, and named after its archive's size and
-    time: a changed archive gets another, so none ever stands for other contents.
+    A folder in the scratch folder appears only when it is complete. Its name holds the size and
+    time of its archive, so a changed archive is unpacked again.
     """
 
     dataset: str
@@ -28,7 +28,7 @@ class Archives:
         return (self.raw / name).is_file()
 
     def file(self, name: str) -> Path:
-        """Raises UserError when it was not downloaded."""
+        """Return the path of a downloaded file. Raises UserError when it is missing."""
         if not self.has(name):
             raise UserError(
                 f"{self.raw / name} is not there. Run `dvc repro download@{self.dataset}`, or put "
@@ -37,17 +37,17 @@ class Archives:
         return self.raw / name
 
     def unpacked(self, name: str) -> Path:
-        """The folder with the members of an archive."""
+        """Unpack an archive, unless that was done before, and return the folder."""
         return self._unpacked(self.file(name))
 
     def unpacked_inner(self, archive: Path) -> Path:
-        """The same for an archive that was itself unpacked from one."""
+        """Unpack an archive that was itself in an archive, and return the folder."""
         if not archive.is_file():
             raise UserError(f"{archive} is not there: the archive does not have the known layout")
         return self._unpacked(archive)
 
     def extracted(self, name: str, extract: Callable[[Path, Path], None]) -> Path:
-        """A folder filled once by ``extract(file, folder)``, for what is no archive."""
+        """Return a folder that ``extract(file, folder)`` filled once, for files of other kinds."""
         source = self.file(name)
         folder = self._folder(source)
         if not folder.is_dir():

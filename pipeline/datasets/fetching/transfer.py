@@ -1,4 +1,4 @@
-"""Bring one file over HTTP: go on where it stopped, try again, give up in good time."""
+"""Download one file over HTTP: resume where it stopped, retry, and give up in good time."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from pipeline.base.files import write_json
 from pipeline.base.progress import bytes_bar
 
 MOST_BYTES = 64 * 2**30
-"""Of a file whose size is not stated."""
+"""Largest file that is accepted if its size is not stated."""
 PROGRESS = 1 << 20
-"""Bytes that must arrive for a dropped connection not to count as one more failure."""
+"""Once this many bytes have arrived, a dropped connection does not count as one more failure."""
 PASSING = {408, 425, 429, 500, 502, 503, 504}
-"""Statuses worth asking again."""
+"""HTTP statuses after which the request is tried again."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Patience:
     read: float = 60.0
     """Seconds without a byte until a connection counts as dead."""
     attempts: int = 6
-    """Failures in a row until a source is given up; two where it never answered at all."""
+    """Failures in a row after which a source is given up; two if it never answered."""
     pause: float = 1.0
-    """Seconds before the second attempt; doubles from one to the next."""
+    """Seconds before the second attempt; doubled before each further one."""
     longest_pause: float = 60.0
     least_rate: float = 1024.0
     """Bytes per second; a connection that is slower over ``window`` seconds counts as dead."""
@@ -42,15 +42,15 @@ PATIENCE = Patience()
 
 
 class TransferError(Exception):
-    """This source does not give the file; another one may."""
+    """This source does not provide the file; another one may."""
 
 
 _gave_up: set[str] = set()
-"""Hosts that a transfer of this process gave up on; the next file asks them only once."""
+"""Hosts on which a transfer of this process gave up; they are asked only once for the next file."""
 
 
 class _PassingError(Exception):
-    """Worth another attempt, after ``pause`` seconds if the server asked for them."""
+    """A failure worth another attempt, after ``pause`` seconds if the server asked for a pause."""
 
     def __init__(self, message: str, pause: float | None = None) -> None:
         super().__init__(message)
@@ -60,17 +60,17 @@ class _PassingError(Exception):
 def transfer(
     url: str, part: Path, size: int | None, any_source: bool, patience: Patience = PATIENCE
 ) -> bool:
-    """Bring ``url`` to the file ``part``, going on from the bytes it holds.
+    """Download ``url`` to the file ``part``, continuing after the bytes it already holds.
 
-    Returns whether all bytes came in one answer; otherwise a server that lies about ranges may
-    have sent some of them twice.
+    Returns whether all bytes came in one response. Otherwise a server that states wrong ranges may
+    have sent some bytes twice.
 
-    ``any_source``: a digest is stated, so bytes from another source or an older copy may be gone
-    on from; otherwise only bytes that the server vouches for by ETag or date (If-Range). A part
-    of a source without byte ranges starts over. Raises TransferError when the source gives up or
-    offers something else than ``size`` bytes (``part`` stays if it may still serve), UserError
-    when the disk is too small. A redirect from https to http counts as a source that gives up.
-    A host that failed with every attempt is asked only once for the next file.
+    ``any_source`` means that a digest is stated: then bytes of another source or of an older copy
+    may be continued. Otherwise only bytes that the server confirms by ETag or date (If-Range) are.
+    Without byte ranges the download starts over. Raises TransferError when the source fails, when
+    it redirects from https to http, or when it offers another number of bytes than ``size``
+    (``part`` is kept if it may still be useful). Raises UserError when the disk is too small. A
+    host that failed with every attempt is asked only once for the next file.
     """
     if size is not None and _length(part) >= size:
         if _length(part) == size:
@@ -110,7 +110,7 @@ def transfer(
 
 
 def _refuse_step_down(url: str) -> Callable[[httpx.Request], None]:
-    """Make a hook that stops a client which is led from ``url``, if that is https, to http."""
+    """Return a request hook that refuses a redirect from https to http; ``url`` is the start."""
 
     def hook(request: httpx.Request) -> None:
         if url.startswith("https:") and request.url.scheme != "https":
@@ -120,7 +120,7 @@ def _refuse_step_down(url: str) -> Callable[[httpx.Request], None]:
 
 
 class _Pace:
-    """Ends a connection that brings fewer bytes over a window than patience asks for."""
+    """Watches the speed of a connection, and ends one that is slower than ``patience`` allows."""
 
     def __init__(self, patience: Patience) -> None:
         self.patience = patience
@@ -141,7 +141,7 @@ class _Pace:
 
 
 class _Attempt:
-    """One request after the other for the same file."""
+    """The requests for one file, made one after the other."""
 
     def __init__(
         self, url: str, part: Path, size: int | None, any_source: bool, patience: Patience
@@ -175,7 +175,7 @@ class _Attempt:
             self._receive(response, have)
 
     def _resumption(self) -> tuple[int, dict[str, str]]:
-        """The bytes to go on from, and the headers that ask for the rest."""
+        """Return the number of bytes already there, and the headers that ask for the rest."""
         have = _length(self.part)
         if not have or not self.ranges:
             return 0, {}
@@ -232,13 +232,13 @@ class _Attempt:
 
 
 def discard(part: Path) -> None:
-    """Remove ``part`` and what was noted of it."""
+    """Remove ``part`` and the note beside it."""
     part.unlink(missing_ok=True)
     _note(part).unlink(missing_ok=True)
 
 
 def _note(part: Path) -> Path:
-    """Beside a part: where its bytes are from, and the validator that If-Range takes."""
+    """Return the file beside ``part`` that records its source and its validator for If-Range."""
     return part.with_name(part.name + ".json")
 
 
@@ -247,7 +247,7 @@ def _length(path: Path) -> int:
 
 
 def _validator(response: httpx.Response) -> str | None:
-    """What If-Range takes: a strong ETag, else the date (RFC 9110, 13.1.5)."""
+    """Return the value for If-Range: a strong ETag, else the date (RFC 9110, 13.1.5)."""
     tag = response.headers.get("ETag", "")
     if tag.startswith('"'):
         return tag
@@ -260,7 +260,7 @@ def _start(response: httpx.Response) -> int | None:
 
 
 def _total(response: httpx.Response) -> int | None:
-    """The length of the whole file, as far as the server says it."""
+    """Return the length of the whole file, or None if the server does not state it."""
     if "Content-Range" in response.headers:
         found = re.search(r"/(\d+)$", response.headers["Content-Range"])
     else:

@@ -1,8 +1,8 @@
-"""Unpack an archive from outside: whole or not at all, and never beyond its folder.
+"""Unpack an untrusted archive: whole or not at all, and never outside its folder.
 
-Python's own extraction filters came with 3.11.4, later than the oldest Python supported here, so
-members are copied out one by one: only bytes and folders are ever written, never a link, a device,
-an owner or a mode.
+Members are copied one by one. Only bytes and folders are written, never a link, a device, an owner
+or a mode. Python's own extraction filters came with 3.11.4, later than the oldest Python supported
+here.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from pipeline.datasets.fetching.headers import (
 
 CHUNK = 1 << 20
 MOST_MEMBERS = 1_000_000
-"""SUN397, the largest archive known here, has about 109,000."""
+"""Maximum number of members. SUN397, the largest archive known here, has about 109,000."""
 MOST_LINKS = 10_000
 LONGEST_NAME = 4096
 MOST_FOLDERS = 64
-"""One inside the other: a name can make as many as it has parts."""
+"""Maximum depth of nested folders in a member's name."""
 LEAST_ALLOWANCE = 2**30
 MOST_EXPANSION = 32
 """An archive may unpack to 1 GiB or 32 times its size, whichever is more. Photographs do not
@@ -62,13 +62,14 @@ DAMAGE = (
 def unpack(archive: Path, into: Path) -> None:
     """Unpack a tar (plain, gz, bz2, xz), a zip or a single gzipped file into the folder ``into``.
 
-    ``into`` appears when everything is unpacked, so a folder that is there is a complete one; what
-    a killed process left is removed by the next. A link becomes a copy of the member it names.
-    Raises UserError, and leaves nothing behind, for a member that would lie outside ``into``, a
-    link to anything but a file of the archive, a device, an archive that unpacks to more than
-    MOST_MEMBERS, LEAST_ALLOWANCE and MOST_EXPANSION allow, headers that no genuine archive has
-    (``headers``), too little disk, and a damaged or unknown archive. Raises FileExistsError when
-    ``into`` exists.
+    ``into`` appears only when everything is unpacked, so an existing folder is complete. The next
+    call removes what a killed process left. A link becomes a copy of the member it names.
+
+    Raises UserError, and leaves nothing behind, when a member would be outside ``into``, when a
+    link points to anything but a file of the archive, for a device, when the archive exceeds
+    MOST_MEMBERS or unpacks to more than LEAST_ALLOWANCE and MOST_EXPANSION allow, for headers that
+    no genuine archive has (``headers``), when the disk is too small, and for a damaged or unknown
+    archive. Raises FileExistsError when ``into`` exists.
     """
     if into.exists():
         raise FileExistsError(f"{into} is there already")
@@ -195,7 +196,7 @@ class _Writer:
 
 @contextmanager
 def _whole_folder(into: Path) -> Iterator[Path]:
-    """A locked temporary folder beside ``into`` that takes its name when the block ends well."""
+    """Give a locked temporary folder, which is renamed to ``into`` if the block succeeds."""
     into.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{into.name}.unpacking."
     for other in into.parent.glob(f"{prefix}*"):
@@ -215,7 +216,7 @@ def _whole_folder(into: Path) -> Iterator[Path]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[bool]:
-    """Whether ``folder`` could be locked; the lock goes with the process that holds it."""
+    """Try to lock ``folder`` and yield whether that worked; the lock ends with the process."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:
