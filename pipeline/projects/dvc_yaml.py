@@ -34,7 +34,7 @@ CODE: Mapping[str, Sequence[str]] = {
         *(f"datasets/{name}.py" for name in ("contents", "counts", "decoding", "deep", "formats")),
         *(f"datasets/{name}.py" for name in ("listing", "manifest", "pixels", "splits")),
         *("datasets/stats.py", "datasets/tree.py", "datasets/readers"),
-        *("datasets/fetching/placed_files.py", "datasets/fetching/unpacking.py"),
+        *(f"datasets/fetching/{name}.py" for name in ("headers", "placed_files", "unpacking")),
         *("base/text.py", *_VALUES),
     ),
     "tune": _TRIAL,
