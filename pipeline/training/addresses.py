@@ -1,4 +1,4 @@
-"""Randomness by address: a generator follows from words and numbers, never from what ran before."""
+"""Make random generators from an address, such as (seed, epoch), never from what ran before."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def generator(word: str, *address: int) -> np.random.Generator:
-    """The generator of one purpose (``word``) at one place, such as (seed, epoch, step).
+    """Return the generator for one purpose (``word``) at one address, such as (seed, epoch, step).
 
     Seed 0 is a seed like any other. Equal addresses give equal streams in every process, so a
     resumed trial needs no generator state.

@@ -1,4 +1,4 @@
-"""Random crops for training and the centre crop of evaluation, on stored uint8 images."""
+"""Cut random crops for training and the centre crop for evaluation from stored uint8 images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TRIES = 10
 
 Resize = Literal["antialias", "opencv"]
 Box = tuple[int, int, int, int]
-"""left, top, right, bottom in pixels"""
+"""(left, top, right, bottom) in pixels."""
 
 
 def random_box(
@@ -27,11 +27,12 @@ def random_box(
     sampling: Literal["torchvision", "paddle"],
     rng: np.random.Generator,
 ) -> Box:
-    """The box of a random crop inside a width x height image.
+    """Draw the box of a random crop inside a width x height image.
 
-    ``torchvision``: area uniform in ``scale``, aspect log-uniform in [3/4, 4/3], ten tries, then
-    the largest centre box of an allowed aspect (torchvision RandomResizedCrop). ``paddle``: aspect
-    uniform, area bounded so that every box fits (PaddleClas release/2.0, RandCropImage).
+    ``torchvision``: area uniform in ``scale``, aspect log-uniform in [3/4, 4/3]; after ten boxes
+    that do not fit, the largest centre box of an allowed aspect (torchvision RandomResizedCrop).
+    ``paddle``: aspect uniform, area bounded so that every box fits (PaddleClas release/2.0,
+    RandCropImage).
     """
     if sampling == "paddle":
         root = math.sqrt(rng.uniform(*ASPECT))
@@ -81,8 +82,8 @@ def centre_crop(
 ) -> NDArray[np.uint8]:
     """Resize the short side to ``short_side`` (bilinear), then cut the [size, size, 3] centre.
 
-    ``antialias`` equals Pillow's resize and crop byte for byte; ``opencv`` is the resize of
-    :func:`crop`. An image whose short side has that length already is cut without a resize.
+    ``antialias`` equals Pillow's resize and crop byte for byte; ``opencv`` resizes as :func:`crop`
+    does. An image whose short side already has that length is not resized.
     """
     height, width = image.shape[:2]
     if min(height, width) != short_side:

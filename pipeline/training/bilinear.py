@@ -15,18 +15,18 @@ class Taps(NamedTuple):
     """The two source pixels of each output pixel along one axis, and the second one's weight."""
 
     first: NDArray[np.int64]
-    """[n] indices into the source axis."""
+    """Indices into the source axis, [n]."""
     second: NDArray[np.int64]
     weight: NDArray[np.int32]
-    """[n] of ``second``, in 1/2048; ``first`` has the rest."""
+    """Weights of ``second`` in 1/2048, [n]; ``first`` has the rest."""
 
 
 def taps(source: int, target: int, start: int = 0, count: int | None = None) -> Taps:
     """Compute the taps of a resize from ``source`` to ``target`` pixels.
 
-    Only for the ``count`` output pixels from ``start`` (all by default). Pixel centres lie at half
-    numbers and the border pixels are repeated. Only whole numbers are used, so the result does not
-    depend on the machine.
+    The result covers ``count`` output pixels from ``start`` (by default all). Pixel centres are at
+    half-integers, and border pixels are repeated. Only whole numbers are used, so the result does
+    not depend on the machine.
     """
     place = np.arange(start, start + (target if count is None else count), dtype=np.int64)
     position = (2 * place + 1) * source - target  # in 1 / (2 * target) pixels

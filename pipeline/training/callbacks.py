@@ -1,4 +1,4 @@
-"""What happens beside a trial's steps: progress, the record of each epoch, checkpoints."""
+"""Define the callbacks of a trial: progress bar, record of each epoch, checkpoints."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EpochRecord = Callable[[Mapping[str, float | int]], None]
 
 
 class Progress(Callback):
-    """One bar per trial with images per second and the time left; silent without a terminal."""
+    """Shows a bar per trial with images per second and time left; silent without a terminal."""
 
     def __init__(self, label: str) -> None:
         self.label = label
@@ -59,8 +59,9 @@ class Progress(Callback):
 
 
 class Record(Callback):
-    """Hand each new row of the curve to ``write``, once; of a trial that measures nothing on the
-    way, the training loss of each epoch.
+    """Passes each new row of the curve to ``write``, once.
+
+    A trial that measures nothing after an epoch passes its training loss only.
     """
 
     def __init__(self, write: EpochRecord) -> None:
@@ -78,11 +79,13 @@ class Record(Callback):
 
 
 class Checkpoint(Callback):
-    """Write the state at the first epoch end ``seconds`` or more after the last checkpoint, and
-    at the first step or epoch end after a SIGTERM, which then ends the trial with SystemExit.
+    """Saves the trial's state at intervals, and when a SIGTERM stops the trial.
 
-    It stands last among the callbacks, so that everything of the epoch is in the file; so is how
-    many seconds it took to get there (``spent``).
+    It writes at the first epoch end ``seconds`` or more after the last checkpoint. After a SIGTERM
+    it writes at the next step or epoch end, and the trial ends with SystemExit.
+
+    Must be the last callback: the checkpoint then contains the whole epoch. Also saves the elapsed
+    seconds (``spent``).
     """
 
     def __init__(self, path: Path, seconds: float) -> None:
@@ -91,7 +94,7 @@ class Checkpoint(Callback):
 
     @property
     def spent(self) -> float:
-        """Seconds since this was made, and before that those up to the checkpoint gone on from."""
+        """Seconds since the start, including those before the checkpoint that was resumed."""
         return self.earlier + time.monotonic() - self.begin
 
     def state_dict(self) -> dict[str, float]:
@@ -113,7 +116,7 @@ class Checkpoint(Callback):
             self._write(trainer)
 
     def _write(self, trainer: pl.Trainer) -> None:
-        """A trial that cannot write its state goes on: it has only more to lose."""
+        """Write a checkpoint; if that fails, print why and continue, since stopping loses more."""
         self.last = time.monotonic()
         try:
             with replacing(self.path) as temporary:

@@ -1,4 +1,4 @@
-"""The LightningModule: one network, one optimiser, one curve."""
+"""Define the LightningModule that trains one network and records its curve."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from pipeline.training.parameter_groups import parameter_groups
 from pipeline.training.schedule import Schedule, micro_batches
 
 LOSS_CHECK_STEPS = 20
-"""Steps between looks at the loss; each look waits for the device."""
+"""Steps between checks of the loss; each check waits for the device."""
 
 
 class Classifier(pl.LightningModule):
     """Trains by the recipe and keeps the curve: one row of measurements per epoch.
 
-    The optimiser is stepped by hand, for gradients are accumulated over micro-batches of one
-    batch and the learning rate is a function of the step alone.
+    The optimiser is stepped by hand, because gradients are accumulated over the micro-batches of a
+    batch, and the learning rate depends only on the step.
     """
 
     mean: Tensor
@@ -57,17 +57,17 @@ class Classifier(pl.LightningModule):
         self._outputs: list[tuple[Tensor, Tensor]] = []
 
     def normalise(self, images: Tensor) -> Tensor:
-        """uint8 [N, H, W, 3] to float [N, 3, H, W], channels last in memory."""
+        """Convert uint8 [N, H, W, 3] to normalised float [N, 3, H, W], channels last in memory."""
         return (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits [N, K] of uint8 images [N, H, W, 3]."""
+        """Compute the logits [N, K] of uint8 images [N, H, W, 3]."""
         return self.network(self.normalise(images))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """SGD with L2 decay on every parameter, batch norm and biases included.
+        """Return SGD with L2 decay on every parameter, including batch norm and biases.
 
-        ``fused`` goes once over the weights instead of four times.
+        ``fused`` reads the weights once instead of four times.
         """
         peak = self.schedule.peak(self.point.lr)
         decay = self.point.l2_decay
@@ -119,7 +119,7 @@ class Classifier(pl.LightningModule):
         self._losses.clear()
 
     def mean_loss(self) -> float:
-        """Of the steps of this epoch so far."""
+        """Return the mean loss of this epoch's steps so far."""
         return float(torch.stack(self._losses).mean())
 
     def on_validation_epoch_start(self) -> None:
@@ -129,7 +129,7 @@ class Classifier(pl.LightningModule):
         self._outputs.append((self(batch.images).float().cpu(), batch.labels.cpu()))
 
     def on_validation_epoch_end(self) -> None:
-        """Add the epoch to the curve; a loss that is not finite ends the trial."""
+        """Add the epoch to the curve; end the trial if the loss is not finite."""
         train_loss = self.mean_loss()
         self._losses.clear()
         self._measure()

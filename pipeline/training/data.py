@@ -1,4 +1,4 @@
-"""Batches of stored images: addressed training crops, centre crops in list order."""
+"""Load batches of stored images: random crops for training, centre crops for evaluation."""
 
 from __future__ import annotations
 
@@ -34,15 +34,14 @@ class Purpose(StrEnum):
 
 
 class TestSetLockedError(RuntimeError):
-    """Something asked for test images before the final evaluation."""
+    """Test images were requested before the final evaluation."""
 
-    __test__ = False  # a name for readers, not a class for pytest
+    __test__ = False  # else pytest takes the name for a test class
 
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """Which splits a trial trains on, which one it measures after each epoch, and which one it
-    predicts once at the end."""
+    """The splits that a trial trains on, measures after each epoch, and predicts at the end."""
 
     train: tuple[Split, ...]
     measure: Split | None
@@ -50,7 +49,10 @@ class SplitPlan:
 
 
 def split_plan(protocol: ProtocolConfig, purpose: Purpose) -> SplitPlan:
-    """``paddle`` selects on the test list, as PaddleClas did; ``heldout`` never does."""
+    """Return the splits of a trial by its protocol and purpose.
+
+    ``paddle`` selects on the test list, as PaddleClas did; ``heldout`` never does.
+    """
     if protocol.name == "paddle":
         return SplitPlan(("train", "val"), measure="test", predict=None)
     if purpose is Purpose.FINAL:
@@ -59,8 +61,10 @@ def split_plan(protocol: ProtocolConfig, purpose: Purpose) -> SplitPlan:
 
 
 class Batch(NamedTuple):
-    """images: uint8 [N, H, W, 3]; labels: int64 [N]; partners: a permutation of the batch or
-    None without mixup, when ``lam`` is 1."""
+    """A batch: images are uint8 [N, H, W, 3], labels int64 [N].
+
+    With mixup, ``partners`` is a permutation of the batch. Without, it is None and ``lam`` is 1.
+    """
 
     images: Tensor
     labels: Tensor
@@ -75,10 +79,10 @@ class StepAddress(NamedTuple):
 
 
 class EpochOrder(Sampler[StepAddress]):
-    """The steps that are left of the current epoch; their order follows from (seed, epoch) alone.
+    """Yields the remaining steps of the current epoch; their order depends on (seed, epoch) alone.
 
-    ``done`` says how many steps the trial has taken, so that a trial that was stopped within an
-    epoch goes on at the next step.
+    ``done`` returns how many steps the trial has taken, so a trial that was stopped within an epoch
+    continues at the next step.
     """
 
     def __init__(
@@ -98,7 +102,7 @@ class EpochOrder(Sampler[StepAddress]):
 
 
 class TrainingCrops(Dataset[Batch]):
-    """A batch of random crops for each step address."""
+    """Gives a batch of random crops for each step address."""
 
     def __init__(
         self,
@@ -135,7 +139,7 @@ class TrainingCrops(Dataset[Batch]):
 
 
 class CentreCrops(Dataset[Batch]):
-    """A batch of centre crops for each array of row numbers."""
+    """Gives a batch of centre crops for each array of row numbers."""
 
     def __init__(self, store: PixelStore, labels: NDArray[np.int64], recipe: RecipeConfig) -> None:
         self.store, self.labels, self.recipe = store, labels, recipe
@@ -151,7 +155,7 @@ class CentreCrops(Dataset[Batch]):
 
 
 class TrialData(pl.LightningDataModule):
-    """The images of one trial. Raises ValueError when there is too little to train on."""
+    """Loads the images of one trial. Raises ValueError with fewer than two training images."""
 
     def __init__(
         self,
@@ -179,11 +183,14 @@ class TrialData(pl.LightningDataModule):
         return self._loader(crops, order)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
-        """The split the trial is measured on after each epoch, if any."""
+        """Return a loader for the split measured after each epoch; an empty list if none is."""
         return self._centre_crops(self.plan.measure) if self.plan.measure else []
 
     def test_dataloader(self) -> DataLoader[Batch]:
-        """Raises TestSetLockedError unless the plan predicts a split at the end."""
+        """Return a loader for the split that is predicted at the end.
+
+        Raises TestSetLockedError if the plan has none.
+        """
         if self.plan.predict is None:
             raise TestSetLockedError("the test split is opened once, by evaluate")
         return self._centre_crops(self.plan.predict)

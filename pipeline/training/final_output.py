@@ -1,4 +1,4 @@
-"""The files of a final trial: its weights and its predictions on the test split."""
+"""Write the files of a final trial: its weights and its predictions on the test split."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FINAL_FILES = (MODEL, PREDICTIONS)
 
 
 def write_final(folder: Path, manifest: Manifest, final: FinalOutput) -> None:
-    """Write both files whole, or not at all."""
+    """Write the weights and the predictions of a final trial, each file whole or not at all."""
     with replacing(folder / MODEL) as temporary:
         save_file({k: v.contiguous() for k, v in final.state.items()}, temporary)
     with replacing(folder / PREDICTIONS) as temporary:
@@ -28,7 +28,7 @@ def write_final(folder: Path, manifest: Manifest, final: FinalOutput) -> None:
 
 
 def predictions(manifest: Manifest, logits: torch.Tensor) -> pa.Table:
-    """One row per test image: path, label, prediction, probability, top5 (class numbers)."""
+    """Make a row per test image: path, label, prediction, probability, top5 (class numbers)."""
     rows = manifest.rows(TEST)
     probability, order = logits.float().softmax(1).topk(min(5, logits.shape[1]))
     return pa.table(

@@ -1,4 +1,4 @@
-"""The loss of plain, smoothed, mixed and smoothed-and-mixed training."""
+"""Compute the loss with or without label smoothing and mixup."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 
 def mix(images: Tensor, partners: Tensor, lam: float) -> Tensor:
-    """``lam * images + (1 - lam) * partners`` for float images of one shape [N, C, H, W]."""
+    """Return ``lam * images + (1 - lam) * partners`` for float images of one shape [N, C, H, W]."""
     return torch.lerp(partners, images, lam)
 
 
@@ -20,11 +20,11 @@ def mixed_cross_entropy(
     label_smoothing: float,
     reduction: str = "mean",
 ) -> Tensor:
-    """``lam * CE(labels) + (1 - lam) * CE(partners)``, each smoothed.
+    """Compute ``lam * CE(labels) + (1 - lam) * CE(partners)`` with smoothed targets.
 
-    logits: [N, K]; labels and partners: int64 [N], partners None without mixup. Smoothing gives
-    ``(1 - e) * onehot + e / K``, as PaddleClas's CELoss and MixCELoss (release/2.0,
-    ppcls/modeling/loss.py). Computed in float32 whatever the logits' type.
+    Logits are [N, K], labels and partners int64 [N]; partners is None without mixup. A smoothed
+    target is ``(1 - e) * onehot + e / K``, as in PaddleClas's CELoss and MixCELoss (release/2.0,
+    ppcls/modeling/loss.py). The loss is computed in float32 whatever the type of the logits.
     """
     logits = logits.float()
     loss = cross_entropy(logits, labels, label_smoothing=label_smoothing, reduction=reduction)

@@ -1,4 +1,4 @@
-"""What is measured on a list of images, from the logits of all of them."""
+"""Compute the metrics of a split from the logits of all its images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PADDLE_BATCH = 32
 
 @dataclass(frozen=True)
 class Metrics:
-    """Fractions from 0 to 1; ``loss`` in nats, without label smoothing."""
+    """The metrics of a split: fractions from 0 to 1; ``loss`` in nats, without label smoothing."""
 
     loss: float
     top1: float
@@ -24,10 +24,10 @@ class Metrics:
     per_class: list[float]
     """Top-1 of each class; 0 for a class without images."""
     confusion: list[list[int]]
-    """Counts, rows the true class, columns the predicted one."""
+    """Numbers of images; rows are true classes, columns are predicted classes."""
 
     def scalars(self) -> dict[str, float]:
-        """The figures of one number each."""
+        """Return the metrics that are single numbers, by name."""
         return {
             "loss": self.loss,
             "top1": self.top1,
@@ -38,12 +38,12 @@ class Metrics:
 
 
 def measure(logits: Tensor, labels: Tensor) -> Metrics:
-    """Metrics of float logits [N, K] against int64 labels [N], in list order.
+    """Compute the metrics of float logits [N, K] against int64 labels [N], in list order.
 
-    Classes without an image in the list do not count in ``mean_class``.
-    ``paddle_batch_mean`` is the unweighted mean of the accuracies of batches of 32, the short
-    last one counted in full: the only reading that explains the published figures of the second
-    table (PaddleClas of 2020 weighted batches by the number of feeds).
+    Classes without images do not count in ``mean_class``. ``paddle_batch_mean`` is the unweighted
+    mean of the accuracies of batches of 32, where a shorter last batch has full weight. No other
+    definition explains the figures in the second published table (in 2020 PaddleClas weighted
+    batches by the number of feeds).
     """
     logits = logits.float()
     classes = logits.shape[1]

@@ -1,4 +1,4 @@
-"""Learning rate factors of a network's stages."""
+"""Divide a network's parameters into groups with their own learning rate factors."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ _STAGES = (re.compile(r"^(conv1|bn1)\."), *(re.compile(rf"^layer{s}\.") for s in
 
 
 def parameter_groups(network: nn.Module, factors: list[float] | None) -> list[dict[str, Any]]:
-    """Optimiser groups with ``lr_factor``; every parameter stands in exactly one.
+    """Return optimiser groups with ``params`` and ``lr_factor``; each parameter is in exactly one.
 
-    ``factors``: of the stem and the four stages of a ResNet, as PaddleClas's ``lr_mult_list``; the
-    head keeps 1. None: one group. Raises UserError for a network without such stages.
+    ``factors`` are those of the stem and the four stages of a ResNet, like PaddleClas's
+    ``lr_mult_list``; the head keeps 1. None gives one group. Raises UserError for a network
+    without such stages.
     """
     if factors is None:
         return [{"params": list(network.parameters()), "lr_factor": 1.0}]

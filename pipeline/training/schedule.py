@@ -1,4 +1,4 @@
-"""The learning rate as a pure function of the step, and how an epoch falls into batches."""
+"""Compute the learning rate from the step alone, and divide an epoch into batches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline.settings.schema import RecipeConfig
 
 REFERENCE_BATCH = 256
-"""Learning rates are stated per so many images and scaled linearly (Goyal et al. 2017)."""
+"""Batch size for which learning rates are stated; they scale linearly (Goyal et al. 2017)."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class Schedule:
 
     @property
     def batch_size(self) -> int:
-        """Images of a step: the recipe's, or all of a set that is smaller than a batch."""
+        """Images per step: the recipe's batch size, or the whole training set if it is smaller."""
         return min(self.recipe.batch_size, self.images)
 
     @property
     def steps_per_epoch(self) -> int:
-        """The last partial batch is dropped, for a full one exists."""
+        """Steps per epoch. A partial last batch is dropped; there is always a full one."""
         return self.images // self.batch_size
 
     @property
@@ -40,14 +40,14 @@ class Schedule:
         return self.recipe.steps or self.epochs * self.steps_per_epoch
 
     def peak(self, lr: float) -> float:
-        """The learning rate of a step, from the one stated per 256 images."""
+        """Return the peak learning rate for this batch size, from the one stated per 256 images."""
         return lr * self.recipe.batch_size / REFERENCE_BATCH
 
     def factor(self, step: int) -> float:
-        """What the peak is multiplied with at a step (from 0): warm-up, then cosine to zero.
+        """Return the factor on the peak at a step (from 0): warm-up, then cosine to zero.
 
-        ``cosine_per_epoch`` holds the value of the epoch's first step, as Paddle's static
-        ``cosine_decay`` did in 2020.
+        ``cosine_per_epoch`` uses the value of the epoch's first step for the whole epoch, as
+        Paddle's static ``cosine_decay`` did in 2020.
         """
         warmup = round(self.recipe.warmup_epochs * self.steps_per_epoch)
         if step < warmup:
@@ -57,16 +57,19 @@ class Schedule:
         return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self.steps - warmup)))
 
     def batch_norm_momentum(self) -> float:
-        """In torch's convention. Kornblith et al. 2019: max(1 - 10/s, 0.9) of the old value."""
+        """Batch norm's momentum as torch defines it: the weight of the newest batch.
+
+        Kornblith et al. 2019 keep max(1 - 10/s, 0.9) of the old value, with s steps per epoch.
+        """
         if self.recipe.bn_momentum == "kornblith":
             return min(10 / self.steps_per_epoch, 0.1)
         return self.recipe.bn_momentum
 
 
 def micro_batches(images: int, size: int | None) -> list[slice]:
-    """Cut a batch into slices of ``size``; a lone last image joins the slice before it.
+    """Cut a batch into slices of ``size``; a single last image joins the slice before it.
 
-    A lone image cannot be normalised by its batch.
+    Batch norm cannot normalise a single image.
     """
     if size is None or size >= images:
         return [slice(0, images)]

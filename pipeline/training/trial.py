@@ -1,4 +1,4 @@
-"""One trial: configuration in, measured result out. A pure function of its identity."""
+"""Train one trial: a pure function from its configuration to its measured result."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from pipeline.training.classifier import Classifier
 from pipeline.training.data import SplitPlan, TrialData
 
 CHECKPOINT_SECONDS = 60.0
-"""A checkpoint of this network is 180 MB and costs up to a second."""
+"""Minimum seconds between checkpoints: one of ResNet50_vd is 180 MB and takes up to a second."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a trial computed (equal whenever it is computed again) and what it cost.
+    """What a trial computed (the same whenever it is computed again) and what it cost.
 
-    ``objective`` is top-1 at the last epoch (``heldout``) or the best one (``paddle``), 0.0 for a
-    diverged trial. ``curve`` has a row per epoch: epoch, train_loss and the scalars of Metrics;
-    ``metrics`` are those of the objective's epoch, and all of Metrics for a final trial.
+    ``objective`` is top-1 at the last epoch (``heldout``) or the best one (``paddle``), and 0.0 for
+    a diverged trial. ``curve`` has a row per epoch: epoch, train_loss and the scalars of Metrics.
+    ``metrics`` are those of the objective's epoch; a final trial has every field of Metrics.
     """
 
     status: str
@@ -48,7 +48,7 @@ class Result:
     metrics: dict[str, Any] | None
     curve: list[dict[str, float | int]]
     seconds: float
-    """Of every process that took part, each up to the checkpoint the next one went on from."""
+    """Duration over all processes that took part, each up to the checkpoint that was resumed."""
     fit_seconds: float
 
 
@@ -61,7 +61,7 @@ class FinalOutput:
 
 
 def resolve_device(device: str) -> str:
-    """``cpu`` or ``cuda``. Raises UserError when cuda is asked for and absent."""
+    """Return ``cpu`` or ``cuda``. Raises UserError when cuda is asked for but not available."""
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
         raise UserError("machine.device: found 'cuda', but torch sees no CUDA device here")
@@ -69,7 +69,7 @@ def resolve_device(device: str) -> str:
 
 
 def resolve_precision(precision: str, device: str) -> str:
-    """``bf16`` where the processor computes it natively and ``auto`` asks, else ``float32``."""
+    """Return the precision; ``auto`` is bf16 if ``device`` has it natively, else float32."""
     if precision != "auto":
         return precision
     if device == "cuda":
@@ -95,11 +95,12 @@ def train(
     threads: int,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> tuple[Result, FinalOutput | None]:
-    """Train one point by ``plan`` from ``checkpoint`` if it exists, else from the start.
+    """Train one point by ``plan``, from ``checkpoint`` if it exists, else from the start.
 
-    ``record`` is called with each row of the curve; ``label`` names the trial in its progress
-    bar. Raises whatever training raises, and KeyboardInterrupt, with a checkpoint written, after a
-    SIGTERM; a loss that is not finite is a result, not an error.
+    ``record`` is called with each row of the curve; ``label`` names the trial in its progress bar.
+    Returns the result, and the output of a final trial (else None). A loss that is not finite is a
+    result, not an error. After a SIGTERM, writes a checkpoint and raises KeyboardInterrupt. Raises
+    whatever else training raises.
     """
     begin = time.monotonic()
     torch.set_num_threads(threads)
@@ -130,7 +131,7 @@ def train(
 
 
 def _whole(checkpoint: Path) -> bool:
-    """Whether there is a checkpoint that can be gone on from; a damaged one is removed."""
+    """Return whether there is a checkpoint to resume from; remove a damaged one."""
     if not checkpoint.exists():
         return False
     try:
@@ -177,7 +178,7 @@ def _result(cfg: Config, module: Classifier, seconds: float, fit_seconds: float)
     curve, measured = module.curve, module.measured
     if module.diverged:
         return Result("diverged", 0.0, 0, None, None, curve, seconds, fit_seconds)
-    if not curve:  # nothing was measured on the way: what was predicted at the end counts
+    if not curve:  # nothing was measured after the epochs: the prediction at the end counts
         assert measured is not None
         epochs = module.schedule.epochs
         return Result(
@@ -201,10 +202,10 @@ def _result(cfg: Config, module: Classifier, seconds: float, fit_seconds: float)
 
 @contextmanager
 def _deterministic() -> Iterator[None]:
-    """Deterministic kernels for the block; an operation that has none is an error.
+    """Use deterministic kernels in the block; an operation without one raises an error.
 
-    New memory is not filled with NaN beforehand: that finds faults in kernels, changes no result
-    and takes time in every step.
+    Torch would also fill new memory with NaN. We turn that off: it finds faults in kernels, changes
+    no result and takes time in every step.
     """
     before = torch.are_deterministic_algorithms_enabled()
     memory: Any = torch.utils.deterministic
@@ -220,7 +221,7 @@ def _deterministic() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hold back what Lightning says about every fit and what is meant as it is here."""
+    """Suppress Lightning's messages about every fit, and warnings about what is intended here."""
     logger = logging.getLogger("pytorch_lightning")
     level = logger.level
     logger.setLevel(logging.ERROR)

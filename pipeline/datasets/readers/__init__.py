@@ -1,4 +1,4 @@
-"""One module per archive layout. Each reads the creators' own lists, never folder order."""
+"""Read datasets: one module per archive layout, each by the creators' own lists."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ _READERS: dict[str, Reader] = {
 
 
 def read(dataset: DatasetConfig, archives: Archives) -> Listing:
-    """List the images of a dataset, unpacking what it takes.
+    """List the images of a dataset; its archives are unpacked if necessary.
 
-    Raises UserError where a list or an archive is missing or does not have the known layout.
+    Raises UserError when a list or an archive is missing or does not have the known layout.
     """
     return _READERS[dataset.reader](dataset, archives)

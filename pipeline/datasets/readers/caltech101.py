@@ -1,8 +1,8 @@
-"""Caltech-101: a folder per class, and no lists.
+"""Read Caltech-101: a folder per class, and no lists.
 
-As in Kornblith et al. 2019: 30 random images of each class are train, the rest is test, and
-BACKGROUND_Google is a class (102); ``dataset.background=false`` leaves it out. The choice follows
-from ``dataset.split_seed`` and the names, and is kept in the manifest.
+As in Kornblith et al. 2019, 30 random images of each class are train and the rest is test.
+BACKGROUND_Google is the 102nd class; ``dataset.background=false`` leaves it out. The choice of
+images depends only on ``dataset.split_seed`` and the names, and is recorded in the manifest.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipeline.settings.dataset import DatasetConfig
 TRAIN_PER_CLASS = 30
 BACKGROUND = "BACKGROUND_Google"
 _IMAGE = re.compile(r"image_\d{4}\.jpg")
-"""The background folder also holds a stray file named ``tmp``."""
+"""Names of images. The background folder also holds a stray file named ``tmp``."""
 
 
 def read(dataset: DatasetConfig, archives: Archives) -> Listing:

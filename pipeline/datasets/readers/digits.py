@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: 1,797 images of 8x8, part of the installed package."""
+"""Read scikit-learn's handwritten digits: 1,797 images of 8x8, part of the installed package."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.settings.dataset import DatasetConfig
 
 
 def read(dataset: DatasetConfig, archives: Archives) -> Listing:
-    """Entries without a split; the 17 shades 0..16 are spread over 0..255."""
+    """List the digits without a split; the 17 grey levels 0..16 are spread over 0..255."""
     from sklearn.datasets import load_digits  # slow to import
 
     bunch = load_digits()

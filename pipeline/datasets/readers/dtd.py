@@ -1,4 +1,4 @@
-"""Describable Textures: ``labels/{train,val,test}N.txt``, lines ``banded/banded_0002.jpg``."""
+"""Read Describable Textures: ``labels/{train,val,test}N.txt``, lines ``banded/banded_0002.jpg``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.settings.dataset import DatasetConfig
 
 
 def read(dataset: DatasetConfig, archives: Archives) -> Listing:
-    """The official partition ``dataset.partition`` of ten."""
+    """List the official partition ``dataset.partition``, one of ten."""
     root = archives.unpacked("dtd-r1.0.1.tar.gz") / "dtd"
     named: list[tuple[Split, str, str]] = []
     for split in SPLITS:

@@ -1,7 +1,7 @@
-"""Hugging Face datasets as parquet: columns ``image`` ({bytes, path}) and ``label``.
+"""Read Hugging Face datasets in parquet: columns ``image`` ({bytes, path}) and ``label``.
 
-Files are named after their split (``train-00000-of-00004.parquet``); the names of the labels are
-in the schema's metadata.
+Files are named after their split (``train-00000-of-00004.parquet``). The names of the labels are in
+the metadata of the schema.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pipeline.datasets.listing import Entry, Listing
 from pipeline.datasets.readers.split_names import split_of
 
 _ROWS = 64
-"""Rows in memory at once."""
+"""Number of rows in memory at once."""
 
 
 def read(archives: Archives, files: Sequence[str]) -> Listing:
-    """The images of parquet ``files``, taken out into the scratch folder."""
+    """Extract the images of parquet ``files`` into the scratch folder, and list them."""
     entries: list[Entry] = []
     names: list[str] | None = None
     for file in sorted(files):
@@ -58,7 +58,7 @@ def _class_names(table: Path) -> list[str]:
 
 
 def _extract(table: Path, into: Path) -> None:
-    """One file per row, named by its number; a row without an image makes an empty one."""
+    """Write one file per row, named by its number; an empty file for a row without an image."""
     row = 0
     try:
         with pq.ParquetFile(table) as parquet:

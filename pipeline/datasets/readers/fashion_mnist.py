@@ -1,4 +1,4 @@
-"""Fashion-MNIST: four gzipped idx files of 28x28 grey images and their labels."""
+"""Read Fashion-MNIST: four gzipped idx files of 28x28 grey images and their labels."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def read(dataset: DatasetConfig, archives: Archives) -> Listing:
 
 
 def _idx(path: Path, dimensions: int) -> np.ndarray:
-    """An idx file of unsigned bytes: two zeros, type 8, the number of dimensions, their sizes."""
+    """Read an idx file of bytes. Header: two zeros, type 8, number of dimensions, their sizes."""
     try:
         data = gzip.decompress(path.read_bytes())
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:

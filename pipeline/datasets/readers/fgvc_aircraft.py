@@ -1,4 +1,4 @@
-"""FGVC-Aircraft by variant: ``data/images_variant_{train,val,test}.txt``.
+"""Read FGVC-Aircraft by variant: ``data/images_variant_{train,val,test}.txt``.
 
 Lines are ``1025794 707-320``: an image and a variant, whose name may hold spaces and slashes.
 ``data/variants.txt`` lists the variants; their order there is their label.

@@ -1,7 +1,7 @@
-"""Oxford Flowers-102: ``setid.mat`` says which images are train, val and test, from 1.
+"""Read Oxford Flowers-102: ``setid.mat`` lists the images of each split, numbered from 1.
 
-Train and validation are the small splits (1,020 each) and test the large one; some copies of this
-dataset have them swapped.
+Train and validation are the small splits (1,020 each), test is the large one. Some copies of this
+dataset have train and test swapped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _KEYS: dict[Split, str] = {"train": "trnid", "val": "valid", "test": "tstid"}
 
 
 def read(dataset: DatasetConfig, archives: Archives) -> Listing:
-    """``imagelabels.mat`` holds the class of each image, from 1."""
+    """List the official splits; ``imagelabels.mat`` holds the class of each image, from 1."""
     images = archives.unpacked("102flowers.tgz")
     (labels,) = matlab(archives.file("imagelabels.mat"), "labels")
     set_ids = archives.file("setid.mat")
@@ -138,4 +138,4 @@ CLASSES = (
     "trumpet creeper",
     "blackberry lily",
 )
-"""The authors number the classes; the names are those of the table on their page, in that order."""
+"""Class names in the order of the authors' numbers, from the table on their page."""

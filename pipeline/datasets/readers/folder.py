@@ -1,4 +1,4 @@
-"""Anybody's own images, in one of four layouts recognised by what is there.
+"""Read a person's own images, in one of four layouts that are recognised by content.
 
 a. one folder per class, with any depth of folders below;
 b. folders of splits (``split_names``), each with one folder per class;
@@ -29,14 +29,17 @@ _KNOWN = (
     "parquet file with path and label"
 )
 _DEPTH = 6
-"""Folders in each other, each the only one, that are looked into."""
+"""How many nested folders, each the only one in its parent, are searched for a known layout."""
 
 _LOOKED_AT = 5
-"""Lines of a text file that decide whether it looks like a list."""
+"""Number of lines of a text file that decide whether it looks like a list."""
 
 
 def read(dataset: DatasetConfig, archives: Archives) -> Listing:
-    """Paths in the listing are relative to the folder. Raises UserError for any other layout."""
+    """List the images of a folder or table; paths are relative to the folder.
+
+    Raises UserError for any other layout.
+    """
     root = Path(dataset.root or "").expanduser()
     try:
         is_folder = os.path.isdir(root)  # noqa: PTH112 - Path.is_dir raises for a closed folder
@@ -55,7 +58,7 @@ def read(dataset: DatasetConfig, archives: Archives) -> Listing:
 
 
 def _inner(root: Path) -> Path:
-    """Return the first folder that says what it is, of ``root`` and the only folders below it."""
+    """Return ``root``, or the first folder with a clear layout among the only folders below it."""
     inventory = Inventory(root)
     here = root
     for _ in range(_DEPTH):
@@ -77,7 +80,7 @@ def _tables(folder: Path) -> list[Path]:
 
 
 def _listed(here: Path, root: Path) -> Listing | None:
-    """Read what states its images by the exact names, which count before any folder."""
+    """Read lists or a table with the exact known names; they take precedence over folders."""
     if (here / paddle_lists.TRAIN).is_file():
         listing, lists = paddle_lists.read(here)
         return _with_unlisted(root, listing, lists)
@@ -89,7 +92,7 @@ def _listed(here: Path, root: Path) -> Listing | None:
 
 
 def _folders(here: Path, root: Path) -> Listing:
-    """Read folders of classes; where they make none, see what else states the labels."""
+    """Read folders of classes; if that fails, look for a table or list that gives the labels."""
     listing, fault = None, None
     try:
         listing = layouts.recognised(here, root)
@@ -102,7 +105,7 @@ def _folders(here: Path, root: Path) -> Listing:
     if len(named) == 1:
         return _with_unlisted(root, table.read(named[0]), named)
     if listing is not None and len(listing.class_names) > 1:
-        return listing  # without images in some classes, which may be left out
+        return listing  # some classes have no images; dataset.min_class_images may leave them out
     if tables := [path for path in _files(here) if table.is_table(path)]:
         raise UserError(
             f"{fault}\n{'; '.join(map(table.described, tables[:5]))}. Is that the list of the "
@@ -137,7 +140,7 @@ def _with_unlisted(root: Path, listing: Listing, lists: list[Path]) -> Listing:
 
 
 def _looks_like_list(path: Path) -> bool:
-    """Lines of an image that is there and a whole number, in a file that is named like a split."""
+    """Return whether a file is named like a split and its lines are an image and a label."""
     if path.suffix.lower() not in (".txt", ".lst", ".list") or split_of(path.stem) is None:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Food-101: ``meta/{train,test}.json`` map a class to names like ``apple_pie/1005649``.
+"""Read Food-101: ``meta/{train,test}.json`` map a class to names like ``apple_pie/1005649``.
 
 There is no official validation split. The labels of train are noisy by design.
 """

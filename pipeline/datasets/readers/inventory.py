@@ -1,4 +1,4 @@
-"""Images below a folder, and a note of every other file there: nothing is dropped in silence."""
+"""Find the images below a folder and note every other file, so that nothing is ignored silently."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Inventory:
     def sort(self, tree: Tree) -> list[Path]:
         """Return the images among the entries of a tree; note the other entries.
 
-        A broken link or a pipe with the name of an image counts as an image, which will be named
-        as unreadable.
+        A broken link or a pipe with the name of an image counts as an image; it is reported as
+        unreadable later.
         """
         for path in tree.hidden:
             self._note("hidden", "their names begin with a dot", path)
@@ -54,7 +54,7 @@ class Inventory:
         return sorted(images)
 
     def folders(self, folder: Path) -> tuple[list[Path], Tree]:
-        """Return the folders in a folder, and its other entries. Raises UserError, closed."""
+        """Return the folders in a folder, and its other entries. Raises UserError if closed."""
         try:
             return children(folder)
         except OSError as error:
@@ -71,12 +71,12 @@ class Inventory:
             self._note(f"{path.suffix.lower()} (images)", NOT_LISTED, path)
 
     def left_out(self) -> list[LeftOut]:
-        """All notes, the largest group first."""
+        """Return all notes, the largest group first."""
         groups = sorted(self._notes.items(), key=lambda item: (-len(item[1]), item[0]))
         return [LeftOut(kind, reason, paths) for (kind, reason), paths in groups]
 
     def holdings(self, folder: Path) -> str:
-        """Say what was noted below a folder: ``5 files, none readable: 5 .heic``."""
+        """Describe what was noted below a folder: ``5 files, none readable: 5 .heic``."""
         below = self.relative(folder) + "/"
         kinds = Counter(
             kind
@@ -103,9 +103,9 @@ class Inventory:
 
 
 def no_image(path: Path) -> str | None:
-    """Say why a regular file is no image that can be read, by its name or first bytes; else None.
+    """Return why a regular file is not a readable image, by its name or first bytes; else None.
 
-    An image with a wrong name is an image, a note beside it is not.
+    An image with a wrong suffix still counts as an image.
     """
     if is_read(path.suffix):
         return None

@@ -1,4 +1,4 @@
-"""Folders of classes, with or without folders of splits: a guess that is checked and said."""
+"""Recognise folders of classes, with or without folders of splits; check and name the guess."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pipeline.datasets.readers.inventory import Inventory, no_image
 from pipeline.datasets.readers.split_names import is_exact, split_of
 
 Classes = list[tuple[Split | None, str, Path]]
-"""Of each folder: the split, the name of the class and the folder."""
+"""For each class folder: its split, the name of its class and its path."""
 
 
 def recognised(here: Path, root: Path) -> Listing:
-    """Read ``here``, which is ``root`` or lies in it, as classes or as splits of classes.
+    """Read ``here``, which is ``root`` or a folder in it, as classes or as splits of classes.
 
-    Raises UserError where the folders could be meant in two ways, or hold loose images.
+    Raises UserError when the folders could be read in two ways, or hold loose images.
     """
     inventory = Inventory(root)
     _note_above(inventory, here, root)
@@ -46,7 +46,7 @@ def recognised(here: Path, root: Path) -> Listing:
 def at_level(root: Path, level: int) -> Listing:
     """Read the folders ``level`` steps below ``root`` as classes (``dataset.class_level``).
 
-    Folders named after splits, above the classes or just below them, are splits.
+    Folders named after splits count as splits, whether above the classes or directly below them.
     """
     inventory = Inventory(root)
     folders: list[tuple[Split | None, Path]] = [(None, root)]
@@ -77,7 +77,7 @@ def at_level(root: Path, level: int) -> Listing:
 
 
 def holds_splits(inventory: Inventory, folder: Path) -> bool:
-    """Tell whether the folders in ``folder`` are train and other splits, or train alone."""
+    """Return whether the folders in ``folder`` are train and other splits, or train alone."""
     folders, _ = inventory.folders(folder)
     splits = {split_of(path.name) for path in folders}
     alone = splits == {"train"} and all(is_exact(f.name) and not own_image(f) for f in folders)
@@ -85,23 +85,23 @@ def holds_splits(inventory: Inventory, folder: Path) -> bool:
 
 
 def inner_folders(inventory: Inventory, here: Path, listing: Listing) -> list[str]:
-    """Return the names of the folders in the only class of a listing: those may be the classes."""
+    """Return the folder names in a listing's only class, because these may be the classes."""
     if len(listing.class_names) != 1:
         return []
     return [path.name for path in _inside(inventory, here / listing.class_names[0])]
 
 
 def own_image(folder: Path) -> bool:
-    """Tell whether an image lies in a folder itself, not below."""
+    """Return whether an image is directly in a folder, not only below it."""
     _, tree = Inventory(folder).folders(folder)
     return any(no_image(path) is None for path in tree.files)
 
 
 def _splits(here: Path, folders: Sequence[Path]) -> list[tuple[Split, Path]] | None:
-    """Return the folders of splits, or None where the folders are classes.
+    """Return the folders of splits, or None if the folders are classes.
 
-    A name is only a hint: folders that hold images themselves are splits only when their names
-    are those of two splits and nothing else lies there, which is then refused.
+    A name is only a hint. Folders with images directly in them count as splits only if their names
+    are those of two splits and there are no other folders. Such splits are then refused.
     """
     parts = [(split, folder) for folder in folders if (split := split_of(folder.name))]
     kinds = {split for split, _ in parts}
@@ -137,7 +137,7 @@ def _splits(here: Path, folders: Sequence[Path]) -> list[tuple[Split, Path]] | N
 
 
 def _refuse_shared(inventory: Inventory, here: Path, folders: Sequence[Path]) -> None:
-    """Refuse "classes" without images of their own that share the same folders: those are it."""
+    """Refuse "classes" that have no images but the same folders: those may be the classes."""
     if len(folders) < 2:
         return
     inner = [{path.name.casefold(): path.name for path in _inside(inventory, f)} for f in folders]
@@ -170,7 +170,7 @@ def _listing(inventory: Inventory, classes: Classes, layout: str) -> Listing:
 
 
 def _note_above(inventory: Inventory, here: Path, root: Path) -> None:
-    """Note the files beside the folders that lead from ``root`` to ``here``."""
+    """Note the files that are beside the folders on the way from ``root`` to ``here``."""
     while here != root:
         here = here.parent
         inventory.sort(inventory.folders(here)[1])
@@ -194,7 +194,7 @@ def _refuse_loose(folder: Path, images: Sequence[Path], where: str) -> None:
 
 
 def _refuse_broken_folders(odd: Sequence[tuple[Path, str]]) -> None:
-    """A link beside the class folders that leads nowhere may stand for a class."""
+    """Refuse a broken link beside the class folders, because it may be meant as a class."""
     links = [(path, why) for path, why in odd if path.is_symlink() and not path.suffix]
     if links:
         path, why = links[0]

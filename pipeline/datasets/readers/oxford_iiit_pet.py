@@ -1,7 +1,7 @@
-"""Oxford-IIIT Pet: ``annotations/{trainval,test}.txt`` with lines ``Abyssinian_100 1 1 1``.
+"""Read Oxford-IIIT Pet: ``annotations/{trainval,test}.txt``, lines ``Abyssinian_100 1 1 1``.
 
-The fields are image, class (from 1), species and breed. ``images/`` also holds files that are no
-images; only what the lists name counts. There is no official validation split.
+The fields are image, class (from 1), species and breed. ``images/`` also holds files that are not
+images; only files in the lists are used. There is no official validation split.
 """
 
 from __future__ import annotations

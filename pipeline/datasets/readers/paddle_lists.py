@@ -1,7 +1,7 @@
-"""PaddleClas list files: a line is a path, a blank and a label from 0.
+"""Read and write PaddleClas list files: a line is a path, a blank and a label from 0.
 
-PaddleClas itself breaks on a path with a space; here the label is what follows the last blank.
-Lines repeated in train_list.txt (its advice for rare classes) stay repeated.
+PaddleClas itself fails on a path with a space; here the label is what follows the last blank.
+Lines that are repeated in train_list.txt (PaddleClas's advice for rare classes) stay repeated.
 
 Run: python -m pipeline.datasets.readers.paddle_lists data/prepared/flowers102 OUT
 writes the splits of a prepared dataset as train_list.txt, val_list.txt, test_list.txt and
@@ -29,9 +29,9 @@ _FORM = "a line is `path label`, with a whole number as label, separated by a bl
 
 
 def read(root: Path) -> tuple[Listing, list[Path]]:
-    """``train_list.txt`` and, where they are there, the lists of val and test.
+    """Read ``train_list.txt`` and, if they exist, the lists of val and test.
 
-    Returns with the listing the files it was read from.
+    Returns the listing and the files from which it was read.
     """
     lists = {split: root / name for split, name in LISTS.items() if (root / name).is_file()}
     entries = [
@@ -64,9 +64,9 @@ def _fields(root: Path, line: str) -> tuple[str, int]:
 
 
 def _class_names(root: Path, count: int) -> tuple[list[str], list[Path]]:
-    """From the label map, if there is one; else the numbers. Returns the map with the names.
+    """Return the class names and the label map they come from; numbers if there is no map.
 
-    PaddleClas writes ``0 pink primrose``; PaddleX names only, one per line.
+    PaddleClas writes ``0 pink primrose``; PaddleX writes only names, one per line.
     """
     maps = sorted(
         path for pattern in ("*label_list.txt", "labels.txt") for path in root.glob(pattern)

@@ -1,4 +1,4 @@
-"""Small lists as the archives hold them, read with errors that name the file and the line."""
+"""Read the small lists in archives, with errors that name the file and the line."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ T = TypeVar("T")
 
 
 def lines(path: Path) -> list[str]:
-    """The lines that are not blank, without surrounding blanks. UTF-8, else GBK as PaddleClas."""
+    """Return the lines that are not blank, stripped. Reads UTF-8, or GBK as PaddleClas does."""
     return [line for _, line in numbered_lines(path)]
 
 
 def numbered_lines(path: Path) -> list[tuple[int, str]]:
-    """Like :func:`lines`, each with its number in the file, from 1."""
+    """Return the lines that are not blank, stripped, each with its number in the file, from 1."""
     stripped = enumerate((line.strip() for line in text_of(path, gbk=True).split("\n")), start=1)
     return [(number, line) for number, line in stripped if line]
 
 
 def text_of(path: Path, *, gbk: bool = False, lenient: bool = False) -> str:
-    """Read a text file in UTF-8, with or without its mark, or where allowed in GBK.
+    """Read a text file in UTF-8, with or without a byte order mark, or in GBK if ``gbk`` is set.
 
-    ``lenient`` reads any encoding that keeps ASCII, with other characters wrong. Raises UserError.
+    ``lenient`` reads any encoding that contains ASCII; other characters are then wrong. Raises
+    UserError.
     """
     try:
         data = regular_bytes(path)
@@ -56,10 +57,10 @@ def text_of(path: Path, *, gbk: bool = False, lenient: bool = False) -> str:
 
 
 def _gbk(data: bytes) -> str | None:
-    """Decode Chinese text; None for what is none.
+    """Decode Chinese text; return None if it is not Chinese.
 
-    In Chinese text nearly all second bytes are above 127; where most are letters, it is a text of
-    another language, in which a letter with an accent comes before one without.
+    In Chinese text nearly all second bytes are above 127. If most are letters, the text is in
+    another language, where an accented letter is followed by a plain one.
     """
     try:
         text = data.decode("gbk")
@@ -76,7 +77,7 @@ def _guess(data: bytes) -> str:
 
 
 def _utf16(data: bytes) -> str | None:
-    """Return the codec of text in two bytes a letter, of which one is 0 in most languages."""
+    """Return the UTF-16 codec, or None: in most languages one of a letter's two bytes is 0."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     zeros = [data[start:200:2].count(0) for start in (0, 1)]
@@ -86,7 +87,7 @@ def _utf16(data: bytes) -> str | None:
 
 
 def parsed(path: Path, parse: Callable[[str], T]) -> Iterator[T]:
-    """``parse`` of each line; its ValueError becomes a UserError naming the line."""
+    """Yield ``parse(line)`` for each line; a ValueError becomes a UserError naming the line."""
     for number, line in numbered_lines(path):
         try:
             yield parse(line)
@@ -95,7 +96,7 @@ def parsed(path: Path, parse: Callable[[str], T]) -> Iterator[T]:
 
 
 def inside(name: str) -> str:
-    """``name`` unless it leads out of the folder it is relative to, which is a ValueError."""
+    """Return ``name``. Raises ValueError if it leads out of the folder it is relative to."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
         raise ValueError(f"{name!r} leads out of the dataset")
@@ -103,7 +104,7 @@ def inside(name: str) -> str:
 
 
 def within(root: Path, name: str) -> str:
-    """Return ``name`` as a path relative to ``root``; ValueError for one that leads out of it."""
+    """Return ``name`` as a path relative to ``root``. Raises ValueError if it leads out of it."""
     path = Path(os.path.normpath(root.absolute() / name))
     for folder in (Path(os.path.normpath(root.absolute())), root.resolve()):
         if path != folder and path.is_relative_to(folder):
@@ -112,7 +113,7 @@ def within(root: Path, name: str) -> str:
 
 
 def matlab(path: Path, *keys: str) -> list[np.ndarray]:
-    """Variables of a MATLAB 5 file, squeezed."""
+    """Read variables of a MATLAB 5 file as arrays without axes of length 1."""
     from scipy.io import loadmat  # slow to import
 
     try:

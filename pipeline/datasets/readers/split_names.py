@@ -1,4 +1,4 @@
-"""The names people give to splits, in folders, tables and the names of files."""
+"""Recognise the names that people give to splits in folders, tables and file names."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _ALIASES: dict[Split, tuple[str, ...]] = {
 }
 _SPLITS: dict[str, Split] = {alias: split for split, names in _ALIASES.items() for alias in names}
 _ATTACHED = re.compile(r"(?:set|data|split|images?|imgs?)$")
-"""Ends of a word that do not change what it says: trainset, testdata."""
+"""Endings of a word that do not change its meaning: trainset, testdata."""
 
 KNOWN = ", ".join(f"{split} ({', '.join(names[1:])})" for split, names in _ALIASES.items())
-"""For messages."""
+"""The known names, for messages."""
 
 
 def split_of(name: str) -> Split | None:
-    """Return the split that a name stands for: ``Training``, ``seg_test``, ``val2017``, ``devset``.
+    """Return the split that a name means: ``Training``, ``seg_test``, ``val2017``, ``devset``.
 
-    One word of the name must be a split's; words of two splits say nothing, but ``train_val`` is
-    train: the images to train on before a validation split is taken from them.
+    One word of the name must be a split's name. A name with words of two splits gives None, except
+    that ``train_val`` is train: the images from which a validation split is taken later.
     """
     splits = {split for word in _words(name) if (split := _split_of_word(word))}
     if splits == {"train", "val"}:
@@ -35,7 +35,7 @@ def split_of(name: str) -> Split | None:
 
 
 def is_exact(name: str) -> bool:
-    """Tell whether a name is nothing but a split's."""
+    """Return whether a name is exactly the name of a split."""
     return name.strip().casefold() in _SPLITS
 
 

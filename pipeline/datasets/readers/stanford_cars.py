@@ -1,6 +1,6 @@
-"""Stanford Cars: MATLAB annotations with ``fname`` and ``class`` (from 1).
+"""Read Stanford Cars: MATLAB annotations with ``fname`` and ``class`` (from 1).
 
-The archives are gone upstream: they may be placed by hand, or come from a mirror as parquet.
+The original archives are no longer online: place them by hand, or use the mirror's parquet files.
 There is no official validation split.
 """
 
@@ -19,7 +19,7 @@ DEVKIT = "car_devkit.tgz"
 
 
 def read(dataset: DatasetConfig, archives: Archives) -> Listing:
-    """The original archives where they are there, else the mirror's files."""
+    """List the original archives if they are there, else the mirror's files."""
     parquet = [a.file for a in dataset.archives if a.file.endswith(".parquet")]
     if parquet and not archives.has(DEVKIT):
         return embedded.read(archives, parquet)

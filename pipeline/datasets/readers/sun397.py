@@ -1,8 +1,8 @@
-"""SUN397 by its official partitions: ``Training_01.txt`` and ``Testing_01.txt``.
+"""Read SUN397 by its official partitions: ``Training_01.txt`` and ``Testing_01.txt``.
 
 Lines are ``/a/abbey/sun_aaalbzqrimafwbiv.jpg``; classes may be nested (``/c/church/outdoor``) and
 ``ClassName.txt`` lists them. Some ``.jpg`` files are BMP, PNG or GIF. There is no official
-validation split. The archive is gone upstream; a mirror holds one partition as parquet.
+validation split. The archive is no longer online; a mirror has one partition as parquet.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PARTITIONS = "Partitions.zip"
 
 
 def read(dataset: DatasetConfig, archives: Archives) -> Listing:
-    """The original archive where it is there, else the mirror's files."""
+    """List the original archive if it is there, else the mirror's files."""
     parquet = [a.file for a in dataset.archives if a.file.endswith(".parquet")]
     if parquet and not archives.has(ARCHIVE):
         if dataset.partition != 1:

@@ -1,4 +1,4 @@
-"""A CSV or parquet file with the columns path, label and optionally split."""
+"""Read a CSV or parquet file with the columns path, label and optionally split."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ALIASES = {
     "label": ("label", "class", "class_name", "category", "label_name", "target", "species"),
     "split": ("split", "subset", "set", "partition", "usage", "data_set"),
 }
-"""Of each column, what else it is called: the first that is there counts."""
+"""The accepted names of each column; the first one that a table has is used."""
 
 NEEDED = (
     "A list needs the columns path and label, and may have split; also known are "
@@ -39,7 +39,7 @@ NEEDED = (
 
 @dataclass(frozen=True)
 class _Columns:
-    """The columns of a file as they are called there."""
+    """The names that a file gives to the columns."""
 
     all: list[str]
     path: str | None
@@ -57,33 +57,34 @@ class _Columns:
 
 
 def is_table(path: Path) -> bool:
-    """Tell by its suffix whether a file is a table."""
+    """Return whether a file is a table, by its suffix."""
     return path.suffix.lower() in (*_TEXT, _PARQUET)
 
 
 def has_columns(path: Path) -> bool:
-    """Tell whether a table has path and label by these names; case and blanks mean nothing."""
+    """Return whether a table has columns named path and label, ignoring case and blanks."""
     columns = _columns_or_none(path)
     return columns is not None and {"path", "label"} <= set(map(_folded, columns.all))
 
 
 def names_images(path: Path) -> bool:
-    """Tell whether a table has a column of paths and one of labels, by any known name."""
+    """Return whether a table has a column of paths and one of labels, under any known name."""
     columns = _columns_or_none(path)
     return columns is not None and None not in (columns.path, columns.label)
 
 
 def described(path: Path) -> str:
-    """Name a table with its columns."""
+    """Describe a table by its name and its columns."""
     columns = _columns_or_none(path)
     names = some(columns.all) if columns and columns.all else "none that can be read"
     return f"{printable(path)} is a table with the columns {names}"
 
 
 def read(path: Path) -> Listing:
-    """Paths are relative to the folder of the file, or lie in it; a label is a number or a name.
+    """List the images of a table. A label is a number or a name.
 
-    Raises UserError naming the row that is not as it must be.
+    Paths are relative to the folder of the table, or absolute paths in it. Raises UserError naming
+    the faulty row.
     """
     if not is_table(path):
         raise UserError(f"{path} is neither a folder nor a .csv, .tsv or .parquet file")
@@ -131,7 +132,7 @@ def _entry(root: Path, row: dict[str, str], labels: dict[str, int]) -> Entry:
 
 
 def _with_slashes(path: Path, rows: list[dict[str, str]]) -> bool:
-    r"""Tell whether ``\`` stands for ``/``: no path is there as it is written, all are with /."""
+    r"""Return whether ``\`` means ``/``: no path exists as it is written, but all do with ``/``."""
     written = [row["path"] for row in rows if "\\" in row["path"]]
     if not written or any(os.path.lexists(path.parent / name) for name in written):
         return False
@@ -139,7 +140,7 @@ def _with_slashes(path: Path, rows: list[dict[str, str]]) -> bool:
 
 
 def _require_some(path: Path, entries: list[Entry]) -> None:
-    """Raise UserError where no image of a table is there: the paths mean something else."""
+    """Raise UserError if no image of a table exists, because its paths must mean something else."""
     if not entries or any(os.path.lexists(str(entry.source)) for entry in entries):
         return
     first = entries[0].path
@@ -155,7 +156,7 @@ def _require_some(path: Path, entries: list[Entry]) -> None:
 
 
 def _class_names(labels: list[str]) -> list[str]:
-    """Numbers in the order of numbers, so that label 10 does not come before 2."""
+    """Return the distinct labels in order; numbers are sorted as numbers, so 2 comes before 10."""
     distinct = {label for label in labels if label}
     if all(label.isdecimal() for label in distinct):
         return sorted(distinct, key=lambda label: (int(label), label))
@@ -176,14 +177,14 @@ def _columns(path: Path) -> _Columns:
         except (pa.ArrowException, OSError) as error:
             raise UserError(f"{path} is not a parquet file ({error})") from error
     else:
-        # In any encoding: a header in ASCII says that the table is meant.
+        # Read in any encoding: an ASCII header is enough to recognise the table.
         header = text_of(path, lenient=True).splitlines()[:1]
         names = next(csv.reader(header, delimiter=_delimiter("".join(header))), [])
     return _Columns.of(names)
 
 
 def _rows(path: Path, columns: _Columns) -> list[dict[str, str]]:
-    """Cells as text without blanks around them; an empty cell is ''."""
+    """Return the rows; cells are stripped text, '' if empty."""
     chosen = {name: getattr(columns, name) for name in ("path", "label", "split")}
     rows: list[dict[str, Any]]
     if path.suffix.lower() == _PARQUET:
@@ -213,5 +214,5 @@ def _folded(name: str) -> str:
 
 
 def _delimiter(header: str) -> str:
-    """Spreadsheets write semicolons where the comma is the decimal point."""
+    """Return the delimiter; spreadsheets write semicolons if the comma is the decimal point."""
     return max(",;\t", key=header.count)
