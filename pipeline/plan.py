@@ -23,8 +23,8 @@ from pipeline.base.files import write_text
 from pipeline.planning.estimates import Need, need, trials
 from pipeline.projects.own_images import default_name, existing, parameters
 from pipeline.settings.command_line import guarded, parser
-from pipeline.settings.compose import CONFIG_NAME, compose
-from pipeline.settings.folders import weights_dir
+from pipeline.settings.compose import compose
+from pipeline.settings.folders import CONFIG_NAME, weights_dir
 from pipeline.settings.schema import Config
 
 GB = 1e9

@@ -20,13 +20,15 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import hydra
-from hydra.errors import CompactHydraException
+from hydra.errors import HydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.base.errors import UserError
 from pipeline.settings.command_line import guarded, parser
-from pipeline.settings.compose import CONFIG_NAME, compose, hydra_overrides
-from pipeline.settings.machine import threads
+from pipeline.settings.compose import compose, hydra_overrides
+from pipeline.settings.folders import CONFIG_NAME
+from pipeline.settings.machine import beyond_this_machine, threads
 from pipeline.trials.interruptions import interrupt, left_to_slurm
 
 
@@ -58,6 +60,7 @@ def tune(config_dir: Path, overrides: Sequence[str]) -> None:
     ``tune.allowed_failures``.
     """
     cfg = compose(config_dir, overrides)
+    _warn(beyond_this_machine(cfg.machine.threads, cfg.machine.workers))
     if cfg.machine.threads == 0:  # the jobs may run on other machines and must agree
         overrides = [*overrides, f"machine.threads={threads()}"]
         cfg = compose(config_dir, overrides)
@@ -66,6 +69,7 @@ def tune(config_dir: Path, overrides: Sequence[str]) -> None:
     )
 
     with sweep.opened(cfg) as parent:
+        _warn(parent.resources.doubts(cfg))
         shutil.rmtree(parent.folder, ignore_errors=True)
         os.environ[sweep.PARENT] = parent.run_id
         try:
@@ -86,6 +90,11 @@ def tune(config_dir: Path, overrides: Sequence[str]) -> None:
         parent.export(trials)
 
 
+def _warn(doubts: Sequence[str]) -> None:
+    for doubt in doubts:
+        print(f"warning: {doubt}", file=sys.stderr)
+
+
 def _multirun(config_dir: Path, overrides: Sequence[str]) -> None:
     """Hand the sweep to Hydra, whose front door reads the arguments of the process.
 
@@ -98,8 +107,8 @@ def _multirun(config_dir: Path, overrides: Sequence[str]) -> None:
         hydra.main(
             config_path=str(config_dir.resolve()), config_name=CONFIG_NAME, version_base="1.3"
         )(_job)()
-    except CompactHydraException as error:
-        raise UserError(str(error)) from error
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(" ".join(str(error).split())) from error
     except BrokenProcessPool as error:
         raise UserError(
             "a process of the launcher died: killed, or out of memory. The finished trials are "

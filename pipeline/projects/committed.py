@@ -13,7 +13,7 @@ import yaml
 
 from pipeline.base.files import write_text
 from pipeline.projects.dvc_yaml import Pipeline
-from pipeline.settings.compose import CONFIG_NAME
+from pipeline.settings.folders import CONFIG_NAME
 
 COMMITTED_PIPELINES = (
     Pipeline(

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.settings.compose import CONFIG_NAME
+from pipeline.settings.folders import CONFIG_NAME
 from pipeline.settings.point import HYPERPARAMETERS
 
 COMMAND = "python -m pipeline.projects.committed"

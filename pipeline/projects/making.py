@@ -27,8 +27,9 @@ from pipeline.projects.own_images import (
     parameters,
     project_folder,
 )
-from pipeline.settings.compose import CONFIG_NAME, compose
-from pipeline.settings.folders import CONF, INSTALLED, SHARE, report_dir, weights_dir
+from pipeline.settings.compose import compose
+from pipeline.settings.folders import CONF, CONFIG_NAME, INSTALLED, SHARE, report_dir, weights_dir
+from pipeline.settings.plain_yaml import ambiguous, read_mapping
 
 VERSION_FILE = "vdtransfer.version"
 """Holds the version that a project was run with, where the program is installed."""
@@ -163,14 +164,22 @@ def _checked_name(name: str) -> str:
         raise UserError(
             f"NAME={name}: allowed are letters, digits, _ and -, up to 100. Set NAME=..."
         )
-    owners = {path.stem: path for path in (CONF / "dataset").glob("*.yaml")}
-    for params in SHARE.glob(f"*/{CONFIG_NAME}.yaml"):
-        folders = (yaml.safe_load(params.read_text(encoding="utf-8")) or {}).get("folders", {})
-        owners |= dict.fromkeys(folders, params)
-    if name in owners:
+    if name[0] in "0123456789" and (difference := ambiguous(name)):
         raise UserError(
-            f"NAME={name} is the name of a dataset in {owners[name]}. Set another NAME=..."
+            f"NAME={name}: found a number of two meanings: {difference}. Set NAME=... to one that "
+            "begins with a letter"
         )
+    owners = {path.stem: path for path in (CONF / "dataset").glob("*.yaml")}
+    projects = {}
+    for params in (SHARE / f"{CONFIG_NAME}.yaml", *SHARE.glob(f"*/{CONFIG_NAME}.yaml")):
+        values = read_mapping(params)
+        owners |= dict.fromkeys(values.get("folders", {}), params)
+        projects[values.get("project")] = params
+    for taken, kind in ((owners, "dataset"), (projects, "project")):
+        if name in taken:
+            raise UserError(
+                f"NAME={name} is the name of a {kind} in {taken[name]}. Set another NAME=..."
+            )
     return name
 
 

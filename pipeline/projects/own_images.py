@@ -11,8 +11,7 @@ import yaml
 
 from pipeline.base.errors import UserError
 from pipeline.base.text import did_you_mean
-from pipeline.settings.compose import CONFIG_NAME
-from pipeline.settings.folders import CONF, INSTALLED, SHARE
+from pipeline.settings.folders import CONF, CONFIG_NAME, INSTALLED, SHARE
 
 PROJECTS = Path("projects")
 MODEL = "resnet50_vd"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +11,22 @@ import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException
 from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
 from hydra_skopt_sweeper.errors import SweepError
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from pipeline.base.errors import UserError
-from pipeline.base.text import did_you_mean
 from pipeline.settings.defaults import require_plain_defaults
-from pipeline.settings.folders import CONF
-from pipeline.settings.guard import require_harmless
-from pipeline.settings.machine import LAUNCHER, count, processes, require_counts
-from pipeline.settings.schema import Config
-
-CONFIG_NAME = "params"
+from pipeline.settings.faults import composition_fault, fault_of, paths
+from pipeline.settings.folders import CONF, CONFIG_NAME
+from pipeline.settings.guard import read_params, require_plain_groups, require_plain_overrides
+from pipeline.settings.machine import count, processes, require_counts
+from pipeline.settings.plain_yaml import read_mapping
+from pipeline.settings.rules import require_first_point, require_known_names
+from pipeline.settings.schema import Config, SearchConfig
 
 
 def quote(value: str | Path) -> str:
@@ -46,10 +45,22 @@ def hydra_overrides(config_dir: Path, overrides: Sequence[str]) -> list[str]:
     The search path of our groups is added, and a name from ``folders`` is replaced by the keys it
     stands for. Keys of the schema get ``++``, because Hydra would refuse those that no file sets.
     """
-    known = {path for path in _paths(Config) if "." in path}
+    known = {path for path in paths(Config) if "." in path}
     spelled = _own_folder(config_dir, overrides)
     forced = [f"++{each}" if each.partition("=")[0] in known else each for each in spelled]
-    return [f"hydra.searchpath=[{quote(f'file://{CONF}')}]", *forced]
+    return [f"hydra.searchpath=[{quote(f'file://{CONF}')}]", *_budgets(config_dir), *forced]
+
+
+def _budgets(config_dir: Path) -> list[str]:
+    """Spell out what a budget in params.yaml leaves to the schema: conf/strategy reads each key."""
+    search = read_mapping(config_dir / f"{CONFIG_NAME}.yaml").get("search") or {}
+    return [
+        f"++search.{name}.{key}={'null' if value is None else value}"
+        for name, field in SearchConfig.model_fields.items()
+        for key, value in field.default.model_dump().items()
+        if isinstance(search, dict) and isinstance(search.get(name) or {}, dict)
+        if key not in (search.get(name) or {})
+    ]
 
 
 def _own_folder(config_dir: Path, overrides: Sequence[str]) -> list[str]:
@@ -71,8 +82,7 @@ def _own_folder(config_dir: Path, overrides: Sequence[str]) -> list[str]:
 
 
 def _folders(params: Path) -> dict[str, Any]:
-    values = yaml.safe_load(params.read_text(encoding="utf-8"))
-    folders = values.get("folders") if isinstance(values, dict) else None
+    folders = read_mapping(params).get("folders")
     return folders if isinstance(folders, dict) else {}
 
 
@@ -118,20 +128,27 @@ def compose(config_dir: Path, overrides: Sequence[str] = ()) -> Config:
     params = config_dir / f"{CONFIG_NAME}.yaml"
     if not params.is_file():
         raise UserError(f"{params}: no such file. --config-path takes a folder with a params.yaml")
+    values = read_params(params)
+    chosen = require_plain_defaults(values, params)
+    chosen += require_plain_overrides(_own_folder(config_dir, overrides))
+    require_plain_groups(config_dir, chosen)
     register_resolvers()
     GlobalHydra.instance().clear()
     try:
-        require_plain_defaults(params)
         with initialize_config_dir(str(config_dir.resolve()), version_base="1.3"):
             composed = hydra_compose(
                 CONFIG_NAME, hydra_overrides(config_dir, overrides), return_hydra_config=True
             )
-            require_harmless(composed.hydra, params)
-            require_counts(composed.hydra.runtime.choices.get("hydra/launcher"))
-            values = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
-            return check(values, composed.hydra.runtime.choices, config_dir, overrides)
+            choices = composed.hydra.runtime.choices
+            require_counts(choices.get("hydra/launcher"))
+            plain = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
+            cfg = check(plain, choices, config_dir, overrides)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-        raise UserError(_composition_fault(error, params, overrides)) from error
+        own = list(_folders(params))
+        raise UserError(composition_fault(error, params, overrides, own)) from error
+    require_known_names(cfg, config_dir, overrides)
+    require_first_point(cfg, params, overrides)
+    return cfg
 
 
 def sweeper_options(cfg: Config, strategy: str) -> SkoptSweeperConf:
@@ -166,91 +183,5 @@ def check(
     try:
         return Config.model_validate(OmegaConf.to_container(values, resolve=True))
     except ValidationError as error:
-        faults = [
-            _fault(fault, _source(fault["loc"], config_dir, overrides, choices))
-            for fault in error.errors()
-        ]
+        faults = [fault_of(each, config_dir, overrides, choices) for each in error.errors()]
         raise UserError("\n".join(faults)) from error
-
-
-def _fault(fault: Mapping[str, Any], source: str) -> str:
-    key = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        allowed = sorted(_fields(fault["loc"][:-1]))
-        hint = did_you_mean(str(fault["loc"][-1]), allowed)
-        return f"{source}: unknown key '{key}'.{hint} Allowed: {', '.join(allowed)}"
-    if fault["type"] == "missing":
-        return f"{source}: key '{key}' is missing"
-    message = fault["msg"].removeprefix("Value error, ").replace("Input should be", "allowed:")
-    message = message.replace("String should match pattern", "allowed: text matching")
-    if fault["type"] == "value_error":
-        return f"{source}: '{key}': {message}"
-    return f"{source}: '{key}': found {fault['input']!r}; {message}"
-
-
-def _fields(loc: Sequence[str | int]) -> list[str]:
-    model: Any = Config
-    for part in loc:
-        if isinstance(part, str):
-            model = model.model_fields[part].annotation
-    return list(model.model_fields) if issubclass(model, BaseModel) else []
-
-
-def _source(
-    loc: Sequence[str | int], config_dir: Path, overrides: Sequence[str], choices: Mapping[str, str]
-) -> str:
-    """Return the override or the file that set the value at ``loc``."""
-    words = [str(part) for part in loc]
-    key = ".".join(words)
-    for override in reversed(overrides):
-        name = override.partition("=")[0].lstrip("+~")
-        if name not in choices and (key == name or key.startswith(f"{name}.")):
-            return f"override {override}"
-    params = config_dir / f"{CONFIG_NAME}.yaml"
-    raw = OmegaConf.to_container(OmegaConf.load(params))
-    if _holds(raw, words) or words[0] not in choices:
-        return str(params)
-    return str(CONF / words[0] / f"{choices[words[0]]}.yaml")
-
-
-def _holds(node: Any, words: Sequence[str]) -> bool:
-    for word in words:
-        if not isinstance(node, dict) or word not in node:
-            return False
-        node = node[word]
-    return True
-
-
-def _composition_fault(error: Exception, params: Path, overrides: Sequence[str]) -> str:
-    text = str(error).strip()
-    cause = error.__cause__
-    if cause is not None and str(cause) and str(cause) not in text:
-        text += f" ({str(cause).strip().splitlines()[0]})"
-    lines = [line for line in text.splitlines() if line.strip()]
-    if lines and lines[0].startswith("Could not override '"):
-        key = lines[0].split("'")[1]
-        near = [path for path in _paths(Config) if path.split(".")[-1] == key]
-        hint = f" Did you mean {' or '.join(near)}?" if near else did_you_mean(key, _paths(Config))
-        return f"override '{key}': no such key.{hint}"
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, name = str(error.missing_cfg_file).rpartition("/")
-        own = [str(each) for each in _folders(params)] if group == "dataset" else []
-        options = [*own, *(error.options or [])]
-        allowed = f" Allowed: {', '.join(options)}" if options else ""
-        hint = did_you_mean(name, options)
-        by_environment = (
-            group == "hydra/launcher"
-            and name == os.environ.get(LAUNCHER)
-            and not any(each.startswith(f"{group}=") for each in overrides)
-        )
-        source = LAUNCHER if by_environment else f"{params} or an override"
-        return f"{source}: no {group} '{name}'.{hint}{allowed}"
-    return f"{params}: " + "\n".join(lines)
-
-
-def _paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    for name, field in model.model_fields.items():
-        yield prefix + name
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _paths(kind, f"{prefix}{name}.")

@@ -11,6 +11,8 @@ INSTALLED = (_PACKAGE / "share").is_dir()
 """Whether the program was installed from a wheel, to which setup.py adds ``share/``."""
 SHARE = _PACKAGE / "share" if INSTALLED else _PACKAGE.parent
 """The folder of conf/, published/ and the benchmark's params.yaml."""
+CONFIG_NAME = "params"
+"""Hydra's name of a params.yaml."""
 CONF = SHARE / "conf"
 """The configuration groups; absolute, so that Hydra finds them from any working directory."""
 

@@ -7,13 +7,23 @@ UserError with every fault in it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.settings.dataset import DatasetConfig
 from pipeline.settings.point import Point, SpaceConfig
-from pipeline.settings.values import Count, Fraction, Model, Name, NonNegative, Positive
+from pipeline.settings.values import (
+    Count,
+    Fraction,
+    Model,
+    Name,
+    NonNegative,
+    Positive,
+    Seconds,
+    Seed,
+    broken_rule,
+)
 
 
 class ModelConfig(Model):
@@ -39,12 +49,14 @@ class RecipeConfig(Model):
     steps: Count | None = None
     """Length of training; set exactly one of ``epochs`` and ``steps``."""
     batch_size: Annotated[int, Field(ge=2)] = 256
-    micro_batch: Count | None = None
-    """Images per forward pass; gradients are accumulated up to ``batch_size``. Null: all."""
+    micro_batch: Annotated[int, Field(ge=2)] | None = None
+    """Images per forward pass, at least 2 for batch norm; gradients are accumulated up to
+    ``batch_size``. Null: all."""
     image_size: Annotated[int, Field(ge=32)] = 224
     """Side of the square crop the network sees, in pixels."""
     resize_size: Annotated[int, Field(ge=32)] = 256
-    """Short side before the centre crop of evaluation, in pixels."""
+    """Short side before the centre crop of evaluation, in pixels. Where it is not given or null it
+    is 256/224 of ``image_size``: evaluation then sees the same share of a picture at every size."""
     resize: Literal["antialias", "opencv"] = "antialias"
     """``antialias`` averages over all pixels, as Pillow does. ``opencv`` mixes the four nearest
     pixels of the full-size image, as PaddleClas does."""
@@ -75,16 +87,48 @@ class RecipeConfig(Model):
             raise ValueError(f"found {value!r}; allowed: a number above 0, up to 1, or kornblith")
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _resize_by_image_size(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("resize_size") is not None:
+            return values
+        side = values.get("image_size", 224)
+        plain = {key: value for key, value in values.items() if key != "resize_size"}
+        return {**plain, "resize_size": round(side * 256 / 224)} if type(side) is int else plain
+
     @model_validator(mode="after")
     def _consistent(self) -> RecipeConfig:
-        if (self.epochs is None) == (self.steps is None):
-            raise ValueError("give exactly one of epochs and steps")
+        if self.epochs is None and self.steps is None:
+            raise broken_rule("give exactly one of epochs and steps", "epochs", "steps")
+        if self.epochs is not None and self.steps is not None:
+            raise broken_rule(
+                f"found epochs {self.epochs} and steps {self.steps}; give exactly one of epochs "
+                "and steps. Set recipe.epochs=null or recipe.steps=null",
+                *("steps", "epochs"),
+            )
         if self.resize_size < self.image_size:
-            raise ValueError("resize_size must be at least image_size")
+            raise broken_rule(
+                f"found image_size {self.image_size} and resize_size {self.resize_size}; "
+                "resize_size must be at least image_size, or null",
+                *("image_size", "resize_size"),
+            )
         if not self.crop_scale[0] <= self.crop_scale[1] <= 1:
-            raise ValueError("crop_scale must be [least, most] with least <= most <= 1")
+            raise broken_rule(
+                f"found {self.crop_scale}; crop_scale must be [least, most], least <= most <= 1",
+                "crop_scale",
+            )
         if self.micro_batch is not None and self.batch_size % self.micro_batch:
-            raise ValueError("micro_batch must divide batch_size")
+            raise broken_rule(
+                f"found micro_batch {self.micro_batch} and batch_size {self.batch_size}; "
+                "micro_batch must divide batch_size",
+                *("micro_batch", "batch_size"),
+            )
+        if self.epochs is not None and self.warmup_epochs > self.epochs:
+            raise broken_rule(
+                f"found warmup_epochs {self.warmup_epochs:g} and epochs {self.epochs}; "
+                "warmup_epochs must be at most epochs",
+                *("warmup_epochs", "epochs"),
+            )
         return self
 
 
@@ -133,12 +177,12 @@ class SearchConfig(Model):
 class TuneConfig(Model):
     allowed_failures: Annotated[int, Field(ge=0)] = 0
     """tune exits non-zero when more trials than this have failed."""
-    max_trial_seconds: Positive | None = None
+    max_trial_seconds: Seconds | None = None
     """A trial that takes longer than this fails; null sets no limit."""
 
 
 class EvaluateConfig(Model):
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0, 1, 2]
+    seeds: Annotated[list[Seed], Field(min_length=1)] = [0, 1, 2]
 
     @field_validator("seeds")
     @classmethod
@@ -190,7 +234,7 @@ class Config(Point):
     recipe: RecipeConfig
     protocol: ProtocolConfig
     strategy: StrategyConfig
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     folders: dict[Name, str] = {}
     """The user's own folders of images by name; ``dataset=NAME`` then accepts these names too."""
     datasets: Annotated[list[str], Field(min_length=1)]

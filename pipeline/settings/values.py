@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 Name = Annotated[str, Field(pattern=r"^[^\s/\\.][^/\\]*$", max_length=100)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, le=2**64 - 1)]
+"""What torch's generators take."""
+Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
+"""Up to a year: the clock of a process takes no time without end."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
@@ -19,3 +24,14 @@ class Model(BaseModel):
     """A frozen model that refuses unknown keys and values of another type."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+RULE = "rule"
+"""The type of an error between several keys."""
+
+
+def broken_rule(message: str, *keys: str) -> PydanticCustomError:
+    """Make the error of a rule between ``keys`` of one part of the schema, for a validator."""
+    # braces would be fields of the message's template
+    text = message.replace("{", "(").replace("}", ")")
+    return PydanticCustomError(RULE, text, {"keys": list(keys)})

@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.base.errors import UserError
 from pipeline.datasets.manifest import MANIFEST, Manifest
 from pipeline.datasets.pixels import PixelStore
+from pipeline.models.architecture import describe
 from pipeline.models.weights import WeightsFile, locate
 from pipeline.settings.folders import prepared_dir, weights_dir
 from pipeline.settings.machine import threads_alone
@@ -27,6 +28,16 @@ class Resources:
     weights: WeightsFile | None
     environment: Environment
 
+    def doubts(self, cfg: Config) -> list[str]:
+        """Name each setting that trains with other numbers than it seems to, given the data."""
+        images = len(self.manifest.rows(["train"]))
+        if cfg.recipe.batch_size <= images:
+            return []
+        return [
+            f"recipe.batch_size: found {cfg.recipe.batch_size}, but there are {images} images to "
+            "train on: the learning rate grows with batch_size, but a step cannot see more images"
+        ]
+
 
 def find_resources(cfg: Config) -> Resources:
     """Find what a trial of ``cfg`` needs. Raises UserError when data or weights are missing."""
@@ -34,6 +45,7 @@ def find_resources(cfg: Config) -> Resources:
     folder = prepared_dir(cfg.dataset.name)
     written = folder / MANIFEST
     manifest = _manifest(folder, written.stat().st_mtime_ns if written.exists() else 0)
+    describe(cfg.model.arch)  # raises for a network that no trial could make
     weights = locate(cfg.model, weights_dir())
     device = resolve_device(cfg.machine.device)
     environment = Environment(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -35,6 +36,10 @@ PARENT = "VDTRANSFER_PARENT_RUN"
 """Environment variable that hands the parent's run id to the jobs (never MLFLOW_RUN_ID)."""
 _RECORD = "trial.json"
 _STOPPED = "stopped.txt"
+_GIVEN = ("fixed", "grid")
+"""Strategies whose trials are given before the first one runs."""
+_ALIKE = 3
+"""So many equal failures at the beginning of a sweep are the cause of every later one."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +62,20 @@ class Sweep:
         if stop.exists():
             raise UserError(stop.read_text(encoding="utf-8"))
         jobs = {path.name for path in self.folder.iterdir() if path.name.isdecimal()}
+        jobs |= {str(number) for number in range(self._launched())}
         lost = sorted(jobs - {str(trial.number) for trial in self.trials()}, key=int)
         if lost:
             raise UserError(
                 f"{self.folder}: trial {', '.join(lost)} left no record, though the launcher says "
                 "it ended. The others are kept; run the same command to go on"
             )
+
+    def _launched(self) -> int:
+        """Return how many jobs the sweeper launched: all points, or what a search wrote down."""
+        if self.cfg.strategy.name in _GIVEN:
+            return _total(self.cfg)
+        table = self.folder / "sweep.csv"
+        return len(table.read_text(encoding="utf-8").splitlines()) - 1 if table.exists() else 1
 
     def export(self, trials: list[Trial]) -> None:
         """Write the tables of the cell. Raises UserError when no trial gave a measurement."""
@@ -230,12 +243,25 @@ def _trial(composed: DictConfig) -> float:
         )
     except TrialFailedError as error:
         _leave(folder, trial.model_copy(update={"error": str(error)}))
+        _require_no_common_cause(folder.parent, cfg)
         return math.nan
     facts = {"key": outcome.key, "run_id": outcome.run_id, "replayed": outcome.shared}
     _leave(folder, trial.model_copy(update={**facts, "result": outcome.result}))
-    if cfg.strategy.name in ("fixed", "grid"):  # the skopt sweeper prints its own line
+    if cfg.strategy.name in _GIVEN:  # the skopt sweeper prints its own line
         print(_line(number, total, cfg.point, outcome), flush=True)
     return outcome.result.objective
+
+
+def _require_no_common_cause(folder: Path, cfg: Config) -> None:
+    """Raises UserError when every trial so far has failed alike, and more than may."""
+    trials = _records(folder)
+    causes = {re.sub(r"\d+", "0", trial.error or "") for trial in trials}
+    enough = len(trials) >= max(_ALIKE, cfg.tune.allowed_failures + 1)
+    if enough and len(causes) == 1 and causes != {""}:
+        raise UserError(
+            f"the first {len(trials)} trials failed in the same way: {trials[0].error}. Mend the "
+            "cause and run the same command again"
+        )
 
 
 def _leave(folder: Path, trial: Trial) -> None:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -21,6 +22,10 @@ MARK = "it-ran"
 """A file that hostile content makes when it runs."""
 RECORDS = "hydra_skopt_sweeper.records"
 HOSTILE = {
+    "a log file": (
+        "hydra",
+        f"{{job_logging: {{handlers: {{x: {{class: logging.FileHandler, filename: {MARK}}}}}}}}}",
+    ),
     "a YAML tag": ("seed", f"!!python/object/apply:os.mkdir [{MARK}]"),
     "a callback of Hydra": ("hydra", f"{{callbacks: {{x: {{_target_: os.mkdir, path: {MARK}}}}}}}"),
     "a launcher": ("hydra", f"{{launcher: {{_target_: os.mkdir, path: {MARK}}}}}"),
@@ -68,13 +73,93 @@ def test_a_configuration_runs_nothing(
     assert not Path(MARK).exists()
 
 
-def test_a_group_that_shadows_ours_runs_nothing(tmp_path: Path) -> None:
+CALLBACK = "hydra: {callbacks: {x: {_target_: os.mkdir}}}"
+LOG = "job_logging: {handlers: {file: {class: logging.FileHandler, filename: it-ran}}}"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "told"),
+    [
+        (
+            "strategy/fixed.yaml",
+            f"# @package _global_\n{CALLBACK}",
+            r"hydra\.callbacks\.x\._target_",
+        ),
+        ("recipe/quickstart.yaml", CALLBACK, r"hydra\.callbacks\.x\._target_': found 'os\.mkdir'"),
+        ("recipe/quickstart.yaml", f"# @package hydra\n{LOG}", "@package hydra"),
+        ("recipe/quickstart.yaml", "defaults: [/hydra/callbacks: x]\nname: q", "defaults"),
+        ("recipe/quickstart.yaml", "name: '${oc.env:HOME}'", r"name.*oc\.env"),
+        ("hydra/launcher/basic.yaml", "_target_: os.mkdir", "hydra._target_"),
+        ("paths/default.yaml", "run: {dir: /tmp}", "'paths' beside params.yaml"),
+    ],
+)
+def test_a_group_that_shadows_ours_runs_nothing(
+    tmp_path: Path, path: str, text: str, told: str
+) -> None:
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(PARAMS, sort_keys=False))
-    (tmp_path / "strategy").mkdir()
-    callback = {"hydra": {"callbacks": {"x": {"_target_": "os.mkdir"}}}}
-    text = yaml.safe_dump({"strategy": {"name": "fixed"}} | callback)
-    (tmp_path / "strategy" / "fixed.yaml").write_text(f"# @package _global_\n{text}")
-    with pytest.raises(UserError, match=r"hydra\.callbacks\.x\._target_: found 'os\.mkdir'"):
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_text(text)
+    with pytest.raises(UserError, match=f"{re.escape(str(tmp_path / path))}.*{told}"):
+        compose(tmp_path)
+
+
+HYDRA = [
+    *("hydra.sweep.dir=/tmp/x", "hydra.sweep.subdir=one", "hydra.run.dir=/tmp/x", "hydra.mode=RUN"),
+    *("hydra.job.chdir=true", "hydra.output_subdir=x", "hydra.searchpath=[file:///tmp]"),
+    *("hydra.job.env_set.LD_PRELOAD=x", "hydra.job.env_copy=[HOME]", "hydra.job.name=x"),
+    *("+hydra.callbacks.x._target_=os.mkdir", "++hydra.callbacks={x: {_target_: os.mkdir}}"),
+    *(
+        "hydra.job_logging.formatters.simple.format=x",
+        "hydra/job_logging=none",
+        "hydra.verbose=true",
+    ),
+    *("hydra.hydra_logging.root.level=DEBUG", "hydra/output=x", "hydra={mode: RUN}", "~hydra"),
+    *("~hydra.sweep.subdir", "hydra.sweeper._target_=os.mkdir", "hydra.launcher._target_=os.mkdir"),
+    *("hydra.launcher.setup=[date]", "hydra.launcher={_target_: os.mkdir}", "+hydra/callbacks=x"),
+    *("hydra.job.config.override_dirname.item_sep=x", "+hydra.launcher.partition='a\nb'"),
+    *("hydra/launcher=../x", "hydra/launcher=null", "+recipe@hydra.job_logging=quickstart"),
+]
+
+
+@pytest.mark.parametrize("override", HYDRA)
+def test_an_override_sets_nothing_of_hydras(override: str) -> None:
+    with pytest.raises(UserError, match=re.escape(f"override {override}: '")) as caught:
+        compose(ROOT / "quickstart", [override])
+    assert "allowed" in str(caught.value)
+
+
+COMPUTED = [
+    "${oc.env:HOME}",
+    "x${oc.env:HOME,none}",
+    "${hydra:job.name}",
+    "${oc.decode:x}",
+    "${seed}",
+]
+
+
+@pytest.mark.parametrize("text", COMPUTED)
+@pytest.mark.parametrize("key", ["title", "model.weights", "dataset.root"])
+def test_nothing_from_outside_is_computed(tmp_path: Path, key: str, text: str) -> None:
+    with pytest.raises(UserError, match=re.escape(f"override {key}={text}: '{key}': found")):
+        compose(ROOT / "quickstart", [f"{key}={text}"])
+    values: dict[str, Any] = {**PARAMS}
+    group, _, name = key.rpartition(".")
+    values |= {group: {name: text}} if group else {name: text}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    with pytest.raises(UserError, match=rf"params\.yaml: '{re.escape(key)}': found"):
+        compose(tmp_path)
+
+
+def test_a_launcher_and_what_it_asks_a_cluster_for_are_taken() -> None:
+    overrides = ["hydra/launcher=slurm", "hydra.launcher.partition=gpu", "hydra.launcher.nodes=1"]
+    assert compose(ROOT / "quickstart", ["strategy=grid", *overrides]).strategy.name == "grid"
+
+
+def test_a_configuration_stays_small_when_its_aliases_are_written_out(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    (tmp_path / "params.yaml").write_text("\n".join(lines))
+    with pytest.raises(UserError, match="more than 100,000 values"):
         compose(tmp_path)
 
 

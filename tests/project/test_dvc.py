@@ -76,6 +76,7 @@ FRAME = {
     *("settings/command_line.py", "settings/defaults.py", "settings/guard.py"),
     *("settings/machine.py", "settings/folders.py", "settings/schema.py", "settings/values.py"),
     "settings/point.py",
+    *("settings/faults.py", "settings/plain_yaml.py", "settings/rules.py"),
 }
 """What refuses, waits, shows progress or names places: it changes no byte of an output."""
 LEFT_OUT = {

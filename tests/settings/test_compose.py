@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from pipeline.base.errors import UserError
 from pipeline.settings.compose import compose, quote
 from pipeline.settings.folders import CONF
+from pipeline.settings.plain_yaml import ambiguous
 
 ROOT = Path(__file__).parents[2]
 
@@ -142,8 +143,8 @@ def test_several_mistakes_are_told_together(params):
 def test_a_mistake_in_a_group_file_names_that_file(params, tmp_path, monkeypatch):
     conf = tmp_path / "conf"
     shutil.copytree(CONF, conf)
-    for module in ("pipeline.settings.compose", "pipeline.settings.folders"):
-        monkeypatch.setattr(f"{module}.CONF", conf)
+    for module in ("compose", "faults", "folders", "guard"):
+        monkeypatch.setattr(f"pipeline.settings.{module}.CONF", conf)
     recipe = conf / "recipe" / "quickstart.yaml"
     recipe.write_text(recipe.read_text().replace("batch_size: 32", "batch_size: many"))
     text = message(params())
@@ -162,6 +163,96 @@ def test_a_folder_without_params_is_said_to_be_one(tmp_path):
 def test_params_that_are_no_yaml_mapping(tmp_path, text):
     (tmp_path / "params.yaml").write_text(text)
     assert "params.yaml" in message(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", ["the file is empty"]),
+        ("# nothing\n", ["the file is empty"]),
+        ("title: Früh\n".encode("latin-1"), ["not UTF-8"]),
+        ("title: x\n".encode("utf-16"), ["not UTF-8"]),
+        ("title: x\n", ["'defaults' is missing"]),
+        ("defaults: digits\n", ["'defaults'", "found 'digits'", "dataset", "_self_"]),
+        ("defaults: [dataset: 5, _self_]\n", ["'dataset'", "found 5", "digits"]),
+        ("defaults: [dataset: ../x, _self_]\n", ["'dataset'", "found '../x'", "digits"]),
+        ("seed: 010\n", ["'seed'", "found 010", "Hydra reads 8, DVC 10"]),
+        ("space: {lr: [0.1, 0o10]}\n", ["'space.lr.1'", "found 0o10", "Hydra reads '0o10', DVC 8"]),
+    ],
+)
+def test_a_file_that_readers_cannot_agree_on_is_refused(tmp_path, text, told):
+    raw = text if isinstance(text, bytes) else text.encode()
+    (tmp_path / "params.yaml").write_bytes(raw)
+    answer = message(tmp_path)
+    for word in ["params.yaml", *told]:
+        assert word in answer
+
+
+@pytest.mark.parametrize("text", ["7", "0", "-3", "0.1", "1e-3", "1.5e3", ".5", "x1", "v1.2"])
+def test_most_numbers_have_one_meaning(text):
+    assert ambiguous(text) is None
+
+
+@pytest.mark.parametrize("text", ["010", "0o17", "1_000", "1:30", "0b11"])
+def test_a_number_of_two_meanings_is_seen(text):
+    assert ambiguous(text).startswith("Hydra reads")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["=3"], ["override =3"]),
+        (["model=null"], ["override model=null", "resnet50_vd_random"]),
+        (["dataset=5"], ["override dataset=5", "digits"]),
+        (["strategy=true"], ["override strategy=true", "bayes"]),
+        (["dataset={a: 1}"], ["override dataset={a: 1}", "digits"]),
+        (["dataset=a/../digits"], ["override dataset=a/../digits", "digits"]),
+        (["lr=0.1,0.03"], ["override lr=0.1,0.03", "space.lr"]),
+        (["lr=choice(0.1,0.03)"], ["space.lr"]),
+        (["recipe.epochs=range(1,3)"], ["override recipe.epochs=range(1,3)", "one value"]),
+        (["recipe.foo=1"], ["recipe.foo", "Allowed:", "epochs"]),
+        (["recipe.micro_batch=7"], ["override recipe.micro_batch=7", "32"]),
+        (["recipe.micro_batch=1"], ["override recipe.micro_batch=1", "equal to 2"]),
+        (["recipe.image_size=33"], ["override recipe.image_size=33", "32"]),
+        (["recipe.steps=5"], ["override recipe.steps=5", "recipe.epochs=null"]),
+        (["recipe.warmup_epochs=4"], ["override recipe.warmup_epochs=4", "3"]),
+        (["recipe.epochs=2", "recipe.warmup_epochs=2.5"], ["recipe.warmup_epochs", "epochs 2"]),
+        (["seed=18446744073709551616"], ["override seed=", "18446744073709551615"]),
+        (["evaluate.seeds=[0,18446744073709551616]"], ["evaluate.seeds", "18446744073709551615"]),
+        (["tune.max_trial_seconds=1e12"], ["tune.max_trial_seconds", "31536000"]),
+        (["datasets=[digitz]"], ["'datasets'", "'digitz'", "Did you mean 'digits'?"]),
+        (["datasets=[folder]"], ["'datasets'", "found 'folder'"]),
+        (["datasets=[a/../digits]"], ["'datasets'", "a/../digits"]),
+        (["models=[nope]"], ["'models'", "'nope'", "resnet50_vd_random"]),
+        (["strategies=[bayez]"], ["'strategies'", "'bayez'", "Did you mean 'bayes'?"]),
+        (["strategy=bayes", "lr=0.5"], ["'space.lr'", "0.5"]),
+        (["strategy=random", "space.lr=[1,2]"], ["'space.lr'", "0.03"]),
+    ],
+)
+def test_an_override_that_no_trial_could_use_is_refused(overrides, told):
+    answer = message(ROOT / "quickstart", *overrides)
+    for word in told:
+        assert word in answer
+    assert "--multirun" not in answer
+
+
+def test_a_space_without_the_fixed_scheme_stops_every_stage(params):
+    axes = {"l2_decay": [0.0001], "label_smoothing": [False], "mixup": [False]}
+    answer = message(params(space={"lr": [0.1], **axes}))
+    assert "'space.lr': found [0.1]; allowed for bayes: a list with 0.03" in answer
+    assert compose(params(space={"lr": [0.1], **axes}, strategies=["grid"])).space.size() == 1
+
+
+@pytest.mark.parametrize(("side", "resized"), [(224, 256), (112, 128), (32, 37)])
+def test_evaluation_sees_the_same_share_of_a_picture_at_every_size(side, resized):
+    assert compose(ROOT, [f"recipe.image_size={side}"]).recipe.resize_size == resized
+
+
+def test_a_group_beside_params_adds_a_recipe(params):
+    folder = params()
+    (folder / "recipe").mkdir()
+    (folder / "recipe" / "mine.yaml").write_text("name: mine\nepochs: 2\n")
+    assert compose(folder, ["recipe=mine"]).recipe.epochs == 2
 
 
 words = st.text(

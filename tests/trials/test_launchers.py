@@ -13,8 +13,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from pipeline.base.errors import UserError
-from pipeline.settings.compose import CONFIG_NAME, hydra_overrides, register_resolvers
 from pipeline.settings.compose import compose as checked
+from pipeline.settings.compose import hydra_overrides, register_resolvers
+from pipeline.settings.folders import CONFIG_NAME
 from tests.support.small_project import SmallProject
 from tests.support.stages import ROOT
 

@@ -1,0 +1,126 @@
+"""Say what is wrong with a configuration: the override or file, the key, what it holds and may."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import MissingConfigException
+from omegaconf import OmegaConf
+from pydantic import BaseModel
+
+from pipeline.base.text import did_you_mean
+from pipeline.settings.folders import CONF, CONFIG_NAME
+from pipeline.settings.machine import LAUNCHER
+from pipeline.settings.schema import Config
+from pipeline.settings.values import RULE
+
+
+def fault_of(
+    fault: Mapping[str, Any],
+    config_dir: Path,
+    overrides: Sequence[str],
+    choices: Mapping[str, str],
+) -> str:
+    """Describe one error of pydantic's and name the override or file that the value came from."""
+    loc = fault["loc"]
+    if fault["type"] == RULE:  # between keys: blame the one that an override set
+        keys = [(*loc, key) for key in fault["ctx"]["keys"]]
+        sources = [source_of(key, config_dir, overrides, choices) for key in keys]
+        place = next((n for n, text in enumerate(sources) if text.startswith("override ")), 0)
+        return f"{sources[place]}: '{'.'.join(map(str, keys[place]))}': {fault['msg']}"
+    return _fault(fault, source_of(loc, config_dir, overrides, choices))
+
+
+def _fault(fault: Mapping[str, Any], source: str) -> str:
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        allowed = sorted(_fields(fault["loc"][:-1]))
+        hint = did_you_mean(str(fault["loc"][-1]), allowed)
+        return f"{source}: unknown key '{key}'.{hint} Allowed: {', '.join(allowed)}"
+    if fault["type"] == "missing":
+        return f"{source}: key '{key}' is missing"
+    message = fault["msg"].removeprefix("Value error, ").replace("Input should be", "allowed:")
+    message = message.replace("String should match pattern", "allowed: text matching")
+    if fault["type"] == "value_error":
+        return f"{source}: '{key}': {message}"
+    return f"{source}: '{key}': found {fault['input']!r}; {message}"
+
+
+def _fields(loc: Sequence[str | int]) -> list[str]:
+    model: Any = Config
+    for part in loc:
+        if isinstance(part, str):
+            model = model.model_fields[part].annotation
+    return list(model.model_fields) if issubclass(model, BaseModel) else []
+
+
+def source_of(
+    loc: Sequence[str | int], config_dir: Path, overrides: Sequence[str], choices: Mapping[str, str]
+) -> str:
+    """Return the override or the file that set the value at ``loc``."""
+    words = [str(part) for part in loc]
+    key = ".".join(words)
+    for override in reversed(overrides):
+        name = override.partition("=")[0].lstrip("+~")
+        if name not in choices and (key == name or key.startswith(f"{name}.")):
+            return f"override {override}"
+    params = config_dir / f"{CONFIG_NAME}.yaml"
+    raw = OmegaConf.to_container(OmegaConf.load(params))
+    if _holds(raw, words) or words[0] not in choices:
+        return str(params)
+    return str(CONF / words[0] / f"{choices[words[0]]}.yaml")
+
+
+def _holds(node: Any, words: Sequence[str]) -> bool:
+    for word in words:
+        if not isinstance(node, dict) or word not in node:
+            return False
+        node = node[word]
+    return True
+
+
+def composition_fault(
+    error: Exception, params: Path, overrides: Sequence[str], folders: Sequence[str]
+) -> str:
+    """Describe why Hydra could not compose ``params``, whose own image folders are ``folders``."""
+    text = str(error).strip()
+    cause = error.__cause__
+    if cause is not None and str(cause) and str(cause) not in text:
+        text += f" ({str(cause).strip().splitlines()[0]})"
+    lines = [line for line in text.splitlines() if line.strip()]
+    if lines and lines[0].startswith("Could not override '"):
+        key = lines[0].split("'")[1]
+        section = key.rpartition(".")[0]
+        siblings = _fields(section.split(".")) if section in paths(Config) else []
+        if siblings:
+            hint = did_you_mean(key.rpartition(".")[2], siblings)
+            return f"override '{key}': no such key.{hint} Allowed: {', '.join(siblings)}"
+        near = [path for path in paths(Config) if path.split(".")[-1] == key]
+        hint = f" Did you mean {' or '.join(near)}?" if near else did_you_mean(key, paths(Config))
+        return f"override '{key}': no such key.{hint}"
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        own = [str(each) for each in folders] if group == "dataset" else []
+        options = [*own, *(error.options or [])]
+        allowed = f" Allowed: {', '.join(options)}" if options else ""
+        hint = did_you_mean(name, options)
+        by_environment = (
+            group == "hydra/launcher"
+            and name == os.environ.get(LAUNCHER)
+            and not any(each.startswith(f"{group}=") for each in overrides)
+        )
+        source = LAUNCHER if by_environment else f"{params} or an override"
+        return f"{source}: no {group} '{name}'.{hint}{allowed}"
+    return f"{params}: " + "\n".join(lines)
+
+
+def paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted name of each key of ``model``, of its parts too."""
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from paths(kind, f"{prefix}{name}.")
