@@ -1,4 +1,4 @@
-"""Accuracy of predictions on labelled images, with Wilson intervals."""
+"""Compute the accuracy of predictions on labelled images, with Wilson intervals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ALL = "(all)"
 
 @dataclass(frozen=True)
 class ClassAccuracy:
-    """Of the images of one class, or of all."""
+    """The number of images, and how many were right, for one class or for all."""
 
     name: str
     images: int
@@ -48,7 +48,10 @@ class Accuracy:
 
 
 def accuracy(pairs: Sequence[tuple[str, str]]) -> Accuracy:
-    """Of (true class, predicted class) pairs, at least one; classes in order of appearance."""
+    """Compute the accuracy of (true class, predicted class) pairs; there must be at least one.
+
+    The classes are in order of appearance.
+    """
     right: dict[str, list[bool]] = defaultdict(list)
     for true, predicted in pairs:
         right[true].append(true == predicted)

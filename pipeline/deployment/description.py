@@ -1,4 +1,4 @@
-"""What a packaged model says of itself: classes, preprocessing and where it comes from."""
+"""Describe a packaged model: its classes, preprocessing and origin."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Three = Annotated[
     list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=3, max_length=3)
 ]
 Side = Annotated[int, Field(ge=1, le=8192)]
-"""Of an image a network sees, in pixels."""
+"""Side in pixels of an image that a network receives."""
 
 
 class DecodingDescription(BaseModel):
-    """How prepare decoded the images the model was trained on (``Decoding``)."""
+    """The options with which prepare decoded the training images (``Decoding``)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,20 +36,20 @@ class DecodingDescription(BaseModel):
 
 
 class Description(BaseModel):
-    """The fields of ``model.json``, and of the metadata inside ``model.onnx``."""
+    """The fields of ``model.json`` and of the metadata in ``model.onnx``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal[1]
     arch: str
     classes: Annotated[list[str], Field(min_length=2)]
-    """By label."""
+    """Class names in the order of the labels."""
     mean: Three
-    """Of RGB values from 0 to 1."""
+    """Mean of the RGB values, which are from 0 to 1."""
     std: Annotated[list[Positive], Field(min_length=3, max_length=3)]
     decoding: DecodingDescription
     resize: Literal["antialias", "opencv"]
-    """How the short side is brought to ``resize_size``; see pipeline/training/augment.py."""
+    """Method of resizing the short side to ``resize_size``; see pipeline/training/augment.py."""
     resize_size: Side
     """Short side in pixels before the centre crop."""
     image_size: Side
@@ -59,9 +59,9 @@ class Description(BaseModel):
     point: dict[str, float | bool]
     data_digest: str
     key: str
-    """Of the final trial that made the weights."""
+    """Key of the final trial that produced the weights."""
     versions: dict[str, str]
-    """Packages it was trained with."""
+    """Versions of the packages with which it was trained."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Description:
@@ -72,17 +72,20 @@ class Description(BaseModel):
         return self
 
     def image(self, data: bytes) -> np.ndarray:
-        """The pixels the network sees, uint8 [image_size, image_size, 3], of an image file.
+        """Decode, resize and crop an image file to uint8 [image_size, image_size, 3].
 
-        The way of a test image through prepare and evaluate, byte for byte. Raises
-        UnreadableError for whatever is no image.
+        A test image goes through the same steps in prepare and evaluate, byte for byte. Raises
+        UnreadableError if the file is not an image.
         """
         pixels = decode(data, Decoding(**self.decoding.model_dump()))
         return centre_crop(pixels, self.resize_size, self.image_size, self.resize)
 
 
 def checked(values: Mapping[str, Any], path: Path) -> Description:
-    """Raises UserError for another format version and for missing or unknown fields."""
+    """Return the description with these fields.
+
+    Raises UserError for another format version and for missing or unknown fields.
+    """
     found = values.get("format")
     if found != FORMAT:
         raise UserError(

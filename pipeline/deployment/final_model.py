@@ -1,4 +1,4 @@
-"""The model a cell hands over: the first seed's refit, packaged and registered."""
+"""Package and register a cell's final model: the refit with the first seed."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from pipeline.trials.resources import Resources
 from pipeline.trials.run import Outcome
 
 CHECK_IMAGES = 8
-"""On so many images the ONNX file must agree with PyTorch."""
+"""Number of images on which the ONNX file must agree with PyTorch."""
 REQUIREMENTS = ("mlflow", "numpy", "onnx", "onnxruntime")
-"""What the registered model needs to run; it was trained with ``Description.versions``."""
+"""Packages that the registered model needs to run; ``Description.versions`` are for training."""
 
 
 def package_final(
     cfg: Config, journal: Journal, first: Outcome, resources: Resources, folder: Path
 ) -> None:
-    """Write ``folder`` from the weights of the first seed, which is never the best on test."""
+    """Write the model's ``folder`` from the first seed's weights, never those best on test."""
     description = Description(
         format=1,
         arch=cfg.model.arch,
@@ -57,7 +57,7 @@ def package_final(
 
 
 def check_images(cfg: Config, resources: Resources) -> np.ndarray:
-    """Some validation images as the network sees them, uint8 [N, S, S, 3]."""
+    """Return some validation images as the network receives them, uint8 [N, S, S, 3]."""
     rows = resources.manifest.rows(VALIDATION)[:CHECK_IMAGES]
     recipe = cfg.recipe
     images = [
@@ -77,7 +77,7 @@ def register_final(
     objective: float,
     folder: Path,
 ) -> str:
-    """Register the packaged model in ``folder`` for its dataset, once; say where it stands.
+    """Register the packaged model in ``folder`` for its dataset, once; return its status in words.
 
     ``objective`` is the validation accuracy that chose it.
     """

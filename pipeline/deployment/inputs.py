@@ -1,4 +1,4 @@
-"""The image files a person names, one by one or by folder, and those that cannot be used."""
+"""Find the image files that a person names, one by one or by folder, and report unusable ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.datasets.tree import walk
 
 
 class Unreadable:
-    """Names each input that cannot be used on stderr, and counts them."""
+    """Prints each input that cannot be used to stderr, and counts them."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -28,7 +28,7 @@ class Unreadable:
 
 
 def files(inputs: Sequence[Path], unreadable: Unreadable) -> list[Path]:
-    """The files as given, and those in the folders."""
+    """Return the given files, with each folder replaced by the files in it."""
     found: list[Path] = []
     for path in inputs:
         before = unreadable.count
@@ -40,10 +40,11 @@ def files(inputs: Sequence[Path], unreadable: Unreadable) -> list[Path]:
 
 
 def below(folder: Path, unreadable: Unreadable) -> list[Path]:
-    """What lies in a folder at any depth, in order, but hidden entries; links are followed.
+    """Return the files in a folder at any depth, in order, without hidden ones; follow links.
 
-    The rule of prepare (``datasets.tree``). A folder that cannot be opened is handed to
-    ``unreadable``, and so is what is no file; a link to a folder that is read already is skipped.
+    The rules are those of prepare (``datasets.tree``). Folders that cannot be opened and entries
+    that are not files are passed to ``unreadable``. A link to a folder that was already read is
+    skipped.
     """
     tree = walk(folder, unreadable.closed)
     broken = [path for path, _ in tree.odd if not os.path.isdir(path)]  # noqa: PTH112 - raises

@@ -1,4 +1,4 @@
-"""The PyTorch network of a packaged model, with its normalisation in front."""
+"""Load the PyTorch network of a packaged model, with its normalisation in front."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.models.architecture import timm_name
 
 
 class PackagedNetwork(nn.Module):
-    """RGB values in, logits and probabilities out; the function that ``model.onnx`` computes."""
+    """Computes logits and probabilities from RGB values, as ``model.onnx`` does."""
 
     mean: Tensor
     std: Tensor
@@ -29,15 +29,15 @@ class PackagedNetwork(nn.Module):
         self.register_buffer("std", 255 * torch.tensor(std).view(1, 3, 1, 1))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and probabilities, float32 [N, K], of float32 [N, 3, S, S] from 0 to 255."""
+        """Compute logits and probabilities, float32 [N, K], of float32 [N, 3, S, S], 0 to 255."""
         logits = self.network((images - self.mean) / self.std)
         return logits, logits.softmax(1)
 
 
 def load(description: Description, weights: Path) -> PackagedNetwork:
-    """The network in evaluation mode. Raises UserError for weights that are absent or do not fit.
+    """Load the network in evaluation mode from safetensors, which cannot hold code.
 
-    safetensors hold numbers only: reading a stranger's model runs nothing of it.
+    Raises UserError for weights that are missing or do not fit.
     """
     try:
         state = load_file(weights)
@@ -51,9 +51,9 @@ def load(description: Description, weights: Path) -> PackagedNetwork:
 def assembled(
     description: Description, state: Mapping[str, Tensor], source: Path
 ) -> PackagedNetwork:
-    """The network in evaluation mode. Raises UserError when ``state`` is not of its architecture.
+    """Build the network in evaluation mode from the tensors in ``state``.
 
-    ``source`` is named in the error.
+    Raises UserError, naming ``source``, when they do not fit the architecture.
     """
     kinds = {str(tensor.dtype) for tensor in state.values() if tensor.is_floating_point()}
     if kinds - {"torch.float32"}:

@@ -1,4 +1,4 @@
-"""Export the model as one ONNX file: normalisation, class names and preprocessing inside."""
+"""Export the model as one ONNX file with normalisation, class names and preprocessing inside."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ TOLERANCE = 1e-4
 
 
 class OnnxMismatchError(RuntimeError):
-    """The exported file does not compute what the network does; it was not kept."""
+    """The exported file does not compute the same as the network; it was not kept."""
 
 
 def export(
     network: PackagedNetwork, description: Description, images: np.ndarray, path: Path
 ) -> None:
-    """Write ``path`` once onnxruntime agrees with PyTorch on ``images``, uint8 [N, S, S, 3].
+    """Write ``path`` if onnxruntime agrees with PyTorch on ``images``, uint8 [N, S, S, 3].
 
-    The same bytes for the same network. Raises OnnxMismatchError beyond ``TOLERANCE``; an older
-    file then stays as it was.
+    The same network gives the same bytes. Raises OnnxMismatchError if a value differs by more than
+    ``TOLERANCE``; an older file then stays as it was.
     """
     model = _traced(network, description.image_size)
     model.doc_string = (
@@ -53,10 +53,10 @@ def export(
 
 
 def _traced(network: PackagedNetwork, size: int) -> onnx.ModelProto:
-    """The graph with any batch size; what the exporter notes of this machine's files left out."""
+    """Trace the graph for any batch size, without the exporter's notes on this machine's files."""
     example = torch.zeros(2, 3, size, size)
     batch = {INPUT: {0: torch.export.Dim("N")}}
-    # The exporter talks on both channels about itself and about converters it does not need.
+    # The exporter prints on stdout and stderr about itself and converters that it does not need.
     quiet = contextlib.redirect_stdout(io.StringIO())
     with quiet, warnings.catch_warnings(), _silent("torch.onnx"), _silent("onnxscript"):
         warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""Read the ONNX file of a packaged model. No torch in here."""
+"""Read the ONNX file of a packaged model. Does not import torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OUTPUTS = ("logits", "probabilities")
 
 
 def session(source: bytes | Path) -> onnxruntime.InferenceSession:
-    """On the CPU. Raises UserError for what is no ONNX model."""
+    """Open an ONNX model on the CPU. Raises UserError if it is not an ONNX model."""
     what = source if isinstance(source, bytes) else str(source)
     try:
         return onnxruntime.InferenceSession(what, providers=["CPUExecutionProvider"])
@@ -30,7 +30,7 @@ def _name(source: bytes | Path) -> str:
 
 
 def described(opened: onnxruntime.InferenceSession, path: Path) -> Description:
-    """What the file says of itself. Raises UserError when evaluate did not write it."""
+    """Return the description in the file. Raises UserError if evaluate did not write the file."""
     properties = opened.get_modelmeta().custom_metadata_map
     if "format" not in properties:
         raise UserError(
@@ -61,5 +61,5 @@ def _require_fitting(
 
 
 def as_input(images: np.ndarray) -> np.ndarray:
-    """uint8 [N, S, S, 3] as the graph takes it: float32 [N, 3, S, S] from 0 to 255."""
+    """Convert uint8 [N, S, S, 3] to the graph's input: float32 [N, 3, S, S] from 0 to 255."""
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Write the folder a person takes away: weights, description and ONNX file."""
+"""Write the model folder that people use elsewhere: weights, description and ONNX file."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pipeline.deployment.predictor import DESCRIPTION, ONNX, WEIGHTS
 
 
 def package(description: Description, weights: Path, images: np.ndarray, folder: Path) -> None:
-    """Write ``folder`` from the safetensors file of a final trial.
+    """Write the model ``folder`` from the safetensors file of a final trial.
 
-    ``images``, uint8 [N, S, S, 3], are what the ONNX file is checked on. Raises OnnxMismatchError
-    when it computes something else than PyTorch.
+    The ONNX file is checked on ``images``, uint8 [N, S, S, 3]. Raises OnnxMismatchError if it
+    computes something else than PyTorch.
     """
     network = load(description, weights)
     with replacing(folder / WEIGHTS) as temporary:

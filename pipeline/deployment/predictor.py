@@ -1,4 +1,4 @@
-"""A packaged model ready for use, from PyTorch weights or from ONNX."""
+"""Open a packaged model for prediction, from PyTorch weights or from ONNX."""
 
 from __future__ import annotations
 
@@ -17,23 +17,26 @@ ONNX = "model.onnx"
 
 @dataclass(frozen=True)
 class Predictor:
-    """``probabilities`` maps uint8 [N, S, S, 3], as ``description.image`` gives them, to [N, K]."""
+    """A model ready for prediction.
+
+    ``probabilities`` maps images from ``description.image``, uint8 [N, S, S, 3], to [N, K].
+    """
 
     description: Description
     probabilities: Callable[[np.ndarray], np.ndarray]
 
 
 def load(path: Path) -> Predictor:
-    """Open a model folder, or an ONNX file of one, which needs no PyTorch to be imported.
+    """Open a model folder or its ONNX file; the ONNX file is used without importing PyTorch.
 
-    Raises UserError for whatever is not a model that evaluate wrote.
+    Raises UserError if evaluate did not write the model.
     """
     return _from_onnx(path) if path.suffix == ".onnx" else _from_weights(path)
 
 
 def _from_weights(folder: Path) -> Predictor:
     description = read(folder / DESCRIPTION)
-    import torch  # seconds: only once there is a model
+    import torch  # takes seconds, so only once there is a model
 
     from pipeline.deployment.network import load as load_network
 

@@ -1,4 +1,4 @@
-"""MLflow's registry of models: the versions of each dataset's model and its champion."""
+"""Keep each dataset's model versions and its champion in MLflow's model registry."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ CHAMPION = "champion"
 
 @dataclass(frozen=True)
 class Version:
-    """A registered model; fields but ``number`` are None where somebody else registered it."""
+    """A registered model version; if somebody else registered it, only ``number`` is not None."""
 
     number: str
     key: str | None
-    """Of the final trial that made the weights."""
+    """Key of the final trial that produced the weights."""
     objective: float | None
     """Validation accuracy of the trial that chose the hyperparameters."""
     data_digest: str | None
     model_id: str | None = None
-    """Of the logged model; MLflow's own field comes back empty from a database."""
+    """Id of the logged model, from a tag; MLflow's own field comes back empty from a database."""
 
     @classmethod
     def of(cls, number: str, tags: Mapping[str, str]) -> Version:
@@ -43,7 +43,10 @@ class Version:
 
 
 def beats(version: Version, champion: Version) -> bool:
-    """Better on validation of the same data; figures on other data are not compared."""
+    """Return whether a version has higher validation accuracy than the champion on the same data.
+
+    Versions on different data are not compared.
+    """
     if version.objective is None or champion.objective is None:
         return False
     return version.data_digest == champion.data_digest and version.objective > champion.objective
@@ -54,7 +57,7 @@ class Registry:
 
     def __init__(self, journal: Journal, name: str) -> None:
         self.client, self.experiment_id = journal.client, journal.experiment_id
-        self.name = re.sub("[/:'\"`]", "-", name)  # which MLflow's names or filters do not take
+        self.name = re.sub("[/:'\"`]", "-", name)  # MLflow's names or filters do not accept these
         self._condition = f"name = '{self.name}'"
 
     def versions(self) -> list[Version]:
@@ -70,7 +73,7 @@ class Registry:
         return None
 
     def find(self, key: str) -> Version | None:
-        """Return the version of a final trial, or None where it is not registered."""
+        """Return the version of the final trial with this key, or None if it is not registered."""
         return next((each for each in self.versions() if each.key == key), None)
 
     def register(
@@ -84,7 +87,10 @@ class Registry:
         run_id: str,
         tags: Mapping[str, str],
     ) -> Version:
-        """Make a logged model a version. ``description`` is that of a new registered model."""
+        """Register a logged model as a version.
+
+        ``description`` is used when the registered model is new.
+        """
         if not self.client.search_registered_models(self._condition):
             self.client.create_registered_model(self.name, description=description)
         facts = {
@@ -104,9 +110,9 @@ class Registry:
         return Version.of(str(made.version), facts)
 
     def settle(self, version: Version) -> Version:
-        """Link a version to its model, and return the champion.
+        """Link a version to its logged model, and return the champion.
 
-        That is the version where there was none, or where it beats the one there was.
+        The version becomes the champion if there was none or if it beats the current one.
         """
         self._link(version)
         champion = self.champion()
@@ -116,10 +122,10 @@ class Registry:
         return version
 
     def _link(self, version: Version) -> None:
-        """Tell the logged model of its version, unless a person has deleted it.
+        """Tag the logged model with its version, unless a person has deleted the model.
 
-        By this tag, as MLflow's own register_model sets it, the UI finds one from the other. A kill
-        may have come before it, so a version that was there may lack it.
+        MLflow's own register_model sets this tag too, and the UI follows it. An older version may
+        lack the tag if its process was killed before setting it.
         """
         link = json.dumps([{"name": self.name, "version": int(version.number)}])
         for model in self.client.search_logged_models(
@@ -139,10 +145,10 @@ def log_onnx(
     name: str,
     params: Mapping[str, Any],
 ) -> str:
-    """Log an ONNX file as a model of the run that MLflow can serve; return the model's id.
+    """Log an ONNX file as a model of a run, so that MLflow can serve it; return the model's id.
 
-    ``inputs`` is kept as the example, ``outputs`` is what the model makes of it; the first
-    axis of each is the batch. ``requirements`` are pip's, with exact versions.
+    ``inputs`` is kept as the example and ``outputs`` is the model's output for it; the first axis
+    of each is the batch. ``requirements`` are pip requirements with exact versions.
     """
     import mlflow.onnx  # slow to import
     import onnx
@@ -153,7 +159,7 @@ def log_onnx(
     before = client.search_logged_models(
         [journal.experiment_id], filter_string=f"source_run_id = '{run_id}' AND name = '{name}'"
     )
-    for model in before:  # of an evaluation that was killed
+    for model in before:  # left by an evaluation that was killed
         client.delete_logged_model(model.model_id)
     made = client.create_logged_model(
         journal.experiment_id,

@@ -1,4 +1,4 @@
-"""The network a configuration names: its timm name, its tensors and where its head is."""
+"""Look up the network that a configuration names: its timm name, its tensors and its head."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import torch
 from pipeline.base.errors import UserError
 
 ALIASES = {"resnet50_vd": "resnet50d"}
-"""Our names for timm architectures: PaddleClas's ResNet50_vd is the same function as resnet50d."""
+"""Other names for timm architectures: PaddleClas's ResNet50_vd computes the same as resnet50d."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """Shapes of a network's tensors by timm name, in order, and the prefix of its head."""
+    """The shapes of a network's tensors by timm name, in order, and the prefix of its head."""
 
     name: str
     shapes: dict[str, torch.Size]
@@ -29,7 +29,7 @@ class Architecture:
 
 
 def timm_name(arch: str) -> str:
-    """Return timm's name of ``arch``. Raises UserError, naming similar ones, when it has none."""
+    """Return timm's name for ``arch``. Raises UserError, with similar names, if timm lacks it."""
     name = ALIASES.get(arch, arch)
     if not timm.is_model(name):
         similar = difflib.get_close_matches(name, [*ALIASES, *timm.list_models()], n=4, cutoff=0.6)
@@ -42,9 +42,9 @@ def timm_name(arch: str) -> str:
 
 @functools.cache
 def describe(arch: str) -> Architecture:
-    """Look up an architecture without making its weights.
+    """Look up an architecture without creating its weights.
 
-    Raises UserError for an unknown one, or one whose head is not a single linear layer.
+    Raises UserError if it is unknown or its head is not a single linear layer.
     """
     name = timm_name(arch)
     with torch.device("meta"):

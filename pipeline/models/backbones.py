@@ -24,11 +24,11 @@ def build(
 ) -> torch.nn.Module:
     """Return the network ``model.arch`` with a linear head of ``num_classes``, on the CPU.
 
-    With ``weights`` the backbone is loaded and verified; a pretrained head stays only when it has
-    ``num_classes`` classes. Otherwise the head is fresh: weights uniform within 1/sqrt(inputs), as
-    Paddle and torch draw them, bias zero, as Paddle has it. Everything random follows from ``seed``
-    alone and leaves the global generators as they were. One line in the log says what was loaded.
-    Raises UserError for an unknown architecture or weights that do not fit it.
+    With ``weights`` the backbone is loaded and verified; a pretrained head is kept only if it has
+    ``num_classes`` classes. A new head has weights uniform within 1/sqrt(inputs), as Paddle and
+    torch draw them, and zero bias, as in Paddle. Everything random depends on ``seed`` alone, and
+    the global generators are left unchanged. One line in the log says what was loaded. Raises
+    UserError for an unknown architecture or weights that do not fit it.
     """
     if weights is None:
         started, keeps_head = _random(model.arch, num_classes, seed), False
@@ -45,8 +45,8 @@ def build(
     return network
 
 
-# The trials of a sweep start from the same weights: the last start is kept, since making it takes
-# as long as several training steps and a copy of it none.
+# The trials of a sweep start from the same weights. We keep the last network: creating it takes as
+# long as several training steps, copying it takes almost no time.
 
 
 @functools.lru_cache(maxsize=1)
@@ -60,9 +60,9 @@ def _random(arch: str, num_classes: int, seed: int) -> nn.Module:
 def _pretrained(
     arch: str, num_classes: int, weights: Path, _stamp: int | None
 ) -> tuple[nn.Module, bool]:
-    """Return the network with the weights of the file, and whether it has that file's head.
+    """Return the network with the weights of the file, and whether it has the file's head.
 
-    ``_stamp`` changes when the file does.
+    ``_stamp`` is part of the cache's key and changes when the file does.
     """
     loaded = load(weights, arch)
     network = _network(arch, num_classes, seed=0)

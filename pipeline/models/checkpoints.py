@@ -1,4 +1,4 @@
-"""Read the tensors of a weights file, whatever its container, without running its content."""
+"""Read the tensors of a weights file in any known format, without running its content."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from pipeline.models import paddle
 
 _PICKLE = b"\x80"
 _TORCH_1_5 = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-"""A pickled magic number opens the files that torch wrote before 1.6."""
+"""First bytes of files that torch wrote before 1.6: a pickled magic number."""
 _ZIP = b"PK\x03\x04"
 _KINDS = ".pdparams (Paddle), .pth (PyTorch state dict) or .safetensors"
 
 
 def tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Return every tensor of the file by its own name, as stored.
+    """Return every tensor of the file by its name in the file, unchanged.
 
-    The content decides how a file is read, not its suffix. Raises UserError for a file that is not
-    there, is half there, holds anything but tensors, or asks to run something.
+    The format is recognised by content, not by suffix. Raises UserError if the file is missing or
+    incomplete, holds anything but tensors, or asks to run code.
     """
     if path.is_dir():
         raise UserError(
@@ -76,7 +76,7 @@ def _unreadable(path: Path, kind: str, error: Exception) -> UserError:
 
 
 def _state_dict(path: Path, content: Any) -> dict[str, torch.Tensor]:
-    """Find the tensors of a PyTorch file: the content itself, or its usual entries."""
+    """Find the tensors of a PyTorch file: in the content itself, or in one of the usual entries."""
     if isinstance(content, dict):
         content = content.get("state_dict", content.get("model", content))
     if not isinstance(content, dict) or not content:

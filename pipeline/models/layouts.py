@@ -1,4 +1,4 @@
-"""The names that published files give a network's tensors, and how they map to timm's.
+"""Map the names that published files give to a network's tensors to timm's names.
 
 Sources: PaddleClas ``ppcls/arch/backbone/legendary_models/resnet.py`` (2.2 and later) and
 ``ppcls/modeling/architectures/resnet_vd.py`` (2.0), RT-DETR ``presnet.py`` (SSLD v2 for PyTorch),
@@ -18,20 +18,20 @@ _LEAVES = {"_mean": "running_mean", "_variance": "running_var"}
 
 @dataclass(frozen=True)
 class Layout:
-    """One convention of names. ``rename`` returns None for a name it does not know."""
+    """A naming convention; ``rename`` returns timm's name, or None for an unknown name."""
 
     title: str
     marker: str
     """A name that only this layout has."""
     arch: str
-    """timm's name of the network these names belong to."""
+    """timm's name for the network to which these names belong."""
     rename: Callable[[str], str | None]
     head_transposed: bool = False
-    """The head's weight is stored input first, as Paddle does."""
+    """Whether the head's weight is stored as [inputs, outputs], as in Paddle."""
 
 
 def detect(names: Iterable[str]) -> Layout | None:
-    """Return the layout that ``names`` are in; None if none of those here, such as timm's own."""
+    """Return the layout of ``names``; None if it is none of those here, for example timm's own."""
     present = set(names)
     return next((layout for layout in LAYOUTS if layout.marker in present), None)
 
@@ -48,11 +48,11 @@ def _stage(flat: int, depths: tuple[int, ...]) -> tuple[int, int] | None:
 def _resnet(
     pattern: str, *, stems: str, units: str, head: str | None = None
 ) -> Callable[[str], str | None]:
-    """Make a renamer to timm's resnet50d from a pattern with named groups.
+    """Make a function that renames to timm's resnet50d, from a pattern with named groups.
 
-    Groups: ``stem`` (one of ``stems``), or the block as ``flat`` or as ``stage`` and ``block``
-    together with ``unit`` (one of ``units``) or ``short``; ``conv``, absent for a batch norm;
-    ``leaf``.
+    The groups are ``leaf``, ``conv`` (absent for a batch norm), and either ``stem`` (one of
+    ``stems``) or a block. A block is ``flat``, or ``stage`` and ``block``, together with ``unit``
+    (one of ``units``) or ``short``.
     """
     compiled = re.compile(pattern)
 
@@ -65,7 +65,7 @@ def _resnet(
         leaf = _LEAVES.get(part["leaf"], part["leaf"])
         if part["stem"]:
             position = stems.index(part["stem"])
-            norms = ("conv1.1", "conv1.4", "bn1")  # timm keeps the last norm outside the sequence
+            norms = ("conv1.1", "conv1.4", "bn1")  # in timm the last norm is outside the sequence
             return f"{f'conv1.{3 * position}' if part['conv'] else norms[position]}.{leaf}"
         if part.get("flat"):
             place = _stage(int(part["flat"]), _RESNET50)

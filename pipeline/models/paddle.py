@@ -1,9 +1,9 @@
-"""Read a ``.pdparams`` file without Paddle and without running anything it says.
+"""Read a ``.pdparams`` file without Paddle and without running any code in it.
 
-Such a file is one plain pickle of a dict from parameter name to numpy array (Paddle's
-``python/paddle/framework/io.py``). A pickle is a program, so this reader gives it nothing to work
-with: every global it may name is an inert stand-in defined here, never a numpy object (numpy's own
-``dtype.__setstate__`` trusts its caller), and arrays are made only from checked shapes and bytes.
+Such a file is a plain pickle of a dict from parameter name to numpy array (Paddle's
+``python/paddle/framework/io.py``). A pickle is a program, so this reader gives it nothing to call.
+Every global it may name is a harmless stand-in defined here, never a numpy object (numpy's own
+``dtype.__setstate__`` trusts its caller). Arrays are made only from checked shapes and bytes.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ import numpy as np
 from pipeline.base.errors import UserError
 
 MAX_BYTES = 2**31
-"""Largest file, and largest sum of its arrays, that is read: 20 times a ResNet50_vd."""
+"""Largest file, and largest sum of its arrays, that is read: 20 times the size of ResNet50_vd."""
 MAX_OPCODES = 50_000
-"""A ResNet50_vd takes about 8,000."""
+"""Maximum number of pickle instructions; a ResNet50_vd has about 8,000."""
 
 NAME_TABLE = "StructuredToParameterName@@"
 BIG_TENSORS = "UnpackBigParamInfor@@"
@@ -34,9 +34,9 @@ _PUT_OPCODES = {"PUT", "BINPUT", "LONG_BINPUT"}
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """Return the file's arrays by name, in native float16, float32, float64 or int64; read-only.
+    """Return the file's arrays by name: read-only float16, float32, float64 or int64.
 
-    Accepts pickle protocols 2 to 4, both spellings of numpy's modules, ``(name, array)`` tuples
+    Accepts pickle protocols 2 to 4, both spellings of numpy's modules, ``(name, array)`` tuples,
     and the split tensors that Paddle writes above 1 GiB. Raises UserError for anything else.
     """
     if path.stat().st_size > MAX_BYTES:
@@ -59,7 +59,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
 
 
 def _inspect(data: bytes) -> None:
-    """Walk the opcodes without running them; refuse what could exhaust memory or the stack."""
+    """Check the opcodes without running them; refuse what could exhaust memory or the stack."""
     end = 0
     for count, (opcode, argument, position) in enumerate(pickletools.genops(data)):
         if count == 0 and (opcode.name != "PROTO" or argument not in (2, 3, 4)):
@@ -68,7 +68,7 @@ def _inspect(data: bytes) -> None:
             raise UserError(f"more than {MAX_OPCODES:,} instructions: not a file of weights")
         if opcode.name in _REFUSED_OPCODES:
             raise UserError(f"contains the instruction {opcode.name}, which Paddle never writes")
-        # The C unpickler makes its memo as long as the largest index asks.
+        # The C unpickler allocates its memo up to the largest index.
         if opcode.name in _PUT_OPCODES and int(argument or 0) > MAX_OPCODES:
             raise UserError("contains a memo index out of all proportion")
         end = (position or 0) + 1
@@ -77,7 +77,7 @@ def _inspect(data: bytes) -> None:
 
 
 class _Global:
-    """What a global of the pickle stands for; without state, so that BUILD cannot alter it."""
+    """A stand-in for a global that the pickle names; without state, so BUILD cannot change it."""
 
     __slots__ = ("_function",)
 
@@ -92,7 +92,7 @@ class _Global:
 
 
 class _DType:
-    """The dtype of arrays to come."""
+    """A stand-in for numpy's dtype, checked before arrays are made with it."""
 
     __slots__ = ("value",)
 
@@ -109,9 +109,9 @@ class _DType:
 
 
 class _Room:
-    """What may still be unpickled: one blob can be copied under many names.
+    """Counts the bytes that may still be unpickled, because one blob can be copied many times.
 
-    Twice the arrays, for in protocol 2 each was text before.
+    The limit is twice the size of the arrays, because in protocol 2 each was text first.
     """
 
     def __init__(self) -> None:
@@ -124,11 +124,11 @@ class _Room:
 
 
 _room: ContextVar[_Room] = ContextVar("_room")
-"""Of the file being read."""
+"""The limit for the file that is being read."""
 
 
 class _Array:
-    """An array whose content arrives with ``__setstate__``."""
+    """A stand-in for a numpy array, whose content is set by ``__setstate__``."""
 
     __slots__ = ("value",)
 

@@ -1,4 +1,4 @@
-"""Find a configuration's weights file, downloading it once and verifying it from then on."""
+"""Find a configuration's weights file: download it once and verify it from then on."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ STAND_INS = (
     "model=resnet50d_gluon (from the Hugging Face hub), model=efficientnet_lite0 (from a Python "
     "package, no other download) or model=resnet50_vd_random (no pretraining)"
 )
-"""What a person can train without Paddle's files."""
+"""Models that a person can train without Paddle's files, for messages."""
 _SUFFIXES = (".pth", ".pdparams", ".safetensors")
 
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A file that is there, with the digest that names it in a trial's key."""
+    """An existing weights file, with the digest that identifies it in a trial's key."""
 
     path: Path
     sha256: str
 
 
 def sha256(path: Path) -> str:
-    """Return the hexadecimal digest of a file's bytes, read once while the file stays as it is."""
+    """Return a file's sha256 in hexadecimal; the file is read again only when it changes."""
     found = path.stat()
     return _sha256(path.resolve(), found.st_ino, found.st_size, found.st_mtime_ns)
 
@@ -49,10 +49,10 @@ def _sha256(path: Path, _inode: int, _size: int, _written: int) -> str:
 def locate(model: ModelConfig, cache: Path) -> WeightsFile | None:
     """Return the file that ``model.weights`` names, or None for ``none``.
 
-    A URL or a hub repository is kept under ``cache``, where a person may also place it by hand.
-    Nobody publishes digests of these files: the first one seen is recorded beside it
-    (``digests.yaml``) and holds from then on; a recorded file is taken without a network. Raises
-    UserError when there is no such file, it cannot be had, or its bytes have changed.
+    A file from a URL or a hub repository is kept under ``cache``, where a person may also place it
+    by hand. Nobody publishes digests of these files. So the first digest seen is recorded beside
+    the file (``digests.yaml``), and the file must match it from then on. A recorded file needs no
+    network. Raises UserError when the file does not exist, cannot be fetched or has changed.
     """
     source = model.weights
     if source == "none":
@@ -74,7 +74,7 @@ def locate(model: ModelConfig, cache: Path) -> WeightsFile | None:
 
 
 def _published(model: ModelConfig, path: Path, cache: Path) -> Path:
-    """Fetch the file from the first address that gives it; name stand-ins where none does."""
+    """Fetch the file from the first address that has it; if none has, suggest other models."""
     try:
         return _downloaded([model.weights, *model.mirrors], path, cache)
     except NotFetchedError as error:
@@ -86,14 +86,14 @@ def _published(model: ModelConfig, path: Path, cache: Path) -> Path:
 
 
 def _downloaded(urls: list[str], path: Path, cache: Path) -> Path:
-    """Fetch and verify under a lock: the cells of a benchmark share their weights."""
+    """Fetch and verify under a lock, because the cells of a benchmark share their weights."""
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / ".lock"):
         return fetch(ArchiveConfig(file=path.name, urls=urls), path.parent)
 
 
 def _url_path(url: str, cache: Path) -> Path:
-    """Mirror host and path of the URL, since published files of one name differ."""
+    """Return the path in ``cache``; it has the URL's host and path, since names are not unique."""
     parts = urlsplit(url)
     path = cache / parts.netloc.replace(":", "_") / parts.path.lstrip("/")
     if not parts.netloc or parts.path in ("", "/") or ".." in path.parts:
@@ -102,7 +102,7 @@ def _url_path(url: str, cache: Path) -> Path:
 
 
 def _from_hub(name: str, cache: Path) -> Path:
-    """Let the hub's client bring the one file that can hold no code; verify it as any other."""
+    """Fetch the safetensors file, which cannot hold code, with the hub's client, and verify it."""
     owner, _, repository = name.partition("/")
     if not owner or not repository or "/" in repository or ".." in name:
         raise UserError(f"model.weights: hf-hub:{name}: expected hf-hub:OWNER/NAME")

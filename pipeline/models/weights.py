@@ -1,4 +1,4 @@
-"""Load pretrained weights, verified: every tensor used, every tensor filled, or an error."""
+"""Load pretrained weights and verify that every tensor is used and every tensor is filled."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ RESNET50_VD = (
     "https://paddle-imagenet-models-name.bj.bcebos.com"
     "/dygraph/legendary_models/ResNet50_vd_pretrained.pdparams"
 )
-"""What an error offers instead."""
+"""The alternatives that an error suggests."""
 
 
 @dataclass(frozen=True)
 class LoadedWeights:
-    """Weights in timm's names, as contiguous float32 (counters as int64)."""
+    """Verified weights under timm's names, as contiguous float32 (counters as int64)."""
 
     path: Path
     sha256: str
     arch: str
-    """timm's name of the network."""
+    """timm's name for the network."""
     layout: str
     state: dict[str, torch.Tensor]
-    """In timm's order; without ``num_batches_tracked`` where the file has none."""
+    """The tensors in timm's order; without ``num_batches_tracked`` if the file has none."""
     head: int | None
-    """Classes of the head; None for a file without one."""
+    """Number of classes of the head; None for a file without a head."""
 
     @property
     def summary(self) -> str:
-        """What was loaded, in one line."""
+        """Describe in one line what was loaded."""
         head = f"head of {self.head} classes" if self.head else "no head in this file"
         values = sum(tensor.numel() for tensor in self.state.values())
         return (
@@ -49,11 +49,11 @@ class LoadedWeights:
 
 
 def load(path: Path, arch: str = "resnet50_vd") -> LoadedWeights:
-    """Read ``path`` for the network ``arch``.
+    """Read the weights file ``path`` for the network ``arch``, and verify it.
 
-    Every source tensor is used exactly once and every tensor of the network but its head is filled;
-    shapes agree, values are finite, running variances positive (but for dead channels). Raises
-    UserError with what is wrong otherwise; there are never random values in the result.
+    Every tensor of the file is used exactly once, and every tensor of the network except its head
+    is filled. Shapes agree, values are finite, and running variances are positive (except for dead
+    channels). Otherwise raises UserError with what is wrong. The result never has random values.
     """
     target = describe(arch)
     try:
@@ -80,7 +80,7 @@ def load(path: Path, arch: str = "resnet50_vd") -> LoadedWeights:
 def _renamed(
     source: dict[str, torch.Tensor], layout: Layout | None, target: Architecture, path: Path
 ) -> dict[str, torch.Tensor]:
-    """Give the tensors timm's names, each source tensor exactly one."""
+    """Give each tensor of the file exactly one of timm's names."""
     if layout is None:
         return source
     renamed: dict[str, torch.Tensor] = {}
@@ -146,10 +146,10 @@ def _verified(
 
 
 def _is_variance(name: str, state: dict[str, torch.Tensor]) -> bool:
-    """Tell a batch norm's running variance from zeros and faults.
+    """Return whether a tensor is a plausible running variance of a batch norm.
 
-    It is above zero but for dead channels, whose mean is zero as well. Published files have some:
-    28 of the 49 batch norms of EfficientNet-Lite0, with means below 1e-5.
+    It is above zero, except for dead channels, whose mean is zero too. Published files have such
+    channels: 28 of the 49 batch norms of EfficientNet-Lite0, with means below 1e-5.
     """
     variance = state[name]
     mean = state[name.removesuffix("var") + "mean"]
@@ -172,7 +172,7 @@ def _refuse(path: Path, target: Architecture, faults: dict[str, list[str]]) -> N
 
 
 def _expected(target: Architecture) -> str:
-    """Say what was wanted and where it is."""
+    """Describe the expected file and where to get it."""
     needed = [name for name in target.shapes if not name.endswith("num_batches_tracked")]
     text = f"Expected {len(needed)} tensors of {target.name}, or {len(needed) - 2} without its head"
     if target.name == ALIASES["resnet50_vd"]:

@@ -1,4 +1,4 @@
-"""What a pipeline will download, keep on disk and train, from its configuration. No torch here."""
+"""Estimate what a pipeline downloads, stores and trains. Does not import torch."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from pipeline.settings.folders import prepared_dir, raw_dir, unpacked_dir
 from pipeline.settings.schema import Config
 
 ASPECT = 4 / 3
-"""Of a photograph; the store keeps the aspect, its short side is ``store_side``."""
+"""Aspect ratio of a photograph; the store keeps it and makes the short side ``store_side``."""
 JPEG_RATIO = 12
-"""Bytes of RGB pixels in a byte of JPEG, at 2 bits a pixel: an estimate of originals' size."""
+"""Bytes of RGB pixels per byte of JPEG, at 2 bits per pixel; estimates the size when decoded."""
 ORIGINAL_SIDE = 500
-"""Short side of an original, in pixels, where nothing says how large the files are."""
+"""Assumed short side of an original in pixels, if the size of the files is unknown."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """What one dataset needs. ``exact`` once it is prepared: then nothing is to come."""
+    """What one dataset needs; ``exact`` if it is already prepared, so nothing is to come."""
 
     images: CountsConfig
     download: int
-    """Bytes still to fetch, of the files whose size is stated."""
+    """Bytes still to fetch, from files whose size is stated."""
     unstated: int
-    """Files to fetch whose size no source states."""
+    """Number of files to fetch whose size no source states."""
     store: int
-    """Bytes of decoded pixels to come, for images of 4:3 at least ``store_side`` high; of original
-    size, for JPEG files of two bits a pixel."""
+    """Bytes of decoded pixels to come. Assumes 4:3 images at least ``store_side`` high; for
+    originals, JPEG files with two bits per pixel."""
     scratch: int
-    """Bytes unpacked while prepare runs, and removed at its end."""
+    """Bytes unpacked while prepare runs; they are removed at its end."""
     exact: bool
 
     @property
@@ -41,7 +41,7 @@ class Need:
 
 
 def need(dataset: DatasetConfig) -> Need:
-    """Raises UserError when own images are not in a layout that is known."""
+    """Estimate what a dataset needs. Raises UserError if own images are in an unknown layout."""
     stats = prepared_dir(dataset.name) / "stats.json"
     if stats.is_file():
         totals = json.loads(stats.read_text(encoding="utf-8"))["totals"]
@@ -67,7 +67,7 @@ def need(dataset: DatasetConfig) -> Need:
 
 
 def _packed_bytes(dataset: DatasetConfig) -> int:
-    """Bytes of the image files: of the archives, or below the folder of own images."""
+    """Return the bytes of the image files, from the archives or in the folder of own images."""
     if dataset.root is None:
         return sum(archive.size or 0 for archive in dataset.archives)
     root = Path(dataset.root)
@@ -82,7 +82,7 @@ def _left(archive: ArchiveConfig, raw: Path) -> int:
 
 
 def expected_images(dataset: DatasetConfig) -> CountsConfig:
-    """Images per split after the held-out shares are drawn and the limits applied."""
+    """Return the images per split after splits are drawn and limits applied."""
     listed = dataset.counts or _listed(dataset)
     train, val, test = listed.train, listed.val, listed.test
     if not test:
@@ -108,18 +108,18 @@ def _listed(dataset: DatasetConfig) -> CountsConfig:
 
 @dataclass(frozen=True)
 class Trials:
-    """Trainings of one dataset and model, each counted once however many strategies ask for it."""
+    """The number of trainings for one dataset and model; strategies share equal ones."""
 
     by_strategy: dict[str, int]
-    """What each strategy looks at; shared ones count in each."""
+    """Number of trials of each strategy; shared trials count in each."""
     search: int
-    """At most so many different points are trained."""
+    """Largest number of distinct points that are trained."""
     refits: int
-    """At most: strategies that chose the same point share theirs."""
+    """Largest number of refits; strategies that chose the same point share theirs."""
 
 
 def trials(cfg: Config) -> Trials:
-    """Finished ones in the journal are replayed; they are counted here all the same."""
+    """Count the trials of a configuration, including finished ones that will be replayed."""
     size = cfg.space.size()
     asked = {name: cfg.search.trials(name, size) for name in cfg.strategies}
     first_in_space = all(

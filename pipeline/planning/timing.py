@@ -25,15 +25,18 @@ from pipeline.training.schedule import Schedule
 from pipeline.training.trial import resolve_device, resolve_precision
 
 _IMAGES = 16
-"""Images of a timed step, if the recipe's are more: the cost of one hardly changes from there."""
+"""Most images in a timed step; with more, the cost per image hardly changes."""
 _STEPS = 2
 _CLASSES = 100
 
 
 @dataclass(frozen=True)
 class Speed:
-    """``train`` and ``evaluate`` in seconds per image; ``memory`` in bytes of one training step
-    at the recipe's batch (or micro-batch), ``free`` in bytes."""
+    """The measured speed: ``train`` and ``evaluate`` are seconds per image.
+
+    ``memory`` is the bytes of a training step at the recipe's batch (or micro-batch) size, and
+    ``free`` the free bytes.
+    """
 
     device: str
     precision: str
@@ -45,7 +48,7 @@ class Speed:
 
 
 class _Noise:
-    """Pixels of the store's size without a dataset."""
+    """Random images of the store's size, in place of a dataset."""
 
     def __init__(self, store_side: int | Literal["original"]) -> None:
         side = ORIGINAL_SIDE if store_side == "original" else store_side
@@ -82,7 +85,7 @@ def measure(cfg: Config) -> Speed:
         for number in range(1, 1 + _STEPS):
             step(number)
 
-    saved = _saved_by(lambda: step(0))  # the first step warms up, too
+    saved = _saved_by(lambda: step(0))  # the first step also warms up
     trained = _seconds(steps, device)
     images = crops[StepAddress(0, 0, rows)].images.to(device)
     module.eval()
@@ -108,7 +111,7 @@ def _loss(module: Classifier, batch: Batch, device: str) -> torch.Tensor:
 
 
 def _saved_by(work: Callable[[], object]) -> int:
-    """Bytes of the activations that ``work`` keeps for its backward pass."""
+    """Return the bytes of the activations that ``work`` keeps for its backward pass."""
     sizes: dict[int, int] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
@@ -132,7 +135,10 @@ def _seconds(work: Callable[[], object], device: str) -> float:
 def seconds_of(
     speed: Speed, recipe: RecipeConfig, images: CountsConfig, *, paddle: bool
 ) -> tuple[float, float]:
-    """Seconds of one search trial and of one refit; a paddle trial trains on all but test."""
+    """Estimate the seconds of a search trial and of a refit, as (trial, refit).
+
+    Under the paddle protocol a trial trains on train and validation.
+    """
     both = images.train + images.val
     if paddle:
         return _fit(speed, recipe, both, images.test), 0.0

@@ -1,8 +1,6 @@
-"""The pipelines that are part of this repository, each with a params.yaml beside it.
+"""Write the dvc.yaml of the pipelines in this repository, each beside its params.yaml.
 
-    python -m pipeline.projects.committed
-
-writes their dvc.yaml anew, in the repository's folder.
+Run in the repository's folder: python -m pipeline.projects.committed
 """
 
 from __future__ import annotations

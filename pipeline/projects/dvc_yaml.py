@@ -1,7 +1,7 @@
-"""Write dvc.yaml: the same five stages for the benchmark, its three neighbours and every project.
+"""Write dvc.yaml: the same five stages for the committed pipelines and for every project.
 
-A stage lists the code that can change its output, by folder. Download and prepare take long and
-have no journal to replay from: they list single files where they do not read the rest of a folder.
+A stage lists the code that can change its output, by folder. download and prepare take long and
+have no journal to replay from, so they list single files of folders that they use only in part.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipeline.settings.folders import CONFIG_NAME
 from pipeline.settings.point import HYPERPARAMETERS
 
 COMMAND = "python -m pipeline.projects.committed"
-"""What writes the committed files anew."""
+"""The command that writes the committed files again."""
 
 _CELL = "${item.dataset}/${item.model}/${item.strategy}"
 _CHOSEN = "dataset=${item.dataset} model=${item.model} strategy=${item.strategy}"
@@ -26,7 +26,7 @@ _EVERY_CELL = {"dataset": "${datasets}", "model": "${models}", "strategy": "${st
 _SEARCHER = "plugins/hydra-skopt-sweeper/src"
 
 _VALUES = ("base/files.py", "settings/compose.py", "settings/dataset.py")
-"""What every value and every file of download and prepare goes through."""
+"""Modules that handle every value and every file of download and prepare."""
 _TRIAL = ("base", "settings", "datasets", "models", "training", "trials")
 CODE: Mapping[str, Sequence[str]] = {
     "download": ("datasets/fetching", *_VALUES),
@@ -41,7 +41,7 @@ CODE: Mapping[str, Sequence[str]] = {
     "evaluate": (*_TRIAL, "deployment", "search"),
     "report": ("base", "settings", "datasets", "trials", "reporting"),
 }
-"""Code by stage, below ``pipeline/``; the stage's own module comes on top."""
+"""The code of each stage, below ``pipeline/``; the stage's own module is added."""
 
 _COMMENTS = {
     "download": "Its output stays when it runs again: files that are there are verified and kept.",
@@ -58,26 +58,26 @@ _WIDTH = 100
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What tells one dvc.yaml from another."""
+    """The properties in which one dvc.yaml differs from another."""
 
     header: str
-    """Comment at its top: what it is and how to run it."""
+    """Comment at the top of the file: what it is and how to run it."""
     folder: str = "."
-    """Its folder, relative to where the stages run; params.yaml lies beside it."""
+    """Folder of the file and its params.yaml, relative to where the stages run."""
     downloads: bool = False
     own_folders: bool = False
-    """Its datasets are the images of a person, named in ``folders`` of params.yaml."""
+    """Whether its datasets are a person's own images, listed in ``folders`` of params.yaml."""
     refits: bool = True
-    """False under the protocol that reports the figure a point was selected by."""
+    """Whether evaluate trains again; False under the paddle protocol."""
     metrics: bool = False
-    """Whether `dvc metrics` and `dvc plots` show it."""
+    """Whether `dvc metrics` and `dvc plots` show its results."""
     report_reads: tuple[str, ...] = ()
-    """Further files that its report reads."""
+    """Additional files that its report reads."""
     version_file: str | None = None
-    """Outside a checkout: the file that holds the installed version, in place of code and conf."""
+    """Outside a checkout: the file with the installed version, listed instead of code and conf."""
 
     def text(self, params: Mapping[str, Any]) -> str:
-        """Return the whole file, for the params.yaml beside it that holds ``params``."""
+        """Return the text of the file; ``params`` is the content of the params.yaml beside it."""
         shown = textwrap.dedent(self.header).strip().splitlines()
         if self.version_file is None and not self.folder.startswith("projects/"):
             shown.append(f"Written by `{COMMAND}` from pipeline/projects/dvc_yaml.py.")
@@ -217,12 +217,12 @@ class Pipeline:
         return self._checkout(*(f"conf/{name}" for name in names))
 
     def _checkout(self, *paths: str) -> list[str]:
-        """Paths of a checkout; where the program is installed its version stands for them."""
+        """Return the paths in a checkout; the version file instead if the program is installed."""
         return list(paths) if self.version_file is None else []
 
 
 def _hyperparameters(params: Mapping[str, Any]) -> list[str]:
-    """Those that params.yaml names: DVC refuses a key that is missing."""
+    """Return the hyperparameters that params.yaml sets, because DVC refuses a missing key."""
     return [name for name in HYPERPARAMETERS if name in params]
 
 

@@ -1,4 +1,4 @@
-"""Make the project of somebody's own images, and run its pipeline."""
+"""Make a project for a person's own images, and run its pipeline."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from pipeline.settings.folders import CONF, CONFIG_NAME, INSTALLED, SHARE, repor
 from pipeline.settings.plain_yaml import ambiguous, read_mapping
 
 VERSION_FILE = "vdtransfer.version"
-"""Holds the version that a project was run with, where the program is installed."""
+"""Name of the file that records the version with which an installed program ran a project."""
 
 _PARAMS_HEADER = """\
 Your own images, {name}. This file is yours to edit: it is never written again, and the next run
@@ -60,7 +60,7 @@ Run: dvc repro {path}
 
 
 def arguments(doc: str) -> argparse.ArgumentParser:
-    """Return the parser of what a project is made from; ``doc`` describes the command."""
+    """Return a parser for the arguments that define a project; ``doc`` describes the command."""
     parser = argparse.ArgumentParser(
         formatter_class=argparse.RawDescriptionHelpFormatter, description=doc
     )
@@ -78,11 +78,11 @@ def arguments(doc: str) -> argparse.ArgumentParser:
 def make(
     data: str, name: str | None = None, model: str | None = None, strategies: str | None = None
 ) -> Path:
-    """Write a project's files and return its folder; one that is there keeps its params.yaml.
+    """Write a project's files and return its folder; an existing params.yaml is kept.
 
-    In a checkout that is ``projects/NAME/``, else the working directory. Raises UserError, with
-    nothing written, when there are no images, a name is taken or unknown, the weights cannot be
-    had, or an option differs from the project's own params.yaml.
+    In a checkout the folder is ``projects/NAME/``, else the working directory. Raises UserError,
+    with nothing written, when there are no images, a name is taken or unknown, the weights cannot
+    be fetched, or an option differs from the project's own params.yaml.
     """
     images = existing(data)
     _require_digestible(images)
@@ -123,7 +123,7 @@ def _commented(values: dict[str, Any], name: str) -> str:
 def run(folder: Path) -> None:
     """Run the project's pipeline and print its summary. Raises UserError when it stops early.
 
-    Where there is no DVC repository yet, one is made: in Git's folder, else without Git.
+    If there is no DVC repository yet, one is made: in the Git repository, or without Git.
     """
     cfg = compose(folder)
     _require_repository()
@@ -153,7 +153,7 @@ def _require_repository() -> None:
 
 
 def _dvc(*words: str) -> int:
-    """Run DVC, whose stages find the commands of this environment; return its exit code."""
+    """Run DVC so that its stages use this environment's commands; return its exit code."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     command = [sys.executable, "-P", "-m", "dvc", *words]
     return subprocess.run(command, env=os.environ | {"PATH": path}, check=False).returncode
@@ -186,7 +186,7 @@ def _checked_name(name: str) -> str:
 def _require_same(
     params: Path, name: str, images: Path, model: str | None, strategies: str | None
 ) -> None:
-    """A project's own file counts: what is asked for otherwise must agree with it."""
+    """Raise UserError if the options differ from the project's existing params.yaml."""
     cfg = compose(params.parent)
     kept = cfg.folders.get(name)
     if kept != str(images):
@@ -205,7 +205,7 @@ def _require_same(
 
 
 def _require_digestible(images: Path) -> None:
-    """Name what DVC, which digests every file of a folder, would stop or hang at without a word."""
+    """Raise UserError for entries at which DVC, which reads every file, would stop or hang."""
     faults = list(irregular_below(images)) if images.is_dir() else []
     if faults:
         shown = "".join(f"\n  {printable(path)}: {reason}" for path, reason in faults[:10])
@@ -218,7 +218,7 @@ def _require_digestible(images: Path) -> None:
 
 
 def _require_weights(model: str) -> None:
-    """Fetch the weights first: nothing is decoded or written for a model that cannot be had."""
+    """Fetch the weights first, so that nothing is written if they cannot be fetched."""
     try:
         locate(compose(SHARE, [f"model={model}"]).model, weights_dir())
     except UserError as error:

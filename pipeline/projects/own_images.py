@@ -1,4 +1,4 @@
-"""The parameters of a project that tunes a model on a user's own images."""
+"""Choose the parameters of a project that tunes a model on a person's own images."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def parameters(
 
 
 def project_folder(name: str) -> Path:
-    """Return the folder of a project: this one where the program is installed, else a new one."""
+    """Return the folder of a project: the current one for an installed program, else a new one."""
     return Path() if INSTALLED else PROJECTS / name
 
 

@@ -1,4 +1,4 @@
-"""A finished grid: what every point of a search space came to."""
+"""Load a finished grid: the accuracy of every point of a search space."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Index = tuple[int, ...]
 
 @dataclass(frozen=True)
 class FinishedGrid:
-    """Accuracies as fractions; one axis per hyperparameter, in the order of ``values``."""
+    """The accuracies of a grid as fractions; one axis per hyperparameter, as in ``values``."""
 
     values: Mapping[str, Sequence[Any]]
     objective: NDArray[np.float64]
     test: NDArray[np.float64] | None = None
-    """Accuracy of the same models on images that no search sees."""
+    """Accuracy of the same models on images that no search uses."""
 
     @property
     def size(self) -> int:
@@ -36,11 +36,11 @@ class FinishedGrid:
 
     @property
     def fixed_scheme(self) -> Index | None:
-        """Where the published fixed scheme lies, None if the grid does not hold it."""
+        """The index of the published fixed scheme; None if the grid does not contain it."""
         return self.point(FIXED_SCHEME)
 
     def point(self, values: Mapping[str, Any]) -> Index | None:
-        """Where these hyperparameters lie, None if the grid does not hold them."""
+        """Return the index of these hyperparameters; None if the grid does not contain them."""
         try:
             return tuple(list(column).index(values[n]) for n, column in self.values.items())
         except (KeyError, ValueError):
@@ -48,7 +48,7 @@ class FinishedGrid:
 
     @classmethod
     def load(cls, path: Path) -> FinishedGrid:
-        """Read a CSV. Raises UserError when there is none or :meth:`from_table` refuses it."""
+        """Read a grid from a CSV file. Raises UserError if it is missing or not a whole grid."""
         try:
             return cls.from_table(pd.read_csv(path))
         except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError) as error:
@@ -58,15 +58,15 @@ class FinishedGrid:
 
     @classmethod
     def from_table(cls, table: pd.DataFrame) -> FinishedGrid:
-        """One row per point, in any order: the hyperparameters, objective and, if known, test.
+        """Make a grid from a table with a row per point, in any order.
 
-        The hyperparameters are ordered as published, numbers from large to small. An accuracy
-        that is missing or not finite counts as 0, as that of a diverged trial does. Columns with
-        a value above 1 are taken for percent.
+        The columns are the hyperparameters, objective and optionally test. The hyperparameters
+        are ordered as published, and numbers from large to small. An accuracy that is missing or
+        not finite counts as 0, like that of a diverged trial. Columns with a value above 1 are
+        taken for percent.
 
-        Raises:
-            UserError: a column is missing or no number, or the rows are not every combination
-                of the values once.
+        Raises UserError if a column is missing or not numeric, or if the rows are not every
+        combination of the values exactly once.
         """
         fields = Point.model_fields
         needed = (*(name for name, each in fields.items() if each.is_required()), "objective")

@@ -1,4 +1,4 @@
-"""Replay searches on a finished grid: their trials are looked up, nothing is trained."""
+"""Replay searches on a finished grid: look their trials up instead of training."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from pipeline.trials.contract import Replays
 
 Objective = Callable[[Index], float]
 Searcher = Callable[[FinishedGrid, Objective, int, int], None]
-"""Calls the objective (to be maximised) for a number of trials, under a seed.
+"""A function (grid, objective, number of trials, seed) that calls the objective to maximise it.
 
-It may look at the values and the fixed scheme of the grid, not at its accuracies.
+It may use the values and the fixed scheme of the grid, but not its accuracies.
 """
 
 
@@ -40,7 +40,7 @@ BAYES: Mapping[str, Any] = {
 
 
 def run(engine: Engine, objective: Objective, n_trials: int, batch_size: int = 1) -> None:
-    """Ask and tell until ``n_trials`` are made; what is asked for together is told together."""
+    """Run a search of ``n_trials``; the results of a batch are given to the engine together."""
     for done in range(0, n_trials, batch_size):
         proposals = engine.ask(min(batch_size, n_trials - done))
         points = [tuple(map(int, proposal.point)) for proposal in proposals]
@@ -48,7 +48,7 @@ def run(engine: Engine, objective: Objective, n_trials: int, batch_size: int = 1
 
 
 def space(grid: FinishedGrid) -> Space:
-    """The space the sweeper itself makes of these values."""
+    """Return the space that the sweeper makes from the grid's values."""
     params = {
         name: f"choice({','.join(str(value).lower() for value in values)})"
         for name, values in grid.values.items()
@@ -57,10 +57,9 @@ def space(grid: FinishedGrid) -> Space:
 
 
 def trace(grid: FinishedGrid, searcher: Searcher, *, n_trials: int, seed: int) -> list[Index]:
-    """The points the searcher tries, in order. The first k are its search of k trials.
+    """Return the points that a searcher tries, in order; the first k are its search of k trials.
 
-    Raises:
-        UserError: the grid has fewer points than trials are asked for.
+    Raises UserError if the grid has fewer points than ``n_trials``.
     """
     if n_trials > grid.size:
         raise UserError(f"{n_trials} trials on a grid of {grid.size} points; ask for fewer")
@@ -75,16 +74,17 @@ def trace(grid: FinishedGrid, searcher: Searcher, *, n_trials: int, seed: int) -
 
 
 def gaps(grid: FinishedGrid, points: Sequence[Index]) -> NDArray[np.float64]:
-    """Accuracy points between the grid's best and the best so far, after each trial."""
+    """Return the gap after each trial: the grid's best minus the best so far, in points."""
     found = np.array([grid.objective[point] for point in points])
     return 100 * (grid.objective.max() - np.maximum.accumulate(found))
 
 
 def losses_on_test(grid: FinishedGrid, points: Sequence[Index]) -> NDArray[np.float64]:
-    """Accuracy points on the test column between the grid's choice and the search's, per trial.
+    """Return the loss on the test column after each trial: grid's choice minus the search's.
 
-    Both choose by the objective; of equals the first in the order of the space. Negative where
-    the search was luckier than the grid. Raises ValueError for a grid without test column.
+    The loss is in points. Both choose by the objective; among equals, the first in the order of
+    the space. It is negative if the search was luckier than the grid. Raises ValueError for a grid
+    without a test column.
     """
     if grid.test is None:
         raise ValueError("the grid has no test column")
@@ -100,14 +100,16 @@ SEARCHES = 100
 
 
 def replays(trials: Path, options: SkoptSweeperConf, searches: int = SEARCHES) -> Replays | None:
-    """Searches under seeds 0, 1, ... on the grid in a cell's ``trials.csv``.
+    """Replay searches with seeds 0, 1, ... on the grid in a cell's ``trials.csv``.
 
-    Each has the engine, the first points, the batches, the number of trials and the patience of
-    ``options``; a target, a time limit, repeats and warm starts mean nothing on a table. A first
-    point that the grid does not hold is left out. ``gaps`` has a row per search: the gap to
-    the grid's best, as a fraction, after each trial; as many trials as asked for or as the grid
-    has points. A search that ran out of patience keeps its last gap. None where the grid is not
-    whole, because a trial of it failed. Raises UserError when there is no such file.
+    Each search uses the engine, first points, batch size, number of trials and patience of
+    ``options``. A target, a time limit, repeats and warm starts have no meaning on a table. First
+    points that the grid does not contain are left out.
+
+    ``gaps`` of the result has a row per search: the gap to the grid's best, as a fraction, after
+    each trial. Its length is the number of trials, or of the grid's points if that is smaller. A
+    search that runs out of patience keeps its last gap. Returns None if a trial of the grid failed.
+    Raises UserError when there is no such file.
     """
     if not trials.is_file():
         raise UserError(f"{trials} is not there: the grid has to be finished first (tune)")
@@ -136,7 +138,7 @@ def _gaps(grid: FinishedGrid, points: list[Index], options: SkoptSweeperConf) ->
 
 
 def _made(objectives: Sequence[float], options: SkoptSweeperConf) -> int:
-    """How many trials a search makes until its patience ends, looked at after each batch."""
+    """Return how many trials a search makes until its patience ends, checked after each batch."""
     patience = options.patience or math.inf
     idle = enumerate(idle_trials(objectives, options.min_delta), start=1)
     ended = (made for made, waited in idle if waited >= patience and not made % options.batch_size)
