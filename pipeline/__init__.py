@@ -14,6 +14,6 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("DVC_NO_ANALYTICS", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
-# A thread that spins at a barrier keeps its partner off the core as soon as anything else runs:
-# on two shared cores one step took 40 s instead of 1.5 s.
+# A thread that spins at a barrier keeps other threads off its core when anything else runs. On two
+# shared cores one step took 40 s instead of 1.5 s.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline import __version__
 
 _PERSON = ("init", "plan", "tune", "predict", "ui", "weights")
-"""What a person with images of their own types, in that order; it is listed first."""
+"""Commands for people with their own images, in the order of use; they are listed first."""
 
 
 def commands() -> dict[str, str]:
@@ -48,7 +48,7 @@ def _help() -> str:
 
 
 def main() -> None:
-    """Run the command that the arguments name; leave with 2 when there is none."""
+    """Run the command that the arguments name; exit with 2 if there is no such command."""
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help"):
         print(_help())

@@ -2,8 +2,8 @@
 
     python -m pipeline.download dataset=dtd
 
-Files that are there, fetched before or placed by hand, are verified and kept; a download that
-stopped goes on. data/README.md says where each dataset comes from.
+Existing files, fetched before or placed by hand, are verified and kept. An interrupted download
+is resumed. data/README.md says where each dataset comes from.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ SOURCE = "source.txt"
 
 
 def download(dataset: DatasetConfig, raw: Path, patience: Patience = PATIENCE) -> list[Path]:
-    """Fetch and verify the files of ``dataset`` into ``raw``; returns their paths.
+    """Fetch and verify the files of ``dataset`` into ``raw``; return their paths.
 
-    ``originals`` are taken instead of ``archives`` when those without an address were placed. A
-    dataset without archives gets a note of where its images are. Raises UserError that names
-    every file that could not be had, where to get it and where to put it.
+    ``originals`` are used instead of ``archives`` once those without an address were placed. A
+    dataset without archives gets a note that says where its images are. Raises UserError naming
+    every file that could not be fetched, where to get it and where to put it.
     """
     raw.mkdir(parents=True, exist_ok=True)
     with alone(raw.parent / f".{raw.name}.lock", f"download to {raw}"):
@@ -63,7 +63,7 @@ def _fetch_all(
 
 
 def _to_come(wanted: list[ArchiveConfig], raw: Path) -> int:
-    """Bytes still to be fetched, as far as sizes are stated."""
+    """Return the bytes still to be fetched, from files whose size is stated."""
     total = 0
     for archive in wanted:
         path = raw / archive.file

@@ -1,8 +1,8 @@
 """Refit the chosen point of a cell on train and validation, and open the test split, once.
 
 Reads best.yaml; writes final.json, final_runs.csv, predictions.parquet and the model of the first
-seed. Refits are journalled trials: cells that chose the same point share them. Under the paddle
-protocol nothing is refitted: the figure is the one the point was selected by.
+seed. Refits are trials in the journal, so cells that chose the same point share them. Under the
+paddle protocol nothing is refitted: the result is the accuracy by which the point was selected.
 Run: python -m pipeline.evaluate dataset=digits strategy=grid --config-path quickstart
 """
 
@@ -52,12 +52,12 @@ from pipeline.trials.run import Outcome, TrialFailedError, run
 from pipeline.trials.tables import read_file, write_rows
 
 _PACKAGES = ("hydra-core", "scikit-optimize", "mlflow", "dvc")
-"""Whose versions the report names; those in a trial's key come on top."""
+"""Packages whose versions the report names, besides those in a trial's key."""
 _METRICS = ("top1", "top5", "mean_class", "paddle_batch_mean", "loss")
 
 
 def evaluate(cfg: Config) -> None:
-    """Refit the chosen point under every seed and write what the test split says of it.
+    """Refit the chosen point with every seed, and write its results on the test split.
 
     Raises UserError when the cell is not tuned, was tuned on other data or weights, or was only
     simulated.
@@ -103,7 +103,7 @@ def _chosen(cfg: Config, path: Path) -> BestFile:
 
 
 def _require_same(cfg: Config, path: Path, best: BestFile, environment: Environment) -> None:
-    """Raises UserError unless the cell was tuned on the data and weights that are here now."""
+    """Raise UserError unless the cell was tuned on the present data and weights."""
     for what in ("data_digest", "weights_digest"):
         tuned, now = str(getattr(best, what)), str(getattr(environment, what))
         if tuned != now:
@@ -114,7 +114,7 @@ def _require_same(cfg: Config, path: Path, best: BestFile, environment: Environm
 
 
 def _write_predictions(journal: Journal, outcomes: Mapping[int, Outcome], path: Path) -> None:
-    """Write what every refit predicted, one row for each seed and test image."""
+    """Write the predictions of every refit, a row for each seed and test image."""
     tables = []
     for seed, outcome in outcomes.items():
         with journal.artifact(outcome.run_id, PREDICTIONS) as kept:
@@ -147,7 +147,7 @@ def _tune(cfg: Config) -> str:
 
 
 def _selected(cfg: Config, key: str, journal: Journal) -> Outcome:
-    """The trial that was chosen, as it stands in the journal."""
+    """Return the chosen trial from the journal."""
     finished = journal.finished(journal.tries(key))
     if finished is None:
         raise UserError(
@@ -217,14 +217,14 @@ def _final(
 
 
 def _replays(cfg: Config) -> Replays | None:
-    """How lucky one search of a finished grid may be; only the grid itself can tell."""
+    """Replay searches on the cell's finished grid, to see how much luck matters; else None."""
     if cfg.strategy.name != "grid":
         return None
     return replays(results_dir(cfg) / "trials.csv", sweeper_options(cfg, "bayes"))
 
 
 def _per_class(manifest: Manifest, results: Sequence[Figures]) -> list[ClassRow]:
-    """Mean over seeds, where every seed measured classes."""
+    """Average the accuracy of each class over the seeds; empty unless every seed measured it."""
     measured = [result.per_class for result in results if result.per_class is not None]
     if len(measured) < len(results):
         return []

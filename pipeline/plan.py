@@ -29,7 +29,7 @@ from pipeline.settings.schema import Config
 
 GB = 1e9
 _LISTS = {"dataset": "datasets", "model": "models", "strategy": "strategies"}
-"""The list of params.yaml that a name given for a group stands in for."""
+"""By configuration group: the list in params.yaml that a name for this group replaces."""
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _own_images(data: str, folder: Path) -> Path:
-    """What `make tune` would write for ``data``, in ``folder``."""
+    """Write the params.yaml that `make tune` would make for ``data``; return its folder."""
     images = existing(data)
     params = parameters(images, default_name(images))
     write_text(folder / f"{CONFIG_NAME}.yaml", yaml.safe_dump(params, allow_unicode=True))
@@ -55,7 +55,7 @@ def _own_images(data: str, folder: Path) -> Path:
 
 
 def plan(config_dir: Path, overrides: Sequence[str]) -> None:
-    """Print the plan. Raises UserError for bad input."""
+    """Print what a pipeline will download, store and train. Raises UserError for bad input."""
     cfg, *_ = configs = _configs(config_dir, overrides, "dataset")
     print(
         f"{cfg.title}: datasets {len(configs)} x models {len(cfg.models)} x "
@@ -75,7 +75,7 @@ def plan(config_dir: Path, overrides: Sequence[str]) -> None:
 
 
 def _configs(config_dir: Path, overrides: Sequence[str], group: str) -> list[Config]:
-    """One for each name of ``group``, or for the one that an override gives."""
+    """Return a configuration for each name of ``group``, or only for the overridden one."""
     given = {each.partition("=")[0] for each in overrides} & set(_LISTS)
     cfg = compose(config_dir, overrides)
     named = {_LISTS[each]: [getattr(cfg, each).name] for each in given}
@@ -112,7 +112,7 @@ def _download(size: int, unstated: int) -> str:
 
 
 def _disk(needs: dict[str, Need]) -> int:
-    """Archives and pixels of all, and room to unpack the largest."""
+    """Return the bytes of all archives and pixels, and of the largest unpacked dataset."""
     kept = sum(each.download + each.store for each in needs.values())
     return kept + max((each.scratch for each in needs.values()), default=0)
 

@@ -40,7 +40,7 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Prediction:
-    """The likeliest classes of an image with their probabilities, the likeliest first."""
+    """The most likely classes of an image with their probabilities, the most likely first."""
 
     path: Path
     ranked: list[tuple[str, float]]
@@ -102,12 +102,10 @@ def predictions(
     *,
     rows_shown: bool = False,
 ) -> Iterator[Prediction]:
-    """Of every image that can be read, in order; the others are handed to ``unreadable``.
+    """Yield a prediction for every readable image, in order; pass the others to ``unreadable``.
 
-    A bar counts the images, unless they are few or ``rows_shown``: a terminal shows the
-    predictions as they come.
-
-    Raises UserError when the model gives no numbers.
+    A bar counts the images, unless they are few, or ``rows_shown``: then the terminal shows the
+    predictions as they come. Raises UserError when the model's output is not a number.
     """
     names = model.description.classes
     quiet = len(paths) <= BATCH or rows_shown
@@ -161,7 +159,7 @@ def _measured(model: Predictor, folder: Path, unreadable: Unreadable) -> Accurac
 
 
 class Widths(NamedTuple):
-    """Of the first two columns of the table, which is printed as it grows."""
+    """The widths of the table's first two columns, which is printed row by row."""
 
     image: int
     name: int
@@ -187,7 +185,7 @@ def _print_table(found: Iterable[Prediction], widths: Widths) -> None:
 
 
 def _print_json(found: Iterable[Prediction], _: Widths) -> None:
-    """One array, closed whatever ends it; what is not ASCII is escaped, for any encoding."""
+    """Print one JSON array, closed even after an error; other characters than ASCII are escaped."""
     before = "[\n "
     try:
         for each in found:
@@ -235,6 +233,6 @@ def _line(each: ClassAccuracy) -> str:
 
 
 if __name__ == "__main__":
-    if hasattr(signal, "SIGPIPE"):  # a reader that leaves ends it without a word, as any filter
+    if hasattr(signal, "SIGPIPE"):  # end silently, as filters do, when the reader closes the pipe
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     guarded(lambda: sys.exit(main()), resumes=False)

@@ -34,7 +34,7 @@ from pipeline.settings.folders import prepared_dir, raw_dir, unpacked_dir
 from pipeline.settings.schema import Config
 
 _FEW = 500
-"""Below this many images, or with pixels at hand, starting workers takes longer than they save."""
+"""With fewer images, or with images already decoded, starting workers costs more than it saves."""
 
 
 def run(cfg: Config) -> None:
@@ -53,10 +53,10 @@ def run(cfg: Config) -> None:
 
 
 def prepare(dataset: DatasetConfig, archives: Archives, into: Path, *, workers: int) -> Manifest:
-    """Write the prepared dataset to ``into``, the manifest last: one that is there is complete.
+    """Write the prepared dataset to ``into``; the manifest is written last, so it marks success.
 
-    The result depends on the lists and images alone, not on ``workers`` or on what was there.
-    Raises UserError where lists, counts or images are not as they must be.
+    The result depends only on the lists and images, not on ``workers`` or on earlier files. Raises
+    UserError if lists, counts or images are wrong.
     """
     listing = readers.read(dataset, archives)
     accepted = counts.check(dataset, listing)
@@ -94,7 +94,7 @@ def prepare(dataset: DatasetConfig, archives: Archives, into: Path, *, workers: 
 
 
 def _split(dataset: DatasetConfig, listing: Listing) -> tuple[list[Entry], Listing, dict[str, int]]:
-    """Return entries in a pinned order, the classes that are kept, and those that are too rare."""
+    """Return the entries in a fixed order, the listing of kept classes, and the rare classes."""
     least = dataset.min_class_images or 0
     listing, rare = splits.without_rare(listing, least)
     listing.require_sound()

@@ -32,7 +32,7 @@ PADDLE_ROOT = Path("paddle_protocol")
 
 
 def report(cfg: Config) -> None:
-    """Raises UserError when a result file that is there cannot be read."""
+    """Draw the report. Raises UserError when an existing result file cannot be read."""
     names = [
         CellName(*parts) for parts in itertools.product(cfg.datasets, cfg.models, cfg.strategies)
     ]
@@ -57,14 +57,14 @@ def report(cfg: Config) -> None:
     where = [f"report: {folder / 'report.html'}", "trials: make ui"]
     summary = folder / "summary.txt"
     write_text(summary, "\n".join([*table, *notes, *where]) + "\n")
-    # `make` prints the summary, also when this stage had nothing to do
+    # `make` prints the summary, even if this stage had nothing to do
     print("\n".join([*notes, f"table: {summary}"]))
 
 
 def ui_address() -> str:
-    """Where the MLflow UI answers: the tracking server if one is set, else `make ui`.
+    """Return the address of the MLflow UI: the tracking server if one is set, else `make ui`.
 
-    Without a name and password in it: the page is made to be handed on.
+    User name and password are removed, because people pass the page on.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
     try:

@@ -98,8 +98,8 @@ def _warn(doubts: Sequence[str]) -> None:
 def _multirun(config_dir: Path, overrides: Sequence[str]) -> None:
     """Hand the sweep to Hydra, whose front door reads the arguments of the process.
 
-    Raises UserError when the sweeper gives up, and what a job raised: Hydra itself would print a
-    traceback and leave.
+    Raises UserError when the sweeper gives up, and re-raises what a job raised. Hydra itself would
+    print a traceback and exit.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"
     arguments, sys.argv = sys.argv, ["pipeline.tune", *hydra_overrides(config_dir, overrides)]
@@ -127,7 +127,7 @@ def _multirun(config_dir: Path, overrides: Sequence[str]) -> None:
 
 
 def _job(composed: DictConfig) -> float:
-    """One trial; runs wherever the launcher puts it."""
+    """Run one trial, in the process that the launcher chose."""
     from pipeline.trials.sweep import job
 
     with left_to_slurm():

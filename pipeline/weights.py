@@ -18,7 +18,7 @@ from pipeline.models.weights import LoadedWeights, load
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Say what a weights file holds, convert it if asked; 0 when good, 2 when not."""
+    """Describe a weights file and convert it if asked; return 0, or 2 if the file is bad."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.weights", description=__doc__)
     parser.add_argument("path", type=Path, help="a .pdparams, .pth or .safetensors file")
     parser.add_argument(

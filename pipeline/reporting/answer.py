@@ -1,4 +1,4 @@
-"""Compose the first screen: the setting to use, how good it is, its cost, where the model is."""
+"""Compose the answer for each dataset: the best setting, its accuracy and cost, and the model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.reporting.tables import Column, Table, Value, show
 
 
 def answer(place: Place) -> Facts | None:
-    """Answer for one dataset and model; None before a cell is evaluated."""
+    """Compose the answer for one dataset and model; None before a cell is evaluated."""
     cell = final_cell(place)
     if cell is None or cell.final is None:
         return None
@@ -38,7 +38,7 @@ def answer(place: Place) -> Facts | None:
 
 
 def strategy_table(place: Place, summaries: Sequence[CellSummary]) -> Table:
-    """Lay out what each strategy found on one dataset, how good it is and what it cost."""
+    """Make a table of each strategy's point on one dataset, its accuracy and its cost."""
     protocol = summaries[0].protocol
     columns = [
         Column("strategy", "Strategy"),

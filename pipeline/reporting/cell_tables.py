@@ -1,4 +1,4 @@
-"""Lay out the tables of cells: as the published one, in full, and for a terminal."""
+"""Make the tables of cells: in the published form, in full, and for a terminal."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pipeline.reporting.tables import Column, Table, Value
 STRATEGY_TITLES = {"fixed": "Fixed", "grid": "Grid", "bayes": "Bayes", "random": "Random"}
 
 Figure = tuple[Column, Callable[[CellSummary], Value]]
-"""A column, and what stands in it."""
+"""A column, and the function that gives its value for a cell."""
 
 
 def result_table(summaries: Sequence[CellSummary]) -> Table:
-    """Lay out a row per dataset and model as in the published table, with the average below."""
+    """Make a row per dataset and model as in the published table, with the average below."""
     compared = any(s.published is not None for s in summaries)
     rows_of: dict[tuple[str, str], dict[str, CellSummary]] = {}
     for summary in summaries:
@@ -73,7 +73,7 @@ def _mean(cell: CellSummary) -> float | None:
 
 
 def _average(rows: Sequence[list[Value]], titles: int) -> list[Value] | None:
-    """Average each column over the complete rows; None unless there are two."""
+    """Average each column over the complete rows; None if there are fewer than two."""
     complete = [row for row in rows if None not in row]
     if len(complete) < 2:
         return None
@@ -116,7 +116,7 @@ def paddle_table(
 
 
 def cell_table(summaries: Sequence[CellSummary]) -> Table:
-    """Lay out a row per cell: every figure of it, and the best point."""
+    """Make a row per cell with all its figures and its best point."""
     words = _words(summaries)
     figures: list[Figure] = [
         *_titles(summaries),
@@ -161,7 +161,7 @@ def _value(name: str, summary: CellSummary) -> Value:
 
 
 def console_table(summaries: Sequence[CellSummary]) -> Table:
-    """Reduce the table of cells to what a terminal has room for."""
+    """Make a short table of cells that fits a terminal."""
     cells = cell_table(summaries)
     left_out = {"mean_class", "top5", f"{_words(summaries).key}_top1", "refit_device_hours"}
     kept = [i for i, column in enumerate(cells.columns) if column.key not in left_out]
@@ -178,19 +178,19 @@ def _words(summaries: Sequence[CellSummary]) -> Wording:
 
 
 def _titles(summaries: Sequence[CellSummary]) -> list[Figure]:
-    """The dataset, and the model where the report has more than one."""
+    """Return the columns that name a cell: the dataset, and the model if there are several."""
     dataset: Figure = (Column("dataset", "Dataset"), lambda s: s.dataset_title)
     model: Figure = (Column("model", "Model"), lambda s: s.model_title)
     return [dataset, model] if len({s.name.model for s in summaries}) > 1 else [dataset]
 
 
 def _only_model(summaries: Sequence[CellSummary]) -> str:
-    """The one model all cells share, to be named in a caption; empty where there are more."""
+    """Return the words for a caption that name the only model; empty if there are several."""
     titles = {s.name.model: s.model_title for s in summaries}
     return f", {next(iter(titles.values()))}" if len(titles) == 1 else ""
 
 
 def ordered(strategies: set[str]) -> list[str]:
-    """Sort as the published table does, then by name."""
+    """Sort strategies in the order of the published table; others follow by name."""
     known = [s for s in STRATEGY_TITLES if s in strategies]
     return known + sorted(strategies - set(known))

@@ -1,4 +1,4 @@
-"""Figures as numbers, whatever they are drawn with."""
+"""Define charts as plain numbers, independent of how they are drawn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OKABE_ITO: dict[Colour, str] = {
     "pink": "#CC79A7",
     "grey": "#7F7F7F",
 }
-"""M. Okabe and K. Ito's palette for colour blindness: the members that show on light and dark."""
+"""Okabe and Ito's colour-blind-safe palette: the colours visible on light and on dark."""
 
 STRATEGY_COLOURS: dict[str, Colour] = {
     "fixed": "orange",
@@ -35,11 +35,11 @@ STRATEGY_MARKS: dict[str, Mark] = {
 class Axis:
     title: str
     percent: bool = False
-    """Values are fractions, shown times 100."""
+    """Whether values are fractions that are shown as percent."""
     whole: bool = False
-    """Only whole numbers make sense, as for epochs and trials."""
+    """Whether only whole numbers make sense, as for epochs and trials."""
     limits: tuple[float, float] | None = None
-    """What is shown, in the units of the axis; what lies outside is cut off."""
+    """The range shown, in the units of the axis; values outside are cut off."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class LineChart:
 
 @dataclass(frozen=True)
 class BarSeries:
-    """One value per category; None leaves the place empty."""
+    """A value per category; None leaves its place empty."""
 
     name: str
     values: list[float | None]
@@ -82,12 +82,12 @@ class BarSeries:
     low: list[float | None] | None = None
     high: list[float | None] | None = None
     seeds: list[list[float]] | None = None
-    """Single values behind each value, drawn as small dots."""
+    """The single values behind each mean, drawn as small dots."""
 
 
 @dataclass(frozen=True)
 class BarChart:
-    """Horizontal, categories from top to bottom; ``dots`` in place of bars where 0 is no anchor."""
+    """Horizontal bars, categories from top to bottom; ``dots`` if bars from 0 make no sense."""
 
     name: str
     title: str
@@ -109,7 +109,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """Panels over the same labels and one colour scale."""
+    """Panels with the same labels and a shared colour scale."""
 
     name: str
     title: str
@@ -133,7 +133,7 @@ class Parallel:
     axes: list[tuple[str, list[str]]]
     """Title of each axis and the names of its values, from bottom to top."""
     lines: list[tuple[tuple[int, ...], float]]
-    """Place on each axis, and the fraction that gives the colour."""
+    """For each line: its position on each axis, and the fraction that sets its colour."""
 
 
 Chart = LineChart | BarChart | HeatMap | Parallel

@@ -1,4 +1,4 @@
-"""The published claim, tested: what Bayesian search loses against the grid."""
+"""Test the published claim on what Bayesian search loses against the grid."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _searches(tested: Sequence[Claim]) -> str:
 
 
 def _together(tested: Sequence[Claim]) -> str:
-    """The mean over datasets, for each model with more than one that has a published figure."""
+    """Describe each model's mean loss over the datasets with a published figure, if several."""
     told = ""
     for model in dict.fromkeys(c.model for c in tested):
         compared = [c for c in tested if c.model == model]
@@ -91,7 +91,7 @@ def _together(tested: Sequence[Claim]) -> str:
 
 
 def as_stated(loss: Interval | None) -> str:
-    """Whether a loss is at most the stated one: yes, no, or not decided by its interval."""
+    """Return whether a loss is at most the stated one: yes, no, or undecided by its interval."""
     if loss is None or loss.low is None or loss.high is None:
         return ""
     if loss.high <= STATED_LOSS[1]:
@@ -100,5 +100,5 @@ def as_stated(loss: Interval | None) -> str:
 
 
 def verdicts(tested: Sequence[Claim]) -> list[str]:
-    """Say what each comparison allows to say, corrected for their number."""
+    """Return the conclusion from each comparison in words, corrected for their number."""
     return readings([claim.difference for claim in tested], "grid")

@@ -22,16 +22,16 @@ PAIRS = (("grid", "fixed"), ("bayes", "fixed"), ("bayes", "grid"))
 
 @dataclass(frozen=True)
 class Difference:
-    """First minus second in test top-1, and what it allows to say."""
+    """The difference in test top-1, first minus second."""
 
     interval: Interval
-    """Over seeds and images; without bounds where predictions of two common seeds are missing."""
+    """Interval over seeds and images; without bounds unless two common seeds have predictions."""
     comparison: Comparison | None
     same_point: bool
 
 
 def difference(first: Cell | None, second: Cell | None) -> Difference | None:
-    """Compare two evaluated cells on the seeds both have; None without such seeds."""
+    """Compare two evaluated cells on the seeds that both have; None if they share none."""
     if not first or not second or not first.final or not second.final:
         return None
     ours = dict(zip(first.final.seeds, first.final.top1, strict=True))
@@ -61,7 +61,7 @@ def _right_answers(path: Path, seeds: Sequence[int]) -> NDArray[np.bool_] | None
 
 
 def readings(differences: Sequence[Difference | None], name: str) -> list[str]:
-    """Say in words what several differences allow to say of ``name``, at 5 % errors in all."""
+    """Return the conclusion on ``name`` from each difference in words, with 5 % errors in all."""
     comparisons = [each.comparison for each in differences if each and each.comparison]
     verdicts = iter(decided(comparisons))
     return [
@@ -89,13 +89,13 @@ def _reading(difference: Difference | None, name: str, holds: bool) -> str:
 
 
 def gain(place: Place, first: str, second: str) -> tuple[Interval | None, str]:
-    """Return the difference of two strategies and what it allows to say."""
+    """Return the difference of two strategies, and the conclusion in words."""
     found = difference(place.cells.get(first), place.cells.get(second))
     return found.interval if found else None, readings([found], first)[0]
 
 
 def comparison_table(places: Sequence[Place]) -> Table | None:
-    """Lay out a row per dataset and model: grid and bayes against fixed, bayes against grid."""
+    """Make a row per dataset and model: grid and bayes against fixed, bayes against grid."""
     known = [pair for pair in PAIRS if any(gain(place, *pair)[0] for place in places)]
     if not known:
         return None

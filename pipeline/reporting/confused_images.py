@@ -1,6 +1,6 @@
-"""Test images of the most confused pairs, where the prepared pixels are on this machine.
+"""Show test images of the most confused pairs, if the prepared pixels are on this machine.
 
-The report needs nothing but results; these pictures are the one thing that comes from data.
+The rest of the report needs only results; only these pictures come from the data.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from pipeline.settings.folders import prepared_dir
 
 PAIRS_SHOWN = 12
 SIDE = 128
-"""Long side of a picture in pixels, at most; images of a few pixels are enlarged towards it."""
+"""Largest long side of a picture in pixels; tiny images are enlarged towards it."""
 
 
 def confused_images(
     place: Place, cell: Cell, pairs: Sequence[tuple[int, int, int]]
 ) -> Gallery | None:
-    """The surest wrong prediction of each pair; None without predictions or without their data."""
+    """Show the most confident mistake of each pair; None without predictions or their data."""
     path = cell.folder / "predictions.parquet"
     prepared = prepared_dir(place.dataset)
     if not path.is_file() or not prepared.is_dir():
@@ -38,7 +38,7 @@ def confused_images(
     try:
         manifest = Manifest.load(prepared)
     except UserError:
-        return None  # prepare says what is wrong with its output; the report does without
+        return None  # prepare reports what is wrong; the report leaves the pictures out
     if manifest.digest != cell.best.data_digest:
         return None
     store = PixelStore(prepared / PIXELS, manifest)

@@ -1,4 +1,4 @@
-"""What the report says, in which order."""
+"""Compose the report: its sections and their order."""
 
 from __future__ import annotations
 
@@ -37,8 +37,10 @@ def compose_report(
     published: Mapping[str, PublishedRow],
     models: Sequence[str],
 ) -> Document:
-    """``models`` are those asked for, in their order; ``paddle`` holds the top-1 of the paddle
-    protocol's own pipeline, where it has run.
+    """Compose the report from the results.
+
+    ``models`` are the configured models, in order. ``paddle`` holds the top-1 of the paddle
+    protocol's pipeline by cell; it is empty if that has not run.
     """
     sections: list[Section] = [overview(results, summaries, paddle, published)]
     simulated = [str(cell.name) for cell in results.cells if cell.best.machine.simulated]

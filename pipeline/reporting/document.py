@@ -1,4 +1,4 @@
-"""What a report consists of, whatever it is written as: sections of text, tables and figures."""
+"""Define the parts of a report, independent of its format: sections of text, tables, figures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Picture:
-    """A small raster image, such as a confused test image, with what it shows."""
+    """A small raster image, such as a confused test image, with its caption."""
 
     png: bytes
     caption: str
@@ -49,7 +49,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Details:
-    """Folded away on the page; in Markdown only a link to the table's CSV file."""
+    """A table that is folded on the page, and in Markdown only a link to its CSV file."""
 
     summary: str
     table: Table
@@ -65,10 +65,10 @@ class Section:
     blocks: list[Block]
     sections: list[Section] = field(default_factory=list)
     own_page: bool = False
-    """Whether it has an HTML page to itself: the drawings of many datasets are large."""
+    """Whether the section has its own HTML page, because drawings of many datasets are large."""
 
     def walk(self) -> Iterator[Block]:
-        """Every block of this section and of those below it."""
+        """Yield every block of this section and of its subsections."""
         yield from self.blocks
         for section in self.sections:
             yield from section.walk()

@@ -9,7 +9,7 @@ from pipeline.reporting.vega import Spec, fitted, framed
 
 
 def to_spec(chart: Chart) -> Spec:
-    """Describe ``chart`` so that the description stands alone."""
+    """Return a complete Vega-Lite description of ``chart``."""
     match chart:
         case LineChart():
             return framed(fitted(line_view(chart), LINE_HEIGHT))

@@ -13,7 +13,10 @@ from pipeline.reporting.tables import Column, Table, Value
 
 
 def metrics(summaries: Sequence[CellSummary]) -> dict[str, Any]:
-    """Nested by dataset, model and strategy; fractions and device-hours, nothing that is absent."""
+    """Return the metrics nested by dataset, model and strategy: fractions and device-hours.
+
+    Figures that do not exist yet are left out.
+    """
     nested: dict[str, Any] = {}
     for summary in summaries:
         name = summary.name
@@ -33,7 +36,7 @@ def accuracy(summaries: Sequence[CellSummary]) -> Table:
 
 
 def search(cell: Cell) -> Table:
-    """Top-1 of each trial and the best so far; a failed trial counts as 0."""
+    """Make a table of each trial's top-1 and the best so far; a failed trial counts as 0."""
     columns = [
         Column("trial", "trial", "count"),
         Column("top1", f"{wording(cell.best.protocol).selection} top-1", "share"),

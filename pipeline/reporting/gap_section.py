@@ -1,4 +1,4 @@
-"""Gap to the grid against the number of trials, the figure the original later removed."""
+"""Draw the gap to the grid against the number of trials, a figure that PaddleClas later removed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SEARCHES = ("bayes", "random")
 
 
 def gap_chart(place: Place, published: PublishedRow | None) -> LineChart | None:
-    """None unless the grid and at least one search of it are there."""
+    """Draw the gap of each search; None unless the grid and a search on it are finished."""
     searches = [place.cells[name] for name in SEARCHES if name in place.cells]
     if "grid" not in place.cells or not searches:
         return None
@@ -58,9 +58,9 @@ def gap_chart(place: Place, published: PublishedRow | None) -> LineChart | None:
 
 
 def _expected(grid: Cell, first: TrialRow, trials: int) -> Series:
-    """Random search that begins with the trial the searches begin with.
+    """Compute the curve of a random search that begins with the same trial as the searches.
 
-    What a later trial adds is a gain over the first, so the others count as at least that good.
+    A later trial counts only as a gain over the first, so worse points count as equal to it.
     """
     start = first.objective or 0.0
     others = [row.objective for row in grid.trials if row.point != first.point]

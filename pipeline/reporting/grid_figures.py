@@ -1,4 +1,4 @@
-"""Draw a finished grid: heat maps, what matters, every trial as a line."""
+"""Draw a finished grid: heat maps, hyperparameter importance, every trial as a line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.settings.point import FLAGS, HYPERPARAMETERS
 def heat_maps(place: Place, grid: Grid) -> HeatMap:
     """Draw the first two hyperparameters across and down, a panel for each setting of the rest.
 
-    Where one of the two has one value, there is one panel with a row for each setting.
+    If one of the two has only one value, there is one panel with a row for each setting.
     """
     chosen = place.cells["grid"].best
     best = grid.index(chosen.point)
@@ -73,7 +73,7 @@ def _listed(settings: list[str]) -> str:
 
 
 def _setting(values: dict[str, Any]) -> str:
-    """Name the flags that are on and every other value."""
+    """Describe a setting: the flags that are on, and every other value."""
     on = [HYPERPARAMETERS[name].words for name in FLAGS if values.get(name)]
     flags = "both" if len(on) == len(FLAGS) == 2 else " and ".join(on) or "neither"
     others = [
@@ -85,7 +85,7 @@ def _setting(values: dict[str, Any]) -> str:
 
 
 def importance(place: Place, grid: Grid) -> BarChart | Text:
-    """Shares of variance over the axes that vary, or why there are none."""
+    """Draw the shares of variance over the axes that vary, or say why there are none."""
     selection = wording(place.cells["grid"].best.protocol).selection
     names = [name for name, values in grid.axes.items() if len(values) > 1]
     shares = None
@@ -116,7 +116,7 @@ def importance(place: Place, grid: Grid) -> BarChart | Text:
 
 
 def parallel(place: Place, grid: Grid) -> Parallel | None:
-    """Draw every trial of the grid as a line over the axes that vary, unless fewer than two do."""
+    """Draw every trial of the grid as a line over the axes that vary; None if fewer than two do."""
     cell = place.cells["grid"]
     varying = [name for name, values in grid.axes.items() if len(values) > 1]
     if len(varying) < 2:

@@ -6,11 +6,11 @@ from pipeline.reporting.charts import OKABE_ITO, HeatMap, Parallel
 from pipeline.reporting.vega import WIDTH, Spec, fitted
 
 FIGURES_UP_TO = 100
-"""A panel with more cells than this is drawn without its figures."""
+"""A panel with more cells than this is drawn without numbers in the cells."""
 
 
 def heat_view(chart: HeatMap) -> Spec:
-    """Panels side by side; cells without a value are left out, and so are counts of zero."""
+    """Describe panels side by side; cells without a value and counts of zero are left out."""
     rows, columns = len(chart.y_labels), len(chart.x_labels)
     share = chart.scale == "share"
     factor, across = 100.0 if share else 1.0, 1 if len(chart.panels) == 1 else 2
@@ -65,7 +65,7 @@ def heat_view(chart: HeatMap) -> Spec:
         },
     }
     data = {"data": {"values": values}}
-    if not share:  # what no image fell into has the colour of zero
+    if not share:  # cells without images have the colour of zero
         square = {"width": 560, "height": 560, "view": {"fill": "#00224e"}}
         return fitted(data | view | square, 560)
     facet = {"field": "panel", "type": "nominal", "sort": [p.title for p in chart.panels]}
@@ -73,7 +73,7 @@ def heat_view(chart: HeatMap) -> Spec:
 
 
 def parallel_view(chart: Parallel) -> Spec:
-    """Draw a line per trial over axes with their values, coloured by what it reached."""
+    """Describe a line per trial over the axes, coloured by the accuracy it reached."""
     titles = [title for title, _ in chart.axes]
     ticks = [
         {"axis": title, "at": at, "label": label}

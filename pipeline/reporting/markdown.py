@@ -1,4 +1,4 @@
-"""The report as Markdown: figures and tables stand beside it as files."""
+"""Write the report as Markdown, with its figures and tables as files beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The final model of one dataset: per-class accuracy and what it confuses."""
+"""Describe the final model of one dataset: per-class accuracy and what it confuses."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ MOST_BARS = 30
 
 
 def final_cell(place: Place) -> Cell | None:
-    """The evaluated cell whose point was best where points are chosen: held out, the test split has
-    no say in it.
+    """Return the evaluated cell whose point had the best selection accuracy; None if there is none.
+
+    Under the held-out protocol the test split plays no part in it.
     """
     evaluated = [cell for cell in place.cells.values() if cell.final]
     return max(evaluated, key=lambda cell: cell.best.objective, default=None)
@@ -102,7 +103,7 @@ Matrix = list[list[int]]
 
 
 def confusion(place: Place, cell: Cell, final: FinalFile) -> list[Block]:
-    """The matrix, its most confused pairs and, where the data are here, images of them."""
+    """Show the confusion matrix, the most confused pairs and, if the data are here, images."""
     matrix = final.confusion or []
     chart = HeatMap(
         name=f"{place.stem}-confusion",
@@ -124,7 +125,7 @@ def confusion(place: Place, cell: Cell, final: FinalFile) -> list[Block]:
 
 
 def confused_pairs(matrix: Matrix) -> list[tuple[int, int, int]]:
-    """True class, predicted class and number of images, most confused first."""
+    """Return (true class, predicted class, number of images), the most confused first."""
     pairs = [
         (i, j, count)
         for i, row in enumerate(matrix)

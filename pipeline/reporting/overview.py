@@ -28,9 +28,9 @@ def overview(
     paddle: Mapping[CellName, float],
     published: Mapping[str, PublishedRow],
 ) -> Section:
-    """Compose the first screen.
+    """Compose the first screen of the report.
 
-    ``paddle`` holds the top-1 of the paddle protocol's own pipeline, or nothing.
+    ``paddle`` holds the top-1 of the paddle protocol's pipeline by cell, if it has run.
     """
     blocks: list[Block] = missing_cells(results.missing) if results.missing else []
     if not summaries:

@@ -1,7 +1,7 @@
-"""The figures of ``paddle_protocol/`` on their way into the root's report.
+"""Pass the figures of ``paddle_protocol/`` to the benchmark's report.
 
-They go through one small file that git tracks. Were the results of that pipeline a dependency of
-the root's report, DVC would run it, a second benchmark, before it draws a page.
+They are passed in one small file that git tracks. If the benchmark's report depended on the results
+of that pipeline, DVC would run that second benchmark before it draws a page.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipeline.reporting.tables import Column, Table, Value, to_csv
 from pipeline.trials.contract import Share
 
 FIGURES = "figures.csv"
-"""Its place in the folder of the pipeline."""
+"""Name of the file in the pipeline's folder."""
 
 
 class _Row(BaseModel):
@@ -33,7 +33,7 @@ class _Row(BaseModel):
 
 
 def figures(summaries: Sequence[CellSummary]) -> str:
-    """``figures.csv``: top-1 of every evaluated cell, selected and measured on the test list."""
+    """Return the text of ``figures.csv``: the top-1 of every evaluated cell, on the test list."""
     columns = [Column(name, name) for name in _Row.model_fields]
     rows: list[list[Value]] = [
         [s.name.dataset, s.name.model, s.name.strategy, s.top1.mean]
@@ -44,7 +44,7 @@ def figures(summaries: Sequence[CellSummary]) -> str:
 
 
 def read_figures(path: Path) -> Mapping[CellName, float]:
-    """Top-1 by cell; nothing where that pipeline has not run.
+    """Read the top-1 by cell; empty if that pipeline has not run.
 
     Raises UserError for a file that ``figures`` did not write.
     """

@@ -1,4 +1,4 @@
-"""Write the report as one HTML file that needs no network: styles, Vega and data are inside."""
+"""Write the report as HTML files that need no network: styles, Vega and data are inside."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Group(NamedTuple):
 
 
 PAGES = "datasets"
-"""Folder of the pages that a dataset and model have to themselves, beside ``report.html``."""
+"""Folder, beside ``report.html``, of the pages for a single dataset and model."""
 
 
 def to_pages(
     document: Document, specs: Mapping[str, Spec], svg: Mapping[str, bytes], ui: str
 ) -> dict[str, str]:
-    """Write ``report.html`` and the pages of sections that have one, by file name.
+    """Return the text of ``report.html`` and of the sections' own pages, by file name.
 
-    ``specs`` and ``svg`` hold each chart's description and its drawing by name, ``ui`` the address
+    ``specs`` and ``svg`` hold each chart's description and drawing by name; ``ui`` is the address
     of the MLflow UI.
     """
     own = [section for section in document.sections if section.own_page]
@@ -87,19 +87,19 @@ def _page(
 
 @cache
 def _vega() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script; putting it together takes a second."""
+    """Return Vega, Vega-Lite and Vega-Embed as one script; bundling it takes a second."""
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
 def _order(value: Value) -> str:
-    """What a column of figures is sorted by; empty for an absent one."""
+    """Return the key by which a column of figures is sorted; empty for a missing value."""
     if isinstance(value, Interval):
         return repr(value.mean)
     return "" if value is None else str(value)
 
 
 def _groups(table: Table) -> list[Group]:
-    """Neighbouring columns with the same group heading, merged."""
+    """Merge neighbouring columns that have the same group heading."""
     return [
         Group(title, len(list(columns)))
         for title, columns in itertools.groupby(column.group for column in table.columns)

@@ -1,4 +1,4 @@
-"""Results by place, that is dataset and model, and a finished grid as an array."""
+"""Group results by place (a dataset and a model), and turn a finished grid into an array."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from pipeline.settings.point import FLAGS, HYPERPARAMETERS, Point
 
 
 class Wording(NamedTuple):
-    """What the figures of a protocol are called."""
+    """The words that the report uses for the figures of a protocol."""
 
     selection: str
-    """What points were chosen by."""
+    """The split by which points were chosen."""
     test: str
-    """What a test figure is made of."""
+    """How a test figure was computed."""
 
     @property
     def key(self) -> str:
-        """``selection`` as a column is named."""
+        """``selection`` in the form used in the names of columns."""
         return self.selection.replace(" ", "_")
 
 
@@ -50,7 +50,7 @@ class Place:
 
     @property
     def stem(self) -> str:
-        """Start of the names of its files; also fit for an HTML anchor."""
+        """First part of the names of its files; also used as an HTML anchor."""
         return re.sub(r"\s+", "_", f"{self.dataset}-{self.model}")
 
     @property
@@ -75,10 +75,10 @@ def places(cells: Sequence[Cell]) -> list[Place]:
 
 @dataclass(frozen=True)
 class Grid:
-    """A full factorial sweep. ``values`` has one axis per hyperparameter, in their order.
+    """A full factorial sweep; ``values`` has one axis per hyperparameter, in their order.
 
-    Values are what points are chosen by; a diverged trial counts as the worst of the others, a
-    point that failed or was not measured is NaN. ``measured`` has NaN for a diverged trial too.
+    Values are the objectives. A diverged trial counts as the worst of the others; a point that
+    failed or was not measured is NaN. In ``measured`` a diverged trial is NaN too.
     """
 
     axes: dict[str, list[Any]]
@@ -111,7 +111,7 @@ def grid_of(cell: Cell) -> Grid:
 
 
 def describe(point: Point) -> str:
-    """A point in a few words."""
+    """Describe a point in a few words."""
     return ", ".join(
         shown.name if name in FLAGS else f"{shown.name} {getattr(point, name):g}"
         for name, shown in HYPERPARAMETERS.items()
@@ -128,5 +128,5 @@ def point_columns() -> list[Column]:
 
 
 def point_values(point: Point) -> list[Value]:
-    """Return what stands in those columns."""
+    """Return a point's values for the columns of :func:`point_columns`."""
     return [getattr(point, name) for name in HYPERPARAMETERS]

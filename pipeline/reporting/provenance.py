@@ -1,4 +1,4 @@
-"""The last section: what the figures were made from, by what, where and when."""
+"""Compose the last section: from what the figures were made, by what, where and when."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _GROUPS = (
 
 
 def provenance(cells: Sequence[Cell]) -> Section:
-    """Dates are the trials' own, so the same results give the same report."""
+    """Compose the section. Its dates are the trials' own, so equal results give equal reports."""
     blocks: list[Block] = [
         Text(f"{cell.name}: the image counts differ from the official ones and were accepted.")
         for cell in cells
@@ -39,7 +39,7 @@ def provenance(cells: Sequence[Cell]) -> Section:
 
 
 def _origins(cells: Sequence[Cell]) -> Table:
-    """A row per cell: what differs from one to the next."""
+    """Make a row per cell with what differs between cells."""
     columns = [
         Column("cell", "Cell"),
         Column("commit", "Commit"),
@@ -71,7 +71,7 @@ def _origins(cells: Sequence[Cell]) -> Table:
 
 
 def _parameters(cells: Sequence[Cell]) -> Table:
-    """A row per parameter and value, with the cells that have it."""
+    """Make a row per parameter and value, with the cells that have it."""
     found: dict[tuple[str, str], list[CellName]] = {}
     for cell in cells:
         for name, value in _settings(cell):
@@ -89,7 +89,7 @@ def _parameters(cells: Sequence[Cell]) -> Table:
 
 
 def _which(having: Sequence[CellName], names: Sequence[CellName]) -> str:
-    """These cells in as few words as say it."""
+    """Name these cells in as few words as possible."""
     if len(having) == len(names):
         return "all"
     for part in ("strategy", "dataset", "model"):

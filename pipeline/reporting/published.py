@@ -1,4 +1,4 @@
-"""The figures PaddleClas published, kept in ``published/`` (see its README for the source)."""
+"""Read the figures that PaddleClas published, from ``published/`` (its README has the source)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TABLE1 = SHARE / "published" / "table1.csv"
 TABLE2 = SHARE / "published" / "table2.csv"
 
 STATED_LOSS = (0.0, 0.004)
-"""What the text says Bayesian search loses against grid search; its own table has up to 0.0051."""
+"""Range of Bayesian search's loss against the grid in the published text; its table has 0.0051."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class PublishedRow:
 
     @property
     def loss(self) -> float:
-        """What bayes loses against grid."""
+        """The loss of bayes against grid, as a fraction."""
         return self.top1["grid"] - self.top1["bayes"]
 
 
 def table1(path: Path = TABLE1) -> dict[str, PublishedRow]:
-    """The eight datasets, ResNet50_vd from the ImageNet weights of 79.12 %, by dataset name."""
+    """Read the first table by dataset: ResNet50_vd from the ImageNet weights of 79.12 %."""
     with path.open(encoding="utf-8", newline="") as file:
         return {
             row["dataset"]: PublishedRow(
@@ -41,7 +41,10 @@ def table1(path: Path = TABLE1) -> dict[str, PublishedRow]:
 
 
 def table2_gains(path: Path = TABLE2) -> tuple[list[float], list[float]]:
-    """Large-scale minus ImageNet weights on six private collections: fixed, and after search."""
+    """Read the second table's gains of large-scale over ImageNet weights, as (fixed, searched).
+
+    Each list has an entry for each of six private collections.
+    """
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     fixed, searched = (

@@ -1,8 +1,8 @@
-"""Read what tune and evaluate exported, checked, into typed rows.
+"""Read and check what tune and evaluate exported, as typed rows.
 
-A cell is one dataset, model and strategy; its files lie in
-``<root>/results/<dataset>/<model>/<strategy>/``. What is not there yet is named, never an error;
-what is there and cannot be right is a UserError.
+A cell is one dataset, model and strategy; its files are in
+``<root>/results/<dataset>/<model>/<strategy>/``. A missing file is not an error: the cell is listed
+as missing. A damaged file is a UserError.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ class Cell:
 class Missing:
     name: CellName
     stage: str
-    """The first stage that has still to run: tune or evaluate."""
+    """The first stage that still has to run: tune or evaluate."""
     root: Path
     """Folder of its pipeline."""
 
     @property
     def target(self) -> str:
-        """What `dvc repro` takes to run the stage."""
+        """The argument for `dvc repro` that runs the stage."""
         return target(self.root, self.stage, str(self.name))
 
 
@@ -91,7 +91,7 @@ def _read_cell(folder: Path, name: CellName) -> Cell | None:
 
 
 def _read_final(folder: Path, best: BestFile) -> tuple[FinalFile | None, list[FinalRunRow]]:
-    """The evaluation, unless it is missing or belongs to another point, data or weights."""
+    """Read the evaluation; None if it is missing or belongs to another point, data or weights."""
     if not (folder / "final.json").is_file() or not (folder / "final_runs.csv").is_file():
         return None, []
     final = read_file(folder / "final.json", FinalFile)

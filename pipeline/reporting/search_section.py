@@ -1,4 +1,4 @@
-"""How the searches of one dataset and model went: gap, heat maps, importance, curves, cost."""
+"""Describe the searches of one dataset and model: gap, heat maps, importance, curves, cost."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def search_section(place: Place) -> Section:
 
 
 def learning_curves(place: Place) -> list[Block]:
-    """Best and median trial of the sweep with most trials."""
+    """Draw the curves of the best and the median trial of the sweep with the most trials."""
     cell = max(place.cells.values(), key=lambda each: len(each.trials))
     chosen = {"best": cell.trials[cell.best.trial]}
     ranked = sorted(
@@ -82,7 +82,7 @@ def learning_curves(place: Place) -> list[Block]:
 
 
 def _all_curves(cell: Cell) -> list[tuple[list[float], list[float]]]:
-    """Every trial's curve, at no more epochs than can be told apart."""
+    """Return every trial's curve, at no more epochs than can be distinguished."""
     curves: dict[int, list[tuple[float, float]]] = {}
     for row in cell.curves:
         if row.top1 is not None:

@@ -13,7 +13,7 @@ MARKS = {"circle": "circle", "square": "square", "diamond": "diamond", "triangle
 
 
 def scaled(value: float | None, axis: Axis) -> float | None:
-    """Five digits: more cannot be seen, and take room on the page."""
+    """Scale a value for an axis and round it to five digits; more would only enlarge the page."""
     return None if value is None else float(f"{value * (100.0 if axis.percent else 1.0):.5g}")
 
 
@@ -22,7 +22,7 @@ def _bounds(bounds: Sequence[float | None] | None, length: int) -> Sequence[floa
 
 
 def _by_series(names: list[str], values: Iterable[Any], symbol: str | None = None) -> Spec:
-    """Encode the series by a colour, a mark or a dash of its own, explained in one legend."""
+    """Encode each series by its own colour, mark or dash, explained in one legend."""
     legend: Spec | None = None
     if len(names) > 1:
         legend = {"title": None, "symbolType": symbol, "symbolOpacity": 1}
@@ -57,7 +57,7 @@ def _rows(chart: LineChart) -> list[Spec]:
 
 
 def line_view(chart: LineChart) -> Spec:
-    """Describe lines and points, without a size."""
+    """Describe lines and points; the size is set later."""
     every = chart.series
     names = [series.name for series in every]
     y = _axis(chart.y, "y")

@@ -1,4 +1,4 @@
-"""The few figures each cell comes down to, and what bayes loses against grid."""
+"""Summarise each cell in a few figures, and compute what bayes loses against grid."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECONDS_PER_HOUR = 3600
 
 @dataclass(frozen=True)
 class CellSummary:
-    """One cell in figures; what evaluate measures is None until it has run."""
+    """The figures of one cell; those that evaluate measures are None until it has run."""
 
     name: CellName
     protocol: str
@@ -34,7 +34,7 @@ class CellSummary:
     failed: int
     diverged: int
     hours: float
-    """Device-hours of the search: every trial at the cost recorded when it was trained."""
+    """Device-hours of the search; a replayed trial counts what its training took."""
     refit_hours: float | None
     objective: float
     point: Point
@@ -52,7 +52,7 @@ class CellSummary:
 
 @dataclass(frozen=True)
 class Claim:
-    """What bayes loses against grid on one dataset and model: grid minus bayes, test top-1."""
+    """The loss of bayes against grid on one dataset and model: grid minus bayes, test top-1."""
 
     dataset: str
     model: str
@@ -60,16 +60,16 @@ class Claim:
     model_title: str
     protocol: str
     difference: Difference
-    """Paired over the seeds both have."""
+    """Difference paired over the seeds that both have."""
     selection_loss: float
-    """The gap between the two in what the points were chosen by."""
+    """The gap between the two objectives by which the points were chosen."""
     grid_trials: int
     bayes_trials: int
     replayed: Interval | None
-    """The same gap, to the grid's best, over searches replayed on it until each ends."""
+    """The mean gap to the grid's best over searches that were replayed on it until they ended."""
     searches: int
     grid_failed: bool
-    """Whether a trial of the grid failed, so that nothing could be replayed on it."""
+    """Whether a trial of the grid failed, so that no search could be replayed on it."""
     published: float | None
     published_trials: int | None
 
@@ -119,7 +119,7 @@ def _summary(
 
 
 def _share(values: Sequence[float]) -> Interval:
-    """Average shares; of a share, t's interval may reach where there is nothing."""
+    """Average shares, with the t interval cut to [0, 1]."""
     interval = t_interval(values)
     if interval.low is None or interval.high is None:
         return interval
@@ -131,7 +131,7 @@ def _hours(runs: Iterable[Journalled]) -> float:
 
 
 def claims(results: Results, published: Mapping[str, PublishedRow]) -> list[Claim]:
-    """One entry per dataset and model for which grid and bayes were both evaluated."""
+    """Return a claim for each dataset and model with both grid and bayes evaluated."""
     by_name = {cell.name: cell for cell in results.cells}
     found = []
     for name, grid in by_name.items():
@@ -164,9 +164,9 @@ def claims(results: Results, published: Mapping[str, PublishedRow]) -> list[Clai
 
 
 def _replayed(replays: Replays | None, bayes: Cell) -> Interval | None:
-    """What searches like this one lose; None without replays of so many trials.
+    """Return the mean loss of searches like this one; None without replays of enough trials.
 
-    With patience each ends by itself, as early or late as it may; a replay keeps its last gap.
+    With patience each search ends by itself, and keeps its last gap from then on.
     """
     if replays is None:
         return None

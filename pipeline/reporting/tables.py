@@ -32,10 +32,10 @@ NUMERIC: frozenset[Kind] = frozenset({"share", "points", "count", "hours", "dura
 
 @dataclass(frozen=True)
 class Column:
-    """Describe a column.
+    """A column of a table.
 
-    ``share`` and ``points`` hold fractions and are shown as percent and percentage points,
-    ``duration`` holds seconds and is shown in the unit a person would take.
+    Kinds ``share`` and ``points`` hold fractions, shown as percent and as percentage points. Kind
+    ``duration`` holds seconds, shown in a suitable unit.
     """
 
     key: str
@@ -56,12 +56,12 @@ class Column:
 @dataclass(frozen=True)
 class Table:
     name: str
-    """Stem of its CSV file."""
+    """Name of its CSV file without suffix."""
     caption: str
     columns: list[Column]
     rows: list[list[Value]]
     footer: list[Value] | None = None
-    """A last row, such as the average, that neither sorting nor the CSV file takes for data."""
+    """A last row, such as the average, that is not sorted and not in the CSV file."""
 
     def shown(self) -> list[list[str]]:
         """Return every row as a person reads it, the footer last."""
@@ -72,7 +72,7 @@ class Table:
 
 
 def show(value: Value, kind: Kind) -> str:
-    """A value as a person reads it."""
+    """Format a value for people to read."""
     if value is None or value == "":
         return ABSENT
     if isinstance(value, Interval):
@@ -108,7 +108,7 @@ def _duration(seconds: float) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """Raw values; an interval takes three columns: key, key_low and key_high."""
+    """Write raw values as CSV; an interval has three columns: key, key_low and key_high."""
     wide = {
         i
         for i in range(len(table.columns))
@@ -155,7 +155,7 @@ def to_markdown(table: Table) -> str:
 
 
 def plain(text: str) -> str:
-    """On one line, and so that no character of it means anything to Markdown."""
+    """Put text on one line and escape it, so that no character is special in Markdown."""
     escaped = re.sub(r"([\\`*\[\]<>|~$])", r"\\\1", " ".join(text.split()))
     return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)
 

@@ -1,7 +1,7 @@
 """Put a Vega-Lite description into a page or a file, and draw it as SVG.
 
-Colours of text and lines are the page's own CSS variables, so a drawing on the page is right in
-light and in dark. In a file they are replaced by their light values.
+Colours of text and lines are CSS variables of the page, so that a drawing fits both light and dark.
+In a file they are replaced by their light values.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import vl_convert
 Spec = dict[str, Any]
 
 WIDTH = 720
-"""Pixels of a drawing in a file; on the page it is as wide as there is room."""
+"""Width in pixels of a drawing in a file; on the page it fills the available width."""
 LIGHT = {"--ink": "#1c2024", "--soft": "#5b6570", "--line": "#dde1e6"}
 _LABELS = {
     "labelColor": "var(--ink)",
@@ -43,7 +43,7 @@ _CONFIG: Spec = {
 
 
 def framed(spec: Spec) -> Spec:
-    """Add the schema, the style and a white ground, so that ``spec`` stands alone."""
+    """Add the schema, the style and a white background, so that ``spec`` is complete."""
     schema = "https://vega.github.io/schema/vega-lite/v6.json"
     return {"$schema": schema, "config": _CONFIG, "background": "white", **spec}
 
@@ -70,7 +70,7 @@ def to_svg(spec: Spec) -> bytes:
 
 
 def heights(spec: Spec, svg: bytes) -> tuple[int, int]:
-    """Return the pixels a drawing takes from top to bottom, on a wide screen and on a phone.
+    """Return a drawing's height in pixels on a wide screen and on a phone.
 
     On a phone, panels stand below each other.
     """

@@ -1,4 +1,4 @@
-"""Fixed and searched accuracy from two sets of weights, laid out as the second published table."""
+"""Compare two sets of weights, fixed and searched, in the form of the second published table."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from pipeline.reporting.results import Cell, CellName
 from pipeline.reporting.tables import Column, Table, Value, show
 
 _SEARCHES = ("grid", "bayes", "random")
-"""What stands for the search, as published first; the others where there is no grid."""
+"""Strategies that count as the search: the first that exists; grid, as published, comes first."""
 
 
 def weights_section(cells: Sequence[Cell], models: Sequence[str]) -> Section | None:
-    """A row per dataset, with the columns of ``models`` in their order; None unless they are two
-    and a cell is evaluated.
+    """Compose the section: a row per dataset, with the columns of ``models`` in their order.
+
+    Returns None unless there are two models and a cell is evaluated.
     """
     done = {cell.name: cell for cell in cells if cell.final is not None}
     if len(models) != 2 or not done:
@@ -115,7 +116,7 @@ def _gains(
 
 
 def _together(gains: Table) -> str:
-    """The claim over all folders: where the second weights are ahead, and the mean gain."""
+    """Describe over all datasets where the second weights are ahead, and the mean gain."""
     told = []
     for column, how in ((1, "under the fixed scheme"), (3, "after the search")):
         found = (row[column] for row in gains.rows)

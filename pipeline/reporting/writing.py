@@ -1,4 +1,4 @@
-"""Write a document and the files that go with it."""
+"""Write a report and the files that belong to it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pipeline.reporting.vega import to_svg
 def write_report(document: Document, folder: Path, ui: str) -> None:
     """Write ``report.md``, ``report.html``, ``datasets/``, ``tables/`` and ``figures/``.
 
-    What an earlier report left there and this one does not have is removed.
+    Files of an earlier report that this one does not have are removed.
     """
     tables = {}
     for table in document.tables():
@@ -43,7 +43,7 @@ def write_report(document: Document, folder: Path, ui: str) -> None:
 
 
 def write_plots(summaries: Sequence[CellSummary], cells: Sequence[Cell], folder: Path) -> None:
-    """``plots/accuracy.csv`` and ``plots/search/<cell>.csv``, for `dvc plots`."""
+    """Write ``plots/accuracy.csv`` and ``plots/search/<cell>.csv``, for `dvc plots`."""
     write_text(folder / "plots" / "accuracy.csv", to_csv(for_dvc.accuracy(summaries)))
     searches = [for_dvc.search(cell) for cell in cells]
     files = {f"{table.name}.csv": to_csv(table).encode() for table in searches}
