@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import tarfile
 import warnings
-import zipfile
 from pathlib import Path
-from typing import Any
 
-import safetensors.torch
 import torch
 
 from pipeline.base.errors import UserError
-from pipeline.models import paddle
+from pipeline.models import paddle, pytorch, safetensors_file
+from pipeline.models.pickles import Room
 
 _PICKLE = b"\x80"
 _TORCH_1_5 = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -41,15 +39,24 @@ def tensors(path: Path) -> dict[str, torch.Tensor]:
         raise UserError(f"{path}: {error.strerror}") from None
     if not start:
         raise UserError(f"{path} is empty; expected a {_KINDS} file")
+    with warnings.catch_warnings():  # the arrays are read-only, and stay so
+        warnings.filterwarnings("ignore", message="The given (NumPy array|buffer) is not writable")
+        read = _read(path, start)
+    try:
+        Room(path.stat().st_size).take(sum(_as_float32(tensor) for tensor in read.values()))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return read
+
+
+def _read(path: Path, start: bytes) -> dict[str, torch.Tensor]:
     if start.startswith((_ZIP, _TORCH_1_5)):
         return _torch(path)
     if start.startswith(_PICKLE):
-        with warnings.catch_warnings():  # the arrays are read-only, and stay so
-            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-            return {name: torch.from_numpy(array) for name, array in paddle.read(path).items()}
+        return {name: torch.from_numpy(array) for name, array in paddle.read(path).items()}
     if start[8:9] == b"{":
         try:
-            return safetensors.torch.load_file(path)
+            return safetensors_file.read(path)
         except Exception as error:  # the header can name any type and size
             raise _unreadable(path, ".safetensors", error) from None
     if tarfile.is_tarfile(path):
@@ -57,35 +64,20 @@ def tensors(path: Path) -> dict[str, torch.Tensor]:
     raise UserError(f"{path} is none of {_KINDS}; it begins with {start!r}")
 
 
+def _as_float32(tensor: torch.Tensor) -> int:
+    """Bytes that a network's copy of the tensor takes, or the tensor itself where that is more."""
+    return tensor.numel() * max(tensor.itemsize, torch.float32.itemsize)
+
+
 def _torch(path: Path) -> dict[str, torch.Tensor]:
     try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                size = sum(member.file_size for member in archive.infolist())
-            if size > paddle.MAX_BYTES:
-                raise ValueError(f"it unpacks to {size:,} bytes, too many for weights")
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        if path.stat().st_size > paddle.MAX_BYTES:
+            raise UserError(f"it has more than {paddle.MAX_BYTES:,} bytes, too many for weights")
+        return pytorch.read(path)
     except Exception as error:  # a hostile or broken file can make any operation fail
         raise _unreadable(path, "PyTorch", error) from None
-    return _state_dict(path, content)
 
 
 def _unreadable(path: Path, kind: str, error: Exception) -> UserError:
     reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
     return UserError(f"{path}: not a readable {kind} file, or half of one: {reason}")
-
-
-def _state_dict(path: Path, content: Any) -> dict[str, torch.Tensor]:
-    """Find the tensors of a PyTorch file: in the content itself, or in one of the usual entries."""
-    if isinstance(content, dict):
-        content = content.get("state_dict", content.get("model", content))
-    if not isinstance(content, dict) or not content:
-        raise UserError(f"{path}: holds no state dict but {type(content).__name__}")
-    for name, value in content.items():
-        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
-            raise UserError(
-                f"{path}: {str(name)[:80]!r} is not a tensor; a state dict was expected"
-            )
-        if value.layout != torch.strided or value.is_quantized:
-            raise UserError(f"{path}: {name[:80]} is a sparse or quantised tensor")
-    return dict(content)
