@@ -36,6 +36,8 @@ from pipeline.deployment.predictor import Predictor
 from pipeline.settings.command_line import guarded
 
 BATCH = 32
+BATCH_PIXELS = BATCH * 384**2
+"""Of all images of a batch. A ResNet50_vd takes about 140 bytes of memory for each."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +114,10 @@ def predictions(
     with tqdm(
         total=len(paths), unit="image", leave=False, disable=quiet, mininterval=interval()
     ) as bar:
-        for start in range(0, len(paths), BATCH):
+        batch = max(1, min(BATCH, BATCH_PIXELS // model.description.image_size**2))
+        for start in range(0, len(paths), batch):
             kept, images = [], []
-            for path in paths[start : start + BATCH]:
+            for path in paths[start : start + batch]:
                 try:
                     images.append(model.description.image(regular_bytes(path)))
                     kept.append(path)

@@ -11,16 +11,20 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.base.errors import UserError
-from pipeline.datasets.decoding import Decoding, decode
-from pipeline.settings.values import Count, Positive
+from pipeline.datasets.decoding import Decoding, UnreadableError, decode
+from pipeline.settings.values import MOST_SIDE, Count, Positive
 from pipeline.training.augment import centre_crop
 
 FORMAT = 1
 Three = Annotated[
     list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=3, max_length=3)
 ]
-Side = Annotated[int, Field(ge=1, le=8192)]
-"""Side in pixels of an image that a network receives."""
+Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
+"""Side in pixels of an image that a network receives. Its memory grows with the square."""
+MOST_PIXELS = 200_000_000
+"""Of an image that is decoded or resized, whatever a model asks for: below 2 GiB of memory."""
+MOST_BYTES = 2**24
+"""Of a ``model.json``: a hundred thousand classes."""
 
 
 class DecodingDescription(BaseModel):
@@ -50,7 +54,7 @@ class Description(BaseModel):
     decoding: DecodingDescription
     resize: Literal["antialias", "opencv"]
     """Method of resizing the short side to ``resize_size``; see pipeline/training/augment.py."""
-    resize_size: Side
+    resize_size: Annotated[int, Field(ge=1, le=2 * MOST_SIDE)]
     """Short side in pixels before the centre crop."""
     image_size: Side
     """Side of the centre crop, in pixels."""
@@ -74,10 +78,15 @@ class Description(BaseModel):
     def image(self, data: bytes) -> np.ndarray:
         """Decode, resize and crop an image file to uint8 [image_size, image_size, 3].
 
-        A test image goes through the same steps in prepare and evaluate, byte for byte. Raises
-        UnreadableError if the file is not an image.
+        The way of a test image through prepare and evaluate, byte for byte. Raises
+        UnreadableError for whatever is no image, or is one that takes too much memory.
         """
-        pixels = decode(data, Decoding(**self.decoding.model_dump()))
+        stated = self.decoding.model_dump()
+        most = min(self.decoding.max_pixels, MOST_PIXELS)
+        pixels = decode(data, Decoding(**stated | {"max_pixels": most}))
+        height, width = pixels.shape[:2]
+        if self.resize_size**2 * max(height, width) > MOST_PIXELS * min(height, width):
+            raise UnreadableError(f"{width}x{height} pixels is a strip, too large when resized")
         return centre_crop(pixels, self.resize_size, self.image_size, self.resize)
 
 
@@ -105,6 +114,8 @@ def checked(values: Mapping[str, Any], path: Path) -> Description:
 def read(path: Path) -> Description:
     """Read ``model.json``. Raises UserError when it is absent, damaged or of another version."""
     try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UserError(f"{path}: more than {MOST_BYTES:,} bytes; no model needs as many")
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(

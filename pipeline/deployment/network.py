@@ -8,11 +8,11 @@ from pathlib import Path
 import timm
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pipeline.base.errors import UserError
 from pipeline.deployment.description import Description
+from pipeline.models import safetensors_file
 from pipeline.models.architecture import timm_name
 
 
@@ -40,10 +40,10 @@ def load(description: Description, weights: Path) -> PackagedNetwork:
     Raises UserError for weights that are missing or do not fit.
     """
     try:
-        state = load_file(weights)
+        state = safetensors_file.read(weights)
     except FileNotFoundError:
         raise UserError(f"{weights}: no such file; run evaluate again") from None
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError, UserError) as error:
         raise UserError(f"{weights}: no safetensors file ({error}); run evaluate again") from None
     return assembled(description, state, weights)
 

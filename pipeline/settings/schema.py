@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from pipeline.settings.dataset import DatasetConfig
 from pipeline.settings.point import Point, SpaceConfig
 from pipeline.settings.values import (
+    MOST_SIDE,
     Count,
     Fraction,
     Model,
@@ -52,9 +53,9 @@ class RecipeConfig(Model):
     micro_batch: Annotated[int, Field(ge=2)] | None = None
     """Images per forward pass, at least 2 for batch norm; gradients are accumulated up to
     ``batch_size``. Null: all."""
-    image_size: Annotated[int, Field(ge=32)] = 224
+    image_size: Annotated[int, Field(ge=32, le=MOST_SIDE)] = 224
     """Side of the square crop the network sees, in pixels."""
-    resize_size: Annotated[int, Field(ge=32)] = 256
+    resize_size: Annotated[int, Field(ge=32, le=2 * MOST_SIDE)] = 256
     """Short side before the centre crop of evaluation, in pixels. Where it is not given or null it
     is 256/224 of ``image_size``: evaluation then sees the same share of a picture at every size."""
     resize: Literal["antialias", "opencv"] = "antialias"

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from pipeline.base.errors import UserError
-from pipeline.predict import main
+from pipeline.datasets.decoding import UnreadableError
+from pipeline.deployment.inputs import Unreadable
+from pipeline.deployment.predictor import Predictor, load
+from pipeline.predict import main, predictions
 from tests.support.miniatures import jpeg
 
 
@@ -32,10 +38,12 @@ def test_a_model_of_another_version_or_kind_is_refused(model: Path, tmp_path: Pa
         ({"mean": [0.2, float("nan"), 0.2]}, "mean.1: .*finite"),
         ({"classes": ["a", "b", "a"]}, "two classes have the same name"),
         ({"resize_size": 8}, "resize_size must be at least image_size"),
-        ({"image_size": 10**9}, "image_size: .*less than or equal to 8192"),
+        ({"image_size": 10**9}, "image_size: .*less than or equal to 2048"),
     ):
         (copy / "model.json").write_text(json.dumps(described | changed))
         refused(reason)
+    (copy / "model.json").write_text(json.dumps(described | {"title": "x" * 2**24}))
+    refused(r"model\.json: more than 16,777,216 bytes")
     (copy / "model.json").write_text("[" * 100_000)
     refused("no JSON")
     (copy / "model.json").write_text("{")
@@ -49,6 +57,36 @@ def test_a_model_of_another_version_or_kind_is_refused(model: Path, tmp_path: Pa
     refused(r"model\.safetensors: no such file")
     (copy / "model.json").unlink()
     refused(r"model\.json: No such file or directory")
+
+
+def test_a_strangers_model_takes_no_more_memory_than_ours(model: Path, tmp_path: Path) -> None:
+    """Whatever model.json asks for: few large images at once, none of unbounded size."""
+    copy = shutil.copytree(model, tmp_path / "model")
+    described = json.loads((model / "model.json").read_text())
+    for number in range(3):
+        Image.new("RGB", (60, 60)).save(tmp_path / f"{number}.png")
+    Image.new("RGB", (4000, 41)).save(tmp_path / "strip.png")
+    sides = {"image_size": 1536, "resize_size": 4000}
+    decoding = described["decoding"] | {"side": None, "max_pixels": 10**15}
+    (copy / "model.json").write_text(json.dumps(described | sides | {"decoding": decoding}))
+    loaded = load(copy)
+    seen = []
+
+    def shapes(images: np.ndarray) -> np.ndarray:
+        seen.append(images.shape)
+        return np.full((len(images), len(described["classes"])), 0.5)
+
+    small = [tmp_path / f"{number}.png" for number in range(3)]
+    unreadable = Unreadable()
+    model_of_shapes = Predictor(loaded.description, shapes)
+    assert len(list(predictions(model_of_shapes, small, 1, unreadable))) == 3
+    assert seen == [(2, 1536, 1536, 3), (1, 1536, 1536, 3)]
+    with pytest.raises(UnreadableError, match="is a strip, too large when resized"):
+        loaded.description.image((tmp_path / "strip.png").read_bytes())
+    huge = io.BytesIO()
+    Image.new("1", (15_000, 15_000)).save(huge, "png")
+    with pytest.raises(UnreadableError, match="max_pixels=200000000"):
+        loaded.description.image(huge.getvalue())
 
 
 def test_weights_that_give_no_numbers_are_refused(model: Path, tmp_path: Path) -> None:
