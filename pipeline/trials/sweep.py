@@ -61,7 +61,7 @@ class Sweep:
         stop = self.folder / _STOPPED
         if stop.exists():
             raise UserError(stop.read_text(encoding="utf-8"))
-        jobs = {path.name for path in self.folder.iterdir() if path.name.isdecimal()}
+        jobs = {path.name for path in self.folder.glob("*") if path.name.isdecimal()}
         jobs |= {str(number) for number in range(self._launched())}
         lost = sorted(jobs - {str(trial.number) for trial in self.trials()}, key=int)
         if lost:
