@@ -29,7 +29,7 @@ from pipeline.projects.own_images import (
 )
 from pipeline.settings.compose import compose
 from pipeline.settings.folders import CONF, CONFIG_NAME, INSTALLED, SHARE, report_dir, weights_dir
-from pipeline.settings.plain_yaml import ambiguous, read_mapping
+from pipeline.settings.plain_yaml import misread, read_mapping
 
 VERSION_FILE = "vdtransfer.version"
 """Name of the file that records the version with which an installed program ran a project."""
@@ -164,10 +164,11 @@ def _checked_name(name: str) -> str:
         raise UserError(
             f"NAME={name}: allowed are letters, digits, _ and -, up to 100. Set NAME=..."
         )
-    if name[0] in "0123456789" and (difference := ambiguous(name)):
+    number = misread(name)
+    if number is not None:
         raise UserError(
-            f"NAME={name}: found a number of two meanings: {difference}. Set NAME=... to one that "
-            "begins with a letter"
+            f"NAME={name}: found text that DVC or Hydra reads as the number {number:g}. Set "
+            "NAME=... to one that begins with a letter"
         )
     owners = {path.stem: path for path in (CONF / "dataset").glob("*.yaml")}
     projects = {}

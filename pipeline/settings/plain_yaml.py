@@ -75,6 +75,17 @@ def ambiguous(text: str) -> str | None:
     return f"Hydra reads {first!r}, DVC {second!r}"
 
 
+def misread(text: str) -> float | None:
+    """Return the number that Hydra or DVC reads where PyYAML writes ``text`` without quotes.
+
+    None where every reader takes it for text.
+    """
+    if not isinstance(yaml.safe_load(text), str):
+        return None  # PyYAML sees the number, and writes quotes
+    readings = (yaml.load(text, Loader=get_yaml_loader()), _by_yaml_1_2(text))
+    return next((each for each in readings if isinstance(each, int | float)), None)
+
+
 def _by_yaml_1_2(text: str) -> int | float | str:
     if _WHOLE.fullmatch(text):
         return int(text)

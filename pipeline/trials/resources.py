@@ -42,10 +42,10 @@ class Resources:
 def find_resources(cfg: Config) -> Resources:
     """Find what a trial of ``cfg`` needs. Raises UserError when data or weights are missing."""
     _require_store(cfg)
+    describe(cfg.model.arch)  # raises for a network that no trial could make
     folder = prepared_dir(cfg.dataset.name)
     written = folder / MANIFEST
     manifest = _manifest(folder, written.stat().st_mtime_ns if written.exists() else 0)
-    describe(cfg.model.arch)  # raises for a network that no trial could make
     weights = locate(cfg.model, weights_dir())
     device = resolve_device(cfg.machine.device)
     environment = Environment(

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from pipeline.base.errors import UserError
 from pipeline.settings.compose import compose, quote
 from pipeline.settings.folders import CONF
-from pipeline.settings.plain_yaml import ambiguous
+from pipeline.settings.plain_yaml import ambiguous, misread
 
 ROOT = Path(__file__).parents[2]
 
@@ -191,6 +191,12 @@ def test_a_file_that_readers_cannot_agree_on_is_refused(tmp_path, text, told):
 @pytest.mark.parametrize("text", ["7", "0", "-3", "0.1", "1e-3", "1.5e3", ".5", "x1", "v1.2"])
 def test_most_numbers_have_one_meaning(text):
     assert ambiguous(text) is None
+
+
+@pytest.mark.parametrize("text", ["2024", "2024_06", "010", "true", "7b", "cats"])
+def test_most_names_are_text_to_every_reader(text):
+    """Those that PyYAML takes for something else it writes in quotes."""
+    assert misread(text) is None
 
 
 @pytest.mark.parametrize("text", ["010", "0o17", "1_000", "1:30", "0b11"])
