@@ -135,7 +135,7 @@ def _print_trials(cfg: Config, datasets: int) -> None:
     places = datasets * len(cfg.models)
     each = ", ".join(f"{name} {count}" for name, count in counted.by_strategy.items())
     print(
-        f"trials of a dataset and model: {each}; {counted.search} to train, for they share, "
+        f"trials of a dataset and model: {each}; {counted.search} to train, as they share, "
         f"and up to {counted.refits} refits"
     )
     print(

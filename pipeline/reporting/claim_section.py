@@ -69,7 +69,7 @@ def _searches(tested: Sequence[Claim]) -> str:
             "finished grid until each ends."
         )
     if any(c.grid_failed for c in tested):
-        return "Nothing is replayed: a grid of which a trial failed tells too little."
+        return "Nothing is replayed, because a trial of the grid failed."
     return "There are no replayed searches of that many trials: evaluate the grid again."
 
 

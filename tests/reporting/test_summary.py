@@ -188,7 +188,7 @@ def test_why_nothing_is_replayed_is_told_as_it_is(tmp_path: Path) -> None:
     results = read_results(tmp_path, [cell.name for cell in results.cells])
     (text, _) = claim_section(claims(results, {})).blocks
     assert isinstance(text, Text)
-    assert "a grid of which a trial failed" in text.text
+    assert "a trial of the grid failed" in text.text
     table = cell_table(summarise(results, {}))
     place = [column.key for column in table.columns].index("failed")
     assert [row[place] for row in table.rows] == [0, 1, 0]
