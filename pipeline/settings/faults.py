@@ -98,6 +98,10 @@ def composition_fault(
         if siblings:
             hint = did_you_mean(key.rpartition(".")[2], siblings)
             return f"override '{key}': no such key.{hint} Allowed: {', '.join(siblings)}"
+        if key in paths(Config):
+            return (
+                f"override '{key}': found a key that {params} does not set; allowed: set it there"
+            )
         near = [path for path in paths(Config) if path.split(".")[-1] == key]
         hint = f" Did you mean {' or '.join(near)}?" if near else did_you_mean(key, paths(Config))
         return f"override '{key}': no such key.{hint}"

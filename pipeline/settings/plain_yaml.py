@@ -45,6 +45,9 @@ def read_mapping(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: the file is empty; allowed: a mapping of keys to values")
     if not isinstance(values, dict):
         raise UserError(f"{path}: found a {type(values).__name__}; allowed: a mapping")
+    strange = [key for key in values if not isinstance(key, str)]
+    if strange:
+        raise UserError(f"{path}: found the key {strange[0]!r}; allowed: keys that are text")
     if faults:
         raise UserError("\n".join(f"{path}: {fault}" for fault in faults))
     return values

@@ -84,5 +84,5 @@ def simulated(project: object, tmp_path: Path) -> SimulatedProject:
 @pytest.fixture
 def small(simulated: SimulatedProject) -> SimulatedProject:
     """Four points; the faults of ``inside`` happen in the last two."""
-    simulated.set(space=SMALL_SPACE)
+    simulated.set(space=SMALL_SPACE, l2_decay=0.001)
     return simulated

@@ -176,6 +176,7 @@ def test_params_that_are_no_yaml_mapping(tmp_path, text):
         ("defaults: digits\n", ["'defaults'", "found 'digits'", "dataset", "_self_"]),
         ("defaults: [dataset: 5, _self_]\n", ["'dataset'", "found 5", "digits"]),
         ("defaults: [dataset: ../x, _self_]\n", ["'dataset'", "found '../x'", "digits"]),
+        ("1: x\n", ["found the key 1", "text"]),
         ("seed: 010\n", ["'seed'", "found 010", "Hydra reads 8, DVC 10"]),
         ("space: {lr: [0.1, 0o10]}\n", ["'space.lr.1'", "found 0o10", "Hydra reads '0o10', DVC 8"]),
     ],
@@ -208,6 +209,7 @@ def test_a_number_of_two_meanings_is_seen(text):
     ("overrides", "told"),
     [
         (["=3"], ["override =3"]),
+        (["folders={a: b}"], ["override 'folders'", "params.yaml does not set"]),
         (["model=null"], ["override model=null", "resnet50_vd_random"]),
         (["dataset=5"], ["override dataset=5", "digits"]),
         (["strategy=true"], ["override strategy=true", "bayes"]),
