@@ -33,7 +33,7 @@ SIDE = 32
 BYTES = 3 * SIDE * SIDE
 STATUS = Path("/proc/self/status")
 INTERVAL = 0.01
-"""Seconds between two looks at the memory."""
+"""Seconds between samples of the memory."""
 
 
 def anonymous() -> int:

@@ -29,17 +29,17 @@ from pipeline.trials.journal import KEY_TAG, Journal
 
 LOOK_UPS = 200
 STATUSES = 5
-"""`dvc status` is run so often; the median counts."""
+"""Number of runs of `dvc status`; the median counts."""
 INTERVAL = 0.1
-"""Seconds between two looks at the memory of a process and its children."""
+"""Seconds between samples of the memory of a process and its children."""
 
 
 class Cost(NamedTuple):
-    """Of a command with its children."""
+    """The cost of a command with its children."""
 
     seconds: float
     processor_seconds: float
-    """What it would take on one idle core: on a busy machine the clock tells of the others."""
+    """Processor time; on a busy machine wall time also depends on other processes."""
     peak_bytes: int
     """Linux: proportional set size."""
 

@@ -1,6 +1,6 @@
 """Fine-tune a pretrained network on image datasets and search its hyperparameters.
 
-Nothing phones home: the libraries below read these switches when they are imported.
+The switches below turn telemetry off; the libraries read them when they are imported.
 """
 
 import os

@@ -21,7 +21,7 @@ from benchmarks.searchers.traces import digest
 
 Minimised = Callable[[Place], float]
 SEEDS = 5
-"""At most so many searches: one of scikit-optimize's in ten dimensions takes half a minute."""
+"""Maximum number of searches: one of scikit-optimize's in ten dimensions takes half a minute."""
 
 
 def sweeper(task: Task, function: Minimised, seed: int) -> None:

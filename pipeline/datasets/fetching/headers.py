@@ -1,4 +1,4 @@
-"""Bound what the headers of an archive cost before a parser sees them.
+"""Limit what the headers of an archive can cost, before a parser reads them.
 
 tarfile reads a long name, a pax header and the map of a sparse file whole, and keeps every member;
 zipfile makes an object for every entry of the directory before the first is looked at.
@@ -19,15 +19,15 @@ from typing import IO, Any, cast
 from pipeline.base.errors import UserError
 
 MOST_HEADER = 2**16
-"""Bytes before one member of a tar: a name has at most 4,096, and attributes are few."""
+"""Maximum bytes of headers before a member of a tar; a name has at most 4,096."""
 MOST_EXTENSION = 2**14
-"""Bytes of one long name or pax header. tarfile searches it in quadratic time."""
+"""Maximum bytes of a long name or pax header, which tarfile searches in quadratic time."""
 MOST_ENTRIES = 250_000
-"""Of a zip. SUN397, the largest archive known here, has about 109,000 members."""
+"""Maximum number of entries in a zip. SUN397, the largest archive known here, has about 109,000."""
 MOST_DIRECTORY = 2**25
-"""Bytes of a zip's directory."""
+"""Maximum bytes of a zip's directory."""
 _MOST_DEFAULTS = 100
-"""Fields that global pax headers set for all later members."""
+"""Maximum number of fields that global pax headers set for all later members."""
 _EXTENSIONS = {
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
@@ -48,7 +48,7 @@ _ENTRY = struct.Struct("<4s24x3H12x")
 
 
 class HeaderError(UserError):
-    """What no genuine archive holds, as words that follow "it holds"."""
+    """An archive has headers that no genuine one has; the message continues "it holds"."""
 
 
 class _Member(tarfile.TarInfo):

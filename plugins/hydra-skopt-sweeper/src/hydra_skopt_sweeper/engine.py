@@ -28,10 +28,10 @@ ACQUISITIONS = ("EI", "mean")
 SURROGATES = ("gp", "random")
 
 MAX_ENUMERATED = 20_000
-"""Spaces up to this many points are searched exactly, larger ones by sampling."""
+"""Spaces with at most this many points are searched exactly, larger ones by sampling."""
 
 CANDIDATES = 1_000
-"""Points sampled all over a larger space, and as many around the best ones."""
+"""Number of points sampled over the whole of a larger space, and again around the best points."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class Engine:
         initial_points: points tried first, in this order.
         line: dimensions walked along one after the other, from the best initial point, before the
             model is asked.
-        acquisition: what the proposed point of a finite space has the most of: "EI", expected
-            improvement of a trial's noisy value on the best one, or "mean", the predicted value.
+        acquisition: what is maximised over a finite space: "EI", the expected improvement of a
+            trial's noisy value over the best one, or "mean", the predicted value.
             A space that is not finite is searched by expected improvement.
         surrogate: "gp", or "random" for a search that learns nothing.
         impute_failures: whether the model takes a failure for the worst value told so far, or
@@ -111,11 +111,11 @@ class Engine:
 
     @property
     def exhausted(self) -> bool:
-        """Whether every point was proposed."""
+        """Whether every point of the space has been proposed."""
         return len(self._tried) >= self.size
 
     def ask(self, n: int = 1) -> list[Proposal]:
-        """The next `n` points to try at the same time, fewer when the space is exhausted."""
+        """Propose the next `n` points to try at the same time; fewer if the space is exhausted."""
         proposals: list[Proposal] = []
         while len(proposals) < n and not self.exhausted:
             proposal = self._propose()
@@ -126,7 +126,7 @@ class Engine:
     def tell(self, points: Iterable[Point], values: Iterable[float]) -> None:
         """Record the values of points; one that is not finite is a failure.
 
-        Points nobody asked for may be told too; they are not proposed afterwards.
+        Values of points that were not proposed are accepted too; they are not proposed later.
         """
         for point, value in zip(points, values, strict=True):
             self._tried[point] = float(value)
@@ -149,7 +149,7 @@ class Engine:
             return self._averaged(points, values)
 
     def _averaged(self, points: list[Point], values: list[float]) -> Proposal:
-        """The best untried point of a finite space."""
+        """Propose the best untried point of a finite space."""
         assert self._points is not None
         assert self._features is not None
         untried = [row for row, point in enumerate(self._points) if point not in self._tried]
@@ -169,7 +169,7 @@ class Engine:
         )
 
     def _fitted(self, points: list[Point], values: list[float]) -> Proposal:
-        """The best candidate of a space that cannot be listed, after a climb from the best few."""
+        """Propose the best candidate of a space that cannot be listed, after a climb from a few."""
         shown, best = self._shown(values)
         model = FittedSurrogate(encode(self._dimensions, points), shown)
         candidates = self._candidates()
@@ -193,15 +193,15 @@ class Engine:
         )
 
     def _shown(self, values: list[float]) -> tuple[np.ndarray, float]:
-        """The values as the model sees them, and the best one, which they are taken against.
+        """Return the values for the model, as differences from the best one, and the best one.
 
-        Against it, because differences of large numbers are exact and their means are not.
+        Differences of large numbers are exact, but their means are not.
         """
         best = max(values)
         return without_depths(np.array(values) - best), best
 
     def _lessons(self) -> tuple[list[Point], list[float]]:
-        """What the model learns from: failures, collapses and pending points made finite."""
+        """Return points and values for the model, finite also for failed and pending points."""
         sound = [v for v in self._tried.values() if v is not None and self._is_sound(v)]
         if not sound:
             return [], []
@@ -223,7 +223,7 @@ class Engine:
         return math.isfinite(value) and not collapsed
 
     def _walked(self) -> Point | None:
-        """The next point of the walks, None where they have ended."""
+        """Return the next point of the walks; None if they have ended."""
         if not self._line:
             return None
         base = self._best(self._initial)
@@ -237,16 +237,16 @@ class Engine:
         return None
 
     def _best(self, points: Sequence[Point]) -> Point:
-        """The point that came to most, the first of equals and where nothing is known."""
+        """Return the point with the best value; the first among equals, or if no value is known."""
         return max(points, key=lambda p: -math.inf if (v := self._judged(p)) is None else v)
 
     def _judged(self, point: Point) -> float | None:
-        """A point's value, None where it is not told, minus infinity for a failure or collapse."""
+        """Return a point's value: None if not known yet, minus infinity for failure or collapse."""
         value = self._tried.get(point)
         return value if value is None or self._is_sound(value) else -math.inf
 
     def _drawn(self) -> Point:
-        """An untried point, each as likely."""
+        """Draw an untried point, each with the same probability."""
         rng = self._rng()
         if self._points is not None:
             untried = [point for point in self._points if point not in self._tried]
@@ -291,5 +291,5 @@ class Engine:
 
 
 def can_be_walked(dimension: Dimension) -> bool:
-    """Whether it is a list of ordered values."""
+    """Return whether a dimension is a list of ordered values."""
     return isinstance(dimension, Levels) and dimension.is_ordered

@@ -1,4 +1,4 @@
-"""What a launched job came to: a finite number, or a failure that says why."""
+"""Turn the result of a launched job into a finite number or a failure with its reason."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Outcome:
 
 
 def outcome(jobs: Sequence[JobReturn], sweep_dir: Path) -> Outcome:
-    """Mean and standard deviation over the runs of one trial; one failed run fails the trial.
+    """Average the runs of one trial, with their standard deviation; one failed run fails the trial.
 
     `error.txt` in the directory of a failed run says why it failed, because Hydra's own log of the
     job does not. The file of an earlier attempt is removed.
@@ -81,7 +81,7 @@ def _result(job: JobReturn) -> float | Exception:
 
 
 def _number(returned: Any) -> float:
-    """A number, or the one element of an array or tensor; raises for anything else."""
+    """Return a number, or the only element of an array or tensor; raise for anything else."""
     element = getattr(returned, "item", None)
     value = element() if callable(element) else returned
     if isinstance(value, str | bytes | bool):

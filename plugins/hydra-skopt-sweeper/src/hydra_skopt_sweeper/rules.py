@@ -1,4 +1,4 @@
-"""Which trial is best, and when a sweep stops: functions of the trials so far."""
+"""Decide which trial is best and when a sweep stops, from the trials so far."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from .records import Trial
 
 
 def sign(direction: str) -> float:
-    """What turns an objective into a value to be maximised."""
+    """Return the factor, 1 or -1, that turns an objective into a value to be maximised."""
     return 1.0 if direction == "maximize" else -1.0
 
 
 def best_trial(trials: Sequence[Trial], direction: str) -> Trial | None:
-    """The best finished trial, the first of equals."""
+    """Return the best finished trial; among equals, the first."""
     finished = [trial for trial in trials if trial.objective is not None]
     return max(finished, key=lambda t: sign(direction) * (t.objective or 0.0), default=None)
 
 
 def failures_in_a_row(trials: Sequence[Trial]) -> int:
-    """How many of the last trials failed."""
+    """Count the failures at the end of the trials."""
     return sum(1 for _ in takewhile(lambda trial: trial.failed, reversed(trials)))
 
 
 def gave_up(options: SkoptSweeperConf, trials: Sequence[Trial]) -> bool:
-    """Whether too many trials in a row failed."""
+    """Return whether too many trials in a row failed."""
     limit = options.max_consecutive_failures
     return limit is not None and failures_in_a_row(trials) >= limit
 
@@ -36,7 +36,7 @@ def gave_up(options: SkoptSweeperConf, trials: Sequence[Trial]) -> bool:
 def stop_reason(
     options: SkoptSweeperConf, trials: Sequence[Trial], *, exhausted: bool, seconds: float
 ) -> str | None:
-    """Why to stop, None to go on.
+    """Return why the sweep must stop, in words; None to continue.
 
     Args:
         exhausted: whether every point of the space was tried.

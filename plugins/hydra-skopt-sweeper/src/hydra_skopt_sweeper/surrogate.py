@@ -25,20 +25,20 @@ LENGTH_SCALE = (0.5, 1.0)
 NOISE = (0.05, 1.5)
 """The same for the variance of a trial's noise, in units of the variance of the process."""
 MEAN_VARIANCE = 4.0
-"""Variance of the constant mean, in the same units: the values told are a biased sample."""
+"""Variance of the constant mean, in the same units; the known values are a biased sample."""
 VARIANCE_SHAPE, VARIANCE_SCALE = 2.0, 1.0
 """Inverse-gamma prior on the variance of the process, for values of variance 1."""
 
 NEGLIGIBLE = 1e-3
-"""The lightest settings that together weigh less than this are not asked."""
+"""The lightest settings are skipped if their total weight is less than this."""
 MAX_CELLS = 10_000_000
-"""Settings times known points times predicted points: as many settings are asked as fit, the
-heaviest first."""
+"""Largest product of settings, known points and predicted points. Only as many settings are used
+as fit, the heaviest first."""
 BLOCK = 4_096
-"""Points predicted at a time, which bounds the memory."""
+"""Number of points predicted at a time, to limit the memory."""
 
 DEPTH = 3.0
-"""Values further below the median than this many times the best is above it are cut off there."""
+"""Clip values below median - DEPTH * (best - median)."""
 ROUNDING = 1e-12
 """Values that differ by less than this share of the largest are equal."""
 
@@ -79,7 +79,7 @@ class Surrogate:
         ]
 
     def predict(self, known: Floats, values: Floats, points: Floats) -> Prediction:
-        """What trials at `points` would return, given the `values` at `known` points.
+        """Predict what trials at `points` would return, given the `values` at `known` points.
 
         Args:
             known: shape (n, columns).
@@ -112,21 +112,21 @@ class Surrogate:
 
 
 def _heaviest(weight: Floats, most: int) -> NDArray[np.intp]:
-    """Up to `most` settings (at least one), without those that weigh next to nothing together."""
+    """Choose up to `most` settings (at least one), without those of negligible total weight."""
     order = np.argsort(-weight, kind="stable")
     needed = int(np.searchsorted(np.cumsum(weight[order]), 1 - NEGLIGIBLE)) + 1
     return order[: max(1, min(needed, most))]
 
 
 def centre_and_unit(values: Floats) -> tuple[float, float]:
-    """Mean and standard deviation to scale values by; the latter is 1 where all are equal."""
+    """Return mean and standard deviation for scaling values; the latter is 1 if all are equal."""
     equal = np.ptp(values) <= ROUNDING * np.abs(values).max()
     return float(values.mean()), 1.0 if equal else float(values.std())
 
 
 def without_depths(values: Floats) -> Floats:
-    """Values with the very bad ones raised, which say where not to look but not by how much."""
+    """Return the values with very bad ones raised, because how bad they are has no meaning."""
     median = np.median(values)
-    if median == values.max():  # half of them are the best: the scale is the others'
+    if median == values.max():  # half equal the best: there is no distance to clip by
         return values
     return np.maximum(values, median - DEPTH * (values.max() - median))

@@ -1,7 +1,7 @@
-"""How long a job's task function ran, measured where it runs.
+"""Measure how long a job's task function runs, in the job itself.
 
 A launcher returns a batch as a whole, so the sweeper cannot measure one job from outside. The job
-leaves its time in its directory, and the sweeper takes it from there.
+writes its time to its directory, and the sweeper reads it there.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Timed:
 
 
 def taken_seconds(folder: Path) -> float | None:
-    """Seconds that the job with this directory took, None if unknown; removes its file."""
+    """Return the seconds that the job in this directory took, None if unknown; remove its file."""
     path = folder / _SECONDS
     try:
         seconds = float(path.read_text(encoding="ascii"))

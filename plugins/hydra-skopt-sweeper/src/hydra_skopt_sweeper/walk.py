@@ -1,7 +1,7 @@
-"""A walk along one ordered dimension: where to look before a model has anything to go by.
+"""Walk along one ordered dimension before there are enough values for a model.
 
-Where one parameter decides most of the value, as the learning rate does in fine-tuning, a few
-trials along it find the good end of the space sooner than any model of the whole space.
+If one parameter decides most of the value, as the learning rate does in fine-tuning, a few trials
+along it find the good part of the space sooner than any model of the whole space.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ STRIDES = 7
 
 
 def next_step(values: Mapping[int, float | None], size: int, start: int) -> int | None:
-    """Choose the next index to try on a line, None where the walk has ended.
+    """Choose the next index to try on a line; None if the walk has ended.
 
-    It goes to the neighbours of the best index, the lower one first, until the best has a tried
-    neighbour on each side or lies at an end. As noise can end a walk in a flat region, an end of
-    the line that is untried over more than half of its length is tried in its middle.
+    The walk tries the neighbours of the best index, the lower one first, until the best has a
+    tried neighbour on each side or is at an end. Noise can end a walk in a flat region. So if more
+    than half of the line is untried at one end, the middle of that part is tried.
 
     Args:
         values: what the tried indices came to; None where that is not known yet, minus infinity
