@@ -44,13 +44,13 @@ CODE: Mapping[str, Sequence[str]] = {
 """The code of each stage, below ``pipeline/``; the stage's own module is added."""
 
 _COMMENTS = {
-    "download": "Its output stays when it runs again: files that are there are verified and kept.",
-    "prepare": "Of params.yaml it reads `dataset` alone, so no other setting decodes images again.",
-    "tune": "Trials that the journal has are replayed. The manifest stands for the dataset's file:"
-    " another mirror in it starts no search anew.",
-    "evaluate": "The key in best.yaml stands for seed, recipe, protocol and data: where one of them"
-    " changes, tune runs first and finds another key. A finished grid is searched again in replay:"
-    " hence bayes.yaml and its budget.",
+    "download": "Its output is kept when it runs again; existing files are verified.",
+    "prepare": "Of params.yaml it reads only `dataset`, so other settings decode no images again.",
+    "tune": "Finished trials are replayed from the journal. The dataset's file is not listed,"
+    " because the manifest changes with the data, so another mirror starts no new search.",
+    "evaluate": "Seed, recipe, protocol and data are not listed: when one changes, tune runs first"
+    " and writes another key to best.yaml. bayes.yaml and its budget are listed, because searches"
+    " are replayed on a finished grid.",
     "report": "Needs neither data nor journal, and takes seconds.",
 }
 _WIDTH = 100
