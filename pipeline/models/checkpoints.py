@@ -65,7 +65,7 @@ def _read(path: Path, start: bytes) -> dict[str, torch.Tensor]:
 
 
 def _as_float32(tensor: torch.Tensor) -> int:
-    """Bytes that a network's copy of the tensor takes, or the tensor itself where that is more."""
+    """Return the bytes of the tensor as float32, or its own bytes if these are more."""
     return tensor.numel() * max(tensor.itemsize, torch.float32.itemsize)
 
 

@@ -103,7 +103,7 @@ def _empty() -> dict[Any, Any]:
 
 
 def _globals(room: Room) -> dict[tuple[str, str], Global]:
-    """Everything that a file may name; each does its work within ``room``."""
+    """Return the only globals that a file may name; they use no more memory than ``room`` has."""
 
     def reconstruct(kind: object, shape: object, code: object) -> _Array:
         if kind is not array or shape != (0,) or code not in (b"b", "b"):

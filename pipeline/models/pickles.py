@@ -15,9 +15,9 @@ from typing import Any
 from pipeline.base.errors import UserError
 
 LEAST_ROOM = 2**28
-"""Bytes that any file may make of itself: a ResNet50_vd has 103 million."""
+"""Bytes that any file may unpack to; a ResNet50_vd has 103 million."""
 MOST_EXPANSION = 4
-"""A larger file may make this times its size: quarter precision becomes float32."""
+"""A larger file may unpack to this many times its size, since 8-bit numbers become float32."""
 _LONGEST_KEY = 1000
 _MOST_ARGUMENTS = 16
 _MOST_BITS = 128
@@ -48,7 +48,7 @@ _GETS = {"GET", "BINGET", "LONG_BINGET"}
 
 
 class Room:
-    """What a file may still make of itself, in bytes."""
+    """The number of bytes that a file may still unpack to."""
 
     def __init__(self, file_bytes: int) -> None:
         self.most = max(LEAST_ROOM, MOST_EXPANSION * file_bytes)
@@ -62,7 +62,7 @@ class Room:
 
 
 class Made:
-    """What a reader's function makes: only this takes a state."""
+    """An object made by a reader's function; only such objects accept a state."""
 
     def set_state(self, state: Any) -> None:
         raise UserError("gives a state to what has none")
@@ -104,8 +104,8 @@ class Pickle:
     def value(self, start: int = 0) -> Any:
         """Return what the pickle holds.
 
-        Raises UserError for what no file of weights does, ValueError, IndexError or KeyError for a
-        damaged one.
+        Raises UserError for anything that no weights file contains. Raises ValueError, IndexError
+        or KeyError for a damaged file.
         """
         self._file.seek(start)
         self._stack, self._marks, self._memo = [], [], {}

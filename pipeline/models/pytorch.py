@@ -1,4 +1,4 @@
-"""Read the state dict of a PyTorch file without running, or building, anything it says.
+"""Read the state dict of a PyTorch file without running or building anything that it names.
 
 The pickle inside is followed as data (``pickles``): it names storages and where each tensor lies in
 one. A tensor is made only when it fits the bytes that the file has for it, so a view that repeats
@@ -22,7 +22,7 @@ from pipeline.datasets.fetching.headers import check_zip_directory
 from pipeline.models.pickles import Global, Pickle, Room, checked_key
 
 MOST_STEPS = 300_000
-"""Instructions of the pickle. A ResNet50_vd takes about 13,000."""
+"""Maximum number of pickle instructions; a ResNet50_vd has about 13,000."""
 _MOST_SIDES = 8
 _MOST_ENTRIES = 20_000
 _STORAGES = {
@@ -46,7 +46,7 @@ _PAIR_BYTES = 100
 
 @dataclass(frozen=True)
 class _Storage:
-    """Numbers in the file, which tensors are views of."""
+    """A block of numbers in the file; tensors are views of it."""
 
     key: str
     dtype: torch.dtype
@@ -59,7 +59,7 @@ class _Storage:
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor that is not made yet."""
+    """The description of a tensor that has not been made yet."""
 
     storage: _Storage
     offset: int
@@ -77,7 +77,8 @@ class Stored:
 def read(path: Path) -> dict[str, torch.Tensor]:
     """Return the tensors of a state dict by name; read-only.
 
-    Raises UserError for whatever is no plain state dict, and what Python raises for damage.
+    Raises UserError if the file is not a plain state dict. A damaged file may also raise Python's
+    own exceptions.
     """
     return _zipped(path) if zipfile.is_zipfile(path) else _legacy(path.read_bytes())
 
@@ -153,7 +154,7 @@ def _made(content: Any, stored: Callable[[str], bytes]) -> dict[str, torch.Tenso
 
 
 def _state_dict(content: Any) -> dict[str, Stored]:
-    """Find the tensors of a PyTorch file: the content itself, or its usual entries."""
+    """Find the tensors of a PyTorch file: in the content itself, or in one of the usual entries."""
     if isinstance(content, dict):
         content = content.get("state_dict", content.get("model", content))
     if not isinstance(content, dict) or not content:
@@ -165,7 +166,7 @@ def _state_dict(content: Any) -> dict[str, Stored]:
 
 
 def _storage(given: Any, length: int) -> _Storage:
-    """What a persistent id of torch stands for."""
+    """Return the storage that a persistent id of torch refers to."""
     if type(given) is not tuple or len(given) != length or given[0] != "storage":
         raise UserError("it refers to something other than a storage")
     kind, key, _device, count, *view = given[1:]
@@ -209,10 +210,10 @@ def _size(sides: Any = ()) -> Any:
 
 
 def _names(room: Room) -> dict[tuple[str, str], Global]:
-    """Everything that a file may name; each does its work within ``room``."""
+    """Return the only globals that a file may name; they use no more memory than ``room`` has."""
 
     def ordered(items: Any = ()) -> dict[Any, Any]:
-        """An OrderedDict, empty or, as Python 2 wrote it, of a list of pairs."""
+        """Make an OrderedDict: empty, or from a list of pairs, as Python 2 wrote it."""
         if not isinstance(items, tuple | list):
             raise UserError("it makes a dict of something other than pairs")
         room.take(_PAIR_BYTES * len(items))

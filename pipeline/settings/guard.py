@@ -27,9 +27,9 @@ LAUNCHER_KEYS = (
     *("account", "array_parallelism", "constraint", "cpus_per_task", "gpus_per_node", "mem_gb"),
     *("n_jobs", "nodes", "partition", "qos", "timeout_min"),
 )
-"""What a launcher may be asked for: counts and names of the cluster's own."""
+"""Keys of a launcher that people may set: counts, and names that the cluster defines."""
 _WORD = re.compile(r"[\w.,:&|*@+-]{1,100}")
-"""A name of a cluster; a line break in it would begin another line of the batch script."""
+"""A name that a cluster defines. A line break would start another line of the batch script."""
 _ALLOWED = (
     f"{LAUNCHER_GROUP}=NAME and hydra.launcher.KEY with KEY one of {', '.join(LAUNCHER_KEYS)}"
 )
@@ -55,8 +55,8 @@ def read_params(params: Path) -> dict[str, Any]:
 def require_plain_groups(config_dir: Path, choices: Sequence[Choice]) -> None:
     """Raise UserError when a chosen group's file beside params.yaml holds more than plain values.
 
-    It counts before the one of ``conf/`` with the same name. Hydra's own groups, and those that set
-    what belongs to Hydra, are in ``conf/`` alone.
+    Such a file takes precedence over the file of ``conf/`` with the same name. Hydra's own groups,
+    and groups that set what belongs to Hydra, are only in ``conf/``.
     """
     if config_dir.resolve() == CONF.resolve():
         return
@@ -79,10 +79,10 @@ def require_plain_groups(config_dir: Path, choices: Sequence[Choice]) -> None:
 
 
 def require_plain_overrides(overrides: Sequence[str]) -> list[Choice]:
-    """Return what ``overrides`` choose in groups.
+    """Return the (group, name) choices in ``overrides``.
 
-    Raise UserError at the first one that sets what only ``conf/`` may, gives several values where
-    one is taken, or a group something other than a name.
+    Raises UserError at the first one that sets what only ``conf/`` may set, that gives several
+    values to a key with one value, or that gives a group something other than a name.
     """
     choices: list[Choice] = []
     parser = OverridesParser.create()
@@ -146,7 +146,7 @@ def names_in(group: str) -> list[str]:
 def _hydra_faults(
     node: Any, place: str, *, deleted: bool = False, strict: bool = False
 ) -> Iterator[str]:
-    """Yield what each key at and below ``place`` sets that only ``conf/`` may."""
+    """Yield a sentence for each key at or below ``place`` that only ``conf/`` may set."""
     if isinstance(node, dict) and node:
         for key, value in node.items():
             yield from _hydra_faults(value, f"{place}.{key}", deleted=deleted, strict=strict)

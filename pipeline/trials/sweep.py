@@ -253,7 +253,7 @@ def _trial(composed: DictConfig) -> float:
 
 
 def _require_no_common_cause(folder: Path, cfg: Config) -> None:
-    """Raises UserError when every trial so far has failed alike, and more than may."""
+    """Raise UserError if all trials so far failed in the same way, and more than are allowed."""
     trials = _records(folder)
     causes = {re.sub(r"\d+", "0", trial.error or "") for trial in trials}
     enough = len(trials) >= max(_ALIKE, cfg.tune.allowed_failures + 1)

@@ -52,7 +52,7 @@ class HeaderError(UserError):
 
 
 class _Member(tarfile.TarInfo):
-    """A header whose size is checked before what it announces is read."""
+    """A header whose stated size is checked before its data are read."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
@@ -63,10 +63,10 @@ class _Member(tarfile.TarInfo):
 
 
 class _Metered(io.RawIOBase):
-    """The unpacked bytes of a tar, of which the parser gets few at a time.
+    """The unpacked bytes of a tar, with a limit on what the parser may read between members.
 
-    ``left`` is what may still be read before the next member is known, None while a member's own
-    content is read.
+    ``left`` is the number of bytes that may still be read before the next member; None while the
+    content of a member is read.
     """
 
     def __init__(self, stream: IO[bytes], length: int) -> None:
@@ -118,9 +118,9 @@ class BoundedTar:
 
 @contextmanager
 def opened_tar(source: IO[bytes], length: int) -> Iterator[BoundedTar | None]:
-    """Open a tar, plain or compressed, of at most ``length`` bytes inside; None if it is none.
+    """Open a plain or compressed tar of at most ``length`` unpacked bytes; None if it is not a tar.
 
-    Raises HeaderError, then or in the iteration, for headers that no genuine archive has.
+    Raises HeaderError, at once or while iterating, for headers that no genuine archive has.
     """
     start = source.read(8)
     source.seek(0)
@@ -144,7 +144,7 @@ def opened_tar(source: IO[bytes], length: int) -> Iterator[BoundedTar | None]:
 def check_zip_directory(source: IO[bytes]) -> None:
     """Raise HeaderError for a directory with more entries or bytes than any genuine zip has.
 
-    The entries are counted as zipfile will read them: the number that the file states may lie.
+    The entries are counted as zipfile reads them, because the number in the file may be wrong.
     """
     length = source.seek(0, io.SEEK_END)
     tail_start = max(0, length - _END.size - 2**16)
