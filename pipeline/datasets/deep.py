@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 FULL = 65535
-_BAND = 256
+_BAND = 64
 """Number of rows that are scaled at once."""
 
 _DEEP_COLOURS = re.compile(r"(?:RGB|RGBA|RGBX|RGBa|LA);16[BLN]")
@@ -80,7 +80,8 @@ class DeepImage:
     def _colours(
         self, image: Image.Image, table: np.ndarray, again: Callable[[], Image.Image]
     ) -> Image.Image:
-        largest = max(int(band.getextrema()[1]) for band in image.split()[:3])  # type: ignore[arg-type]
+        extrema: Any = image.getextrema()  # one channel at a time: split() would copy them all
+        largest = max(int(top) for _, top in extrema[:3])
         self.maximum = largest * 256 + 255 if largest else 0
         plain = table[FULL // 2] == 128 and self.transparent is None
         if plain:
@@ -89,7 +90,7 @@ class DeepImage:
         if low is None:  # grey with transparency: 8 bits are all there is
             return image.point([int(table[value * 257]) for value in range(256)] * 3 + _SAME)
         mode = "RGB" if self.transparent is None and image.mode == "RGB" else "RGBA"
-        whole = Image.new(mode, image.size)
+        whole = image if image.mode == mode else Image.new(mode, image.size)
         for box in _bands(image):
             high, lower = (np.asarray(each.crop(box)).astype(np.int64) for each in (image, low))
             values = high * 256 + lower
@@ -100,7 +101,8 @@ class DeepImage:
                 hidden = (values == np.asarray(self.transparent)).all(axis=-1)
                 pixels = np.dstack([pixels, np.where(hidden, 0, 255).astype(np.uint8)])
             whole.paste(Image.fromarray(pixels), box)
-        whole.getexif().update(image.getexif())
+        if whole is not image:
+            whole.getexif().update(image.getexif())
         return whole
 
 

@@ -127,7 +127,7 @@ def _unpack_zip(source: IO[bytes], writer: _Writer) -> None:
     with zipfile.ZipFile(source) as archive:
         for member in archive.infolist():
             kind = stat.S_IFMT(member.external_attr >> 16)
-            if member.is_dir():
+            if member.filename.endswith("/"):  # is_dir() fails for an empty name
                 writer.folder(member.filename)
             elif kind not in (0, stat.S_IFREG):
                 raise writer.refusal(f"{member.filename!r}, which is a link or a device")
@@ -161,6 +161,8 @@ class _Writer:
 
     def file(self, name: str, content: IO[bytes] | gzip.GzipFile) -> None:
         path = self._place(name)
+        if path == self.root:
+            raise self.refusal(f"{name!r}, a file without a name")
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as target:
             while chunk := content.read(min(CHUNK, self.left + 1)):

@@ -165,6 +165,20 @@ def zip_traversal(path: Path) -> Path:
     return write_zip(path, ("ok", b"1"), ("../evil", b"1"))
 
 
+def zip_without_a_name(path: Path) -> Path:
+    write_zip(path, ("x", b"1"))
+    data = path.read_bytes()
+    for start in (data.index(b"PK\1\2") + 28, 26):  # the length of the name, then the name
+        data = data[:start] + b"\0\0" + data[start + 2 :]
+    end = data.index(b"PK\5\6")
+    name = data.rindex(b"x", 0, end)
+    data = data[:name] + data[name + 1 :]
+    at = data.index(b"PK\5\6") + 12
+    size = int.from_bytes(data[at : at + 4], "little") - 1
+    path.write_bytes(data[:at] + size.to_bytes(4, "little") + data[at + 4 :])
+    return path
+
+
 def zip_absolute(path: Path) -> Path:
     return write_zip(path, (f"{path.parent}/evil", b"1"))
 
@@ -216,6 +230,7 @@ def a_file_for_a_folder(path: Path) -> Path:
         (pipe, "'pipe', which is a device or a pipe"),
         (zip_traversal, "which lies outside"),
         (zip_absolute, "which lies outside"),
+        (zip_without_a_name, "a file without a name"),
         (zip_symlink, "'door', which is a link"),
         (bomb, "more than 2,000,000 bytes"),
         (zip_bomb, "more than 2,000,000 bytes"),
