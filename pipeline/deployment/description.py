@@ -25,6 +25,8 @@ MOST_PIXELS = 200_000_000
 """Of an image that is decoded or resized, whatever a model asks for: below 2 GiB of memory."""
 MOST_BYTES = 2**24
 """Of a ``model.json``: a hundred thousand classes."""
+_MOST_FAULTS = 3
+"""Named in one message."""
 
 
 class DecodingDescription(BaseModel):
@@ -104,10 +106,12 @@ def checked(values: Mapping[str, Any], path: Path) -> Description:
     try:
         return Description.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        faults = [
+            f"{'.'.join(str(part) for part in fault['loc']) or 'fields'}: {fault['msg']}"
+            for fault in error.errors()[:_MOST_FAULTS]
+        ]
         raise UserError(
-            f"{path}: {where or 'fields'}: {first['msg']}. The file is damaged; run evaluate again"
+            f"{path}: {'; '.join(faults)}. The file is damaged; run evaluate again"
         ) from None
 
 

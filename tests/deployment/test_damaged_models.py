@@ -39,6 +39,10 @@ def test_a_model_of_another_version_or_kind_is_refused(model: Path, tmp_path: Pa
         ({"classes": ["a", "b", "a"]}, "two classes have the same name"),
         ({"resize_size": 8}, "resize_size must be at least image_size"),
         ({"image_size": 10**9}, "image_size: .*less than or equal to 2048"),
+        (
+            {"image_size": 8192, "resize_size": 8192},
+            "resize_size: .*equal to 4096; image_size: .*equal to 2048",
+        ),
     ):
         (copy / "model.json").write_text(json.dumps(described | changed))
         refused(reason)
