@@ -19,6 +19,6 @@ def test_the_readme_quotes_what_is_said_of_other_lists():
     listing = Listing(["cat", "dog"], [Entry("cat/0.jpg", 0, "train", Path("cat/0.jpg"))])
     with pytest.raises(UserError, match="train images: found 1, stated 2") as refused:
         check(stated, listing)
-    table = (ROOT / "README.md").read_text().partition("## When something is wrong")[2]
+    table = (ROOT / "docs" / "troubleshooting.md").read_text()
     quoted = re.findall(r"`(X: .*?) \.\.\.`", table)
     assert [str(refused.value).startswith(each) for each in quoted] == [True]
