@@ -49,7 +49,7 @@ PARAMS: dict[str, Any] = {
         "label_smoothing": [False],
         "mixup": [False, True],
     },
-    "search": {"fixed": {}, "grid": {}, "bayes": BUDGET, "random": BUDGET},
+    "search": {"fixed": {}, "grid": {}, "bayes": dict(BUDGET), "random": dict(BUDGET)},
     "tune": {"allowed_failures": 0, "max_trial_seconds": None},
     "evaluate": {"seeds": [0, 1]},
     "machine": {"precision": "float32", "threads": 1, "device": "cpu", "workers": 0},
