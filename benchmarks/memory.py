@@ -38,9 +38,9 @@ INTERVAL = 0.01
 
 def anonymous() -> int:
     """Anonymous memory of this process now, in bytes."""
-    found = re.search(r"^RssAnon:\s+(\d+) kB$", STATUS.read_text(), re.MULTILINE)
-    assert found is not None
-    return 1024 * int(found[1])
+    match = re.search(r"^RssAnon:\s+(\d+) kB$", STATUS.read_text(), re.MULTILINE)
+    assert match is not None
+    return 1024 * int(match[1])
 
 
 @contextmanager

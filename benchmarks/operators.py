@@ -39,9 +39,9 @@ def step(size: int, batch: int, bf16: bool) -> dict[str, float]:
         cross_entropy(logits.float(), labels).backward()
 
     once()
-    with profile(activities=[ProfilerActivity.CPU]) as found:
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
         once()
-    return {each.key: each.self_cpu_time_total / 1000 for each in found.key_averages()}
+    return {each.key: each.self_cpu_time_total / 1000 for each in profiler.key_averages()}
 
 
 def main() -> None:

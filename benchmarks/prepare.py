@@ -66,11 +66,11 @@ def measure(size: tuple[int, int], copies: int, turns: int) -> dict[str, Any]:
     }
     files = photographs(size, copies)
     far = [decode(f, scaled).astype(int) - decode(f, exact) for f in files[:2]]
-    found = rates(ways, files, turns)
+    speeds = rates(ways, files, turns)
     return {
         "size": list(size),
-        "images_per_second": found,
-        "scaled_over_plain": found["scaled"] / found["plain"],
+        "images_per_second": speeds,
+        "scaled_over_plain": speeds["scaled"] / speeds["plain"],
         "mean_difference_to_exact": float(np.mean([np.abs(d).mean() for d in far])),
     }
 

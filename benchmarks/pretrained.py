@@ -57,7 +57,7 @@ def curve(cfg: Config, manifest: Manifest, store: PixelStore) -> list[float]:
 
 def curves(sizes: list[int], seeds: list[int]) -> list[dict[str, Any]]:
     """For each size in pixels, learning rate and model, a curve per seed."""
-    found = []
+    results = []
     with TemporaryDirectory() as name:
         folder = Path(name)
         cfg = compose(QUICKSTART)
@@ -73,8 +73,8 @@ def curves(sizes: list[int], seeds: list[int]) -> list[dict[str, Any]]:
                 curve(compose(QUICKSTART, [*given, f"seed={seed}"]), manifest, store)
                 for seed in seeds
             ]
-            found.append({"size": size, "lr": lr, "model": model, "seeds": seeds, "top1": each})
-    return found
+            results.append({"size": size, "lr": lr, "model": model, "seeds": seeds, "top1": each})
+    return results
 
 
 def main() -> None:
@@ -86,13 +86,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     logging.disable(logging.INFO)
-    found = curves(given.sizes, given.seeds)
+    cases = curves(given.sizes, given.seeds)
     print(f"{'px':>3}{'lr':>6}  {'model':20}top-1 on validation after each epoch")
-    for case in found:
+    for case in cases:
         means = "".join(f"{100 * mean:8.1f}" for mean in np.mean(case["top1"], axis=0))
         print(f"{case['size']:>3}{case['lr']:>6}  {case['model']:20}{means}")
     if given.json:
-        write_json(given.json, found)
+        write_json(given.json, cases)
 
 
 if __name__ == "__main__":

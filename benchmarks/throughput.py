@@ -80,15 +80,15 @@ def prepare(images: int) -> None:
 
 def rates(load: Load, ways: dict[str, Callable[[], None]], repeats: int) -> dict[str, Turns]:
     """Images per second, and per second of processor time, of each way in each of its turns."""
-    found: dict[str, Turns] = {name: [] for name in ways}
+    speeds: dict[str, Turns] = {name: [] for name in ways}
     for _ in range(repeats):
         for name, turn in ways.items():
             with step_ends() as ends:
                 turn()
             images = load.batch * (len(ends) - SKIPPED)
             (start, start_used), (stop, stop_used) = ends[SKIPPED - 1], ends[-1]
-            found[name].append((images / (stop - start), images / (stop_used - start_used)))
-    return found
+            speeds[name].append((images / (stop - start), images / (stop_used - start_used)))
+    return speeds
 
 
 def measure(load: Load, precision: str, repeats: int) -> dict[str, Any]:
@@ -97,23 +97,23 @@ def measure(load: Load, precision: str, repeats: int) -> dict[str, Any]:
         "trial": trial(load, Journal.open("throughput")),
         "stock": stock(load),
     }
-    found = rates(load, ways, repeats)
+    speeds = rates(load, ways, repeats)
 
     def ratio(name: str, clock: int) -> float:
-        pairs = zip(found["trial"], found[name], strict=True)
+        pairs = zip(speeds["trial"], speeds[name], strict=True)
         return statistics.median(ours[clock] / theirs[clock] for ours, theirs in pairs)
 
     return {
         "size": load.size,
         "batch": load.batch,
         "images_per_second": {
-            name: statistics.median(rate for rate, _ in turns) for name, turns in found.items()
+            name: statistics.median(rate for rate, _ in turns) for name, turns in speeds.items()
         },
         "trial_over_floor": ratio("floor", 0),
         "trial_over_stock": ratio("stock", 0),
         "trial_over_floor_processor": ratio("floor", 1),
         "trial_over_stock_processor": ratio("stock", 1),
-        "turns": found,
+        "turns": speeds,
     }
 
 
@@ -180,9 +180,9 @@ def main() -> None:
             load = Load(size, arguments.batch, epoch_steps)
             result = measure(load, precision, arguments.repeats)
             results.append(result)
-            found = result["images_per_second"]
+            speeds = result["images_per_second"]
             print(
-                f"{size:>6} {found['floor']:8.2f} {found['trial']:8.2f} {found['stock']:8.2f} "
+                f"{size:>6} {speeds['floor']:8.2f} {speeds['trial']:8.2f} {speeds['stock']:8.2f} "
                 f"  {result['trial_over_floor']:7.3f} {result['trial_over_stock']:7.2f}  "
                 f" {result['trial_over_floor_processor']:7.3f}"
                 f" {result['trial_over_stock_processor']:7.2f}",

@@ -12,25 +12,25 @@ def differences(dataset: DatasetConfig, listing: Listing) -> list[str]:
 
     Only what the configuration states is compared.
     """
-    found = []
+    faults = []
     if dataset.classes is not None and dataset.classes != len(listing.class_names):
-        found.append(f"classes: found {len(listing.class_names)}, stated {dataset.classes}")
+        faults.append(f"classes: found {len(listing.class_names)}, stated {dataset.classes}")
     if dataset.counts is not None:
         counted = listing.count()
         for split in SPLITS:
             stated = getattr(dataset.counts, split)
             if counted[split] != stated:
-                found.append(f"{split} images: found {counted[split]:,}, stated {stated:,}")
-    return found
+                faults.append(f"{split} images: found {counted[split]:,}, stated {stated:,}")
+    return faults
 
 
 def check(dataset: DatasetConfig, listing: Listing) -> list[str]:
     """Return the differences. Raises UserError unless there are none or they are accepted."""
-    found = differences(dataset, listing)
-    if found and not dataset.accept_counts:
+    faults = differences(dataset, listing)
+    if faults and not dataset.accept_counts:
         raise UserError(
             f"{dataset.name}: the official lists are not what conf/dataset says: "
-            f"{'; '.join(found)}. Fetch the archives again, mend `classes` and `counts`, or go on "
+            f"{'; '.join(faults)}. Fetch the archives again, mend `classes` and `counts`, or go on "
             "with dataset.accept_counts=true (the report will say so)."
         )
-    return found
+    return faults

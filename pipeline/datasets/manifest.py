@@ -82,10 +82,10 @@ class Manifest:
                 about["pixels_sha256"],
                 about["digest"],
             )
-            found = _digest(manifest.table, manifest.class_names, manifest.pixels_sha256)
+            digest = _digest(manifest.table, manifest.class_names, manifest.pixels_sha256)
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path} is damaged ({error}). {again}") from error
-        if found != manifest.digest:
+        if digest != manifest.digest:
             raise UserError(f"{path} is damaged: its rows do not match its digest. {again}")
         manifest._check_pixels(prepared / PIXELS, again)
         return manifest
@@ -117,9 +117,9 @@ class Manifest:
     def _check_pixels(self, path: Path, again: str) -> None:
         sizes = self.column("height") * self.column("width") * 3
         needed = int((self.column("offset") + sizes).max(initial=0))
-        found = path.stat().st_size if path.is_file() else None
-        if found != needed:
-            has = "is missing" if found is None else f"has {found:,} bytes"
+        size = path.stat().st_size if path.is_file() else None
+        if size != needed:
+            has = "is missing" if size is None else f"has {size:,} bytes"
             raise UserError(f"{path} {has}, the manifest needs {needed:,}. {again}")
 
 

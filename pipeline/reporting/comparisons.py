@@ -90,8 +90,8 @@ def _reading(difference: Difference | None, name: str, holds: bool) -> str:
 
 def gain(place: Place, first: str, second: str) -> tuple[Interval | None, str]:
     """Return the difference of two strategies, and the conclusion in words."""
-    found = difference(place.cells.get(first), place.cells.get(second))
-    return found.interval if found else None, readings([found], first)[0]
+    gap = difference(place.cells.get(first), place.cells.get(second))
+    return gap.interval if gap else None, readings([gap], first)[0]
 
 
 def comparison_table(places: Sequence[Place]) -> Table | None:

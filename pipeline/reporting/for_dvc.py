@@ -42,6 +42,6 @@ def search(cell: Cell) -> Table:
         Column("top1", f"{wording(cell.best.protocol).selection} top-1", "share"),
         Column("best", "best so far", "share"),
     ]
-    found = [row.objective or 0.0 for row in cell.trials]
-    rows = zip(range(len(found)), found, accumulate(found, max), strict=True)
+    objectives = [row.objective or 0.0 for row in cell.trials]
+    rows = zip(range(len(objectives)), objectives, accumulate(objectives, max), strict=True)
     return Table(str(cell.name), "Search", columns, [list(row) for row in rows])

@@ -52,10 +52,10 @@ def read_figures(path: Path) -> Mapping[CellName, float]:
         return {}
     try:
         rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")), strict=True)
-        found = [_Row.model_validate(row) for row in rows]
+        figures = [_Row.model_validate(row) for row in rows]
     except (ValidationError, ValueError, csv.Error) as error:
         raise UserError(
             f"{path}: not the figures of the paddle protocol ({str(error).splitlines()[0]}). "
             "Make it again: dvc repro -f -s paddle_protocol/dvc.yaml:report"
         ) from error
-    return {CellName(row.dataset, row.model, row.strategy): row.top1 for row in found}
+    return {CellName(row.dataset, row.model, row.strategy): row.top1 for row in figures}

@@ -36,8 +36,8 @@ _WORDINGS = {
 
 
 def wording(*protocols: str) -> Wording:
-    found = [_WORDINGS[name] for name in dict.fromkeys(protocols)]
-    return Wording(*(" or ".join(parts) for parts in zip(*found, strict=True)))
+    wordings = [_WORDINGS[name] for name in dict.fromkeys(protocols)]
+    return Wording(*(" or ".join(parts) for parts in zip(*wordings, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,12 @@ class Place:
 
 
 def places(cells: Sequence[Cell]) -> list[Place]:
-    found: dict[tuple[str, str], Place] = {}
+    by_name: dict[tuple[str, str], Place] = {}
     for cell in cells:
         name = cell.name
         at = (name.dataset, name.model)
-        found.setdefault(at, Place(*at, {})).cells[name.strategy] = cell
-    return list(found.values())
+        by_name.setdefault(at, Place(*at, {})).cells[name.strategy] = cell
+    return list(by_name.values())
 
 
 @dataclass(frozen=True)

@@ -72,15 +72,15 @@ def _origins(cells: Sequence[Cell]) -> Table:
 
 def _parameters(cells: Sequence[Cell]) -> Table:
     """Make a row per parameter and value, with the cells that have it."""
-    found: dict[tuple[str, str], list[CellName]] = {}
+    having: dict[tuple[str, str], list[CellName]] = {}
     for cell in cells:
         for name, value in _settings(cell):
-            found.setdefault((name, value), []).append(cell.name)
+            having.setdefault((name, value), []).append(cell.name)
     names = [cell.name for cell in cells]
     rows: list[list[Value]] = [
-        [name, value, _which(having, names)]
-        for (name, value), having in sorted(
-            found.items(), key=lambda each: _GROUPS.index(each[0][0].partition(": ")[0])
+        [name, value, _which(those, names)]
+        for (name, value), those in sorted(
+            having.items(), key=lambda each: _GROUPS.index(each[0][0].partition(": ")[0])
         )
     ]
     columns = [Column("name", "Parameter"), Column("value", "Value"), Column("cells", "Cells")]

@@ -75,8 +75,8 @@ def trace(grid: FinishedGrid, searcher: Searcher, *, n_trials: int, seed: int) -
 
 def gaps(grid: FinishedGrid, points: Sequence[Index]) -> NDArray[np.float64]:
     """Return the gap after each trial: the grid's best minus the best so far, in points."""
-    found = np.array([grid.objective[point] for point in points])
-    return 100 * (grid.objective.max() - np.maximum.accumulate(found))
+    objectives = np.array([grid.objective[point] for point in points])
+    return 100 * (grid.objective.max() - np.maximum.accumulate(objectives))
 
 
 def losses_on_test(grid: FinishedGrid, points: Sequence[Index]) -> NDArray[np.float64]:

@@ -50,8 +50,8 @@ def simulate(cfg: Config, manifest: Manifest, plan: SplitPlan, record: EpochReco
         raise UserError(
             f"machine.simulate: {cfg.machine.simulate} has no figures of {cfg.point.model_dump()}"
         )
-    found = table[key]
-    if found is None:
+    recorded = table[key]
+    if recorded is None:
         time.sleep(cfg.machine.simulate_seconds)
         seconds = time.monotonic() - begin
         return Result("diverged", 0.0, 0, None, None, [], seconds, seconds)
@@ -59,13 +59,13 @@ def simulate(cfg: Config, manifest: Manifest, plan: SplitPlan, record: EpochReco
     curve = []
     for epoch in range(1, epochs + 1):
         time.sleep(cfg.machine.simulate_seconds / epochs)
-        row: dict[str, float | int] = {"epoch": epoch, "train_loss": found["loss"], **found}
+        row: dict[str, float | int] = {"epoch": epoch, "train_loss": recorded["loss"], **recorded}
         record(row)
         curve.append(row)
     seconds = time.monotonic() - begin
-    metrics: dict[str, Any] = dict(found)
+    metrics: dict[str, Any] = dict(recorded)
     return Result(
-        "finished", found["top1"], epochs, found["loss"], metrics, curve, seconds, seconds
+        "finished", recorded["top1"], epochs, recorded["loss"], metrics, curve, seconds, seconds
     )
 
 

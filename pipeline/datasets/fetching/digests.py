@@ -45,24 +45,24 @@ class Digests:
             raise WrongContentError(f"{size:,} bytes instead of {archive.size:,}")
         recorded = self._record.get(archive.file, {}).get("sha256")
         expected = archive.sha256 or (None if archive.md5 else recorded)
-        found = self._remembered(archive, path) or _read(archive, path)
-        if found["sha256"] in archive.other_sha256:
-            return found
-        if expected is not None and found["sha256"] != expected:
+        digests = self._remembered(archive, path) or _read(archive, path)
+        if digests["sha256"] in archive.other_sha256:
+            return digests
+        if expected is not None and digests["sha256"] != expected:
             source = "stated" if archive.sha256 else f"first seen and kept in {self._record_path}"
-            raise WrongContentError(f"sha256 {found['sha256']} instead of {expected} ({source})")
-        if expected is None and archive.md5 not in (None, found.get("md5")):
-            raise WrongContentError(f"md5 {found.get('md5')} instead of {archive.md5}")
-        return found
+            raise WrongContentError(f"sha256 {digests['sha256']} instead of {expected} ({source})")
+        if expected is None and archive.md5 not in (None, digests.get("md5")):
+            raise WrongContentError(f"md5 {digests.get('md5')} instead of {archive.md5}")
+        return digests
 
-    def keep(self, archive: ArchiveConfig, path: Path, found: dict[str, str]) -> None:
-        """Record that ``path``, which was just checked, has the digests ``found``."""
+    def keep(self, archive: ArchiveConfig, path: Path, digests: dict[str, str]) -> None:
+        """Record that ``path``, which was just checked, has these digests."""
         state = path.stat()
-        record = {"size": state.st_size, "sha256": found["sha256"]}
+        record = {"size": state.st_size, "sha256": digests["sha256"]}
         if self._record.get(archive.file) != record:
             self._record[archive.file] = record
             write_yaml(self._record_path, dict(sorted(self._record.items())))
-        memory = {"size": state.st_size, "mtime_ns": state.st_mtime_ns, **found}
+        memory = {"size": state.st_size, "mtime_ns": state.st_mtime_ns, **digests}
         if self._memory.get(archive.file) != memory:
             self._memory[archive.file] = memory
             write_yaml(self._memory_path, self._memory)

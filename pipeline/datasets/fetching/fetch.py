@@ -41,13 +41,13 @@ def fetch(archive: ArchiveConfig, folder: Path, patience: Patience = PATIENCE) -
     digests = Digests(folder)
     if path.exists():
         try:
-            found = digests.check(archive, path)
+            sums = digests.check(archive, path)
         except WrongContentError as error:
             raise UserError(
                 f"{path} is not the file it should be: {error}. Replace it by a genuine copy, "
                 "or remove it and run the same command to fetch it"
             ) from error
-        digests.keep(archive, path, found)
+        digests.keep(archive, path, sums)
         discard(part)
         discard_hub_folder(part)
         return path
@@ -55,13 +55,13 @@ def fetch(archive: ArchiveConfig, folder: Path, patience: Patience = PATIENCE) -
     faults: list[tuple[str, Exception]] = []
     for url in archive.urls:
         try:
-            found = _from(url, archive, part, digests, patience)
+            sums = _from(url, archive, part, digests, patience)
         except (TransferError, WrongContentError) as error:
             faults.append((url, error))
             continue
         part.replace(path)
         discard(part)
-        digests.keep(archive, path, found)
+        digests.keep(archive, path, sums)
         return path
     raise NotFetchedError(_advice(archive, path, faults))
 

@@ -19,11 +19,11 @@ ADDRESS = re.compile(r"hf://datasets/(?P<repo>[^/@]+/[^/@]+)(@(?P<revision>[^/]+
 
 def web_address(url: str) -> str:
     """Return the address at which a browser finds the file that ``url`` names."""
-    found = ADDRESS.fullmatch(url)
-    if not found:
+    match = ADDRESS.fullmatch(url)
+    if not match:
         return url
-    revision = found["revision"] or "main"
-    return f"https://huggingface.co/datasets/{found['repo']}/resolve/{revision}/{found['path']}"
+    revision = match["revision"] or "main"
+    return f"https://huggingface.co/datasets/{match['repo']}/resolve/{revision}/{match['path']}"
 
 
 def transfer_from_hub(url: str, part: Path) -> None:
@@ -31,8 +31,8 @@ def transfer_from_hub(url: str, part: Path) -> None:
 
     The hub's client resumes, retries and shows a progress bar. Raises TransferError.
     """
-    found = ADDRESS.fullmatch(url)
-    if not found:
+    match = ADDRESS.fullmatch(url)
+    if not match:
         raise TransferError(f"the address is not {SCHEME}datasets/OWNER/REPO[@REVISION]/PATH")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when the hub is imported
     from huggingface_hub import hf_hub_download
@@ -43,10 +43,10 @@ def transfer_from_hub(url: str, part: Path) -> None:
     folder = _folder(part)
     try:
         fetched = hf_hub_download(
-            found["repo"],
-            found["path"],
+            match["repo"],
+            match["path"],
             repo_type="dataset",
-            revision=found["revision"],
+            revision=match["revision"],
             local_dir=folder,
         )
     except (OSError, ValueError, httpx.HTTPError) as error:  # the hub's own errors are of these

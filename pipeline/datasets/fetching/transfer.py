@@ -255,17 +255,17 @@ def _validator(response: httpx.Response) -> str | None:
 
 
 def _start(response: httpx.Response) -> int | None:
-    found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-    return int(found[1]) if found else None
+    match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    return int(match[1]) if match else None
 
 
 def _total(response: httpx.Response) -> int | None:
     """Return the length of the whole file, or None if the server does not state it."""
     if "Content-Range" in response.headers:
-        found = re.search(r"/(\d+)$", response.headers["Content-Range"])
+        match = re.search(r"/(\d+)$", response.headers["Content-Range"])
     else:
-        found = re.match(r"(\d+)$", response.headers.get("Content-Length", ""))
-    return int(found[1]) if found else None
+        match = re.match(r"(\d+)$", response.headers.get("Content-Length", ""))
+    return int(match[1]) if match else None
 
 
 def _sentence(error: Exception) -> str:

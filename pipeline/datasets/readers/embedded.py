@@ -33,10 +33,10 @@ def read(archives: Archives, files: Sequence[str]) -> Listing:
         if split is None:
             raise UserError(f"{file}: the name of the file must begin with train, val or test")
         table = archives.file(file)
-        found = _class_names(table)
-        if names is not None and found != names:
+        these = _class_names(table)
+        if names is not None and these != names:
             raise UserError(f"{table} names other classes than the files before it")
-        names = found
+        names = these
         folder = archives.extracted(file, _extract)
         for index, label in enumerate(pq.read_table(table, columns=["label"])["label"].to_pylist()):
             if not isinstance(label, int) or not 0 <= label < len(names):
