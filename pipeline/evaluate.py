@@ -16,15 +16,14 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.base.errors import UserError
-from pipeline.base.files import replacing, write_json
+from pipeline.base.files import write_json
 from pipeline.base.statistics import t_interval
 from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.stats import leaked_images, notes
 from pipeline.deployment.final_model import package_final, register_final
+from pipeline.deployment.tested import figures, recorded_logits, write_predictions
 from pipeline.search.replay import replays
 from pipeline.settings.command_line import stage
 from pipeline.settings.compose import sweeper_options
@@ -77,12 +76,17 @@ def evaluate(cfg: Config) -> None:
             for seed in cfg.evaluate.seeds
         }
     first = next(iter(outcomes.values()))
+    results = [each.result.metrics for each in outcomes.values() if each.result.metrics]
     if cfg.protocol.name == "heldout":
-        _write_predictions(journal, outcomes, folder / PREDICTIONS)
-        package_final(cfg, journal, first, resources, folder / "model")
+        logits = {seed: recorded_logits(journal, each.run_id) for seed, each in outcomes.items()}
+        one = next(iter(logits))
+        logits[one] = package_final(cfg, journal, first, logits[one], resources, folder / "model")
+        # The first seed's figures are those of the file that is handed over.
+        results[0] = figures(resources.manifest, logits[one])
+        write_predictions(resources.manifest, logits, folder / PREDICTIONS)
     rows = [_run_row(seed, each, journal) for seed, each in outcomes.items()]
     write_rows(folder / "final_runs.csv", FinalRunRow, rows)
-    final = _final(cfg, resources, outcomes, replayed)
+    final = _final(cfg, resources, outcomes, results, replayed)
     write_json(folder / "final.json", final.model_dump(mode="json", by_alias=True))
     if cfg.protocol.name == "heldout":
         model = folder / "model"
@@ -111,18 +115,6 @@ def _require_same(cfg: Config, path: Path, best: BestFile, environment: Environm
                 f"{path}: {what} is {tuned[:12]}, but it is {now[:12]} now. "
                 f"Run tune again: dvc repro -s {_tune(cfg)}"
             )
-
-
-def _write_predictions(journal: Journal, outcomes: Mapping[int, Outcome], path: Path) -> None:
-    """Write the predictions of every refit, a row for each seed and test image."""
-    tables = []
-    for seed, outcome in outcomes.items():
-        with journal.artifact(outcome.run_id, PREDICTIONS) as kept:
-            table = pq.read_table(kept)
-        column = pa.array([seed] * len(table), pa.int64())
-        tables.append(table.add_column(0, "seed", column))
-    with replacing(path) as temporary:
-        pq.write_table(pa.concat_tables(tables), temporary)
 
 
 def _run_row(seed: int, outcome: Outcome, journal: Journal) -> FinalRunRow:
@@ -180,9 +172,12 @@ def _refit(cfg: Config, journal: Journal) -> Outcome:
 
 
 def _final(
-    cfg: Config, resources: Resources, outcomes: dict[int, Outcome], replayed: Replays | None
+    cfg: Config,
+    resources: Resources,
+    outcomes: Mapping[int, Outcome],
+    results: Sequence[Figures],
+    replayed: Replays | None,
 ) -> FinalFile:
-    results = [each.result.metrics for each in outcomes.values() if each.result.metrics]
     stats = json.loads((prepared_dir(cfg.dataset.name) / "stats.json").read_text())
     per_seed = {name: [getattr(result, name) for result in results] for name in _METRICS}
     interval = t_interval(per_seed["top1"])

@@ -34,11 +34,11 @@ def prepared_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small packaged model with random weights, not to be changed."""
     from pipeline.deployment.package import package
-    from tests.support.packaged_model import check_images, description, save_weights
+    from tests.support.packaged_model import description, measured, save_weights
 
     base = tmp_path_factory.mktemp("packaged")
     weights = save_weights(base / "weights.safetensors")
-    package(description(), weights, check_images(), base / "model")
+    package(description(), weights, measured(weights), base / "model")
     return base / "model"
 
 

@@ -97,7 +97,7 @@ def test_sees_the_same_pixels_as_prepare_and_evaluate(model: Path, photos: Path)
     assert not np.array_equal(expected, at_once)
 
 
-def test_onnx_and_weights_agree(
+def test_folder_and_onnx_file_agree(
     model: Path, photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shown = [

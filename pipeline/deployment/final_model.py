@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -10,31 +11,39 @@ import numpy as np
 
 from pipeline.base.locks import alone
 from pipeline.datasets.decoding import Decoding
+from pipeline.datasets.listing import Split
 from pipeline.deployment.description import DecodingDescription, Description
+from pipeline.deployment.onnx_export import Measured
 from pipeline.deployment.onnx_file import INPUT, OUTPUTS, as_input, session
 from pipeline.deployment.package import package
 from pipeline.deployment.predictor import ONNX
 from pipeline.deployment.registry import Registry, log_onnx
 from pipeline.settings.folders import lock_file
 from pipeline.settings.schema import Config
-from pipeline.training.augment import centre_crop
-from pipeline.training.data import VALIDATION
+from pipeline.training.data import EVALUATION_BATCH, CentreCrops
 from pipeline.training.final_output import MODEL
 from pipeline.trials.identity import key_of, versions
 from pipeline.trials.journal import Journal
 from pipeline.trials.resources import Resources
 from pipeline.trials.run import Outcome
 
-CHECK_IMAGES = 8
-"""Number of images on which the ONNX file must agree with PyTorch."""
 REQUIREMENTS = ("mlflow", "numpy", "onnx", "onnxruntime")
 """Packages that the registered model needs to run; ``Description.versions`` are for training."""
 
 
 def package_final(
-    cfg: Config, journal: Journal, first: Outcome, resources: Resources, folder: Path
-) -> None:
-    """Write the model's ``folder`` from the first seed's weights, never those best on test."""
+    cfg: Config,
+    journal: Journal,
+    first: Outcome,
+    logits: np.ndarray,
+    resources: Resources,
+    folder: Path,
+) -> np.ndarray:
+    """Write the model's ``folder`` from the first seed's weights, never those best on test.
+
+    ``logits`` [N, K] are what its trial recorded for the test images. Returns what the packaged
+    model computes of them. Raises OnnxMismatchError if that is something else.
+    """
     description = Description(
         format=1,
         arch=cfg.model.arch,
@@ -53,20 +62,16 @@ def package_final(
         versions=versions(),
     )
     with journal.artifact(first.run_id, MODEL) as weights:
-        package(description, weights, check_images(cfg, resources), folder)
+        tested = Measured(images_of("test", cfg, resources), logits)
+        return package(description, weights, tested, folder)
 
 
-def check_images(cfg: Config, resources: Resources) -> np.ndarray:
-    """Return some validation images as the network receives them, uint8 [N, S, S, 3]."""
-    rows = resources.manifest.rows(VALIDATION)[:CHECK_IMAGES]
-    recipe = cfg.recipe
-    images = [
-        centre_crop(
-            resources.store.image(int(row)), recipe.resize_size, recipe.image_size, recipe.resize
-        )
-        for row in rows
-    ]
-    return np.stack(images)
+def images_of(split: Split, cfg: Config, resources: Resources) -> Iterator[np.ndarray]:
+    """Yield the images of a split as the network receives them, uint8 [N, S, S, 3], in batches."""
+    rows = resources.manifest.rows((split,))
+    crops = CentreCrops(resources.store, resources.manifest.labels, cfg.recipe)
+    for start in range(0, len(rows), EVALUATION_BATCH):
+        yield crops[rows[start : start + EVALUATION_BATCH]].images.numpy()
 
 
 def register_final(
@@ -87,7 +92,7 @@ def register_final(
     with alone(lock_file(f"model-{key_of(name)[:16]}"), f"registration of {name}"):
         version = registry.find(first.key)
         if version is None:
-            images = as_input(check_images(cfg, resources)[:1])
+            images = as_input(next(images_of("val", cfg, resources))[:1])
             outputs = session(folder / ONNX).run(list(OUTPUTS), {INPUT: images})
             model_id = log_onnx(
                 journal,

@@ -10,18 +10,20 @@ import numpy as np
 from pipeline.base.files import replacing, write_json
 from pipeline.deployment.description import Description
 from pipeline.deployment.network import load
-from pipeline.deployment.onnx_export import export
+from pipeline.deployment.onnx_export import Measured, export
 from pipeline.deployment.predictor import DESCRIPTION, ONNX, WEIGHTS
 
 
-def package(description: Description, weights: Path, images: np.ndarray, folder: Path) -> None:
+def package(
+    description: Description, weights: Path, measured: Measured, folder: Path
+) -> np.ndarray:
     """Write the model ``folder`` from the safetensors file of a final trial.
 
-    The ONNX file is checked on ``images``, uint8 [N, S, S, 3]. Raises OnnxMismatchError if it
-    computes something else than PyTorch.
+    Returns the logits of the measured images, computed by the ONNX file. Raises OnnxMismatchError
+    if it computes something else than PyTorch did.
     """
     network = load(description, weights)
     with replacing(folder / WEIGHTS) as temporary:
         shutil.copyfile(weights, temporary)
     write_json(folder / DESCRIPTION, description.model_dump())
-    export(network, description, images, folder / ONNX)
+    return export(network, description, measured, folder / ONNX)

@@ -1,4 +1,4 @@
-"""Open a packaged model for prediction, from PyTorch weights or from ONNX."""
+"""Open a packaged model for prediction: on an accelerator if there is one, else with ONNX."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.base.errors import UserError
 from pipeline.deployment.description import Description, read
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
 ONNX = "model.onnx"
+_DRIVER = Path("/dev/nvidiactl")
+"""There is an accelerator only where this file of its driver is."""
 
 
 @dataclass(frozen=True)
@@ -27,28 +30,46 @@ class Predictor:
 
 
 def load(path: Path) -> Predictor:
-    """Open a model folder or its ONNX file; the ONNX file is used without importing PyTorch.
+    """Open a model folder or its ONNX file.
 
-    Raises UserError if evaluate did not write the model.
+    An accelerator computes the folder's weights in PyTorch; else onnxruntime computes the ONNX
+    file, and PyTorch is not imported. Raises UserError if evaluate did not write the model.
     """
-    return _from_onnx(path) if path.suffix == ".onnx" else _from_weights(path)
+    if path.suffix == ".onnx":
+        return _from_onnx(path)
+    description = read(path / DESCRIPTION)
+    return _accelerated(description, path / WEIGHTS) or _from_folder(description, path)
 
 
-def _from_weights(folder: Path) -> Predictor:
-    description = read(folder / DESCRIPTION)
-    import torch  # takes seconds, so only once there is a model
+def _accelerated(description: Description, weights: Path) -> Predictor | None:
+    """Open the weights on the accelerator; return None without one."""
+    if not _DRIVER.exists():  # importing torch takes seconds
+        return None
+    import torch
 
     from pipeline.deployment.network import load as load_network
+    from pipeline.training.delivered import as_delivered
 
-    network = load_network(description, folder / WEIGHTS)
+    if not torch.cuda.is_available():
+        return None
+    network = load_network(description, weights).to("cuda")
 
     def probabilities(images: np.ndarray) -> np.ndarray:
-        values = torch.from_numpy(images).permute(0, 3, 1, 2).float()
-        with torch.inference_mode():
-            found: np.ndarray = network(values)[1].numpy()
-        return found
+        values = torch.from_numpy(images).to("cuda").permute(0, 3, 1, 2).float()
+        with torch.inference_mode(), as_delivered("cuda"):
+            shares: np.ndarray = network(values)[1].cpu().numpy()
+        return shares
 
     return Predictor(description, probabilities)
+
+
+def _from_folder(description: Description, folder: Path) -> Predictor:
+    predictor = _from_onnx(folder / ONNX)
+    if predictor.description != description:
+        raise UserError(
+            f"{folder}: {DESCRIPTION} and {ONNX} describe two different models; run evaluate again"
+        )
+    return predictor
 
 
 def _from_onnx(path: Path) -> Predictor:
@@ -57,7 +78,7 @@ def _from_onnx(path: Path) -> Predictor:
     opened = session(path)
 
     def probabilities(images: np.ndarray) -> np.ndarray:
-        found: np.ndarray = opened.run(["probabilities"], {INPUT: as_input(images)})[0]
-        return found
+        shares: np.ndarray = opened.run(["probabilities"], {INPUT: as_input(images)})[0]
+        return shares
 
     return Predictor(described(opened, path), probabilities)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from pipeline.settings.point import Point
 from pipeline.settings.schema import ModelConfig, RecipeConfig
 from pipeline.training.data import Batch
+from pipeline.training.delivered import as_delivered
 from pipeline.training.losses import mix, mixed_cross_entropy
 from pipeline.training.metrics import Metrics, measure
 from pipeline.training.parameter_groups import parameter_groups
@@ -142,7 +143,11 @@ class Classifier(pl.LightningModule):
             self._diverge()
 
     on_test_epoch_start = on_validation_epoch_start
-    test_step = validation_step
+
+    def test_step(self, batch: Batch, index: int) -> None:
+        """Measure the network that is delivered, whatever precision it was trained in."""
+        with as_delivered(self.device.type):
+            self.validation_step(batch, index)
 
     def on_test_epoch_end(self) -> None:
         self._measure()

@@ -28,9 +28,9 @@ def write_final(folder: Path, manifest: Manifest, final: FinalOutput) -> None:
 
 
 def predictions(manifest: Manifest, logits: torch.Tensor) -> pa.Table:
-    """Make a row per test image: path, label, prediction, probability, top5 (class numbers)."""
+    """Make a row per test image: path, label, prediction, probability, top5 (numbers), logits."""
     rows = manifest.rows(TEST)
-    # Of equal logits, common in bf16, the first class counts, as in the accuracy.
+    # Of equal logits the first class counts, as in the accuracy.
     order = logits.float().argsort(dim=1, descending=True, stable=True)[:, :5]
     probability = logits.float().softmax(1).gather(1, order)
     return pa.table(
@@ -40,5 +40,6 @@ def predictions(manifest: Manifest, logits: torch.Tensor) -> pa.Table:
             "prediction": order[:, 0].numpy(),
             "probability": probability[:, 0].numpy(),
             "top5": order.tolist(),
+            "logits": list(logits.float().numpy()),
         }
     )

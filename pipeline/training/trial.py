@@ -54,7 +54,7 @@ class Result:
 
 @dataclass(frozen=True)
 class FinalOutput:
-    """Logits [N, K] of the predicted split in manifest order, and the network's weights."""
+    """The network's weights, and its float32 logits [N, K] of the predicted split in list order."""
 
     logits: Tensor
     state: dict[str, Tensor]

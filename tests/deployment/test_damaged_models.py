@@ -15,8 +15,10 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.base.errors import UserError
 from pipeline.datasets.decoding import UnreadableError
+from pipeline.deployment import network
+from pipeline.deployment.description import read
 from pipeline.deployment.inputs import Unreadable
-from pipeline.deployment.predictor import Predictor, load
+from pipeline.deployment.predictor import Predictor
 from pipeline.predict import main, predictions
 from tests.support.miniatures import jpeg
 
@@ -52,13 +54,11 @@ def test_a_model_of_another_version_or_kind_is_refused(model: Path, tmp_path: Pa
     refused("no JSON")
     (copy / "model.json").write_text("{")
     refused("no JSON")
-    (copy / "model.json").write_text(json.dumps(described | {"classes": ["a", "b"]}))
-    refused(r"model\.safetensors: not the weights of test_resnet with 2 classes")
+    (copy / "model.json").write_text(json.dumps(described | {"classes": ["a", "b", "c"]}))
+    refused(r"model\.json and model\.onnx describe two different models")
     (copy / "model.json").write_text(json.dumps(described))
-    (copy / "model.safetensors").write_bytes(b"\x80\x04pickle")
-    refused(r"model\.safetensors: no safetensors file")
-    (copy / "model.safetensors").unlink()
-    refused(r"model\.safetensors: no such file")
+    (copy / "model.onnx").unlink()
+    refused(r"model\.onnx: no ONNX model")
     (copy / "model.json").unlink()
     refused(r"model\.json: No such file or directory")
 
@@ -73,7 +73,7 @@ def test_a_strangers_model_takes_no_more_memory_than_ours(model: Path, tmp_path:
     sides = {"image_size": 1536, "resize_size": 4000}
     decoding = described["decoding"] | {"side": None, "max_pixels": 10**15}
     (copy / "model.json").write_text(json.dumps(described | sides | {"decoding": decoding}))
-    loaded = load(copy)
+    stranger = read(copy / "model.json")
     seen = []
 
     def shapes(images: np.ndarray) -> np.ndarray:
@@ -82,29 +82,45 @@ def test_a_strangers_model_takes_no_more_memory_than_ours(model: Path, tmp_path:
 
     small = [tmp_path / f"{number}.png" for number in range(3)]
     unreadable = Unreadable()
-    model_of_shapes = Predictor(loaded.description, shapes)
+    model_of_shapes = Predictor(stranger, shapes)
     assert len(list(predictions(model_of_shapes, small, 1, unreadable))) == 3
     assert seen == [(2, 1536, 1536, 3), (1, 1536, 1536, 3)]
     with pytest.raises(UnreadableError, match="is a strip, too large when resized"):
-        loaded.description.image((tmp_path / "strip.png").read_bytes())
+        stranger.image((tmp_path / "strip.png").read_bytes())
     huge = io.BytesIO()
     Image.new("1", (15_000, 15_000)).save(huge, "png")
     with pytest.raises(UnreadableError, match="max_pixels=200000000"):
-        loaded.description.image(huge.getvalue())
+        stranger.image(huge.getvalue())
+
+
+def test_weights_that_do_not_fit_are_refused(model: Path, tmp_path: Path) -> None:
+    described, path = read(model / "model.json"), tmp_path / "model.safetensors"
+
+    def refused(match: str) -> None:
+        with pytest.raises(UserError, match=match):
+            network.load(described, path)
+
+    refused(r"model\.safetensors: no such file")
+    path.write_bytes(b"\x80\x04pickle")
+    refused(r"model\.safetensors: no safetensors file")
+    state = load_file(model / "model.safetensors")
+    save_file({k: v.half() if v.is_floating_point() else v for k, v in state.items()}, path)
+    refused(r"holds torch\.float16, but torch\.float32 is needed")
+    shutil.copyfile(model / "model.safetensors", path)
+    described = described.model_copy(update={"classes": ["a", "b"]})
+    refused(r"model\.safetensors: not the weights of test_resnet with 2 classes")
 
 
 def test_weights_that_give_no_numbers_are_refused(model: Path, tmp_path: Path) -> None:
-    copy = shutil.copytree(model, tmp_path / "model")
     (tmp_path / "a.jpg").write_bytes(jpeg(0, 0))
-    state = load_file(copy / "model.safetensors")
-    save_file({k: v.half() if v.is_floating_point() else v for k, v in state.items()},
-              copy / "model.safetensors")  # fmt: skip
-    with pytest.raises(UserError, match=r"holds torch\.float16, but torch\.float32 is needed"):
-        main([str(copy), str(tmp_path / "a.jpg")])
-    broken = {k: v * float("nan") if v.is_floating_point() else v for k, v in state.items()}
-    save_file(broken, copy / "model.safetensors")
+    broken = onnx.load(model / "model.onnx")
+    for tensor in broken.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            values = onnx.numpy_helper.to_array(tensor) * np.float32("nan")
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    onnx.save(broken, tmp_path / "model.onnx")
     with pytest.raises(UserError, match="gives no probabilities: its weights are damaged"):
-        main([str(copy), str(tmp_path / "a.jpg")])
+        main([str(tmp_path / "model.onnx"), str(tmp_path / "a.jpg")])
 
 
 @pytest.mark.parametrize(

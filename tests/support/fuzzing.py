@@ -29,7 +29,8 @@ from PIL import Image
 
 from pipeline.base.errors import UserError
 from pipeline.datasets.fetching.unpacking import unpack
-from pipeline.deployment import predictor
+from pipeline.deployment import network, predictor
+from pipeline.deployment.description import read as described
 from pipeline.models.checkpoints import tensors
 
 MEMORY = 2**30
@@ -177,7 +178,9 @@ def inputs(folder: Path, model: Path, draw: random.Random) -> Iterator[Input]:
         def read() -> None:
             for part, content in parts.items():
                 (copy / part).write_bytes(data if part == name else content)
-            predictor.load(copy).description.image(seen)
+            description = described(copy / predictor.DESCRIPTION)
+            network.load(description, copy / predictor.WEIGHTS)
+            description.image(seen)
 
         return read
 
@@ -202,7 +205,9 @@ def inputs(folder: Path, model: Path, draw: random.Random) -> Iterator[Input]:
 def import_everything(folder: Path, model: Path) -> None:
     """Read a good file of each kind, so that later only an input can cause an import."""
     Image.init()
-    predictor.load(model).description.image(picture())
+    description = described(model / predictor.DESCRIPTION)
+    network.load(description, model / predictor.WEIGHTS)
+    description.image(picture())
     for data in (saved(legacy=False), saved(legacy=True)):
         (folder / "x.tgz").write_bytes(data)
         tensors(folder / "x.tgz")

@@ -9,7 +9,10 @@ import timm
 import torch
 from safetensors.torch import save_file
 
+from pipeline.deployment import network
 from pipeline.deployment.description import DecodingDescription, Description
+from pipeline.deployment.onnx_export import Measured
+from pipeline.deployment.onnx_file import as_input
 from tests.support.miniatures import picture
 
 CLASSES = ["ant", "bee", "naïve, fly"]
@@ -57,3 +60,12 @@ def save_weights(path: Path, seed: int = 0, classes: int = len(CLASSES)) -> Path
 
 def check_images(count: int = 4) -> np.ndarray:
     return np.stack([np.asarray(picture(n % 3, n, (32, 32))) for n in range(count)])
+
+
+def measured(weights: Path) -> Measured:
+    """Some images, and what PyTorch computes of them with these weights."""
+    batches = [check_images(3), check_images(2)]
+    with torch.inference_mode():
+        opened = network.load(description(), weights)
+        logits = [opened(torch.from_numpy(as_input(images)))[0].numpy() for images in batches]
+    return Measured(batches, np.concatenate(logits))
