@@ -8,6 +8,7 @@ from dataclasses import replace
 from pipeline.reporting.answer import answer
 from pipeline.reporting.document import Block, Document, Section, Text
 from pipeline.reporting.gap_section import gap_chart
+from pipeline.reporting.machines import different_machines
 from pipeline.reporting.model_section import model_section
 from pipeline.reporting.overview import overview
 from pipeline.reporting.places import Place, places
@@ -46,6 +47,9 @@ def compose_report(
     simulated = [str(cell.name) for cell in results.cells if cell.best.machine.simulated]
     if simulated:
         sections[0].blocks.insert(0, Text(SIMULATED + ", ".join(simulated), "notice"))
+    machines = different_machines(results.cells)
+    if machines is not None:
+        sections[0].blocks.insert(0, machines)
     leaking = {c.name.dataset: c.final for c in results.cells if c.final and c.final.leaked}
     for dataset, final in leaking.items():
         leaked = LEAKED.format(dataset=dataset, images=final.leaked, groups=final.leaked_groups)

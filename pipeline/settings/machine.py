@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import platform
+import re
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -99,6 +100,11 @@ def hardware(device: str) -> str:
         return f"{found.name}, {found.total_memory / 2**30:.0f} GiB"
     memory = psutil.virtual_memory().total / 2**30
     return f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB"
+
+
+def kind(hardware: str) -> str:
+    """Return the kind of processor or accelerator in a description that :func:`hardware` made."""
+    return re.sub(r"(, \d+ cores)?(, \d+ GiB)?$", "", hardware)
 
 
 def _processor() -> str:

@@ -205,18 +205,21 @@ def _deterministic() -> Iterator[None]:
     """Use deterministic kernels in the block; an operation without one raises an error.
 
     Torch would also fill new memory with NaN. We turn that off: it finds faults in kernels, changes
-    no result and takes time in every step.
+    no result and takes time in every step. It would round the inputs of float32 convolutions to
+    TensorFloat-32 on the accelerators that have it. We turn that off too, so that float32 names one
+    precision everywhere.
     """
     before = torch.are_deterministic_algorithms_enabled()
     memory: Any = torch.utils.deterministic
-    filling = memory.fill_uninitialized_memory
+    filling, rounding = memory.fill_uninitialized_memory, torch.backends.cudnn.allow_tf32
     torch.use_deterministic_algorithms(True)
-    memory.fill_uninitialized_memory = False
+    memory.fill_uninitialized_memory = torch.backends.cudnn.allow_tf32 = False
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
         memory.fill_uninitialized_memory = filling
+        torch.backends.cudnn.allow_tf32 = rounding
 
 
 @contextmanager

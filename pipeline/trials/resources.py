@@ -29,14 +29,22 @@ class Resources:
     environment: Environment
 
     def doubts(self, cfg: Config) -> list[str]:
-        """Name each setting that trains with other numbers than it seems to, given the data."""
+        """Name each setting that trains otherwise than it seems to, given data and machine."""
+        doubts = []
         images = len(self.manifest.rows(["train"]))
-        if cfg.recipe.batch_size <= images:
-            return []
-        return [
-            f"recipe.batch_size: found {cfg.recipe.batch_size}, but there are {images} images to "
-            "train on: the learning rate grows with batch_size, but a step cannot see more images"
-        ]
+        if cfg.recipe.batch_size > images:
+            doubts.append(
+                f"recipe.batch_size: found {cfg.recipe.batch_size}, but there are {images} images "
+                "to train on: the learning rate grows with batch_size, but a step cannot see more "
+                "images"
+            )
+        device = self.environment.device
+        if cfg.machine.precision == "bf16" and resolve_precision("auto", device) != "bf16":
+            doubts.append(
+                f"machine.precision: found bf16, which this machine's {device} only imitates: "
+                "training takes longer than in float32"
+            )
+        return doubts
 
 
 def find_resources(cfg: Config) -> Resources:

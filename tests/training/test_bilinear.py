@@ -1,4 +1,4 @@
-"""The resize without antialiasing: OpenCV's, in whole numbers that no machine rounds otherwise."""
+"""The resize without antialiasing gives OpenCV's bytes on every machine."""
 
 import cv2
 import numpy as np
@@ -20,14 +20,13 @@ def resized(image: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("number", range(40))
-def test_crops_of_photographs_are_within_one_of_opencv(number: int) -> None:
+def test_crops_of_photographs_are_opencvs(number: int) -> None:
     photo = PHOTOS[number % 2]
     height, width = photo.shape[:2]
     box = random_box(width, height, (0.08, 1.0), "paddle", np.random.default_rng(number))
     left, top, right, bottom = box
     expected = cv2.resize(photo[top:bottom, left:right], (224, 224), interpolation=cv2.INTER_LINEAR)
-    difference = crop(photo, box, 224, "opencv").astype(int) - expected
-    assert np.abs(difference).max() <= 1
+    assert np.array_equal(crop(photo, box, 224, "opencv"), expected)
 
 
 @pytest.mark.parametrize("photo", PHOTOS)
@@ -36,18 +35,16 @@ def test_the_centre_is_cut_from_the_resized_image(photo: np.ndarray) -> None:
     target = (round(width * 256 / height), 256)
     whole = cv2.resize(photo, target, interpolation=cv2.INTER_LINEAR)
     left, top = (target[0] - 224) // 2, 16
-    expected = whole[top : top + 224, left : left + 224].astype(int)
-    assert np.abs(centre_crop(photo, 256, 224, "opencv") - expected).max() <= 1
+    expected = whole[top : top + 224, left : left + 224]
+    assert np.array_equal(centre_crop(photo, 256, 224, "opencv"), expected)
 
 
 @settings(max_examples=150)
 @given(SIDES, SIDES, SIDES, SIDES, st.integers(0, 2**32 - 1))
-def test_any_sizes_are_within_one_of_opencv(
-    h: int, w: int, to_h: int, to_w: int, seed: int
-) -> None:
+def test_any_sizes_give_opencvs_bytes(h: int, w: int, to_h: int, to_w: int, seed: int) -> None:
     image = np.random.default_rng(seed).integers(0, 256, (h, w, 3), np.uint8)
     expected = cv2.resize(image, (to_w, to_h), interpolation=cv2.INTER_LINEAR)
-    assert np.abs(resized(image, to_w, to_h).astype(int) - expected).max() <= 1
+    assert np.array_equal(resized(image, to_w, to_h), expected)
 
 
 @given(SIDES, SIDES, st.integers(0, 255))
@@ -69,4 +66,4 @@ def test_a_part_of_the_output_equals_the_same_part_of_the_whole(
 
 def test_the_same_bytes_wherever_it_runs() -> None:
     image = np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3) * 7
-    assert resized(image, 3, 2)[..., 0].tolist() == [[124, 173, 158], [172, 221, 78]]
+    assert resized(image, 3, 2)[..., 0].tolist() == [[124, 173, 158], [171, 221, 78]]

@@ -23,3 +23,13 @@ def test_damaged_data_is_named(project, name):
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match=f"{name}.*dvc repro -f prepare@digits"):
         find_resources(project.compose())
+
+
+def test_bf16_that_is_only_imitated_is_a_doubt(project, monkeypatch):
+    cfg = project.compose("machine.precision=bf16")
+    monkeypatch.setattr(
+        "pipeline.trials.resources.resolve_precision",
+        lambda precision, _device: "float32" if precision == "auto" else precision,
+    )
+    [doubt] = find_resources(cfg).doubts(cfg)
+    assert doubt.startswith("machine.precision: found bf16")
