@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -29,7 +31,7 @@ from pipeline.models.weights import locate
 from pipeline.prepare import prepare
 from pipeline.settings.compose import compose
 from pipeline.settings.folders import prepared_dir, raw_dir, unpacked_dir, weights_dir
-from pipeline.settings.point import HYPERPARAMETERS
+from pipeline.settings.point import HYPERPARAMETERS, Point
 from pipeline.settings.schema import Config
 from pipeline.training.addresses import generator
 from pipeline.training.data import SplitPlan
@@ -37,9 +39,12 @@ from pipeline.training.schedule import REFERENCE_BATCH
 from pipeline.training.trial import train
 from pipeline.trials.tables import write_csv
 
-TRAIN, VAL, AUDIT = 320, 300, 500
+GRIDS = Path(__file__).parent / "grids"
+SIZES = {"train": 320, "val": 300, "test": 500}
+"""Images of each split; those of `test` are the audit split's."""
 POOL = 2000
 PLAN = SplitPlan(("train",), measure="val", predict="test")
+Row = dict[str, Any]
 
 
 def prepared(cfg: Config) -> Path:
@@ -54,20 +59,19 @@ def prepared(cfg: Config) -> Path:
     return folder
 
 
-def audited(manifest: Manifest, seed: int) -> Manifest:
-    """``manifest`` with TRAIN, VAL and AUDIT images of its official training part, stratified.
+def audited(manifest: Manifest, sizes: Mapping[str, int], seed: int) -> Manifest:
+    """``manifest`` with ``sizes`` images of its official training part, stratified.
 
     The audit images stand in the place of the test split; the official one is dropped.
     """
     labels = manifest.labels
     splits = np.full(len(labels), "", dtype=object)
-    wanted = {"train": TRAIN, "val": VAL, "test": AUDIT}
     classes = len(manifest.class_names)
     pool = manifest.rows(("train", "val"))
     for label in range(classes):
         rows = generator("audit", seed, label).permutation(pool[labels[pool] == label])
         start = 0
-        for split, total in wanted.items():
+        for split, total in sizes.items():
             share = total // classes
             splits[rows[start : start + share]] = split
             start += share
@@ -77,41 +81,69 @@ def audited(manifest: Manifest, seed: int) -> Manifest:
     return Manifest.of(table.take(pa.array(keep)), manifest.class_names, manifest.pixels_sha256)
 
 
-def columns(epochs: int) -> list[str]:
-    curve = [f"top1_epoch{epoch}" for epoch in range(1, epochs + 1)]
-    return [*HYPERPARAMETERS, "status", "objective", "loss", "test", *curve, "seconds"]
+class Training:
+    """Trainings on the same images of one dataset."""
+
+    def __init__(self, dataset: str, *overrides: str, sizes: Mapping[str, int] = SIZES) -> None:
+        options = [f"dataset={dataset}", "model=efficientnet_lite0", "recipe=grid", *overrides]
+        self.cfg = compose(Path(), options)
+        folder = prepared(self.cfg)
+        self._manifest = audited(Manifest.load(folder), sizes, self.cfg.seed)
+        # The store reads by offset, so rows of the new manifest find their pixels in the old file.
+        self._store = PixelStore(folder / "pixels.bin", self._manifest)
+        weights = locate(self.cfg.model, weights_dir())
+        assert weights is not None
+        self._weights = weights.path
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of a row."""
+        assert self.cfg.recipe.epochs is not None
+        curve = [f"top1_epoch{epoch}" for epoch in range(1, self.cfg.recipe.epochs + 1)]
+        return [*HYPERPARAMETERS, "status", "objective", "loss", "test", *curve, "seconds"]
+
+    def row(self, point: Point, seed: int | None = None) -> Row:
+        """Train one point, by default with the seed of the configuration, and measure it."""
+        changes = {**point.model_dump(), "seed": self.cfg.seed if seed is None else seed}
+        changes["lr"] *= REFERENCE_BATCH / self.cfg.recipe.batch_size
+        with TemporaryDirectory() as scratch:
+            result, final = train(
+                self.cfg.model_copy(update=changes),
+                PLAN,
+                self._manifest,
+                self._store,
+                self._weights,
+                checkpoint=Path(scratch) / "checkpoint.ckpt",
+                record=lambda row: None,
+                label="trial",
+                precision="float32",
+                device="cpu",
+                threads=1,
+            )
+        labels = self._manifest.labels[self._manifest.rows(("test",))]
+        test = None
+        if final is not None:
+            test = float((final.logits.argmax(1).numpy() == labels).mean())
+        return {
+            **point.model_dump(),
+            "status": result.status,
+            "objective": result.objective,
+            "loss": (result.metrics or {}).get("loss"),
+            "test": test,
+            **{f"top1_epoch{row['epoch']}": row["top1"] for row in result.curve},
+            "seconds": round(result.seconds, 3),
+        }
 
 
-def row_of(cfg: Config, manifest: Manifest, store: PixelStore, weights: Path) -> dict[str, Any]:
-    """Train one point and measure it."""
-    per_256 = cfg.lr * REFERENCE_BATCH / cfg.recipe.batch_size
-    with TemporaryDirectory() as scratch:
-        result, final = train(
-            cfg.model_copy(update={"lr": per_256}),
-            PLAN,
-            manifest,
-            store,
-            weights,
-            checkpoint=Path(scratch) / "checkpoint.ckpt",
-            record=lambda row: None,
-            label="trial",
-            precision="float32",
-            device="cpu",
-            threads=1,
-        )
-    labels = manifest.labels[manifest.rows(("test",))]
-    test = None
-    if final is not None:
-        test = float((final.logits.argmax(1).numpy() == labels).mean())
-    return {
-        **cfg.point.model_dump(),
-        "status": result.status,
-        "objective": result.objective,
-        "loss": (result.metrics or {}).get("loss"),
-        "test": test,
-        **{f"top1_epoch{row['epoch']}": row["top1"] for row in result.curve},
-        "seconds": round(result.seconds, 3),
-    }
+def fill(table: Path, columns: list[str], jobs: Sequence[Callable[[], Row]]) -> None:
+    """Append the rows of ``jobs`` to ``table``, from the first that is not there yet."""
+    rows: list[Row] = []
+    if table.exists():
+        with table.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+    for job in tqdm(jobs[len(rows) :], desc=table.stem, initial=len(rows), total=len(jobs)):
+        rows.append(job())
+        write_csv(table, columns, rows)
 
 
 def main() -> None:
@@ -120,24 +152,9 @@ def main() -> None:
     )
     arguments.add_argument("dataset", choices=("digits", "fashion_mnist"))
     dataset = arguments.parse_args().dataset
-    cfg = compose(Path(), [f"dataset={dataset}", "model=efficientnet_lite0", "recipe=grid"])
-    folder = prepared(cfg)
-    manifest = audited(Manifest.load(folder), cfg.seed)
-    # The store reads by offset, so rows of the new manifest find their pixels in the old file.
-    store = PixelStore(folder / "pixels.bin", manifest)
-    weights = locate(cfg.model, weights_dir())
-    assert weights is not None
-    table = Path(__file__).parent / "grids" / f"{dataset}.csv"
-    rows: list[dict[str, Any]] = []
-    if table.exists():
-        with table.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-    todo = list(cfg.space.points())[len(rows) :]
-    for point in tqdm(todo, desc=dataset, initial=len(rows), total=cfg.space.size()):
-        each = cfg.model_copy(update=point.model_dump())
-        rows.append(row_of(each, manifest, store, weights.path))
-        assert cfg.recipe.epochs is not None
-        write_csv(table, columns(cfg.recipe.epochs), rows)
+    training = Training(dataset)
+    jobs = [partial(training.row, point) for point in training.cfg.space.points()]
+    fill(GRIDS / f"{dataset}.csv", training.columns, jobs)
 
 
 if __name__ == "__main__":

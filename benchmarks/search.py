@@ -6,10 +6,10 @@
 Reads benchmarks/grids/*.csv, or the grids given with --grid (columns lr, l2_decay,
 label_smoothing, mixup, objective and optionally test). Every searcher makes one search of 20
 trials per seed on the grid as recorded, and one on a variant of it with new noise and moved
-learning rates; the first k trials are the search of k. Then come functions of intervals (with all
-searchers only) and the time of a proposal, both not with --grid. Finished searches are kept under
-runs/search/, so a run that was stopped goes on where it was. All of it takes most of an hour on one
-idle core, nearly all in the searchers to compare with. Needs the extra "benchmarks".
+learning rates; the first k trials are the search of k. Without --grid, functions of intervals and
+the time of a proposal follow. Finished searches are kept under runs/search/, so an interrupted run
+continues. Nearly all of the time is spent in the searchers to compare with, most of it in
+scikit-optimize. Needs the extra "benchmarks".
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
 from tqdm import tqdm
 
 from benchmarks.searchers.comparison import Replays, Table
 from benchmarks.searchers.figure import draw
+from benchmarks.searchers.intervals import SEARCHERS as ON_INTERVALS
 from benchmarks.searchers.intervals import intervals
 from benchmarks.searchers.peers import SEARCHERS, Sweeper, portfolio
 from benchmarks.searchers.speed import speeds
@@ -90,11 +92,11 @@ class Bench:
             workers=self._workers,
         )
         total = len(grids) * len(searchers)
-        found = {
+        traces = {
             (searcher, seed): points
             for searcher, seed, points in tqdm(made, desc=self._name, total=total, unit="search")
         }
-        return {name: [found[name, seed] for seed in range(len(grids))] for name in searchers}
+        return {name: [traces[name, seed] for seed in range(len(grids))] for name in searchers}
 
 
 def table(grids: list[FinishedGrid], traces: list[list[Index]]) -> Table:
@@ -119,7 +121,7 @@ def compared(
     if grid.fixed_scheme is not None:
         plain = [variant(grid, seed, shift=0).grid for seed in range(seeds)]
         for searcher, ours in searchers.items():
-            if isinstance(ours, Sweeper) and ours.options == {}:
+            if isinstance(ours, Sweeper) and not ours.options and not ours.first:
                 rates = {f"{v:g}": replace(ours, start=i) for i, v in enumerate(grid.values["lr"])}
                 made = bench.points(plain, rates, N_TRIALS)
                 starts[searcher] = {rate: table(plain, traces) for rate, traces in made.items()}
@@ -147,10 +149,14 @@ def regrets(variant: Variant, points: list[Index]) -> list[float]:
 def with_portfolio(
     searchers: Mapping[str, Searcher], grid: FinishedGrid, own: Path
 ) -> dict[str, Searcher]:
-    """The searchers, and the portfolio of the recorded grids of the same values but its own."""
+    """Add the searchers that know the other recorded grids of the same values."""
     paths = [path for path in sorted(GRIDS.glob("*.csv")) if path.stem != own.stem]
     others = [other for other in map(FinishedGrid.load, paths) if other.values == grid.values]
-    return {**searchers, "portfolio": portfolio(grid, others)} if others else dict(searchers)
+    if not others:
+        return dict(searchers)
+    known = portfolio(grid, others)
+    warm = Sweeper(first=known.points[: SkoptSweeperConf().warm_start_points])
+    return {**searchers, "warm start": warm, "portfolio": known}
 
 
 def main() -> None:
@@ -164,22 +170,24 @@ def main() -> None:
     if len(set(names)) < len(names):
         raise UserError(f"two grids have the same name ({', '.join(names)}); rename a file")
     grids = {path: FinishedGrid.load(path) for path in paths}
-    found = {}
+    summaries = {}
     for path, grid in grids.items():
         searchers = {name: SEARCHERS[name] for name in dict.fromkeys(arguments.searchers)}
         searchers = with_portfolio(searchers, grid, path)
         made = compared(path.stem, grid, searchers, arguments.seeds, arguments.workers)
-        found[path.stem] = summary(made, grid)
-    whole = not arguments.grid and arguments.searchers == list(SEARCHERS)
-    on_intervals = [] if not whole else intervals(arguments.seeds, FOLDER, arguments.workers)
-    times = [] if arguments.grid else speeds()
+        summaries[path.stem] = summary(made, grid)
+    on_intervals, times = [], []
+    if not arguments.grid:
+        names = [name for name in arguments.searchers if name in ON_INTERVALS]
+        on_intervals = intervals(names, arguments.seeds, FOLDER, arguments.workers)
+        times = speeds()
     if arguments.json:
-        content = {"seeds": arguments.seeds, "versions": versions(), "grids": found}
+        content = {"seeds": arguments.seeds, "versions": versions(), "grids": summaries}
         write_json(arguments.json, content | {"intervals": on_intervals, "speed": times})
     arguments.figure.parent.mkdir(parents=True, exist_ok=True)
     published = [(row.trials["bayes"], 100 * row.loss) for row in table1().values()]
-    draw(found, published, arguments.figure)
-    print(markdown(found, on_intervals, times, arguments.seeds, published))
+    draw(summaries, published, arguments.figure)
+    print(markdown(summaries, on_intervals, times, arguments.seeds, published))
     print(f"figure: {arguments.figure}", file=sys.stderr)
 
 

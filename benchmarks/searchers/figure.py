@@ -29,7 +29,7 @@ def draw(grids: dict[str, dict[str, Any]], published: Published, path: Path) -> 
     kind = path.suffix.lower()
     if kind not in (".svg", ".png", ".pdf"):
         raise UserError(f"{path}: a figure is an svg, png or pdf")
-    rows = [{"hconcat": _views(name, found, published)} for name, found in grids.items()]
+    rows = [{"hconcat": _views(name, grid, published)} for name, grid in grids.items()]
     own = {"scale": dict.fromkeys(("color", "shape", "strokeDash"), "independent")}
     spec = framed({"vconcat": [row | {"resolve": own} for row in rows], "resolve": own})
     if kind == ".svg":
@@ -40,18 +40,18 @@ def draw(grids: dict[str, dict[str, Any]], published: Published, path: Path) -> 
         write_bytes(path, vl_convert.vegalite_to_pdf(light(spec)))
 
 
-def _views(name: str, found: dict[str, Any], published: Published) -> list[Spec]:
+def _views(name: str, grid: dict[str, Any], published: Published) -> list[Spec]:
     stars = _published(published)
-    gaps = [*_curves(found, "gap"), stars]
+    gaps = [*_curves(grid, "gap"), stars]
     # a wide band may leave the frame
     highest = max(max(series.y) for series in gaps)
     points = Axis("accuracy points", limits=(0, 1.1 * highest))
     views = [_view(f"{name}: gap on variants of the grid", Axis("trials"), points, gaps)]
-    if losses := _curves(found, "test_loss"):
+    if losses := _curves(grid, "test_loss"):
         title = "recorded grid: loss on test against its own choice"
         views.append(_view(title, Axis("trials"), Axis("accuracy points"), losses))
     mean, gap = Axis("mean number of trials"), Axis("mean gap, points")
-    rules = [*_stops(found["stop_rules"]), stars]
+    rules = [*_stops(grid["stop_rules"]), stars]
     return [*views, _view("stop rule: patience beside each point", mean, gap, rules)]
 
 
@@ -60,8 +60,8 @@ def _view(title: str, x: Axis, y: Axis, series: list[Series]) -> Spec:
     return view | {"title": title, "width": 340, "height": 240}
 
 
-def _curves(found: dict[str, Any], key: str) -> list[Series]:
-    curves = {name: each[key] for name, each in found["searchers"].items() if each[key]}
+def _curves(grid: dict[str, Any], key: str) -> list[Series]:
+    curves = {name: each[key] for name, each in grid["searchers"].items() if each[key]}
     return [
         Series(
             name=name,

@@ -1,9 +1,9 @@
-"""Searchers on intervals: how close they come to the least value of known functions."""
+"""Compare searchers on intervals: how close they come to the least value of known functions."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,6 @@ from benchmarks.searchers.functions import TASKS, Place, Task
 from benchmarks.searchers.traces import digest
 
 Minimised = Callable[[Place], float]
-SEEDS = 5
-"""Maximum number of searches: one of scikit-optimize's in ten dimensions takes half a minute."""
 
 
 def sweeper(task: Task, function: Minimised, seed: int) -> None:
@@ -33,7 +31,10 @@ def sweeper(task: Task, function: Minimised, seed: int) -> None:
 
 
 def skopt(task: Task, function: Minimised, seed: int) -> None:
-    """scikit-optimize's ``gp_minimize``, everything at its default."""
+    """scikit-optimize's ``gp_minimize``, everything at its default.
+
+    A search in ten dimensions takes half a minute.
+    """
     from skopt import gp_minimize
 
     bounds = [(float(low), float(high)) for low, high in task.bounds]
@@ -64,37 +65,35 @@ def random(task: Task, function: Minimised, seed: int) -> None:
 SEARCHERS = {"sweeper": sweeper, "skopt": skopt, "optuna-gp": optuna_gp, "random": random}
 
 
-def intervals(seeds: int, folder: Path, workers: int) -> list[dict[str, Any]]:
-    """Search every task with every searcher; the distance to the least value after each trial."""
+def intervals(names: Sequence[str], seeds: int, folder: Path, workers: int) -> list[dict[str, Any]]:
+    """Search every task with the named searchers; return their distances to the least value."""
     kept = Memory(folder, verbose=0).cache(_search)
-    seeds = min(seeds, SEEDS)
     ours = digest(engine, fitted, sampling, dimensions, functions)
-    codes = {name: ours if name == "sweeper" else digest(functions) for name in SEARCHERS}
+    codes = {name: ours if name == "sweeper" else digest(functions) for name in names}
     wanted = [
         (number, name, seed)
         for number in range(len(TASKS))
-        for name in SEARCHERS
+        for name in names
         for seed in range(seeds)
     ]
     jobs = (delayed(kept)(number, name, seed, codes[name]) for number, name, seed in wanted)
     with parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
         made = Parallel(return_as="generator")(jobs)
-        found = dict(zip(wanted, tqdm(made, desc="intervals", total=len(wanted)), strict=True))
-    return [_summary(number, task, seeds, found) for number, task in enumerate(TASKS)]
+        searches = dict(zip(wanted, tqdm(made, desc="intervals", total=len(wanted)), strict=True))
+    return [
+        _summary(task, {n: [searches[number, n, seed] for seed in range(seeds)] for n in names})
+        for number, task in enumerate(TASKS)
+    ]
 
 
-def _summary(
-    number: int, task: Task, seeds: int, found: Mapping[tuple[int, str, int], list[float]]
-) -> dict[str, Any]:
-    truths = {
-        name: np.array([found[number, name, seed] for seed in range(seeds)]) for name in SEARCHERS
-    }
+def _summary(task: Task, searches: Mapping[str, list[list[float]]]) -> dict[str, Any]:
+    truths = {name: np.array(rows) for name, rows in searches.items()}
     seen = min(float(truth.min()) for truth in truths.values())
     least = seen if task.least is None else task.least
     return {
         "name": task.name,
         "trials": task.trials,
-        "seeds": seeds,
+        "seeds": len(next(iter(truths.values()))),
         "least": least,
         "searchers": {
             name: {

@@ -31,19 +31,22 @@ class Sweeper:
     Args:
         options: those of ``SkoptSweeperConf`` that differ from conf/strategy/bayes.yaml.
         start: where in the list of learning rates the search starts; None for the fixed scheme's.
+        first: points to try first, instead of one.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
     start: int | None = None
+    first: Sequence[Index] = ()
 
     def __call__(self, grid: FinishedGrid, objective: Objective, n_trials: int, seed: int) -> None:
         options = SkoptSweeperConf(**{**BAYES, **self.options, "seed": seed})
+        points = list(self.first)
         first = grid.fixed_scheme
-        if first is not None and self.start is not None:
+        if first is not None and not points:
             axis = list(grid.values).index("lr")
-            first = (*first[:axis], self.start, *first[axis + 1 :])
-        engine = build_engine(options, space(grid), [] if first is None else [first])
-        run(engine, objective, n_trials)
+            start = first[axis] if self.start is None else self.start
+            points = [(*first[:axis], start, *first[axis + 1 :])]
+        run(build_engine(options, space(grid), points), objective, n_trials)
 
 
 WITHOUT_WALK = Sweeper({"line": [], "acquisition": "EI"})

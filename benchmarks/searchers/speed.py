@@ -27,10 +27,10 @@ def _space(name: str) -> list[Dimension]:
     return [Levels.evenly(side) for side in sides]
 
 
-def _measure(name: str, told: int) -> dict[str, Any]:
+def _measure(name: str, known: int) -> dict[str, Any]:
     space = _space(name)
     rng = np.random.default_rng(0)
-    points = list(dict.fromkeys(from_unit(space, rng.random((told, len(space))))))
+    points = list(dict.fromkeys(from_unit(space, rng.random((known, len(space))))))
     values = [-float(sum((x - 0.3) ** 2 for x in point) + rng.normal()) for point in points]
     before = _peak_kib()
     seconds = []
@@ -42,7 +42,7 @@ def _measure(name: str, told: int) -> dict[str, Any]:
         seconds.append(process_time() - start)
     return {
         "space": name,
-        "told": len(points),
+        "known": len(points),
         "seconds": float(np.median(seconds)),
         "mb": (_peak_kib() - before) / 1024,
     }

@@ -58,7 +58,7 @@ class Comparison:
 
 
 def summary(made: Comparison, grid: FinishedGrid) -> dict[str, Any]:
-    """Everything the tables show of one grid, in accuracy points, and the curves from 5 trials.
+    """Compute what the tables show of one grid, in accuracy points, and the curves from 5 trials.
 
     The first searcher is compared with each of the others.
     """
@@ -117,62 +117,63 @@ def markdown(
     seeds: int,
     published: Published,
 ) -> str:
-    """The printed page: one section per grid, then intervals and speed."""
+    """Return the printed page: one section per grid, then intervals and speed."""
     trials, gap = (sum(column) / len(published) for column in zip(*published, strict=True))
     parts = [
         "# Searches replayed on finished grids",
         f"{seeds} searches per searcher and grid. Accuracy points, mean ± half of the 95 % "
-        "interval. The gap is the best objective of the grid minus the best found.\n\n"
+        "interval. The gap is the best objective of the grid minus the best of the search.\n\n"
         "A *variant* is a smooth fit to the grid with new noise and with the learning rates moved "
         "by 0, 1 or 2 steps either way: what the grid could have been. *Regret* is what the chosen "
-        "point loses in the fit, where nobody is lucky. Random search, like the sweeper, starts at "
-        "the fixed scheme. The portfolio tries the best points of the other grids in their order.",
+        "point loses in the fit, where there is no luck. Random search starts where the sweeper "
+        "starts: at the fixed scheme. Two searchers know the other grids: the portfolio tries "
+        "their best points in order; the sweeper with a warm start tries the first, then walks.",
         f"Published: a mean gap of {gap:.3f} points at 13 to 25 trials ({trials:.1f} on average), "
         f"at most {CLAIMED}. Searches of validation accuracies cannot confirm or refute that: the "
         "gap is one to the luckiest of all trials, and the tables say what luck is worth.",
     ]
-    for name, found in grids.items():
-        lucky = ", ".join(f"{v:.2f} after {k}" for k, v in found["luck"].items())
+    for name, grid in grids.items():
+        lucky = ", ".join(f"{v:.2f} after {k}" for k, v in grid["luck"].items())
         parts.append(
-            f"## {name}\n\n{found['points']} points, best objective {found['best']:.4f}. One trial "
-            f"near the top has a standard deviation of {found['noise']:.1f} points. A search that "
+            f"## {name}\n\n{grid['points']} points, best objective {grid['best']:.4f}. One trial "
+            f"near the top has a standard deviation of {grid['noise']:.1f} points. A search that "
             f"draws among the points of the best learning rate only, all equally good, would still "
             f"have a gap of {lucky} trials."
         )
-        parts.append(_curves(found, "gap", "Gap on variants after so many trials"))
-        parts.append(_within(found))
-        parts.append(_curves(found, "regret", "Regret on variants"))
-        if found["difference"]:
-            parts.append(_differences(found))
-        if found["starts"]:
-            parts.append(_starts(found))
-        parts.append(_curves(found, "recorded_gap", "Gap on the grid as recorded"))
-        if found["searchers"][found["compared"]]["test_loss"]:
+        parts.append(_curves(grid, "gap", "Gap on variants after so many trials"))
+        parts.append(_within(grid))
+        parts.append(_curves(grid, "regret", "Regret on variants"))
+        if grid["difference"]:
+            parts.append(_differences(grid))
+        if grid["starts"]:
+            parts.append(_starts(grid))
+        parts.append(_curves(grid, "recorded_gap", "Gap on the grid as recorded"))
+        if grid["searchers"][grid["compared"]]["test_loss"]:
             text = "Loss on the test column of the chosen point against the grid's own choice"
-            parts.append(_curves(found, "test_loss", text))
-        parts.append(_stop_rules(found))
+            parts.append(_curves(grid, "test_loss", text))
+        parts.append(_stop_rules(grid))
     if continuous:
         parts.append(_continuous(continuous))
     if speed:
-        rows = [(s["space"], s["told"], f"{s['seconds']:.2f}", f"{s['mb']:.0f}") for s in speed]
-        head = ["one tell and ask: space", "points told", "processor seconds", "memory, MB more"]
+        rows = [(s["space"], s["known"], f"{s['seconds']:.2f}", f"{s['mb']:.0f}") for s in speed]
+        head = ["one tell and ask: space", "values known", "processor seconds", "memory, MB more"]
         parts.append("## Speed\n\n" + _table(head, rows))
     return "\n\n".join(parts)
 
 
-def _within(found: dict[str, Any]) -> str:
+def _within(grid: dict[str, Any]) -> str:
     rows = [
         [name, *(f"{100 * share:.0f} %" for share in each["within"])]
-        for name, each in found["searchers"].items()
+        for name, each in grid["searchers"].items()
     ]
     return _table([f"Share of searches within {CLAIMED} points of the best", *BUDGETS], rows)
 
 
-def _starts(found: dict[str, Any]) -> str:
-    starts = list(next(iter(found["starts"].values())))
+def _starts(grid: dict[str, Any]) -> str:
+    starts = list(next(iter(grid["starts"].values())))
     rows = [
         [f"{name}, {budget} trials", *(f"{gap:.2f}" for gap in (*row, np.mean(row)))]
-        for name, gaps in found["starts"].items()
+        for name, gaps in grid["starts"].items()
         for budget in BUDGETS
         for row in [[gaps[start][budget - 1] for start in starts]]
     ]
@@ -194,8 +195,8 @@ def _continuous(tasks: list[dict[str, Any]]) -> str:
     return "\n\n".join(parts)
 
 
-def _curves(found: dict[str, Any], key: str, title: str) -> str:
-    curves = {name: searcher[key] for name, searcher in found["searchers"].items()}
+def _curves(grid: dict[str, Any], key: str, title: str) -> str:
+    curves = {name: searcher[key] for name, searcher in grid["searchers"].items()}
     last = next(iter(curves.values()))["trials"][-1]
     budgets = [k for k in BUDGETS if k <= last]
     with_end = key == "gap"
@@ -204,23 +205,23 @@ def _curves(found: dict[str, Any], key: str, title: str) -> str:
         row = [name]
         for i in (k - FIRST_BUDGET for k in budgets):
             row.append(f"{curve['mean'][i]:.2f} ± {(curve['high'][i] - curve['low'][i]) / 2:.2f}")
-        reached = found["searchers"][name]["trials_to_1_point"]
+        reached = grid["searchers"][name]["trials_to_1_point"]
         rows.append([*row, reached or f"over {last}"] if with_end else row)
     return _table([title, *budgets, *(["trials to 1.0"] if with_end else [])], rows)
 
 
-def _differences(found: dict[str, Any]) -> str:
-    budgets = list(next(iter(found["difference"].values())))
+def _differences(grid: dict[str, Any]) -> str:
+    budgets = list(next(iter(grid["difference"].values())))
     rows = [
         [name]
         + [f"{d['mean']:+.2f} [{d['low']:+.2f}, {d['high']:+.2f}]" for d in differences.values()]
-        for name, differences in found["difference"].items()
+        for name, differences in grid["difference"].items()
     ]
-    return _table([f"{found['compared']} minus", *budgets], rows)
+    return _table([f"{grid['compared']} minus", *budgets], rows)
 
 
-def _stop_rules(found: dict[str, Any]) -> str:
-    headers = [f"Stop rule of {found['compared']}: patience", "min_delta (points)"]
+def _stop_rules(grid: dict[str, Any]) -> str:
+    headers = [f"Stop rule of {grid['compared']}: patience", "min_delta (points)"]
     headers += ["trials, mean", "10 to 90 % of searches", "gap"]
     rows = [
         (
@@ -230,7 +231,7 @@ def _stop_rules(found: dict[str, Any]) -> str:
             f"{r['few']:.0f} to {r['many']:.0f}",
             f"{r['gap']:.2f}",
         )
-        for r in found["stop_rules"]
+        for r in grid["stop_rules"]
     ]
     return _table(headers, rows)
 

@@ -1,4 +1,4 @@
-"""Replayed searches kept on disk, so that an interrupted comparison goes on where it stopped."""
+"""Replayed searches kept on disk, so that an interrupted comparison continues where it stopped."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ OURS: Sequence[ModuleType] = (engine, surrogate, walk, dimensions, space, replay
 
 def versions() -> dict[str, str]:
     """Versions of the packages that decide what a searcher does."""
-    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    numbers = {"python": ".".join(map(str, sys.version_info[:3]))}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            numbers[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "absent"
-    return found
+            numbers[package] = "absent"
+    return numbers
 
 
 def search(

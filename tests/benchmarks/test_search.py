@@ -51,17 +51,17 @@ def csv(tmp_path: Path) -> Path:
 def test_it_prints_tables_and_writes_figures(run, csv: Path, tmp_path: Path) -> None:
     arguments = ("--grid", csv, "--seeds", 3, "--searchers", "sweeper", "random", "--workers", 1)
     figures = [tmp_path / "figure.svg", tmp_path / "again.svg"]
-    printed = run(*arguments, "--json", tmp_path / "found.json", "--figure", figures[0])
+    printed = run(*arguments, "--json", tmp_path / "figures.json", "--figure", figures[0])
     for text in ("## small", "| sweeper ", "| random ", "Loss on the test column", "0.215"):
         assert text in printed
-    found = json.loads((tmp_path / "found.json").read_text())["grids"]["small"]
-    curve = found["searchers"]["sweeper"]["gap"]
+    small = json.loads((tmp_path / "figures.json").read_text())["grids"]["small"]
+    curve = small["searchers"]["sweeper"]["gap"]
     assert curve["trials"] == list(range(5, 21))
     assert all(
         low <= mean <= high
         for low, mean, high in zip(curve["low"], curve["mean"], curve["high"], strict=True)
     )
-    assert set(found["difference"]["random"]) == {"5", "10", "15", "20"}
+    assert set(small["difference"]["random"]) == {"5", "10", "15", "20"}
     assert run(*arguments, "--figure", figures[1]) == printed
     assert "<svg" in figures[0].read_text()
     assert figures[0].read_bytes() == figures[1].read_bytes()

@@ -67,7 +67,7 @@ def test_the_design_tries_as_many_values_of_a_parameter_as_it_can() -> None:
     assert {proposal.point[0] for proposal in made} == set(range(5))
 
 
-def test_points_told_without_being_asked_for_are_not_proposed() -> None:
+def test_points_whose_values_are_known_are_not_proposed() -> None:
     engine = Engine([Levels.evenly(3)], n_initial=1)
     engine.tell([(0,), (2,)], [0.1, 0.2])
     assert [proposal.point for proposal in engine.ask(3)] == [(1,)]
@@ -89,7 +89,7 @@ def predicted(failure: float, **options: object) -> float:
     return mean
 
 
-def test_a_failure_is_the_worst_value_told_or_not_seen() -> None:
+def test_a_failure_is_the_worst_value_or_is_left_out() -> None:
     assert predicted(math.nan) == pytest.approx(predicted(0.6))
     assert predicted(math.nan, impute_failures=False) > predicted(math.nan)
 

@@ -108,7 +108,7 @@ def test_several_lines_are_walked_one_after_the_other() -> None:
 
 
 @given(st.integers(0, 6), st.integers(1, 9), st.integers(0, 20))
-def test_what_comes_next_follows_from_what_was_asked_and_told(
+def test_what_comes_next_follows_from_the_points_and_their_values(
     start: int, batch: int, seed: int
 ) -> None:
     def engine() -> Engine:

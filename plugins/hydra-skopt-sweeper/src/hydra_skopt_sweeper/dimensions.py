@@ -1,4 +1,4 @@
-"""The dimensions the engine searches: what each value of a parameter looks like to a model."""
+"""Describe the dimensions of a search: how a model sees the values of each parameter."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ Point = tuple[Coordinate, ...]
 
 @dataclass(frozen=True, eq=False)
 class Levels:
-    """A finite parameter; a coordinate of a point is the index of one of its values.
+    """A finite list of values; a coordinate is the index of a value.
 
-    `features` has one row per value, in [0, 1]: a single column of positions for ordered values,
-    one column per value (one-hot) for nominal ones.
+    `features` has one row per value, in [0, 1]. Ordered values have a single column with their
+    positions. Nominal values have one column each (one-hot).
     """
 
     features: np.ndarray
 
     @classmethod
     def ordered(cls, positions: Sequence[float]) -> Levels:
-        """Values on a line; `positions` are rescaled to [0, 1]."""
+        """Make a list of ordered values; `positions` are rescaled to [0, 1]."""
         line = np.asarray(positions, dtype=float)
         width = np.ptp(line)
         return cls(((line - line.min()) / (width or 1.0))[:, None])
 
     @classmethod
     def evenly(cls, n: int) -> Levels:
-        """`n` values at equal distances, such as a log-spaced list."""
+        """Make a list of `n` values at equal distances, such as a logarithmic one."""
         return cls.ordered(range(n))
 
     @classmethod
     def nominal(cls, n: int) -> Levels:
-        """`n` values without order, all equally far apart."""
+        """Make a list of `n` values without order, all equally far apart."""
         return cls(np.eye(n)) if n > 2 else cls.evenly(n)
 
     @property
@@ -47,36 +47,36 @@ class Levels:
 
     @property
     def columns(self) -> int:
-        """Number of features of a value."""
+        """Return the number of features of a value."""
         return self.features.shape[1]
 
     @property
     def is_ordered(self) -> bool:
-        """Whether the values lie on a line; two values always do."""
+        """Return whether the values lie on a line; two values always do."""
         return self.columns == 1
 
     def values(self) -> range:
-        """Every coordinate."""
+        """Return every coordinate."""
         return range(self.size)
 
     def encode(self, values: Sequence[Coordinate]) -> np.ndarray:
-        """Features of the values with these indices, shape (n, columns)."""
+        """Return the features of the values with these indices, shape (n, columns)."""
         return self.features[np.asarray(values, dtype=int)]
 
     def from_unit(self, shares: np.ndarray) -> list[int]:
-        """The values at these places in [0, 1] of the list: equal shares for all values."""
+        """Return the values at these places in [0, 1]; each value has an equal share."""
         return np.minimum((shares * self.size).astype(int), self.size - 1).tolist()
 
     def to_unit(self, values: Sequence[Coordinate]) -> np.ndarray:
-        """The middles of the values' shares."""
+        """Return the middle of each value's share of [0, 1]."""
         return (np.asarray(values) + 0.5) / self.size
 
 
 @dataclass(frozen=True, eq=False)
 class Span:
-    """An interval of numbers, both ends included; a coordinate of a point is the number itself.
+    """An interval of numbers, both ends included; a coordinate is the number itself.
 
-    `scale` is a scikit-optimize dimension with `transform="normalize"`; its prior says whether
+    `scale` is a scikit-optimize dimension with `transform="normalize"`. Its prior says whether
     the interval is even in the number or in its logarithm.
     """
 
@@ -95,31 +95,31 @@ class Span:
 
     @property
     def size(self) -> int | None:
-        """Number of values, None where they cannot be counted."""
+        """Return the number of values; None for an interval of real numbers."""
         if isinstance(self.scale, Real):
             return None
         return int(self.scale.high - self.scale.low) + 1
 
     def values(self) -> range:
-        """Every coordinate of an interval of whole numbers."""
+        """Return every coordinate of an interval of whole numbers."""
         if self.size is None:
             raise TypeError("an interval of real numbers cannot be enumerated")
         return range(int(self.scale.low), int(self.scale.high) + 1)
 
     def __contains__(self, value: object) -> bool:
-        """Whether it is a number of the interval, and whole where that is asked."""
+        """Return whether a number is one of the interval; for whole numbers it must be whole."""
         if isinstance(value, bool) or not isinstance(value, int if self.size else int | float):
             return False
         return bool(self.scale.low <= value <= self.scale.high)
 
     def encode(self, values: Sequence[Coordinate]) -> np.ndarray:
-        """Features of these numbers, shape (n, 1)."""
+        """Return the features of these numbers, shape (n, 1)."""
         return np.asarray(self.scale.transform(list(values)), dtype=float)[:, None]
 
     def from_unit(self, shares: np.ndarray) -> list[Coordinate]:
-        """The numbers at these places in [0, 1] of the interval, as plain Python ones.
+        """Return the numbers at these places in [0, 1], as plain Python numbers.
 
-        Each whole number has the share of the interval from half below to half above it.
+        A whole number's share of the interval is from one half below it to one half above it.
         """
         shares = np.clip(shares, 0.0, 1.0)
         if self.size is None:
@@ -132,7 +132,7 @@ class Span:
         return whole.astype(int).tolist()
 
     def to_unit(self, values: Sequence[Coordinate]) -> np.ndarray:
-        """The places of these numbers, the middles of whole numbers' shares."""
+        """Return the places of these numbers; a whole number's is the middle of its share."""
         if self.size is None:
             return np.asarray(self.scale.transform(list(values)), dtype=float)
         low, high = self._halves()
@@ -141,11 +141,11 @@ class Span:
 
     @property
     def log(self) -> bool:
-        """Whether the interval is even in its logarithm."""
+        """Return whether the interval is even in the logarithm."""
         return bool(self.scale.prior == "log-uniform")
 
     def _halves(self) -> tuple[float, float]:
-        """Ends of the shares of whole numbers, as logarithms where the interval is even in them."""
+        """Return the ends of all shares of whole numbers; their logarithms if `log`."""
         low, high = self.scale.low - 0.5, self.scale.high + 0.5
         return (math.log(low), math.log(high)) if self.log else (low, high)
 
@@ -154,7 +154,7 @@ Dimension = Levels | Span
 
 
 def encode(dimensions: Sequence[Dimension], points: Sequence[Point]) -> np.ndarray:
-    """Features of the points side by side, shape (points, columns)."""
+    """Return the features of the points in all dimensions, shape (points, columns)."""
     if not dimensions:
         return np.empty((len(points), 0))
     columns = zip(*points, strict=True)
@@ -162,12 +162,12 @@ def encode(dimensions: Sequence[Dimension], points: Sequence[Point]) -> np.ndarr
 
 
 def from_unit(dimensions: Sequence[Dimension], shares: np.ndarray) -> list[Point]:
-    """The points at these places, one column of [0, 1] per dimension."""
+    """Return the points at these places; `shares` has a column in [0, 1] per dimension."""
     columns = [d.from_unit(c) for d, c in zip(dimensions, shares.T, strict=True)]
     return list(zip(*columns, strict=True))
 
 
 def to_unit(dimensions: Sequence[Dimension], points: Sequence[Point]) -> np.ndarray:
-    """The places of the points, shape (points, dimensions)."""
+    """Return the places of the points in [0, 1], shape (points, dimensions)."""
     columns = zip(*points, strict=True)
     return np.stack([d.to_unit(c) for d, c in zip(dimensions, columns, strict=True)], axis=-1)

@@ -63,7 +63,7 @@ class Engine:
             trial's noisy value over the best one, or "mean", the predicted value.
             A space that is not finite is searched by expected improvement.
         surrogate: "gp", or "random" for a search that learns nothing.
-        impute_failures: whether the model takes a failure for the worst value told so far, or
+        impute_failures: whether the model takes a failure for the worst value so far, or
             does not see it at all.
         collapse_at: values at or below this are shown to the model as the worst value above it.
 
@@ -97,7 +97,7 @@ class Engine:
         self._surrogate = surrogate
         self._impute_failures = impute_failures
         self._collapse_at = collapse_at
-        self._tried: dict[Point, float | None] = {}  # None: proposed, value not told yet
+        self._tried: dict[Point, float | None] = {}  # None: proposed, value not known yet
         self._points = self._enumerate()
         self._features = None if self._points is None else encode(self._dimensions, self._points)
         self._initial = list(dict.fromkeys(initial_points))
@@ -206,7 +206,7 @@ class Engine:
         if not sound:
             return [], []
         worst, best = min(sound), max(sound)
-        # the constant liar's value for points not told yet
+        # the constant liar's value for points whose value is not known yet
         lie = best + float(np.mean(np.array(sound) - best))
         lessons: dict[Point, float] = {}
         for point, value in self._tried.items():
@@ -257,10 +257,10 @@ class Engine:
                 return point
 
     def _candidates(self) -> list[Point]:
-        """Untried points from all over a space that cannot be listed, and around the best."""
+        """Draw untried points from all over a space that cannot be listed, and around the best."""
         rng = self._rng()
-        told = [(value, point) for point, value in self._tried.items() if value is not None]
-        best = sorted((t for t in told if self._is_sound(t[0])), reverse=True)[:5]
+        known = [(value, point) for point, value in self._tried.items() if value is not None]
+        best = sorted((pair for pair in known if self._is_sound(pair[0])), reverse=True)[:5]
         fresh: dict[Point, None] = {}
         while not fresh:
             shares = rng.random((CANDIDATES, len(self._dimensions)))
@@ -270,7 +270,7 @@ class Engine:
         return list(fresh)
 
     def _first_design(self, n_initial: int) -> list[Point]:
-        """Points that join the initial ones; for a walk one in the middle, if there is none."""
+        """Draw the first points that were not given; for a walk one in the middle, or none."""
         if not self._line:
             more = n_initial - len(self._initial)
             return hypercube(self._dimensions, more, self._initial, self._rng())
@@ -286,7 +286,7 @@ class Engine:
         return list(itertools.product(*(d.values() for d in self._dimensions)))
 
     def _rng(self) -> np.random.Generator:
-        """A generator addressed by the seed and the number of points proposed so far."""
+        """Make a generator from the seed and the number of points proposed so far."""
         return np.random.default_rng([self._seed, len(self._tried)])
 
 

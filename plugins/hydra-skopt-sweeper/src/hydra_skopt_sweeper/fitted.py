@@ -1,9 +1,9 @@
-"""The model of a continuous space: a Gaussian process with fitted length scales and noise.
+"""Model a continuous space: a Gaussian process with fitted length scales and noise.
 
 On intervals a search ends in a small neighbourhood of the top, where values differ by far less
 than over the whole space, and often without noise. A fixed set of settings is too coarse for that:
-length scales and noise are those of the largest posterior density, found by gradient descent from
-fixed starts (Rasmussen and Williams 2006, sections 5.4.1 and 5.5).
+length scales and noise maximise the posterior density, by gradient descent from fixed starts
+(Rasmussen and Williams 2006, sections 5.4.1 and 5.5).
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from .surrogate import MEAN_VARIANCE, VARIANCE_SCALE, VARIANCE_SHAPE, centre_and
 
 Floats = NDArray[np.float64]
 
-LENGTH_SCALE = (0.5, 1.0)
-"""Median and log-normal width of the prior on a length scale, in units of the root of the number of
-columns, with which distances grow (Hvarfner et al. 2024, "Vanilla Bayesian optimization performs
-great in high dimensions"); a column spans [0, 1]."""
+LENGTH_SCALE = (0.25, 1.0)
+"""Median and log-normal width of the prior on a length scale, divided by the root of the number of
+columns, because distances grow with that root (Hvarfner et al. 2024, "Vanilla Bayesian optimization
+performs great in high dimensions"). A column spans [0, 1]."""
 NOISE = (1e-3, 3.0)
 """The same for the variance of the noise, in units of the variance of the process."""
 LEAST_NOISE = 1e-8
 """Keeps the covariance of points that lie close together positive definite."""
 STARTS = ((0.3, 1e-4), (0.7, 0.1))
-"""Length scale, in the same units, and noise that the fit begins with: without and with noise."""
+"""Length scale, divided likewise, and noise at the start of each fit: without and with noise."""
 STEPS = 60
 REFINED = 4
-"""Candidates that are climbed from."""
+"""Number of candidates from which the acquisition is climbed."""
 
 FAR = 100.0
-"""Standard deviations below the best, from which on the improvement is taken from its limit."""
+"""Further below the best than this many standard deviations, improvement is set to its limit."""
 ROOT5 = np.sqrt(5.0)
 
 
@@ -80,7 +80,7 @@ class FittedSurrogate:
         self._best = float((self._target - self._noise * self._alpha).max())
 
     def _covariance(self, scales: Floats, noise: float) -> tuple[Floats, Floats, Floats]:
-        """Covariance of the known points, and distances and decays for its gradient."""
+        """Return the covariance of the known points, and distances and decays for its gradient."""
         distance = ROOT5 * np.sqrt(np.tensordot(scales**-2, self._squares, axes=1))
         decay = np.exp(-distance)
         covariance = MEAN_VARIANCE + (1 + distance + distance**2 / 3) * decay
@@ -88,7 +88,7 @@ class FittedSurrogate:
         return covariance, distance, decay
 
     def _loss(self, logs: Floats) -> tuple[float, Floats]:
-        """Negative log posterior of the logarithms of scales and noise, with its gradient."""
+        """Return the negative log posterior of log scales and log noise, and its gradient."""
         scales, noise = np.exp(logs[:-1]), float(np.exp(logs[-1]))
         covariance, distance, decay = self._covariance(scales, noise)
         try:
@@ -116,15 +116,16 @@ class FittedSurrogate:
         return float(loss), off / widths - gradient
 
     def predict(self, points: Floats) -> tuple[Floats, Floats]:
-        """Mean and standard deviation of what trials at `points` would return, noise included."""
+        """Predict what trials at `points` would return: mean and standard deviation, with noise."""
         mean, variance, *_ = self._posterior(points)
         std = np.sqrt(variance + self._noise * self._variance)
         return self._centre + self._unit * mean, self._unit * std
 
     def log_improvement(self, points: Floats) -> Floats:
-        """Logarithm of the expected improvement of the noise-free value, shape (m,).
+        """Return the logarithm of the expected improvement of the noise-free value, shape (m,).
 
-        On the best predicted value of a known point, in units of the values' standard deviation.
+        The improvement is over the best predicted value of a known point, in units of the values'
+        standard deviation.
         """
         mean, variance, *_ = self._posterior(points)
         std = np.sqrt(variance)
@@ -132,11 +133,11 @@ class FittedSurrogate:
 
     @property
     def unit(self) -> float:
-        """What an improvement is measured in: the standard deviation of the values."""
+        """Return the unit of an improvement: the standard deviation of the values."""
         return self._unit
 
     def climb(self, points: Floats, free: NDArray[np.bool_]) -> Iterator[tuple[int, Floats]]:
-        """Improve the best of `points` in their `free` columns; yields their rows and the ends."""
+        """Climb from the best `points` in their `free` columns; yield row and end of each climb."""
         if not free.any():
             return
         order = np.argsort(-self.log_improvement(points), kind="stable")[:REFINED]
@@ -150,13 +151,13 @@ class FittedSurrogate:
                 return -value, -slope[free]
 
             bounds = [(0.0, 1.0)] * int(free.sum())
-            found = minimize(loss, start[free], jac=True, bounds=bounds, method="L-BFGS-B")
+            end = minimize(loss, start[free], jac=True, bounds=bounds, method="L-BFGS-B")
             point = start.copy()
-            point[free] = found.x
+            point[free] = end.x
             yield int(row), point
 
     def _posterior(self, points: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-        """Mean and variance of the noise-free value, and what their gradients are made of."""
+        """Return mean and variance of the noise-free value, and the parts of their gradients."""
         scaled, known = points / self._scales, self._known / self._scales
         square = (scaled**2).sum(1)[:, None] + (known**2).sum(1)[None] - 2 * scaled @ known.T
         distance = ROOT5 * np.sqrt(np.maximum(square, 0.0))
@@ -181,7 +182,7 @@ class FittedSurrogate:
 
 
 def _log_gain(z: Floats) -> tuple[Floats, Floats]:
-    """log(z cdf(z) + pdf(z)) of the normal distribution, also far below 0, and its derivative.
+    """Return log(z cdf(z) + pdf(z)) of the normal distribution, and its derivative.
 
     Ament et al. 2023, "Unexpected improvements to expected improvement", equation 9.
     """
@@ -191,6 +192,6 @@ def _log_gain(z: Floats) -> tuple[Floats, Floats]:
     share = -below * np.exp(log_ndtr(below) + below**2 / 2 + np.log(2 * np.pi) / 2)
     near = log_pdf + np.log1p(-share)
     above = np.log(np.maximum(z, 0.0) * np.exp(log_cdf) + np.exp(log_pdf) + (z < 0))
-    far = log_pdf - 2 * np.log(np.maximum(-z, 1.0))  # what it tends to
+    far = log_pdf - 2 * np.log(np.maximum(-z, 1.0))  # the limit
     log_gain = np.where(z > 0, above, np.where(z > -FAR, near, far))
     return log_gain, np.exp(log_cdf - log_gain)

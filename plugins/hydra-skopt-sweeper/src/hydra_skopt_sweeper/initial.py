@@ -1,4 +1,4 @@
-"""How a search begins: with the points the user named, the best of other sweeps, and a walk."""
+"""Choose how a search begins: the points the user named, the best of other sweeps, and a walk."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ log = logging.getLogger(__name__)
 
 
 def initial_points(options: SkoptSweeperConf, space: Space) -> list[Point]:
-    """Named points in their order, then those of the warm start, best first.
+    """Return the named points in their order, then those of the warm start, best first.
 
     Raises:
-        SweepError: a named point is not in the space, or a table holds nothing of use.
+        SweepError: a named point is not in the space, or a table has no trial in the space.
     """
     named = [space.point(values) for values in options.initial_points]
     if not options.warm_start:
@@ -37,10 +37,10 @@ def initial_points(options: SkoptSweeperConf, space: Space) -> list[Point]:
 
 
 def line(options: SkoptSweeperConf, space: Space) -> list[int]:
-    """The dimensions to walk along, by their places in the space.
+    """Return the indices of the dimensions to walk along.
 
     Raises:
-        SweepError: one is not in the space, or is no list of ordered values.
+        SweepError: one is not in the space, or is not a list of ordered values.
     """
     names = [parameter.name for parameter in space.parameters]
     axes = []
@@ -60,7 +60,7 @@ def line(options: SkoptSweeperConf, space: Space) -> list[int]:
 
 
 def _values(path: Path, space: Space, direction: str) -> dict[Point, float]:
-    """The finished trials of a table that lie in the space, as values to be maximised."""
+    """Read the finished trials of a table that lie in the space, as values to be maximised."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
@@ -85,7 +85,7 @@ def _values(path: Path, space: Space, direction: str) -> dict[Point, float]:
 
 
 def _by_mean_rank(tables: list[dict[Point, float]]) -> list[Point]:
-    """All points, the one with the best mean rank (as a share of its table) first."""
+    """Sort all points by their mean rank, as a share of each table; the best comes first."""
     ranks: dict[Point, list[float]] = defaultdict(list)
     for table in tables:
         shares = rankdata([-value for value in table.values()]) / len(table)

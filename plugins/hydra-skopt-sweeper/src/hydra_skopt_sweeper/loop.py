@@ -1,4 +1,4 @@
-"""The sweep: ask, launch, tell, record, until a rule says stop."""
+"""Run a sweep: ask for points, launch their jobs, record the results, until a rule stops it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .space import Space, parse_value, plain
 log = logging.getLogger(__name__)
 
 Launch = Callable[[list[list[str]], int], Sequence[JobReturn]]
-"""Runs one job per list of overrides, numbered from the second argument on."""
+"""Runs one job per list of overrides; the second argument is the number of the first job."""
 
 
 class Sweep:
@@ -54,11 +54,11 @@ class Sweep:
         self._names = [parameter.name for parameter in space.parameters]
 
     def run(self) -> list[Sequence[JobReturn]]:
-        """Run until a stop rule holds; returns the launched jobs, a sequence per batch.
+        """Run until a rule stops the sweep; return the launched jobs, a sequence per batch.
 
         Raises:
             SweepError: more trials failed than allowed, or a recorded one is not in the space.
-            Exception: the failed job's own, where `on_failure` is "raise".
+            Exception: the error of a failed job, if `on_failure` is "raise".
         """
         started = time.monotonic()
         self._announce()
@@ -88,10 +88,10 @@ class Sweep:
         return returns
 
     def _take_over(self) -> list[Proposal]:
-        """Learn the recorded trials; returns the proposals that are left of their last batch.
+        """Learn the recorded trials; return the proposals that are left of their last batch.
 
-        The table decides what was tried. Where it ends within a batch, that batch is asked for
-        again, because its other points were proposed without knowing the recorded values.
+        The table decides what was tried. If it ends within a batch, that batch is asked for again,
+        because its other points were proposed without knowing the recorded values.
         """
         size = self._options.batch_size
         whole = len(self._recorded) - len(self._recorded) % size
@@ -111,9 +111,9 @@ class Sweep:
         return self._engine.ask(min(self._options.batch_size, room))
 
     def _batch(self, proposals: Sequence[Proposal]) -> Sequence[JobReturn]:
-        """Run the trials of one batch, learn from them and record them, good ones and bad ones.
+        """Run the trials of one batch, learn from them and record them, also those that failed.
 
-        Raises the first failed job's own error where `on_failure` is "raise".
+        Raises the error of the first failed job if `on_failure` is "raise".
         """
         first, repeats = len(self._trials), self._options.repeats
         jobs = self._launch_all(proposals, first) if proposals else []
@@ -206,7 +206,7 @@ class Sweep:
             )
 
     def _write_results(self, reason: str | None) -> None:
-        """Write the result so far; `reason` is None while the sweep runs."""
+        """Write the result so far; `reason` is why the sweep stopped, None while it runs."""
         best = best_trial(self._trials, self._options.direction)
         write_results(
             self._folder,
@@ -227,5 +227,5 @@ class Sweep:
 
 
 def _reason(error: Exception) -> str:
-    """One line that says why a trial failed."""
+    """Say in one line why a trial failed."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,4 +1,7 @@
-"""The files of a sweep, its table of trials and its result, each written whole or not at all."""
+"""Read and write the files of a sweep: its table of trials and its result.
+
+A file is written whole or not at all.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,10 @@ RESULTS = "optimization_results.yaml"
 class Trial:
     """One row of the table.
 
-    `job` is the number of the trial's first job and `dir` its directory below the sweep's; `error`
-    says in one line why it failed; `seconds` how long its runs took together, None if that is not
-    known; `spread` is the standard deviation over repeats; `acquisition`, `predicted_mean` and
-    `predicted_std` are what the model expected when it proposed the point.
+    `job` is the number of the trial's first job, and `dir` is its directory below the sweep's.
+    `error` says in one line why the trial failed. `spread` is the standard deviation over repeats.
+    `seconds` is the duration of all its runs together, None if unknown. `acquisition`,
+    `predicted_mean` and `predicted_std` are what the model expected when it proposed the point.
     """
 
     trial: int
@@ -53,12 +56,12 @@ WHOLE = ("trial", "job")
 
 
 def parameter_column(name: str) -> str:
-    """The column of a parameter: its name, set apart where the table has such a column."""
+    """Return the column of a parameter: its name, with a prefix if the table uses that name."""
     return f"params.{name}" if name in COLUMNS else name
 
 
 def write_table(folder: Path, names: Sequence[str], trials: Sequence[Trial]) -> None:
-    """Write `sweep.csv` with the parameters `names`; floats in their shortest exact form."""
+    """Write `sweep.csv` with the parameters `names`; floats have their shortest exact form."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*COLUMNS, *map(parameter_column, names)])
@@ -69,7 +72,7 @@ def write_table(folder: Path, names: Sequence[str], trials: Sequence[Trial]) -> 
 
 
 def read_table(folder: Path, names: Sequence[str]) -> list[Trial]:
-    """The trials of `sweep.csv`, none if there is no such file.
+    """Read the trials of `sweep.csv`; an empty list if there is no such file.
 
     Raises:
         SweepError: the file is not a table of these parameters.
@@ -98,13 +101,13 @@ def _trial(row: Mapping[str, str], names: Sequence[str]) -> Trial:
 
 
 def write_results(folder: Path, results: Mapping[str, Any]) -> None:
-    """Write `optimization_results.yaml`; its values are plain Python ones."""
+    """Write `optimization_results.yaml` from plain Python values."""
     text = yaml.safe_dump(dict(results), sort_keys=False, allow_unicode=True)
     _write_whole(folder / RESULTS, text)
 
 
 def read_results(folder: Path) -> dict[str, Any]:
-    """The content of `optimization_results.yaml`.
+    """Read `optimization_results.yaml`.
 
     Raises:
         SweepError: the file is missing or damaged.

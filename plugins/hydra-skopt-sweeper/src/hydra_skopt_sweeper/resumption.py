@@ -1,4 +1,4 @@
-"""What makes two sweeps the same search, and the trials that a resumed sweep keeps."""
+"""Decide whether two sweeps are the same search, and which trials a resumed sweep keeps."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ DECISIVE = (
     "on_failure",
     "collapse_at",
 )
-"""The options that decide what is proposed; those that only decide when to stop may change."""
+"""The options that decide what is proposed. Others, such as when to stop, may change."""
 
 _ABSENT = object()
 
 
 def search_of(options: SkoptSweeperConf, space: Space, initial: Sequence[Point]) -> dict[str, Any]:
-    """All that decides the proposals and the objective, by meaning: spelling and order are gone."""
+    """Return what decides proposals and objective, without spelling and order of overrides."""
     texts = [space.texts(point) for point in initial]
     return {
         "space": {parameter.name: parameter.meaning for parameter in space.parameters},
@@ -45,7 +45,7 @@ def search_of(options: SkoptSweeperConf, space: Space, initial: Sequence[Point])
 
 
 def recorded_order(folder: Path, space: Space) -> Space:
-    """The space with its parameters in the order of the directory's table, if it has these.
+    """Return the space with its parameters in the order of the table, if they are the same.
 
     The order decides the first points and the columns of the table, but not what is searched.
     """
@@ -61,10 +61,10 @@ def recorded_order(folder: Path, space: Space) -> Space:
 def recorded_trials(
     folder: Path, search: Mapping[str, Any], space: Space, ignoring: Sequence[str]
 ) -> list[Trial]:
-    """The trials to keep; the failures at the end of the table are tried again.
+    """Return the trials to keep; the failures at the end of the table are tried again.
 
     Args:
-        ignoring: fixed overrides that may have changed.
+        ignoring: names of fixed overrides that may have changed.
 
     Raises:
         SweepError: the table in the folder belongs to another search.
@@ -77,14 +77,14 @@ def recorded_trials(
         if field == "overrides" and override in ignoring:
             continue
         way_out = (
-            f", or go on all the same with hydra.sweeper.resume_ignoring=[{override}] if it does "
+            f", or continue with hydra.sweeper.resume_ignoring=[{override}] if the difference does "
             "not change the objective"
             if field == "overrides"
             else ""
         )
         raise SweepError(
             f"cannot resume the sweep in {folder}: {name} was {before} and is {now}. Set it back, "
-            f"or begin another sweep in another hydra.sweep.dir{way_out}"
+            f"or start a new sweep in another hydra.sweep.dir{way_out}"
         )
     trials = read_table(folder, [parameter.name for parameter in space.parameters])
     return trials[: len(trials) - failures_in_a_row(trials)]
@@ -94,7 +94,7 @@ def require_no_record(folder: Path) -> None:
     """Refuse a directory that holds the trials of another sweep.
 
     Raises:
-        SweepError: it does; the message names both ways out.
+        SweepError: there is such a record; the message names both ways out.
     """
     table, results = folder / TABLE, folder / RESULTS
     if table.exists():
@@ -104,13 +104,13 @@ def require_no_record(folder: Path) -> None:
     else:
         return
     raise SweepError(
-        f"{kept} holds the record of another sweep, which a new one would replace. Go on with it "
+        f"{kept} holds the record of another sweep, which a new one would replace. Continue it "
         "(hydra.sweeper.resume=true), or sweep in another directory (hydra.sweep.dir=...)"
     )
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Name, former and present value of each difference, one level into mappings."""
+    """Yield name, former value and present value of each difference, one level into mappings."""
     for name in [*now, *(key for key in before if key not in now)]:
         old, new = before.get(name, _ABSENT), now.get(name, _ABSENT)
         if _same(old, new):
@@ -124,7 +124,7 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tupl
 
 
 def _same(a: object, b: object) -> bool:
-    """Equality in which true is not 1, not a number equals itself, and order of keys is nothing."""
+    """Compare two values; true differs from 1, NaN equals NaN, and the order of keys is ignored."""
     if a is _ABSENT or b is _ABSENT:
         return a is b
     return bool(yaml.safe_dump(a) == yaml.safe_dump(b))

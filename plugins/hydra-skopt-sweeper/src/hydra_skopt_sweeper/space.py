@@ -1,4 +1,4 @@
-"""From Hydra's override grammar to a search space, and from points back to overrides."""
+"""Turn Hydra's overrides into a search space, and points of the space back into overrides."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from .errors import SweepError
 TAGS = ("log", "ordered", "nominal")
 
 UNEVEN = 10.0
-"""Ordered numbers whose widest gap is more than this times the narrowest are placed by rank."""
+"""Numbers are placed by rank if their widest gap is more than this many times their narrowest."""
 
 
 @dataclass(frozen=True)
 class Parameter:
     """One swept override.
 
-    `key` is its left side with prefix and package, `name` the same without prefix; `strings` and
-    `values` are the elements of a finite sweep as the parser writes and reads them; `meaning` is
-    equal for two sweeps that are searched alike, however they are written.
+    `key` is its left side with prefix and package, and `name` is the same without the prefix. For a
+    finite sweep, `strings` has the text of each element, as an override needs it, and `values` has
+    the parsed elements. Two sweeps that are searched in the same way have the same `meaning`,
+    however they are written.
     """
 
     key: str
@@ -40,14 +41,14 @@ class Parameter:
     values: tuple[Any, ...] = ()
 
     def text(self, coordinate: Coordinate) -> str:
-        """The right side of the override."""
+        """Return the right side of the override."""
         return self.strings[int(coordinate)] if self.strings else repr(coordinate)
 
     def coordinate(self, value: Any) -> Coordinate:
-        """Where `value`, or the text of it, lies.
+        """Return the coordinate of `value`, which may be given as text.
 
         Raises:
-            SweepError: the sweep does not contain it.
+            SweepError: the sweep does not contain the value.
         """
         if isinstance(value, str) and value in self.strings:
             return self.strings.index(value)
@@ -62,10 +63,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Space:
-    """What is swept, and the overrides that every job gets.
+    """The swept parameters, and the overrides that every job gets.
 
-    `fixed_values` maps the targets of the fixed overrides, a deletion's with a tilde, to their
-    values.
+    `fixed_values` maps the target of each fixed override to its value. The target of a deletion
+    begins with a tilde.
     """
 
     parameters: tuple[Parameter, ...]
@@ -77,22 +78,22 @@ class Space:
         return [parameter.dimension for parameter in self.parameters]
 
     def in_order(self, names: Sequence[str]) -> Space:
-        """The same space with its parameters in the order of `names`."""
+        """Return the same space with its parameters in the order of `names`."""
         return replace(
             self, parameters=tuple(sorted(self.parameters, key=lambda p: names.index(p.name)))
         )
 
     def texts(self, point: Point) -> dict[str, str]:
-        """Name and text of each value of the point."""
+        """Return the name of each parameter and the text of its value at the point."""
         return {p.name: p.text(c) for p, c in zip(self.parameters, point, strict=True)}
 
     def overrides(self, point: Point) -> list[str]:
-        """The overrides of the job that tries the point."""
+        """Return the overrides of the job that tries the point."""
         swept = [f"{p.key}={p.text(c)}" for p, c in zip(self.parameters, point, strict=True)]
         return [*self.fixed, *swept]
 
     def point(self, values: Mapping[str, Any]) -> Point:
-        """The point with these values; values of fixed overrides are passed over.
+        """Return the point with these values; values of fixed overrides are ignored.
 
         Raises:
             SweepError: a parameter is missing or unknown, or a value is not in the space.
@@ -110,10 +111,10 @@ class Space:
 def build_space(
     params: Mapping[str, str], arguments: Sequence[str], config_loader: ConfigLoader | None
 ) -> Space:
-    """The space of `params`, in which the overrides `arguments` replace those of the same target.
+    """Build the space of `params`; each of `arguments` replaces an override of the same target.
 
     Raises:
-        SweepError: a sweep cannot be searched as it is.
+        SweepError: a sweep cannot be searched.
         OverrideParseException: Hydra's parser refuses an override.
     """
     parser = OverridesParser.create(config_loader=config_loader)
@@ -164,7 +165,7 @@ def _parameter(override: Override) -> Parameter:
             ends = {"from": parsed.start, "to": parsed.end, "log": "log" in tags}
             return Parameter(key, name, sweep, span, ends)
         if isinstance(parsed, Sweep) and hasattr(parsed, "shuffle"):
-            parsed.shuffle = False  # the search decides the order, and must find it again
+            parsed.shuffle = False  # a resumed search needs the same order
         strings = tuple(override.sweep_string_iterator())
         values = tuple(
             v.text if isinstance(v, QuotedString) else v for v in override.sweep_iterator()
@@ -211,9 +212,9 @@ def _levels(values: Sequence[Any], tags: set[str]) -> Levels:
 
 
 def _positions(values: Sequence[float]) -> Sequence[float]:
-    """Monotone numbers where they are most evenly spaced: as they are, or their logarithms.
+    """Return the numbers or their logarithms, whichever are more evenly spaced.
 
-    Where neither is even, as in a log-spaced list that starts at zero, their ranks.
+    If neither is even, as in a logarithmic list that starts at zero, return their ranks.
     """
     scales = [list(values)]
     if min(values) > 0:
@@ -230,12 +231,12 @@ def _unevenness(line: Sequence[float]) -> float:
 
 
 def _same(a: Any, b: Any) -> bool:
-    """Equality in which true is not 1."""
+    """Compare two values; true does not equal 1."""
     return isinstance(a, bool) == isinstance(b, bool) and a == b
 
 
 def plain(value: Any) -> Any:
-    """A value of the parser as plain Python, which YAML can hold."""
+    """Convert a value of the parser to plain Python, which YAML can hold."""
     if isinstance(value, QuotedString):
         return value.text
     if isinstance(value, list):
@@ -246,7 +247,7 @@ def plain(value: Any) -> Any:
 
 
 def parse_value(text: str) -> Any:
-    """The value of the right side of an override, or `text` if that is none."""
+    """Parse the right side of an override; return `text` itself if it is not a single value."""
     try:
         [override] = OverridesParser.create().parse_overrides([f"value={text}"])
     except OverrideParseException:

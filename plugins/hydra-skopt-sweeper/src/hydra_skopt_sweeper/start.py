@@ -1,4 +1,4 @@
-"""From options and arguments to a running sweep, new or resumed."""
+"""Start a sweep, new or resumed, from its options and arguments."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def start(
     config_loader: ConfigLoader,
     launch: Launch,
 ) -> list[Sequence[JobReturn]]:
-    """Check everything that can be checked, then sweep.
+    """Check options, space and directory, then sweep; return the launched jobs.
 
     Raises:
-        SweepError: nothing was launched yet, or too many trials failed.
+        SweepError: a check failed and nothing was launched, or too many trials failed.
     """
     checked = SkoptSweeperConf(**options)
     check(checked)
     space = build_space(checked.params or {}, arguments, config_loader)
     if checked.repeat_key in [parameter.key for parameter in space.parameters]:
         raise SweepError(f"hydra.sweeper.repeat_key is {checked.repeat_key}, which is swept")
-    initial_points(checked, space)  # so that nothing is written where one of them is wrong
+    initial_points(checked, space)  # refuses a wrong one before anything is written
     line(checked, space)
     folder = Path(config.hydra.sweep.dir)
     with only_sweep_in(folder):
