@@ -124,6 +124,16 @@ def test_rare_classes_are_left_out_by_a_key_that_the_refusal_names(prepare, own,
     assert prepare("dataset.min_class_images=3")[1]["left_out_classes"] == {"empty": 0, "heron": 1}
 
 
+def test_classes_of_very_different_size_are_said(prepare, own):
+    assert "uneven" not in prepare()[3]
+    (own / "owl").mkdir()
+    for number in range(150):
+        (own / "owl" / f"{number}.jpg").write_bytes(jpeg(2, number))
+    err = prepare()[3]
+    assert "the classes are uneven: owl has 120 images beside the test split, cat has 8" in err
+    assert "objective: mean_class" in err
+
+
 def test_a_name_is_harmless_to_a_terminal(prepare, own):
     (own / "cat").rename(own / "c\x1b[31mat")
     (own / "dog" / "\x1b]0;x\x07.svg").write_text("x")

@@ -72,30 +72,34 @@ def missing_splits(
 
 
 def without_rare(
-    listing: Listing, images: int, same: Mapping[str, str] = MappingProxyType({})
+    listing: Listing,
+    least: int | None,
+    drawn: int = 0,
+    same: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Listing, dict[str, int]]:
-    """Leave out the classes with fewer than ``images`` distinct images to train on.
+    """Leave out the classes that are too rare to train on, or to draw ``drawn`` splits from.
 
-    Returns the remaining listing, with its labels renumbered, and the number of distinct
-    training images of each class that was left out.
+    A class needs ``least`` images, and at least one for training and for each drawn split. Images
+    are counted as :func:`complete` counts them before it refuses a class. With ``least`` None no
+    class is left out. Returns the remaining listing, with its labels renumbered, and the number of
+    images of each class that was left out.
     """
-    groups = _by_label(
-        [replace(entry, split=entry.split or "train") for entry in listing.entries], "train"
-    )
-    sizes = [
-        len({same.get(path, path) for path in groups.get(label, ())})
-        for label in range(len(listing.class_names))
-    ]
-    kept = [label for label, size in enumerate(sizes) if size >= images]
-    rare = {listing.class_names[label]: size for label, size in enumerate(sizes) if size < images}
+    if least is None:
+        return listing, {}
+    entries = [replace(entry, split=entry.split or "train") for entry in listing.entries]
+    bound = _bound(entries, same, 1 + drawn) if drawn else set()
+    sizes = _usable(entries, len(listing.class_names), same, bound)
+    needed = max(least, 1 + drawn)
+    kept = [label for label, size in enumerate(sizes) if size >= needed]
+    rare = {listing.class_names[label]: size for label, size in enumerate(sizes) if size < needed}
     labels = {old: new for new, old in enumerate(kept)}
-    entries = [
+    remaining = [
         replace(entry, label=labels[entry.label])
         for entry in listing.entries
         if entry.label in labels
     ]
     names = [listing.class_names[label] for label in kept]
-    return replace(listing, class_names=names, entries=entries), rare
+    return replace(listing, class_names=names, entries=remaining), rare
 
 
 def limit(entries: Sequence[Entry], split: Split, images: int | None, seed: int) -> list[Entry]:
@@ -208,6 +212,14 @@ def _units(
     return units
 
 
+def _usable(
+    entries: Sequence[Entry], classes: int, same: Mapping[str, str], bound: Collection[str]
+) -> list[int]:
+    """Return the number of different training images of each class that splits may use."""
+    units = _units(entries, same, bound)
+    return [units.get(label, _Units({}, 0, 0)).usable for label in range(classes)]
+
+
 def _bound(entries: Sequence[Entry], same: Mapping[str, str], images: int) -> set[str]:
     """Return the contents that must stay in train: with two labels, or in another split too.
 
@@ -249,11 +261,8 @@ def _require(
     same: Mapping[str, str],
     bound: Collection[str],
 ) -> None:
-    units = _units(entries, same, bound)
-    sizes = {}
-    for label in range(len(class_names)):
-        sizes[label] = units.get(label, _Units({}, 0, 0)).usable
-    short = [(class_names[label], size) for label, size in sizes.items() if size < images]
+    sizes = enumerate(_usable(entries, len(class_names), same, bound))
+    short = [(class_names[label], size) for label, size in sizes if size < images]
     if short:
         shown = some([f"{name!r} ({size})" for name, size in short])
         raise UserError(

@@ -14,6 +14,9 @@ from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.pixels import Stored
 from pipeline.settings.dataset import DatasetConfig
 
+IMBALANCE = 10
+"""If the largest class has more than this many times the images of the smallest, we say so."""
+
 _DIM = FULL / 8
 """If all values of a 16-bit image are below this, its data have fewer bits."""
 
@@ -92,6 +95,8 @@ def notes(stats: Mapping[str, Any]) -> Iterator[str]:
     if rare := stats["left_out_classes"]:
         shown = some([f"{name} ({images})" for name, images in rare.items()])
         yield f"{count(len(rare), 'class', 'classes')} left out as too rare: {shown}"
+    if uneven := imbalance(stats["counts"]):
+        yield uneven
     if groups := stats["two_labels"]:
         files = sum(len(group["paths"]) for group in groups)
         shown = "; ".join(
@@ -131,6 +136,23 @@ def warnings(stats: Mapping[str, Any], path: Path) -> Iterator[str]:
             f"{count(leaked_images(stats), 'image')} in {count(len(groups), 'group')} of identical "
             f"files stand in more than one split: what is measured on them is leaked{named}"
         )
+
+
+def imbalance(counts: Mapping[str, Mapping[str, int]]) -> str | None:
+    """Describe an imbalance beyond ``IMBALANCE`` by the smallest and the largest class.
+
+    ``counts`` holds the images of each class by split; those to train on and to choose by count.
+    """
+    images = {name: counts["train"][name] + counts["val"][name] for name in counts["train"]}
+    small, large = min(images, key=images.__getitem__), max(images, key=images.__getitem__)
+    if images[large] <= IMBALANCE * images[small]:
+        return None
+    return (
+        f"the classes are uneven: {printable(large)} has {images[large]:,} images beside the test "
+        f"split, {printable(small)} has {images[small]:,}. Top-1 is decided by the large classes: "
+        "compare it with the accuracy of always guessing the largest one, and consider "
+        "objective: mean_class and recipe.class_balance: weights or sampling"
+    )
 
 
 def _dim(dataset: DatasetConfig, stored: Mapping[str, Stored]) -> dict[str, Any] | None:

@@ -84,7 +84,7 @@ def register_final(
 ) -> str:
     """Register the packaged model in ``folder`` for its dataset, once; return its status in words.
 
-    ``objective`` is the validation accuracy that chose it.
+    ``objective`` is the one that chose it, on validation.
     """
     point = cfg.point.model_dump()
     name = f"vdtransfer-{cfg.project}-{cfg.dataset.name}"
@@ -108,6 +108,7 @@ def register_final(
                 model_id,
                 key=first.key,
                 objective=objective,
+                chosen_by=cfg.objective,
                 data_digest=resources.environment.data_digest,
                 description=f"{cfg.title}: {cfg.dataset.title}",
                 run_id=first.run_id,
@@ -121,5 +122,9 @@ def register_final(
     shown = f"{registry.name} version {version.number}"
     if champion.number == version.number:
         return f"{shown} is the champion"
-    why = "" if champion.data_digest == version.data_digest else ", chosen on other data"
+    why = ""
+    if champion.data_digest != version.data_digest:
+        why = ", chosen on other data"
+    elif champion.chosen_by != version.chosen_by:
+        why = ", chosen by another objective"
     return f"{shown}; the champion is version {champion.number}{why}"

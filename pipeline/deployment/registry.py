@@ -25,8 +25,10 @@ class Version:
     key: str | None
     """Key of the final trial that produced the weights."""
     objective: float | None
-    """Validation accuracy of the trial that chose the hyperparameters."""
+    """Objective of the trial that chose the hyperparameters, on validation."""
     data_digest: str | None
+    chosen_by: str | None
+    """Name of that objective."""
     model_id: str | None = None
     """Id of the logged model, from a tag; MLflow's own field comes back empty from a database."""
 
@@ -38,18 +40,21 @@ class Version:
             tags.get(KEY_TAG),
             None if objective is None else float(objective),
             tags.get("data_digest"),
+            tags.get("chosen_by"),
             tags.get("model_id"),
         )
 
 
 def beats(version: Version, champion: Version) -> bool:
-    """Return whether a version has higher validation accuracy than the champion on the same data.
+    """Return whether a version has a higher objective than the champion on the same data.
 
-    Versions on different data are not compared.
+    Versions on different data, or chosen by different objectives, are not compared.
     """
     if version.objective is None or champion.objective is None:
         return False
-    return version.data_digest == champion.data_digest and version.objective > champion.objective
+    if (version.data_digest, version.chosen_by) != (champion.data_digest, champion.chosen_by):
+        return False
+    return version.objective > champion.objective
 
 
 class Registry:
@@ -82,6 +87,7 @@ class Registry:
         *,
         key: str,
         objective: float,
+        chosen_by: str,
         data_digest: str,
         description: str,
         run_id: str,
@@ -96,6 +102,7 @@ class Registry:
         facts = {
             KEY_TAG: key,
             "objective": repr(objective),
+            "chosen_by": chosen_by,
             "data_digest": data_digest,
             "model_id": model_id,
         }

@@ -139,8 +139,8 @@ class Pipeline:
                 *self._checkout(_SEARCHER),
             ],
             params=[
-                *("defaults", "project", "model", "recipe", *point, "seed", "space"),
-                *("search.${item.strategy}", "tune", "machine"),
+                *("defaults", "project", "model", "recipe", *point, "seed", "objective"),
+                *("space", "search.${item.strategy}", "tune", "machine"),
             ],
             outs=self._of_cell("trials.csv", "curves.csv", "runs.csv", "best.yaml"),
         )

@@ -39,7 +39,7 @@ def answer(place: Place) -> Facts | None:
 
 def strategy_table(place: Place, summaries: Sequence[CellSummary]) -> Table:
     """Make a table of each strategy's point on one dataset, its accuracy and its cost."""
-    protocol = summaries[0].protocol
+    chosen = wording(*(s.choice for s in summaries))
     columns = [
         Column("strategy", "Strategy"),
         Column("setting", "Setting"),
@@ -56,8 +56,8 @@ def strategy_table(place: Place, summaries: Sequence[CellSummary]) -> Table:
         row = [STRATEGY_TITLES.get(name, name), describe(summary.point), summary.top1, difference]
         rows.append([*row, words, summary.trials, 3600 * summary.hours])
     caption = (
-        f"What each strategy chose by {wording(protocol).selection} top-1. Test top-1: "
-        f"{wording(protocol).test}. Trainings and device time are those of the search, each "
+        f"What each strategy chose by {chosen.choice}. Test top-1: "
+        f"{chosen.test}. Trainings and device time are those of the search, each "
         "counted at what it took when it was trained, replayed or not."
     )
     return Table("strategies", caption, columns, rows)
@@ -77,7 +77,9 @@ def surprises(summaries: Sequence[CellSummary]) -> Text | None:
     """Explain the cells where validation and test differ by more than the test's interval."""
     apart = []
     for s in summaries:
-        if s.protocol != "heldout" or s.top1 is None or s.top1.low is None or s.top1.high is None:
+        if s.choice != ("heldout", "top1"):
+            continue
+        if s.top1 is None or s.top1.low is None or s.top1.high is None:
             continue
         if not s.top1.low <= s.objective <= s.top1.high:
             shown = f"{100 * s.objective:.2f} and {100 * s.top1.mean:.2f} %"

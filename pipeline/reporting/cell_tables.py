@@ -125,7 +125,7 @@ def cell_table(summaries: Sequence[CellSummary]) -> Table:
         (Column("mean_class", "Mean per class %", "share"), lambda s: s.mean_class),
         (Column("top5", "Top-5 %", "share"), lambda s: s.top5),
         (
-            Column(f"{words.key}_top1", f"{words.selection.capitalize()} top-1 %", "share"),
+            Column(words.column, f"{words.title} %", "share"),
             lambda s: s.objective,
         ),
         (Column("trials", "Trials", "count"), lambda s: s.trials),
@@ -145,7 +145,7 @@ def cell_table(summaries: Sequence[CellSummary]) -> Table:
         (Column("same_point_as", "Same point as"), lambda s: ", ".join(s.same_as)),
     ]
     caption = (
-        f"Each cell and the point it chose by {words.selection} top-1. Trained: trials that ran "
+        f"Each cell and the point it chose by {words.choice}. Trained: trials that ran "
         "for this cell; the others had been trained before and were replayed. Learning rates are "
         "per 256 images."
     )
@@ -163,7 +163,7 @@ def _value(name: str, summary: CellSummary) -> Value:
 def console_table(summaries: Sequence[CellSummary]) -> Table:
     """Make a short table of cells that fits a terminal."""
     cells = cell_table(summaries)
-    left_out = {"mean_class", "top5", f"{_words(summaries).key}_top1", "refit_device_hours"}
+    left_out = {"mean_class", "top5", _words(summaries).column, "refit_device_hours"}
     kept = [i for i, column in enumerate(cells.columns) if column.key not in left_out]
     return Table(
         "console",
@@ -174,7 +174,7 @@ def console_table(summaries: Sequence[CellSummary]) -> Table:
 
 
 def _words(summaries: Sequence[CellSummary]) -> Wording:
-    return wording(*(s.protocol for s in summaries))
+    return wording(*(s.choice for s in summaries))
 
 
 def _titles(summaries: Sequence[CellSummary]) -> list[Figure]:

@@ -14,7 +14,7 @@ from pipeline.reporting.tables import Column, Table, Value, show
 
 
 def claim_section(tested: Sequence[Claim]) -> Section:
-    words = wording(*(c.protocol for c in tested))
+    words = wording(*(c.choice for c in tested))
     several = len({c.model for c in tested}) > 1
     columns = [
         Column("dataset", "Dataset"),
@@ -64,7 +64,7 @@ def _searches(tested: Sequence[Claim]) -> str:
     if counts:
         return (
             "The replayed loss is what a search loses on average: the mean gap in "
-            f"{wording(*(c.protocol for c in tested)).selection} top-1, with its 95 % interval, "
+            f"{wording(*(c.choice for c in tested)).choice}, with its 95 % interval, "
             f"over {' or '.join(map(str, counts))} searches with their own seeds, looked up in the "
             "finished grid until each ends."
         )

@@ -20,7 +20,7 @@ def metrics(summaries: Sequence[CellSummary]) -> dict[str, Any]:
     nested: dict[str, Any] = {}
     for summary in summaries:
         name = summary.name
-        chosen_by = f"{wording(summary.protocol).key}_top1"
+        chosen_by = wording(summary.choice).column
         figures = {chosen_by: summary.objective, "trials": summary.trials}
         if summary.top1 is not None and summary.mean_class is not None:
             figures["test_top1"] = summary.top1.mean
@@ -36,10 +36,10 @@ def accuracy(summaries: Sequence[CellSummary]) -> Table:
 
 
 def search(cell: Cell) -> Table:
-    """Make a table of each trial's top-1 and the best so far; a failed trial counts as 0."""
+    """Make a table of each trial's objective and the best so far; a failed trial counts as 0."""
     columns = [
         Column("trial", "trial", "count"),
-        Column("top1", f"{wording(cell.best.protocol).selection} top-1", "share"),
+        Column("objective", wording(cell.best.choice).choice, "share"),
         Column("best", "best so far", "share"),
     ]
     objectives = [row.objective or 0.0 for row in cell.trials]

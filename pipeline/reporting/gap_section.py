@@ -44,7 +44,7 @@ def gap_chart(place: Place, published: PublishedRow | None) -> LineChart | None:
         name=f"{place.stem}-gap",
         title="Gap to the grid's best against trials",
         caption=(
-            f"Best {wording(grid.best.protocol).selection} top-1 of the grid minus the best the "
+            f"Best {wording(grid.best.choice).choice} of the grid minus the best the "
             "search has seen so far, in points. Random search begins with the same first trial and "
             "is computed exactly from the finished grid: its mean without repeats, and the band "
             "that holds 95 % of such searches. "

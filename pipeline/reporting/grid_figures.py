@@ -48,7 +48,7 @@ def heat_maps(place: Place, grid: Grid) -> HeatMap:
     units = [f" The {each.words} is {each.unit}." for each in HYPERPARAMETERS.values() if each.unit]
     return HeatMap(
         name=f"{place.stem}-heat",
-        title=f"{wording(chosen.protocol).selection.capitalize()} top-1 over the grid, %",
+        title=f"{wording(chosen.choice).title} over the grid, %",
         caption=(
             f"Every point of the grid, with {_listed(names)}; the framed one was chosen. An empty "
             f"place diverged or failed.{fixed}{''.join(units)}"
@@ -86,14 +86,14 @@ def _setting(values: dict[str, Any]) -> str:
 
 def importance(place: Place, grid: Grid) -> BarChart | Text:
     """Draw the shares of variance over the axes that vary, or say why there are none."""
-    selection = wording(place.cells["grid"].best.protocol).selection
+    choice = wording(place.cells["grid"].best.choice).choice
     names = [name for name, values in grid.axes.items() if len(values) > 1]
     shares = None
     if grid.complete and names:
         shares = variance_shares(names, grid.values.squeeze())
     if shares is None:
         reason = "is the same everywhere" if grid.complete else "is missing at some points"
-        return Text(f"Hyperparameter importance is not shown: {selection} top-1 {reason}.")
+        return Text(f"Hyperparameter importance is not shown: {choice} {reason}.")
     title = {name: shown.name for name, shown in HYPERPARAMETERS.items()}
     parts = {title[name]: share for name, share in shares.main.items()}
     parts |= {f"{title[a]} × {title[b]}": share for (a, b), share in shares.pairs.items()}
@@ -104,7 +104,7 @@ def importance(place: Place, grid: Grid) -> BarChart | Text:
         name=f"{place.stem}-importance",
         title="How much each hyperparameter matters",
         caption=(
-            f"Share of the variance of {selection} top-1 over the full grid that each "
+            f"Share of the variance of {choice} over the full grid that each "
             "hyperparameter explains alone, and two together beyond that (functional analysis of "
             "variance, exact as every point was measured; diverged trials count as the worst of "
             "the others)."
@@ -128,7 +128,7 @@ def parallel(place: Place, grid: Grid) -> Parallel | None:
         title="Every trial of the grid",
         caption=(
             "A line for each trial, over the values it had; its colour is the "
-            f"{wording(cell.best.protocol).selection} top-1 it reached."
+            f"{wording(cell.best.choice).choice} it reached."
         ),
         axes=[(HYPERPARAMETERS[name].name, list(map(_name, grid.axes[name]))) for name in varying],
         lines=[

@@ -36,7 +36,7 @@ def model_section(place: Place) -> Section | None:
     rivals = f"those evaluated (not yet: {', '.join(waiting)})" if waiting else "all strategies"
     told = (
         f"The model of {cell.name.strategy}, best of {rivals} by "
-        f"{wording(final.protocol).selection} top-1: {describe(cell.best.point)}. "
+        f"{wording(cell.best.choice).choice}: {describe(cell.best.point)}. "
         f"{len(final.classes)} classes; {used}."
     )
     if final.protocol == "heldout":

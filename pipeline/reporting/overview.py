@@ -120,7 +120,7 @@ def accuracy_chart(evaluated: Sequence[CellSummary]) -> BarChart:
                 seeds=[cells[place].seed_top1 if place in cells else [] for place in labels],
             )
         )
-    words = wording(*(s.protocol for s in evaluated)).test
+    words = wording(*(s.choice for s in evaluated)).test
     return BarChart(
         name="accuracy",
         title="Test accuracy by strategy",

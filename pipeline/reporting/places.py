@@ -13,6 +13,8 @@ from pipeline.base.statistics import Floats, clip_failures
 from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Value
 from pipeline.settings.point import FLAGS, HYPERPARAMETERS, Point
+from pipeline.settings.schema import OBJECTIVE_TITLES, Objective
+from pipeline.trials.contract import Protocol
 
 
 class Wording(NamedTuple):
@@ -22,22 +24,46 @@ class Wording(NamedTuple):
     """The split by which points were chosen."""
     test: str
     """How a test figure was computed."""
+    measure: str
+    """The metric by which points were chosen."""
+    metric: str
+    """``measure`` in the form used in the names of columns."""
+
+    @property
+    def choice(self) -> str:
+        """By what points were chosen, such as validation top-1."""
+        return f"{self.selection} {self.measure}"
+
+    @property
+    def title(self) -> str:
+        """``choice`` as a heading."""
+        return f"{self.choice[:1].upper()}{self.choice[1:]}"
 
     @property
     def key(self) -> str:
         """``selection`` in the form used in the names of columns."""
         return self.selection.replace(" ", "_")
 
+    @property
+    def column(self) -> str:
+        """``choice`` in the form used in the names of columns."""
+        return f"{self.key}_{self.metric}".replace(" ", "_")
+
 
 _WORDINGS = {
-    "heldout": Wording("validation", "mean over the refit seeds [its 95 % interval]"),
-    "paddle": Wording("test list", "of the one training each point was chosen by, not refitted"),
+    "heldout": ("validation", "mean over the refit seeds [its 95 % interval]"),
+    "paddle": ("test list", "of the one training each point was chosen by, not refitted"),
 }
 
 
-def wording(*protocols: str) -> Wording:
-    wordings = [_WORDINGS[name] for name in dict.fromkeys(protocols)]
-    return Wording(*(" or ".join(parts) for parts in zip(*wordings, strict=True)))
+def wording(*choices: tuple[Protocol, Objective]) -> Wording:
+    """Return the words for cells with these protocols and objectives."""
+    words = [
+        (*_WORDINGS[protocol], OBJECTIVE_TITLES[name], "likelihood" if name == "loss" else name)
+        for protocol, name in dict.fromkeys(choices)
+    ]
+    columns = (" or ".join(dict.fromkeys(parts)) for parts in zip(*words, strict=True))
+    return Wording(*columns)
 
 
 @dataclass(frozen=True)

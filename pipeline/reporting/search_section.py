@@ -45,7 +45,7 @@ def learning_curves(place: Place) -> list[Block]:
     median = ranked[(len(ranked) - 1) // 2]
     if median.trial != cell.best.trial:
         chosen["median"] = median
-    selection = wording(cell.best.protocol).selection
+    selection = wording(cell.best.choice).selection
     told = "; ".join(
         f"{which}: trial {row.trial}, {describe(row)}" for which, row in chosen.items()
     )
@@ -101,7 +101,7 @@ def _curve(cell: Cell, row: TrialRow, which: str, measure: str) -> Series:
         for curve in cell.curves
         if curve.trial == row.trial and (value := _finite(curve, measure)) is not None
     ]
-    measured = f"{which}, {wording(cell.best.protocol).selection}"
+    measured = f"{which}, {wording(cell.best.choice).selection}"
     names = {"top1": which, "loss": measured, "train_loss": f"{which}, training"}
     return Series(
         name=names[measure],
@@ -142,12 +142,15 @@ def _costs(cell: Cell) -> Series:
 
 
 def trial_table(cell: Cell) -> Details:
+    words = wording(cell.best.choice)
+    others = {"top1": "Top-1 %", "mean_class": "Mean per class %"}
+    others.pop(words.metric, None)
     columns = [
         Column("trial", "Trial", "count"),
         *point_columns(),
         Column("status", "Status"),
-        Column("top1", f"{wording(cell.best.protocol).selection.capitalize()} top-1 %", "share"),
-        Column("mean_class", "Mean per class %", "share"),
+        Column(words.metric, f"{words.title} %", "share"),
+        *(Column(name, heading, "share") for name, heading in others.items()),
         Column("loss", "Loss", "number"),
         Column("seconds", "Seconds", "number"),
         Column("replayed", "Replayed", "flag"),
@@ -156,7 +159,8 @@ def trial_table(cell: Cell) -> Details:
     rows: list[list[Value]] = [
         [
             *(row.trial, *point_values(row), row.status, row.objective),
-            *(row.mean_class, row.loss, run.seconds, run.replayed),
+            *(getattr(row, name) for name in others),
+            *(row.loss, run.seconds, run.replayed),
             Run(run.experiment_id, run.run_id) if run.experiment_id and run.run_id else None,
         ]
         for row, run in zip(cell.trials, cell.runs, strict=True)

@@ -10,7 +10,8 @@ from pipeline.reporting.comparisons import Difference, difference
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Cell, CellName, Results
 from pipeline.settings.point import Point
-from pipeline.trials.contract import Journalled, Replays
+from pipeline.settings.schema import Objective
+from pipeline.trials.contract import Journalled, Protocol, Replays
 
 SECONDS_PER_HOUR = 3600
 
@@ -20,7 +21,7 @@ class CellSummary:
     """The figures of one cell; those that evaluate measures are None until it has run."""
 
     name: CellName
-    protocol: str
+    choice: tuple[Protocol, Objective]
     dataset_title: str
     model_title: str
     top1: Interval | None
@@ -43,6 +44,10 @@ class CellSummary:
     """The other strategies of this dataset and model that chose the same point."""
 
     @property
+    def protocol(self) -> Protocol:
+        return self.choice[0]
+
+    @property
     def difference(self) -> float | None:
         """Ours minus published."""
         if self.top1 is None or self.published is None:
@@ -58,7 +63,7 @@ class Claim:
     model: str
     dataset_title: str
     model_title: str
-    protocol: str
+    choice: tuple[Protocol, Objective]
     difference: Difference
     """Difference paired over the seeds that both have."""
     selection_loss: float
@@ -91,7 +96,7 @@ def _summary(
     statuses = [row.status for row in cell.trials]
     return CellSummary(
         name=name,
-        protocol=cell.best.protocol,
+        choice=cell.best.choice,
         dataset_title=next((f.title for n, f in finals if n.dataset == name.dataset), name.dataset),
         model_title=next((f.model_title for n, f in finals if n.model == name.model), name.model),
         top1=_share(final.top1) if final else None,
@@ -148,7 +153,7 @@ def claims(results: Results, published: Mapping[str, PublishedRow]) -> list[Clai
                 model=name.model,
                 dataset_title=grid.final.title,
                 model_title=grid.final.model_title,
-                protocol=grid.best.protocol,
+                choice=grid.best.choice,
                 difference=loss,
                 selection_loss=grid.best.objective - bayes.best.objective,
                 grid_trials=len(grid.trials),

@@ -68,10 +68,10 @@ def _accuracy(
         for model in models:
             row += [_top1(done.get(CellName(dataset, model, each))) for each in strategies]
         rows.append(row)
-    words = wording(*(cell.best.protocol for cell in done.values()))
+    words = wording(*(cell.best.choice for cell in done.values()))
     caption = (
         f"Test top-1 in percent, {words.test}. Searched: the best point of "
-        f"{strategies[1]} by {words.selection} top-1."
+        f"{strategies[1]} by {words.choice}."
     )
     return Table("weights", caption, columns, rows)
 
@@ -110,7 +110,7 @@ def _gains(
         rows.append(row)
     caption = (
         "What the second weights gain over the first: paired test top-1, "
-        f"{wording(*(cell.best.protocol for cell in done.values())).test}."
+        f"{wording(*(cell.best.choice for cell in done.values())).test}."
     )
     return Table("weights_gain", caption, columns, rows)
 

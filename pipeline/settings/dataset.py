@@ -62,7 +62,8 @@ class DatasetConfig(Model):
     class_level: Count | None = None
     """How many levels below ``root`` the class folders are; null recognises the layout."""
     min_class_images: Count | None = None
-    """Leave out classes with fewer distinct training images than this; null refuses them."""
+    """Leave out classes with fewer different training images than this, or than the splits need.
+    Null refuses classes that the splits leave without an image."""
     classes: Count | None = None
     counts: CountsConfig | None = None
     accept_counts: bool = False

@@ -79,6 +79,9 @@ class RecipeConfig(Model):
     bn_momentum: float | Literal["kornblith"] = 0.1
     """Weight of the newest batch in batch norm's running statistics, as in torch. ``kornblith``
     means min(10 / steps per epoch, 0.1)."""
+    class_balance: Literal["none", "weights", "sampling"] = "none"
+    """For classes of different size. ``weights`` weighs each image's loss by the inverse size of
+    its class; ``sampling`` draws every class equally often, with repetition."""
 
     @field_validator("bn_momentum", mode="before")
     @classmethod
@@ -131,6 +134,16 @@ class RecipeConfig(Model):
                 *("warmup_epochs", "epochs"),
             )
         return self
+
+
+Objective = Literal["top1", "mean_class", "loss"]
+"""A metric of validation by which a search chooses: it maximises an accuracy, or minimises the loss
+(:mod:`pipeline.training.objectives`)."""
+OBJECTIVE_TITLES: dict[Objective, str] = {
+    "top1": "top-1",
+    "mean_class": "mean accuracy per class",
+    "loss": "likelihood, exp(-loss)",
+}
 
 
 class ProtocolConfig(Model):
@@ -236,6 +249,7 @@ class Config(Point):
     protocol: ProtocolConfig
     strategy: StrategyConfig
     seed: Seed
+    objective: Objective = "top1"
     folders: dict[Name, str] = {}
     """The user's own folders of images by name; ``dataset=NAME`` then accepts these names too."""
     datasets: Annotated[list[str], Field(min_length=1)]

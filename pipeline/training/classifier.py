@@ -32,6 +32,7 @@ class Classifier(pl.LightningModule):
 
     mean: Tensor
     std: Tensor
+    class_weights: Tensor | None
 
     def __init__(
         self,
@@ -40,6 +41,7 @@ class Classifier(pl.LightningModule):
         recipe: RecipeConfig,
         point: Point,
         schedule: Schedule,
+        class_weights: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -47,6 +49,7 @@ class Classifier(pl.LightningModule):
         self.recipe, self.point, self.schedule = recipe, point, schedule
         self.register_buffer("mean", 255 * torch.tensor(model.mean).view(1, 3, 1, 1), False)
         self.register_buffer("std", 255 * torch.tensor(model.std).view(1, 3, 1, 1), False)
+        self.register_buffer("class_weights", class_weights, False)
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = schedule.batch_norm_momentum()
@@ -102,6 +105,7 @@ class Classifier(pl.LightningModule):
                 lam,
                 smoothing,
                 reduction="sum",
+                class_weights=self.class_weights,
             ) / len(labels)
             self.manual_backward(loss)
             total += loss.detach()

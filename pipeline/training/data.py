@@ -19,6 +19,7 @@ from pipeline.datasets.pixels import PixelStore
 from pipeline.settings.schema import ProtocolConfig, RecipeConfig
 from pipeline.training.addresses import generator
 from pipeline.training.augment import centre_crop, crop, random_box
+from pipeline.training.balance import class_weights, image_chances
 from pipeline.training.schedule import Schedule
 
 EVALUATION_BATCH = 64
@@ -81,21 +82,33 @@ class StepAddress(NamedTuple):
 class EpochOrder(Sampler[StepAddress]):
     """Yields the remaining steps of the current epoch; their order depends on (seed, epoch) alone.
 
+    With ``chances``, one per row, an epoch's images are drawn with repetition instead of shuffled.
+
     ``done`` returns how many steps the trial has taken, so a trial that was stopped within an epoch
     continues at the next step.
     """
 
     def __init__(
-        self, rows: NDArray[np.int64], schedule: Schedule, seed: int, done: Callable[[], int]
+        self,
+        rows: NDArray[np.int64],
+        schedule: Schedule,
+        seed: int,
+        done: Callable[[], int],
+        chances: NDArray[np.float64] | None = None,
     ) -> None:
         self.rows, self.schedule, self.seed, self.done = rows, schedule, seed, done
+        self.chances = chances
 
     def __len__(self) -> int:
         return self.schedule.steps_per_epoch
 
     def __iter__(self) -> Iterator[StepAddress]:
         epoch, first = divmod(self.done(), len(self))
-        order = generator("order", self.seed, epoch).permutation(self.rows)
+        rng = generator("order", self.seed, epoch)
+        if self.chances is None:
+            order = rng.permutation(self.rows)
+        else:
+            order = rng.choice(self.rows, len(self.rows), p=self.chances)
         size = self.schedule.batch_size
         for step in range(first, len(self)):
             yield StepAddress(epoch, step, order[step * size : (step + 1) * size])
@@ -175,11 +188,22 @@ class TrialData(pl.LightningDataModule):
             raise ValueError(f"{len(self.rows)} training images: batch norm needs at least two")
         self.schedule = Schedule(len(self.rows), recipe)
 
+    def class_weights(self) -> Tensor | None:
+        """Return the float32 weight of each class in the loss, [K]; None for equal weights."""
+        if self.recipe.class_balance != "weights":
+            return None
+        labels = self.manifest.labels[self.rows]
+        return torch.from_numpy(class_weights(labels, len(self.manifest.class_names))).float()
+
     def train_dataloader(self) -> DataLoader[Batch]:
         trainer = self.trainer
         assert trainer is not None
         crops = TrainingCrops(self.store, self.manifest.labels, self.recipe, self.seed, self.mixup)
-        order = EpochOrder(self.rows, self.schedule, self.seed, lambda: trainer.global_step)
+        sampling = self.recipe.class_balance == "sampling"
+        chances = image_chances(self.manifest.labels[self.rows]) if sampling else None
+        order = EpochOrder(
+            self.rows, self.schedule, self.seed, lambda: trainer.global_step, chances
+        )
         return self._loader(crops, order)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Any]:

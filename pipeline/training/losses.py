@@ -19,16 +19,29 @@ def mixed_cross_entropy(
     lam: float,
     label_smoothing: float,
     reduction: str = "mean",
+    class_weights: Tensor | None = None,
 ) -> Tensor:
     """Compute ``lam * CE(labels) + (1 - lam) * CE(partners)`` with smoothed targets.
 
     Logits are [N, K], labels and partners int64 [N]; partners is None without mixup. A smoothed
     target is ``(1 - e) * onehot + e / K``, as in PaddleClas's CELoss and MixCELoss (release/2.0,
-    ppcls/modeling/loss.py). The loss is computed in float32 whatever the type of the logits.
+    ppcls/modeling/loss.py). With ``class_weights`` [K] the loss of each image is multiplied by the
+    weight of its label, and of its partner's label. The mean is over images, not over weights. The
+    loss is computed in float32 whatever the type of the logits.
     """
     logits = logits.float()
-    loss = cross_entropy(logits, labels, label_smoothing=label_smoothing, reduction=reduction)
+
+    def loss_of(targets: Tensor) -> Tensor:
+        if class_weights is None:
+            return cross_entropy(
+                logits, targets, label_smoothing=label_smoothing, reduction=reduction
+            )
+        each = cross_entropy(logits, targets, label_smoothing=label_smoothing, reduction="none")
+        weighted = each * class_weights[targets]
+        return weighted.sum() if reduction == "sum" else weighted.mean()
+
+    loss = loss_of(labels)
     if partners is None:
         return loss
-    other = cross_entropy(logits, partners, label_smoothing=label_smoothing, reduction=reduction)
+    other = loss_of(partners)
     return lam * loss + (1 - lam) * other

@@ -27,6 +27,7 @@ from pipeline.settings.schema import Config
 from pipeline.training.callbacks import Checkpoint, EpochRecord, Progress, Record
 from pipeline.training.classifier import Classifier
 from pipeline.training.data import SplitPlan, TrialData
+from pipeline.training.objectives import objective_of
 
 CHECKPOINT_SECONDS = 60.0
 """Minimum seconds between checkpoints: one of ResNet50_vd is 180 MB and takes up to a second."""
@@ -36,9 +37,10 @@ CHECKPOINT_SECONDS = 60.0
 class Result:
     """What a trial computed (the same whenever it is computed again) and what it cost.
 
-    ``objective`` is top-1 at the last epoch (``heldout``) or the best one (``paddle``), and 0.0 for
-    a diverged trial. ``curve`` has a row per epoch: epoch, train_loss and the scalars of Metrics.
-    ``metrics`` are those of the objective's epoch; a final trial has every field of Metrics.
+    ``objective`` is that of the configuration at the last epoch (``heldout``) or the best one
+    (``paddle``), and 0.0 for a diverged trial. ``curve`` has a row per epoch: epoch, train_loss and
+    the scalars of Metrics. ``metrics`` are those of the objective's epoch; a final trial has every
+    field of Metrics.
     """
 
     status: str
@@ -106,7 +108,9 @@ def train(
     torch.set_num_threads(threads)
     data = TrialData(manifest, store, cfg.recipe, plan, cfg.seed, cfg.mixup, cfg.machine.workers)
     network = build(cfg.model, len(manifest.class_names), weights=weights, seed=cfg.seed)
-    module = Classifier(network, cfg.model, cfg.recipe, cfg.point, data.schedule)
+    module = Classifier(
+        network, cfg.model, cfg.recipe, cfg.point, data.schedule, data.class_weights()
+    )
     state = Checkpoint(checkpoint, checkpoint_seconds)
     callbacks: list[Callback] = [Progress(label), Record(record), state]
     with _quiet(), _deterministic():
@@ -180,17 +184,17 @@ def _result(cfg: Config, module: Classifier, seconds: float, fit_seconds: float)
         return Result("diverged", 0.0, 0, None, None, curve, seconds, fit_seconds)
     if not curve:  # nothing was measured after the epochs: the prediction at the end counts
         assert measured is not None
-        epochs = module.schedule.epochs
+        epochs, value = module.schedule.epochs, objective_of(cfg.objective, measured.scalars())
         return Result(
-            "finished", measured.top1, epochs, None, asdict(measured), curve, seconds, fit_seconds
+            "finished", value, epochs, None, asdict(measured), curve, seconds, fit_seconds
         )
     row = curve[-1]
     if cfg.protocol.name == "paddle":
-        row = max(curve, key=lambda each: each["top1"])
+        row = max(curve, key=lambda each: objective_of(cfg.objective, each))
     metrics = {name: value for name, value in row.items() if name not in ("epoch", "train_loss")}
     return Result(
         "finished",
-        float(row["top1"]),
+        objective_of(cfg.objective, row),
         int(row["epoch"]),
         float(row["train_loss"]),
         metrics,

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.settings.point import Point
+from pipeline.settings.schema import Objective
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -202,9 +203,15 @@ class BestFile(Record):
     trial: Count
     key: str
     point: Point
+    chosen_by: Objective = "top1"
     objective: Share
     loss: float | None
     epoch: Count | None = None
+
+    @property
+    def choice(self) -> tuple[Protocol, Objective]:
+        """The protocol and the objective, which together say by what the point was chosen."""
+        return self.protocol, self.chosen_by
 
 
 class ClassRow(Record):

@@ -45,18 +45,20 @@ def versions() -> dict[str, str]:
 def identity(cfg: Config, purpose: str, environment: Environment) -> dict[str, Any]:
     """Return everything that decides a trial's numbers, as plain data.
 
-    Values of the configuration count, the names of its files do not. Settings that change neither
-    curve nor objective are left out: workers, time limits, and threads when an accelerator
-    computes. The kind of processor is left out too. It only changes the rounding, and is recorded
-    with the result.
+    Values of the configuration count, the names of its files do not. The objective counts where it
+    chooses the epoch that is reported; elsewhere it follows from the metrics of the same training.
+    Settings that change no metric are left out: workers, time limits, and threads when an
+    accelerator computes. The kind of processor is left out too. It only changes the rounding, and
+    is recorded with the result.
     """
-    plain = {
+    plain: dict[str, Any] = {
         "purpose": purpose,
         "data": environment.data_digest,
         "weights": environment.weights_digest,
         "model": {"arch": cfg.model.arch, "mean": cfg.model.mean, "std": cfg.model.std},
         "recipe": cfg.recipe.model_dump(exclude={"name"}),
         "protocol": cfg.protocol.name,
+        "best_epoch_by": cfg.objective if cfg.protocol.name == "paddle" else None,
         "point": cfg.point.model_dump(),
         "seed": cfg.seed,
         "precision": environment.precision,
@@ -66,7 +68,7 @@ def identity(cfg: Config, purpose: str, environment: Environment) -> dict[str, A
         "code": deciding_code(),
     }
     if environment.simulated is not None:
-        plain["simulated"] = environment.simulated
+        plain["simulated"] = [environment.simulated, cfg.objective]  # a table may lack a metric
     return plain
 
 

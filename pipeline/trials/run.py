@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import traceback
@@ -21,6 +22,7 @@ from pipeline.settings.machine import hardware
 from pipeline.settings.schema import Config
 from pipeline.training.data import Purpose, SplitPlan, split_plan
 from pipeline.training.final_output import FINAL_FILES, write_final
+from pipeline.training.objectives import objective_of
 from pipeline.training.trial import train
 from pipeline.trials.contract import TrialResult
 from pipeline.trials.curves import CurveLog, system_metrics
@@ -77,7 +79,7 @@ def run(
         tries = journal.tries(key)
         deaths = bury(journal, tries, job.trace)
         if finished := journal.finished(tries):
-            result = TrialResult.model_validate(finished.result)
+            result = _replayed(finished.result, cfg)
             if parent_id is None or finished.parent_id == parent_id:
                 return Outcome(key, finished.run_id, True, result)
             mirror = journal.mirror(finished, name, parent_id, params, tags)
@@ -94,6 +96,15 @@ def run(
                 result = job.train_and_record(run_id)
             shutil.rmtree(job.folder, ignore_errors=True)
         return Outcome(key, run_id, False, result)
+
+
+def _replayed(recorded: Mapping[str, Any], cfg: Config) -> TrialResult:
+    """Return a recorded result with the objective of ``cfg``, which may not be the recorded one."""
+    result = TrialResult.model_validate(recorded)
+    if result.metrics is None:
+        return result
+    metrics = result.metrics.model_dump(exclude_none=True)
+    return result.model_copy(update={"objective": objective_of(cfg.objective, metrics)})
 
 
 @contextmanager
@@ -193,7 +204,7 @@ class _Job:
         That happens when the journal or the process goes away in between.
         """
         try:
-            return TrialResult.model_validate_json((self.folder / RESULT).read_bytes())
+            return _replayed(json.loads((self.folder / RESULT).read_bytes()), self.cfg)
         except (FileNotFoundError, ValueError):
             return None
 

@@ -19,6 +19,7 @@ from pipeline.settings.point import HYPERPARAMETERS
 from pipeline.settings.schema import Config
 from pipeline.training.callbacks import EpochRecord
 from pipeline.training.data import SplitPlan
+from pipeline.training.objectives import objective_of
 from pipeline.training.schedule import Schedule
 from pipeline.training.trial import Result
 
@@ -39,7 +40,7 @@ def simulate(cfg: Config, manifest: Manifest, plan: SplitPlan, record: EpochReco
     """Sleep ``machine.simulate_seconds``, divided among the epochs, and report the table's results.
 
     Every epoch reports the same values. Raises UserError for a point that is not in the table or
-    failed there.
+    failed there, and for an objective that the table does not have.
     """
     begin = time.monotonic()
     assert cfg.machine.simulate is not None
@@ -55,6 +56,10 @@ def simulate(cfg: Config, manifest: Manifest, plan: SplitPlan, record: EpochReco
         time.sleep(cfg.machine.simulate_seconds)
         seconds = time.monotonic() - begin
         return Result("diverged", 0.0, 0, None, None, [], seconds, seconds)
+    if cfg.objective not in recorded:
+        raise UserError(
+            f"objective: found {cfg.objective!r}, but {cfg.machine.simulate} has no such column"
+        )
     epochs = Schedule(len(manifest.rows(plan.train)), cfg.recipe).epochs
     curve = []
     for epoch in range(1, epochs + 1):
@@ -64,9 +69,8 @@ def simulate(cfg: Config, manifest: Manifest, plan: SplitPlan, record: EpochReco
         curve.append(row)
     seconds = time.monotonic() - begin
     metrics: dict[str, Any] = dict(recorded)
-    return Result(
-        "finished", recorded["top1"], epochs, recorded["loss"], metrics, curve, seconds, seconds
-    )
+    value = objective_of(cfg.objective, recorded)
+    return Result("finished", value, epochs, recorded["loss"], metrics, curve, seconds, seconds)
 
 
 def _existing(name: str) -> Path:
@@ -91,9 +95,17 @@ def _table(path: Path, _written: int) -> dict[_Key, dict[str, float] | None]:
     return {
         _key({name: _number(row[name]) for name in HYPERPARAMETERS}): None
         if row["status"] == "diverged"
-        else {"top1": float(row["objective"]), "loss": float(row["loss"])}
+        else _metrics(row)
         for row in rows
     }
+
+
+def _metrics(row: dict[str, str]) -> dict[str, float]:
+    """Read the metrics of a point; a table without the column top1 has top-1 as its objective."""
+    metrics = {"top1": float(row.get("top1") or row["objective"]), "loss": float(row["loss"])}
+    if row.get("mean_class"):
+        metrics["mean_class"] = float(row["mean_class"])
+    return metrics
 
 
 def _number(text: str) -> float:

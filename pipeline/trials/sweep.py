@@ -21,8 +21,7 @@ from pipeline.base.locks import alone
 from pipeline.settings.compose import check
 from pipeline.settings.folders import lock_file, results_dir, runs_dir, sweep_dir
 from pipeline.settings.machine import devices, take_device
-from pipeline.settings.point import Point
-from pipeline.settings.schema import Config
+from pipeline.settings.schema import OBJECTIVE_TITLES, Config
 from pipeline.training.data import Purpose
 from pipeline.trials.contract import BestFile, Machine, Trial
 from pipeline.trials.deciding_code import code_digest
@@ -126,6 +125,7 @@ class Sweep:
             trial=chosen.number,
             key=chosen.key,
             point=chosen.point,
+            chosen_by=cfg.objective,
             objective=chosen.result.objective,
             loss=chosen.result.metrics.loss,
             epoch=chosen.result.epoch,
@@ -166,7 +166,7 @@ def _fingerprint(cfg: Config, resources: Resources) -> str:
     plain = identity(cfg, Purpose.SEARCH, resources.environment)
     if cfg.strategy.name != "fixed":
         del plain["point"]
-    names = [cfg.dataset.name, cfg.model.name, cfg.strategy.name]
+    names = [cfg.dataset.name, cfg.model.name, cfg.strategy.name, cfg.objective]
     return key_of([names, plain | _asked(cfg)])
 
 
@@ -196,6 +196,7 @@ def tags(cfg: Config, purpose: str) -> dict[str, str]:
         "protocol": cfg.protocol.name,
         "recipe": cfg.recipe.name,
         "purpose": purpose,
+        "chosen_by": cfg.objective,
         **({"simulated": "true"} if cfg.machine.simulate else {}),
     }
 
@@ -248,7 +249,7 @@ def _trial(composed: DictConfig) -> float:
     facts = {"key": outcome.key, "run_id": outcome.run_id, "replayed": outcome.shared}
     _leave(folder, trial.model_copy(update={**facts, "result": outcome.result}))
     if cfg.strategy.name in _GIVEN:  # the skopt sweeper prints its own line
-        print(_line(number, total, cfg.point, outcome), flush=True)
+        print(_line(number, total, cfg, outcome), flush=True)
     return outcome.result.objective
 
 
@@ -282,12 +283,13 @@ def _best_so_far(folder: Path) -> str:
     return f", best {max(objectives):.4f}" if objectives else ""
 
 
-def _line(number: int, total: int, point: Point, outcome: Outcome) -> str:
+def _line(number: int, total: int, cfg: Config, outcome: Outcome) -> str:
     values = "  ".join(
         f"{key}={str(value).lower() if isinstance(value, bool) else format(value, 'g')}"
-        for key, value in point.model_dump().items()
+        for key, value in cfg.point.model_dump().items()
     )
     result = outcome.result
     how = "replayed" if outcome.replayed else f"{result.seconds:.1f} s"
     shown = "diverged" if result.status == "diverged" else f"{result.objective:.4f}"
-    return f"trial {number + 1}/{total}  {values} -> val top-1 {shown}  ({how})"
+    measure = OBJECTIVE_TITLES[cfg.objective]
+    return f"trial {number + 1}/{total}  {values} -> val {measure} {shown}  ({how})"

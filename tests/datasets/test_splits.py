@@ -108,6 +108,31 @@ def test_classes_too_small_to_split_are_named():
         complete(listing([9, 2, 3]))
 
 
+def under_two_labels():
+    """A class of 9 images, and one of 3 of which 2 are also among the 9."""
+    before = listing([9, 3])
+    same = {}
+    for number in range(2):
+        same |= {f"class {label}/{number}.jpg": f"class 0/{number}.jpg" for label in (0, 1)}
+    return before, same
+
+
+@pytest.mark.parametrize("least", [1, 3])
+def test_a_class_is_left_out_by_the_same_count_by_which_it_is_refused(least):
+    before, same = under_two_labels()
+    asked = {"val_fraction": 0.2, "test_fraction": 0.2, "seed": 0, "same": same}
+    with pytest.raises(UserError, match=r"needs 3 .*'class 1' \(2\).*min_class_images=3"):
+        splits.complete(before, **asked)
+    after, rare = splits.without_rare(before, least, 2, same)
+    assert rare == {"class 1": 2}
+    assert {entry.label for entry in splits.complete(after, **asked)} == {0}
+
+
+def test_without_a_number_no_class_is_left_out():
+    before, same = under_two_labels()
+    assert splits.without_rare(before, None, 2, same) == (before, {})
+
+
 @given(SIZES, st.data())
 def test_a_limit_is_exact_and_keeps_every_class(sizes, data):
     entries = complete(listing(sizes))

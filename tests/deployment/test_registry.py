@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tests.support.small_project import SmallProject
 
 
-def version(objective: float | None, data: str | None = "a") -> Version:
-    return Version("1", "key", objective, data)
+def version(objective: float | None, data: str | None = "a", by: str = "top1") -> Version:
+    return Version("1", "key", objective, data, by)
 
 
 def test_only_a_better_figure_on_the_same_data_beats_the_champion() -> None:
@@ -31,6 +31,7 @@ def test_only_a_better_figure_on_the_same_data_beats_the_champion() -> None:
     assert not beats(version(0.8), version(0.8))
     assert not beats(version(0.7), version(0.8))
     assert not beats(version(0.9, "b"), version(0.8, "a"))
+    assert not beats(version(0.9, by="mean_class"), version(0.8))
     assert not beats(version(0.9), version(None, None)), "what a person registered stays"
 
 
@@ -52,6 +53,7 @@ def add(registry: Registry, journal: Journal, key: str, objective: float, data: 
             str(made.model_id),
             key=key,
             objective=objective,
+            chosen_by="top1",
             data_digest=data,
             description="d",
             run_id=run_id,

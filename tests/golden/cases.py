@@ -12,6 +12,7 @@ _TRIAL: Case = {
     "images": "small",
     "purpose": "search",
     "protocol": "heldout",
+    "objective": "top1",
     "precision": "float32",
     "seed": 3,
     "point": {"lr": 0.1, "l2_decay": 0.01, "label_smoothing": False, "mixup": False},
@@ -20,7 +21,10 @@ _TRIAL: Case = {
     "recipe": {"epochs": 2, "batch_size": 8, "image_size": 64, "resize_size": 68},
     "interrupted": None,
 }
-"""Two steps an epoch: ``small`` has 21 training images of 72 px and more in 7 classes."""
+"""Two steps an epoch: ``small`` has 21 training images of 72 px and more in 7 classes.
+
+``uneven`` has as many in 4 of the 7 classes, of different size.
+"""
 
 _STATED: dict[str, Case] = {
     "plain": {},
@@ -57,6 +61,23 @@ _STATED: dict[str, Case] = {
         "seed": 6,
         "recipe": {"batch_size": 16, "epochs": 3},
     },
+    "selected on the test list by the loss": {  # which is least at another epoch
+        "protocol": "paddle",
+        "objective": "loss",
+        "seed": 6,
+        "recipe": {"batch_size": 16, "epochs": 3},
+    },
+    "weights of classes, mixup, label smoothing": {
+        "images": "uneven",
+        "point": {"mixup": True, "label_smoothing": True},
+        "recipe": {"class_balance": "weights", "micro_batch": 4},
+    },
+    "weights of classes": {"images": "uneven", "recipe": {"class_balance": "weights"}},
+    "classes drawn equally often": {
+        "images": "uneven",
+        "recipe": {"class_balance": "sampling"},
+    },
+    "mean accuracy per class": {"images": "uneven", "objective": "mean_class"},
     "final": {"purpose": "final", "recipe": {"batch_size": 16}},
     "diverged": {"point": {"lr": 1e30}},
     "final, diverged": {"purpose": "final", "point": {"lr": 1e30}},

@@ -28,7 +28,7 @@ from tests.golden.weights import small_weights, summary
 CLASSES = 7
 SIZES = ((76, 76), (72, 100), (90, 80), (72, 180), (200, 72))
 """Heights and widths of the images in turn; the long ones have no room for many crops."""
-IMAGES = {"small": (21, 34, 35), "many": (210, 10, 10)}
+IMAGES = {"small": (21, 34, 35), "many": (210, 10, 10), "uneven": (21, 34, 35)}
 """Counts of train, val and test; more than a batch of PaddleClas's 32 are measured in ``small``."""
 
 
@@ -61,7 +61,7 @@ class Golden:
 
     def _data(self, name: str) -> tuple[Manifest, PixelStore]:
         if name not in self._images:
-            self._images[name] = images(self.folder / name, IMAGES[name])
+            self._images[name] = images(self.folder / name, IMAGES[name], name == "uneven")
         return self._images[name]
 
     def _weights(self, case: Case) -> Path | None:
@@ -102,19 +102,27 @@ def configuration(case: Case) -> Config:
             "strategies": ["fixed"],
             "space": {name: [value] for name, value in point.items()},
             "seed": case["seed"],
+            "objective": case.get("objective", "top1"),
             **point,
         }
     )
 
 
-def images(prepared: Path, counts: tuple[int, int, int]) -> tuple[Manifest, PixelStore]:
-    """Prepare patterns that follow from whole numbers alone; val and test lack the last class."""
+def images(
+    prepared: Path, counts: tuple[int, int, int], uneven: bool = False
+) -> tuple[Manifest, PixelStore]:
+    """Prepare patterns that follow from whole numbers alone; val and test lack the last class.
+
+    ``uneven`` classes have 3, 6, 6, 0, 6, 0 and 0 training images.
+    """
     splits = [
         name
         for name, count in zip(("train", "val", "test"), counts, strict=True)
         for _ in range(count)
     ]
     labels = [n % (CLASSES if split == "train" else CLASSES - 1) for n, split in enumerate(splits)]
+    if uneven:
+        labels = [n * n % CLASSES if n < counts[0] else label for n, label in enumerate(labels)]
     sources = [_picture(n, label) for n, label in enumerate(labels)]
     with contextlib.redirect_stderr(io.StringIO()):  # its progress bar
         placed, pixels = write_store(sources, prepared / PIXELS, Decoding(72), workers=1, title="")

@@ -43,6 +43,7 @@ PARAMS: dict[str, Any] = {
     "label_smoothing": False,
     "mixup": False,
     "seed": 7,
+    "objective": "top1",
     "space": {
         "lr": [0.3, 0.03],
         "l2_decay": [0.0001],

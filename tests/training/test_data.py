@@ -15,6 +15,7 @@ from pipeline.training.data import (
     TrialData,
     split_plan,
 )
+from pipeline.training.schedule import Schedule
 
 HELDOUT, PADDLE = ProtocolConfig(name="heldout"), ProtocolConfig(name="paddle")
 RECIPE = RecipeConfig(name="r", epochs=2, batch_size=16, image_size=32, resize_size=32)
@@ -80,6 +81,27 @@ def test_an_epoch_has_every_image_at_most_once_and_another_order_than_the_next(m
         assert set(rows) <= set(manifest.rows(["train"]))
         orders.append(rows.tolist())
     assert orders[0] != orders[1]
+
+
+def test_classes_are_drawn_equally_often_from_uneven_images(manifest, store):
+    recipe = RECIPE.model_copy(update={"class_balance": "sampling"})
+    made = data(manifest, store, recipe=recipe)
+    zeros = made.rows[manifest.labels[made.rows] == 0]
+    ones = made.rows[manifest.labels[made.rows] == 1]
+    made.rows = np.concatenate([zeros, np.repeat(ones[:1], 40)])
+    made.schedule = Schedule(len(made.rows), recipe)
+    order = made.train_dataloader().sampler
+    drawn = np.concatenate(
+        [address.rows for epoch in range(20) for address in epoch_of(order, epoch)]
+    )
+    share = np.isin(drawn, zeros).mean()
+    assert 0.4 < share < 0.6
+    assert set(drawn) == set(made.rows)
+
+
+def epoch_of(order, epoch):
+    order.done = lambda: epoch * len(order)
+    return list(order)
 
 
 def test_an_epoch_goes_on_at_the_next_step(manifest, store):

@@ -57,3 +57,19 @@ def test_mixing_keeps_ends_and_stays_between(lam):
     torch.testing.assert_close(mixed, torch.full_like(a, 1 - lam))
     assert torch.equal(mix(a, b, 1.0), a)
     assert torch.equal(mix(a, b, 0.0), b)
+
+
+@given(st.integers(0, 1000), lams, smoothings)
+def test_weights_of_classes_multiply_the_loss_of_each_image(seed, lam, epsilon):
+    logits, labels, partners = drawn(seed)
+    weights = torch.tensor([0.0, 0.5, 1.0, 3.0])
+
+    def each(of):
+        loss = mixed_cross_entropy(logits, of, None, 1.0, epsilon, reduction="none")
+        return weights[of] * loss
+
+    expected = lam * each(labels) + (1 - lam) * each(partners)
+    weighted = mixed_cross_entropy(logits, labels, partners, lam, epsilon, class_weights=weights)
+    torch.testing.assert_close(weighted, expected.mean())
+    summed = mixed_cross_entropy(logits, labels, partners, lam, epsilon, "sum", weights)
+    torch.testing.assert_close(summed, expected.sum())

@@ -33,6 +33,7 @@ RECIPE = {
     "mixup_alpha": 0.3,
     "stage_lr": [0.1, 0.1, 0.2, 0.2, 0.3],
     "bn_momentum": "kornblith",
+    "class_balance": "weights",
 }
 """A value other than the quickstart's for every field that decides."""
 
@@ -125,6 +126,13 @@ def test_the_purpose_the_versions_and_the_code_decide(cfg):
 )
 def test_names_and_what_changes_no_number_do_not_decide(cfg, part, values):
     assert key(with_part(cfg, part, **values)) == key(cfg)
+
+
+def test_the_objective_decides_where_it_chooses_the_epoch_that_is_reported(cfg):
+    by_loss = {"objective": "loss"}
+    assert key(cfg.model_copy(update=by_loss)) == key(cfg)
+    paddle = with_part(cfg, "protocol", name="paddle")
+    assert key(paddle.model_copy(update=by_loss)) != key(paddle)
 
 
 def test_titles_and_folders_do_not_decide(cfg):

@@ -1,6 +1,9 @@
 """A sweep ends early for a common cause, and exports nothing that lacks a trial."""
 
+import math
+
 import pytest
+import yaml
 
 from pipeline.base.errors import UserError
 from pipeline.trials import run as journalled
@@ -41,6 +44,45 @@ def test_what_is_more_than_there_is_is_a_warning(project, monkeypatch, capsys):
     assert "warning: machine.threads: found 9000; this machine has" in told
     assert "warning: machine.workers: found 9001; this machine has" in told
     assert "warning: recipe.batch_size: found 61, but there are 60 images" in told
+
+
+@pytest.mark.slow
+def test_another_objective_chooses_among_the_same_trainings(project, capsys):
+    project.tune("strategy=grid")
+    trained = len(project.trained())
+    by_top1 = {row["key"]: row for row in project.table("grid", "trials")}
+    shown = {
+        "mean_class": "val mean accuracy per class 0.",
+        "loss": "val likelihood, exp(-loss) 0.",
+    }
+    for objective, words in shown.items():
+        project.tune("strategy=grid", f"objective={objective}")
+        rows = project.table("grid", "trials")
+        assert {row["key"] for row in rows} == set(by_top1)
+        assert words in capsys.readouterr().out
+        for row in rows:
+            assert row["top1"] == by_top1[row["key"]]["top1"]
+            wanted = math.exp(-float(row["loss"])) if objective == "loss" else float(row[objective])
+            assert float(row["objective"]) == wanted
+        best = yaml.safe_load((project.cell("grid") / "best.yaml").read_text())
+        assert best["chosen_by"] == objective
+        assert best["objective"] == max(float(row["objective"]) for row in rows)
+    parents = {run.data.tags["chosen_by"]: run for run in project.parents()}
+    assert parents.keys() == {"top1", "mean_class", "loss"}
+    mirrors = [run for run in project.trained() if "replay_of" in run.data.tags]
+    assert len(project.trained()) - len(mirrors) == trained
+
+
+def test_a_simulated_objective_that_its_table_lacks_is_one_message(project, tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text(
+        "lr,l2_decay,label_smoothing,mixup,status,objective,loss\n"
+        "0.3,0.0001,false,false,finished,0.5,1.5\n"
+    )
+    simulated = f"machine.simulate={table}"
+    project.tune("strategy=fixed", simulated)
+    with pytest.raises(UserError, match=r"objective: found 'mean_class', but .*table\.csv has no"):
+        project.tune("strategy=fixed", simulated, "objective=mean_class")
 
 
 def test_a_budget_says_as_much_as_it_wants_to(project):

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 SCHEDULE, AUGMENT, DATA = "training/schedule.py", "training/augment.py", "training/data.py"
 CLASSIFIER, LOSSES, TRIAL = "training/classifier.py", "training/losses.py", "training/trial.py"
 METRICS, GROUPS = "training/metrics.py", "training/parameter_groups.py"
+BALANCE, OBJECTIVES = "training/balance.py", "training/objectives.py"
 BACKBONES, LAYOUTS = "models/backbones.py", "models/layouts.py"
 
 MUTATIONS = {
@@ -97,6 +98,20 @@ MUTATIONS = {
         "[zlib.crc32(word.encode()), *address]",
         "[*address]",
     ),
+    "weight of a class": (BALANCE, "present.sum() * images", "images"),
+    "weight of a partner's class": (LOSSES, "class_weights[targets]", "class_weights[labels]"),
+    "chances of a class": (
+        BALANCE,
+        "weights / weights.sum()",
+        "np.full(len(labels), 1 / len(labels))",
+    ),
+    "draws of an epoch": (
+        DATA,
+        "rng.choice(self.rows, len(self.rows), p",
+        "rng.choice(self.rows, len(self.rows), False, p",
+    ),
+    "objective by the loss": (OBJECTIVES, 'math.exp(-metrics["loss"])', 'metrics["loss"]'),
+    "objective by its name": (OBJECTIVES, "float(metrics[name])", 'float(metrics["top1"])'),
     "objective as Paddle's": (TRIAL, "max(curve, key=", "min(curve, key="),
     "empty classes": (METRICS, "per_class[images > 0]", "per_class[images >= 0]"),
     "Paddle's batch": (METRICS, "PADDLE_BATCH = 32", "PADDLE_BATCH = 16"),
