@@ -50,7 +50,7 @@ $(foreach each,DATA NAME MODEL STRATEGIES,$(if $(filter command,$(origin $(each)
 
 .PHONY: tune
 tune: setup ## Tune a model on your own images: make tune DATA=PATH [NAME=... MODEL=... STRATEGIES=...]
-	@python -m pipeline.project $(call given,NAME,--name) $(call given,MODEL,--model) \
+	@python -m pipeline.project --from-make $(call given,NAME,--name) $(call given,MODEL,--model) \
 	  $(call given,STRATEGIES,--strategies) -- "$${DATA:?set DATA=PATH, the folder of your images}"
 
 .PHONY: plan

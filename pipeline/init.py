@@ -8,8 +8,11 @@ the folder where it is started, a checkout makes it in projects/NAME/. Nothing i
 
 from __future__ import annotations
 
+import shlex
+
 from pipeline.projects.making import arguments, make
 from pipeline.settings.command_line import guarded
+from pipeline.settings.folders import INSTALLED
 
 
 def main() -> None:
@@ -17,7 +20,10 @@ def main() -> None:
     given = arguments(__doc__ or "").parse_args()
     folder = make(given.data, given.name, given.model, given.strategies)
     print(f"{folder / 'params.yaml'}: edit it as you like")
-    print(f"then run: vdtransfer tune {given.data}")
+    images = shlex.quote(given.data)
+    named = f" NAME={given.name}" if given.name else ""
+    tune = f"vdtransfer tune {images}" if INSTALLED else f"make tune DATA={images}{named}"
+    print(f"then run: {tune}")
 
 
 if __name__ == "__main__":

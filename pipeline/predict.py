@@ -34,6 +34,7 @@ from pipeline.deployment.accuracy import Accuracy, ClassAccuracy, accuracy
 from pipeline.deployment.inputs import Unreadable, below, files
 from pipeline.deployment.predictor import Predictor
 from pipeline.settings.command_line import guarded
+from pipeline.settings.folders import PROGRAM
 
 BATCH = 32
 BATCH_PIXELS = BATCH * 384**2
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
-        prog="python -m pipeline.predict",
+        prog=f"{PROGRAM} predict",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -11,13 +11,19 @@ and dvc.yaml, written again each time. A second run trains only what has changed
 
 from __future__ import annotations
 
+import argparse
+
 from pipeline.projects.making import arguments, make, run
+from pipeline.projects.spelling import as_option, as_variable
 from pipeline.settings.command_line import guarded
 
 
 def main() -> None:
-    given = arguments(__doc__ or "").parse_args()
-    run(make(given.data, given.name, given.model, given.strategies))
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--from-make", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    spell = as_variable if given.from_make else as_option
+    run(make(given.data, given.name, given.model, given.strategies, spell=spell))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pipeline.base.errors import UserError
 from pipeline.settings.command_line import guarded, parser
 from pipeline.settings.compose import compose, hydra_overrides
-from pipeline.settings.folders import CONFIG_NAME
+from pipeline.settings.folders import CONFIG_NAME, PROGRAM
 from pipeline.settings.machine import beyond_this_machine, threads
 from pipeline.trials.interruptions import interrupt, left_to_slurm
 
@@ -44,13 +44,14 @@ def main() -> None:
 
 def _own_images(images: Sequence[str], given: int) -> None:
     from pipeline.projects import making
+    from pipeline.projects.spelling import by_init
 
     if given > 1:
         raise UserError(
             f"found {images[0]} and more: give one folder of images alone. Settings of a project "
-            "are in its params.yaml: vdtransfer init makes it"
+            f"are in its params.yaml: {PROGRAM} init makes it"
         )
-    making.run(making.make(images[0]))
+    making.run(making.make(images[0], spell=by_init))
 
 
 def tune(config_dir: Path, overrides: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ import argparse
 import subprocess
 import sys
 
-from pipeline.settings.command_line import guarded
+from pipeline.settings.command_line import guarded, program
 
 HOST, PORT = "127.0.0.1", "5000"
 
@@ -19,7 +19,7 @@ HOST, PORT = "127.0.0.1", "5000"
 def main() -> None:
     """Start MLflow's page and wait for it."""
     argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=program(), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     ).parse_args()
     from pipeline.trials.journal import tracking_uri  # mlflow takes seconds to import
 

@@ -15,11 +15,12 @@ from pipeline.base.errors import UserError
 from pipeline.base.files import write_bytes
 from pipeline.models.sources import sha256
 from pipeline.models.weights import LoadedWeights, load
+from pipeline.settings.folders import PROGRAM
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Describe a weights file and convert it if asked; return 0, or 2 if the file is bad."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.weights", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"{PROGRAM} weights", description=__doc__)
     parser.add_argument("path", type=Path, help="a .pdparams, .pth or .safetensors file")
     parser.add_argument(
         "--to", type=Path, metavar="OUT.safetensors", help="write it there, in timm's names"

@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 
 from pipeline import project
 from pipeline.base.errors import UserError
-from pipeline.projects import making, own_images
+from pipeline.projects import making, own_images, spelling
 from pipeline.settings.compose import compose, quote
 from tests.support.stages import copy_project, environment
 
@@ -68,11 +68,11 @@ def test_a_hard_path_reaches_every_stage_and_dvc(here):
 
 def test_help_tells_how_it_is_started_and_what_strategies_are(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(sys, "argv", ["vdtransfer project", "--help"])
+    monkeypatch.setattr(sys, "argv", ["pipeline/project.py", "--help"])
     with pytest.raises(SystemExit):
         project.main()
     told = capsys.readouterr().out
-    assert told.startswith("usage: vdtransfer project ")
+    assert told.startswith("usage: ./vdtransfer project ")
     assert "names under conf/strategy, comma-separated (default: fixed,bayes)" in told
 
 
@@ -91,8 +91,8 @@ def test_a_second_run_keeps_what_a_person_edited(here):
     ("changed", "message"),
     [
         ({"data": "others"}, "has mine: .*images, not .*others"),
-        ({"model": "resnet50_vd"}, f"MODEL=resnet50_vd: .* has {RANDOM}"),
-        ({"strategies": "grid"}, "STRATEGIES=grid: .* has fixed,bayes"),
+        ({"model": "resnet50_vd"}, f"--model resnet50_vd: .* has {RANDOM}"),
+        ({"strategies": "grid"}, "--strategies grid: .* has fixed,bayes"),
     ],
 )
 def test_a_project_is_not_turned_into_another(here, changed, message):
@@ -111,11 +111,11 @@ def test_a_project_is_not_turned_into_another(here, changed, message):
         ({"data": "nowhere"}, "no such folder"),
         ({"data": "images", "name": "digits"}, "name of a dataset in .*digits.yaml"),
         ({"data": "images", "name": "my_images"}, "name of a dataset in .*large_scale"),
-        ({"data": "images", "name": "quickstart"}, "NAME=quickstart is the name of a project in"),
-        ({"data": "images", "name": "benchmark"}, "NAME=benchmark is the name of a project in"),
-        ({"data": "images", "name": "1e3"}, "NAME=1e3: .* reads as the number 1000"),
-        ({"data": "images", "name": "0o17"}, "NAME=0o17: .* reads as the number 15"),
-        ({"data": "images", "name": "12e-1"}, "NAME=12e-1: .* reads as the number 1.2"),
+        ({"data": "images", "name": "quickstart"}, "'quickstart' is the name of a project in"),
+        ({"data": "images", "name": "benchmark"}, "'benchmark' is the name of a project in"),
+        ({"data": "images", "name": "1e3"}, "'1e3', .* reads as the number 1000"),
+        ({"data": "images", "name": "0o17"}, "'0o17', .* reads as the number 15"),
+        ({"data": "images", "name": "12e-1"}, "'12e-1', .* reads as the number 1.2"),
         ({"data": "images", "name": "a/b"}, "allowed are letters"),
         ({"data": "images", "name": "..", "model": RANDOM}, "allowed are letters"),
         ({"data": "images", "model": "resnet50vd"}, "Did you mean 'resnet50_vd'"),
@@ -131,11 +131,26 @@ def test_what_cannot_be_is_one_message_and_leaves_nothing(here, asked, message):
     assert not (here / "projects").exists()
 
 
+@pytest.mark.parametrize(
+    ("spell", "advice"),
+    [
+        (spelling.as_option, "Choose one with --name NAME"),
+        (spelling.as_variable, "Choose one with NAME=NAME"),
+        (spelling.by_init, "Choose one with `./vdtransfer init IMAGES --name NAME`"),
+    ],
+)
+def test_each_command_names_its_own_options(here, spell, advice):
+    digits(here / "images", per_class=2)
+    with pytest.raises(UserError, match=advice):
+        making.make("images", "a/b", spell=spell)
+    assert not (here / "projects").exists()
+
+
 def test_weights_that_cannot_be_had_say_how_to_go_on(here, monkeypatch):
     digits(here / "images", per_class=2)
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    with pytest.raises(UserError, match=r"(?s)put it at .*MODEL=resnet50_vd_random"):
+    with pytest.raises(UserError, match=r"(?s)put it at .*--model resnet50_vd_random"):
         making.make("images", "mine")
     assert not (here / "projects").exists()
 
@@ -167,6 +182,7 @@ def test_make_hands_over_what_was_typed(tmp_path):
     assert done.stdout.splitlines() == [
         "-m",
         "pipeline.project",
+        "--from-make",
         "--strategies",
         "fixed,grid",
         "--",

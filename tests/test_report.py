@@ -100,7 +100,7 @@ def test_the_model_section_says_where_the_model_is(quickstart: Config) -> None:
     report(quickstart)
     page = Path("quickstart/report/report.md").read_text()
     assert "trained anew on all 500 but the test images" in page
-    assert f"python -m pipeline.predict quickstart/results/digits/{MODEL}/" in page
+    assert f"./vdtransfer predict quickstart/results/digits/{MODEL}/" in page
 
 
 def test_every_figure_comes_from_the_result_files(quickstart: Config) -> None:

@@ -19,6 +19,8 @@ from pipeline.settings.point import HYPERPARAMETERS
 
 COMMAND = "python -m pipeline.projects.committed"
 """The command that writes the committed files again."""
+VERSION_FILE = "vdtransfer.version"
+"""The file that stands for the code and conf/ where the program is installed: its version."""
 
 _CELL = "${item.dataset}/${item.model}/${item.strategy}"
 _CHOSEN = "dataset=${item.dataset} model=${item.model} strategy=${item.strategy}"
@@ -44,6 +46,7 @@ CODE: Mapping[str, Sequence[str]] = {
 """The code of each stage, below ``pipeline/``; the stage's own module is added."""
 
 _COMMENTS = {
+    "version": "Always runs, so that the other stages notice another version of the program.",
     "download": "Its output is kept when it runs again; existing files are verified.",
     "prepare": "Of params.yaml it reads only `dataset`, so other settings decode no images again.",
     "tune": "Finished trials are replayed from the journal. The dataset's file is not listed,"
@@ -73,13 +76,13 @@ class Pipeline:
     """Whether `dvc metrics` and `dvc plots` show its results."""
     report_reads: tuple[str, ...] = ()
     """Additional files that its report reads."""
-    version_file: str | None = None
-    """Outside a checkout: the file with the installed version, listed instead of code and conf."""
+    installed: bool = False
+    """Whether an installed program runs the stages; then they list its version, not its code."""
 
     def text(self, params: Mapping[str, Any]) -> str:
         """Return the text of the file; ``params`` is the content of the params.yaml beside it."""
         shown = textwrap.dedent(self.header).strip().splitlines()
-        if self.version_file is None and not self.folder.startswith("projects/"):
+        if not self.installed and not self.folder.startswith("projects/"):
             shown.append(f"Written by `{COMMAND}` from pipeline/projects/dvc_yaml.py.")
         parts = ["".join(f"# {line}\n" for line in shown), "stages:\n"]
         for name, stage in self._stages(_hyperparameters(params)).items():
@@ -92,6 +95,8 @@ class Pipeline:
 
     def _stages(self, point: Sequence[str]) -> dict[str, dict[str, Any]]:
         stages = {}
+        if self.installed:
+            stages["version"] = _VERSION
         if self.downloads:
             stages["download"] = self._for_each_dataset(self._download())
         if self.downloads or self.own_folders:
@@ -191,7 +196,7 @@ class Pipeline:
         elsewhere = self.folder != "."
         code = [f"pipeline/{each}" for each in (f"{name}.py", *CODE[name])]
         command = [
-            f"python -m pipeline.{name}" if self.version_file is None else f"vdtransfer {name}",
+            f"{'vdtransfer' if self.installed else './vdtransfer'} {name}",
             *([f"--config-path {self.folder}"] if elsewhere else []),
             *([overrides] if overrides else []),
         ]
@@ -202,7 +207,7 @@ class Pipeline:
             **({"wdir": up} if elsewhere else {}),
             "desc": description,
             "cmd": " ".join(command),
-            "deps": [*deps, *([self.version_file] if self.version_file else code)],
+            "deps": [*deps, *([VERSION_FILE] if self.installed else code)],
             **({"params": named if elsewhere else _Row(params)} if params else {}),
             "outs": list(outs),
         }
@@ -218,7 +223,7 @@ class Pipeline:
 
     def _checkout(self, *paths: str) -> list[str]:
         """Return the paths in a checkout; the version file instead if the program is installed."""
-        return list(paths) if self.version_file is None else []
+        return [] if self.installed else list(paths)
 
 
 def _hyperparameters(params: Mapping[str, Any]) -> list[str]:
@@ -261,6 +266,12 @@ def _dump(plain: Mapping[str, Any]) -> str:
     )
 
 
+_VERSION = {
+    "desc": "write down the version of the installed program",
+    "cmd": f"vdtransfer --version > {VERSION_FILE}",
+    "outs": [{VERSION_FILE: _Inline(cache=False)}],
+    "always_changed": True,
+}
 _SHOWN = {
     "metrics": ["report/metrics.json"],
     "plots": [

@@ -7,12 +7,12 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pipeline import __version__
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_text
 from pipeline.base.text import printable
@@ -27,12 +27,19 @@ from pipeline.projects.own_images import (
     parameters,
     project_folder,
 )
+from pipeline.projects.spelling import Spelling, as_option
+from pipeline.settings.command_line import program
 from pipeline.settings.compose import compose
-from pipeline.settings.folders import CONF, CONFIG_NAME, INSTALLED, SHARE, report_dir, weights_dir
+from pipeline.settings.folders import (
+    CONF,
+    CONFIG_NAME,
+    INSTALLED,
+    PROGRAM,
+    SHARE,
+    report_dir,
+    weights_dir,
+)
 from pipeline.settings.plain_yaml import misread, read_mapping
-
-VERSION_FILE = "vdtransfer.version"
-"""Name of the file that records the version with which an installed program ran a project."""
 
 _PARAMS_HEADER = """\
 Your own images, {name}. This file is yours to edit: it is never written again, and the next run
@@ -62,7 +69,7 @@ Run: dvc repro {path}
 def arguments(doc: str) -> argparse.ArgumentParser:
     """Return a parser for the arguments that define a project; ``doc`` describes the command."""
     parser = argparse.ArgumentParser(
-        formatter_class=argparse.RawDescriptionHelpFormatter, description=doc
+        prog=program(), formatter_class=argparse.RawDescriptionHelpFormatter, description=doc
     )
     parser.add_argument("data", metavar="PATH", help="your images, or a table that lists them")
     parser.add_argument("--name", help="name of the project (default: the folder's)")
@@ -76,27 +83,31 @@ def arguments(doc: str) -> argparse.ArgumentParser:
 
 
 def make(
-    data: str, name: str | None = None, model: str | None = None, strategies: str | None = None
+    data: str,
+    name: str | None = None,
+    model: str | None = None,
+    strategies: str | None = None,
+    *,
+    spell: Spelling = as_option,
 ) -> Path:
     """Write a project's files and return its folder; an existing params.yaml is kept.
 
     In a checkout the folder is ``projects/NAME/``, else the working directory. Raises UserError,
     with nothing written, when there are no images, a name is taken or unknown, the weights cannot
-    be fetched, or an option differs from the project's own params.yaml.
+    be fetched, or an option differs from the project's own params.yaml. ``spell`` spells the
+    options in these messages.
     """
     images = existing(data)
     _require_digestible(images)
-    name = _checked_name(name or default_name(images))
+    name = _checked_name(name or _own_name() or default_name(images), spell)
     folder = project_folder(name)
     params = folder / f"{CONFIG_NAME}.yaml"
     if params.exists():
-        _require_same(params, name, images, model, strategies)
+        _require_same(params, name, images, {"model": model, "strategies": strategies}, spell)
     else:
         asked = parameters(images, name, model or MODEL, strategies or ",".join(STRATEGIES))
-        _require_weights(model or MODEL)
+        _require_weights(model or MODEL, spell)
         write_text(params, _commented(asked, name))
-    if INSTALLED:
-        write_text(folder / VERSION_FILE, f"{__version__}\n")
     path = folder / "dvc.yaml"
     command = "vdtransfer tune" if INSTALLED else "make tune"
     pipeline = Pipeline(
@@ -104,7 +115,7 @@ def make(
         folder=folder.as_posix(),
         own_folders=True,
         metrics=INSTALLED,
-        version_file=VERSION_FILE if INSTALLED else None,
+        installed=INSTALLED,
     )
     write_text(path, pipeline.text(yaml.safe_load(params.read_text(encoding="utf-8"))))
     return folder
@@ -159,16 +170,27 @@ def _dvc(*words: str) -> int:
     return subprocess.run(command, env=os.environ | {"PATH": path}, check=False).returncode
 
 
-def _checked_name(name: str) -> str:
+def _own_name() -> str | None:
+    """Return the name of the installed program's project in this folder, or None."""
+    params = project_folder("") / f"{CONFIG_NAME}.yaml"
+    if not INSTALLED or not params.exists():
+        return None
+    name = read_mapping(params).get("project")
+    return name if isinstance(name, str) else None
+
+
+def _checked_name(name: str, spell: Spelling) -> str:
+    """Return ``name``. Raise UserError if a project may not have it."""
     if not re.fullmatch(r"\w[\w-]{0,99}", name):
         raise UserError(
-            f"NAME={name}: allowed are letters, digits, _ and -, up to 100. Set NAME=..."
+            f"the project's name would be '{name}'; allowed are letters, digits, _ and -, up to "
+            f"100. Choose one with {spell('name', 'NAME')}"
         )
     number = misread(name)
     if number is not None:
         raise UserError(
-            f"NAME={name}: found text that DVC or Hydra reads as the number {number:g}. Set "
-            "NAME=... to one that begins with a letter"
+            f"the project's name would be '{name}', which DVC or Hydra reads as the number "
+            f"{number:g}. Choose one that begins with a letter, with {spell('name', 'NAME')}"
         )
     owners = {path.stem: path for path in (CONF / "dataset").glob("*.yaml")}
     projects = {}
@@ -179,29 +201,27 @@ def _checked_name(name: str) -> str:
     for taken, kind in ((owners, "dataset"), (projects, "project")):
         if name in taken:
             raise UserError(
-                f"NAME={name} is the name of a {kind} in {taken[name]}. Set another NAME=..."
+                f"'{name}' is the name of a {kind} in {taken[name]}. Choose another for the "
+                f"project with {spell('name', 'NAME')}"
             )
     return name
 
 
 def _require_same(
-    params: Path, name: str, images: Path, model: str | None, strategies: str | None
+    params: Path, name: str, images: Path, options: Mapping[str, str | None], spell: Spelling
 ) -> None:
     """Raise UserError if the options differ from the project's existing params.yaml."""
     cfg = compose(params.parent)
+    another = "work in another folder" if INSTALLED else f"give {spell('name', 'NAME')}"
+    advice = f"Edit it there; for another project {another}"
     kept = cfg.folders.get(name)
     if kept != str(images):
-        raise UserError(
-            f"{params} has {name}: {kept}, not {images}. Edit it there, or set another NAME=..."
-        )
-    for option, asked, there in (
-        ("MODEL", model, cfg.models),
-        ("STRATEGIES", strategies, cfg.strategies),
-    ):
-        if asked is not None and asked.split(",") != there:
+        raise UserError(f"{params} has {name}: {kept}, not {images}. {advice}")
+    there = {"model": cfg.models, "strategies": cfg.strategies}
+    for option, asked in options.items():
+        if asked is not None and asked.split(",") != there[option]:
             raise UserError(
-                f"{option}={asked}: {params} has {','.join(there)}. Edit it there, or set another "
-                "NAME=..."
+                f"{spell(option, asked)}: {params} has {','.join(there[option])}. {advice}"
             )
 
 
@@ -213,16 +233,17 @@ def _require_digestible(images: Path) -> None:
         more = f"\n  and {len(faults) - 10} more" if len(faults) > 10 else ""
         raise UserError(
             f"{images}: DVC watches this folder and cannot read all of it:{shown}{more}\n"
-            "Remove or mend these entries. `python -m pipeline.prepare dataset=folder "
+            f"Remove or mend these entries. `{PROGRAM} prepare dataset=folder "
             "dataset.root=PATH` reads the folder without DVC and names what it leaves out."
         )
 
 
-def _require_weights(model: str) -> None:
+def _require_weights(model: str, spell: Spelling) -> None:
     """Fetch the weights first, so that nothing is written if they cannot be fetched."""
     try:
         locate(compose(SHARE, [f"model={model}"]).model, weights_dir())
     except UserError as error:
         raise UserError(
-            f"{error}\nor set MODEL=resnet50_vd_random: it needs no weights, at a cost in accuracy"
+            f"{error}\nor give {spell('model', 'resnet50_vd_random')}: it needs no weights, at a "
+            "cost in accuracy"
         ) from error

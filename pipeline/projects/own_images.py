@@ -67,11 +67,9 @@ def existing(data: str) -> Path:
     """
     path = Path(os.path.abspath(Path(data).expanduser()))  # noqa: PTH100 - resolve() follows links
     if not path.exists():
-        raise UserError(f"DATA={data}: no such folder or table")
+        raise UserError(f"{data}: no such folder or table")
     if "${" in str(path) or "\n" in str(path):
-        raise UserError(
-            f"DATA={data}: a path may not hold '${{' or a line break; give a link to it"
-        )
+        raise UserError(f"{data}: a path may not hold '${{' or a line break; give a link to it")
     return path
 
 

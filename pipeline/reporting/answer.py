@@ -11,6 +11,7 @@ from pipeline.reporting.model_section import final_cell
 from pipeline.reporting.places import Place, describe, wording
 from pipeline.reporting.summary import CellSummary
 from pipeline.reporting.tables import Column, Table, Value, show
+from pipeline.settings.folders import PROGRAM
 
 
 def answer(place: Place) -> Facts | None:
@@ -33,7 +34,7 @@ def answer(place: Place) -> Facts | None:
     if final.protocol == "heldout":
         folder = (cell.folder / "model").as_posix()
         lines.append(("Model", f"`{folder}`"))
-        lines.append(("Classify an image", f"`python -m pipeline.predict {folder} IMAGE`"))
+        lines.append(("Classify an image", f"`{PROGRAM} predict {folder} IMAGE`"))
     return Facts(lines)
 
 

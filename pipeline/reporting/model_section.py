@@ -9,6 +9,7 @@ from pipeline.reporting.document import Block, Details, Section, Text
 from pipeline.reporting.places import Place, describe, wording
 from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Table, Value
+from pipeline.settings.folders import PROGRAM
 from pipeline.trials.contract import ClassRow, FinalFile
 
 MOST_PAIRS = 20
@@ -44,7 +45,7 @@ def model_section(place: Place) -> Section | None:
         told += (
             f" It was then trained anew on all {images.train + images.val:,} but the test images; "
             f"the one with seed {final.seeds[0]}, {100 * final.top1[0]:.2f} % on them, is in "
-            f"`{folder}`: `python -m pipeline.predict {folder} IMAGE`."
+            f"`{folder}`: `{PROGRAM} predict {folder} IMAGE`."
         )
     blocks: list[Block] = [Text(told)]
     if final.per_class:

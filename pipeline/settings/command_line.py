@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline.base.errors import UserError
 from pipeline.base.text import printable_lines
 from pipeline.settings.compose import compose
-from pipeline.settings.folders import CONF
+from pipeline.settings.folders import CONF, PROGRAM
 from pipeline.settings.schema import Config
 
 
@@ -27,9 +27,15 @@ def groups() -> str:
     return "\n".join(lines)
 
 
+def program() -> str:
+    """Return what a person types to start the running command, such as ``vdtransfer plan``."""
+    return f"{PROGRAM} {Path(sys.argv[0]).stem}"
+
+
 def parser(doc: str) -> argparse.ArgumentParser:
     """Return a parser for ``--config-path`` and overrides; ``doc`` is the stage's docstring."""
     made = argparse.ArgumentParser(
+        prog=program(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description=doc,
         epilog=f"Overrides are Hydra's: a group takes a name, a key takes a value\n{groups()}\n"

@@ -9,6 +9,8 @@ from pipeline.settings.schema import Config
 _PACKAGE = Path(__file__).resolve().parents[1]
 INSTALLED = (_PACKAGE / "share").is_dir()
 """Whether the program was installed from a wheel, to which setup.py adds ``share/``."""
+PROGRAM = "vdtransfer" if INSTALLED else "./vdtransfer"
+"""What a person types before the name of a command."""
 SHARE = _PACKAGE / "share" if INSTALLED else _PACKAGE.parent
 """The folder of conf/, published/ and the benchmark's params.yaml."""
 CONFIG_NAME = "params"

@@ -82,7 +82,10 @@ FRAME = {
 LEFT_OUT = {
     "download": FRAME | {"base/text.py"},
     # For a person's images tune makes a project, whose stages are other processes.
-    "tune": {"projects/dvc_yaml.py", "projects/making.py", "projects/own_images.py"},
+    "tune": {
+        *("projects/dvc_yaml.py", "projects/making.py", "projects/own_images.py"),
+        "projects/spelling.py",
+    },
     # The estimate says how much room is needed; it knows how far a download has come.
     "prepare": FRAME
     | {"planning/estimates.py"}

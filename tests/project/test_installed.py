@@ -12,6 +12,8 @@ import torch
 import yaml
 from PIL import Image, ImageDraw
 
+from pipeline import __version__
+
 ROOT = Path(__file__).parents[2]
 SOURCES = (
     *("pipeline", "conf", "published", "plugins", "params.yaml"),
@@ -52,10 +54,11 @@ def run(*command, folder=None):
         for name, value in os.environ.items()
         if name not in ("PYTHONPATH", "MLFLOW_TRACKING_URI", "VIRTUAL_ENV")
     }
+    programs = os.pathsep.join([str(Path(command[0]).parent), environment.get("PATH", os.defpath)])
     done = subprocess.run(
         [str(word) for word in command],
         cwd=folder,
-        env=environment | {"OMP_NUM_THREADS": "1"},
+        env=environment | {"OMP_NUM_THREADS": "1", "PATH": programs},
         capture_output=True,
         text=True,
         check=False,
@@ -90,7 +93,8 @@ def test_from_an_empty_folder_to_predictions(installed, tmp_path):
     assert list(here.iterdir()) == []
     (here / "pipeline.py").write_text("raise SystemExit('a file of the user was run')\n")
 
-    vdtransfer("init", images, "--model", "resnet50_vd_random")
+    # With a name that is not the folder's; tune, which takes none, goes by params.yaml.
+    vdtransfer("init", images, "--model", "resnet50_vd_random", "--name", "shapes")
     params = here / "params.yaml"
     text = params.read_text()
     assert "# Your images by the name of the project." in text
@@ -104,7 +108,7 @@ def test_from_an_empty_folder_to_predictions(installed, tmp_path):
     assert "in all: " in vdtransfer("plan", here)
     told = vdtransfer("tune", images)
     assert "`dvc exp` needs Git" in told
-    model = here / "results/pictures/resnet50_vd_random/bayes/model"
+    model = here / "results/shapes/resnet50_vd_random/bayes/model"
     assert f"model: {model.relative_to(here)}" in told
     assert (here / "report" / "report.html").is_file()
     predicted = vdtransfer("predict", model, images / "circle" / "0.png", "--format", "csv")
@@ -112,3 +116,14 @@ def test_from_an_empty_folder_to_predictions(installed, tmp_path):
     stage = yaml.safe_load((here / "dvc.yaml").read_text())["stages"]["tune"]
     assert stage["cmd"].startswith("vdtransfer tune ")
     assert "vdtransfer.version" in stage["deps"]
+
+    def prepare():
+        """Run `dvc repro` by hand, here up to the first stage."""
+        dvc = (installed.parent / "python", "-m", "dvc")
+        return run(*dvc, "repro", "prepare@shapes", folder=here)
+
+    assert "vdtransfer prepare" not in prepare()
+    [package] = installed.parents[1].glob("lib/python*/site-packages/pipeline/__init__.py")
+    package.write_text(package.read_text().replace(f'"{__version__}"', '"99.0"'))
+    assert "> vdtransfer prepare" in prepare()
+    assert (here / "vdtransfer.version").read_text() == "vdtransfer 99.0\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.support import warm_python
 
 ROOT = Path(__file__).parents[2]
-CODE = ("conf", "pipeline", "plugins", "published", ".dvcignore")
+CODE = ("vdtransfer", "conf", "pipeline", "plugins", "published", ".dvcignore")
 BENCHMARK = ("dvc.yaml", "params.yaml", "paddle_protocol/figures.csv")
 
 

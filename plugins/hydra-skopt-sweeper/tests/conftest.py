@@ -5,8 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.core.plugins import Plugins
 from hypothesis import settings
 from sweeping import APP, Sweep
+
+# Hydra's fixture restores what is registered now, and Hydra 1.4 imports no plugin a second time.
+Plugins.instance()
 
 settings.register_profile("untimed", deadline=None)  # the machine may be busy
 settings.load_profile("untimed")

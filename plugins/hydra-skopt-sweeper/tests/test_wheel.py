@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from hydra_skopt_sweeper import __version__
 from sweeping import read_results, read_rows
 
 PLUGIN = Path(__file__).parents[1]
@@ -37,6 +38,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_the_wheel_holds_all_that_its_user_needs(wheel: Path) -> None:
     assert printed("pip install")[2:] == [f"dist/{wheel.name}"]
+    assert wheel.name == f"hydra_skopt_sweeper-{__version__}-py3-none-any.whl"
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {
         "hydra_skopt_sweeper/py.typed",
