@@ -12,13 +12,13 @@ from pathlib import Path
 
 from pipeline.base.disk import require_room
 from pipeline.base.errors import UserError
-from pipeline.base.files import write_text
+from pipeline.base.files import link_files, write_text
 from pipeline.base.locks import alone
 from pipeline.datasets.fetching.fetch import NotFetchedError, described, fetch, part_of
 from pipeline.datasets.fetching.transfer import PATIENCE, Patience
 from pipeline.settings.command_line import stage
 from pipeline.settings.dataset import ArchiveConfig, DatasetConfig
-from pipeline.settings.folders import raw_dir
+from pipeline.settings.folders import home, raw_dir
 from pipeline.settings.schema import Config
 
 SOURCE = "source.txt"
@@ -34,7 +34,9 @@ def download(dataset: DatasetConfig, raw: Path, patience: Patience = PATIENCE) -
     raw.mkdir(parents=True, exist_ok=True)
     with alone(raw.parent / f".{raw.name}.lock", f"download to {raw}"):
         if not dataset.archives:
-            write_text(raw / SOURCE, f"{_source(dataset)}\n")
+            note = f"{_source(dataset)}\n"
+            if not (raw / SOURCE).exists() or (raw / SOURCE).read_text(encoding="utf-8") != note:
+                write_text(raw / SOURCE, note)
             return [raw / SOURCE]
         placed = [(raw / one.file).exists() for one in dataset.originals if not one.urls]
         wanted = dataset.originals if placed and all(placed) else dataset.archives
@@ -80,8 +82,12 @@ def _source(dataset: DatasetConfig) -> str:
 
 
 def main(cfg: Config) -> None:
-    for path in download(cfg.dataset, raw_dir(cfg.dataset.name)):
+    raw = raw_dir(cfg.dataset.name)
+    kept = home() / raw
+    for path in download(cfg.dataset, kept):
         print(path)
+    if kept != raw:  # DVC's copy of the repository for an experiment
+        link_files(kept, raw)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from pipeline.base.disk import full_disk_explained
 from pipeline.base.errors import UserError
-from pipeline.base.files import write_json
+from pipeline.base.files import link_files, write_json, write_text
 from pipeline.base.locks import alone
 from pipeline.datasets import contents, counts, readers, splits
 from pipeline.datasets import stats as facts
@@ -26,11 +26,12 @@ from pipeline.datasets.decoding import Decoding
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import SPLITS, Entry, Listing
 from pipeline.datasets.manifest import MANIFEST, PIXELS, SCHEMA, STATS, Manifest
+from pipeline.datasets.origin import origin
 from pipeline.datasets.pixels import Stored, Unreadable, write_store
 from pipeline.planning.estimates import need
 from pipeline.settings.command_line import stage
 from pipeline.settings.dataset import DatasetConfig
-from pipeline.settings.folders import prepared_dir, raw_dir, unpacked_dir
+from pipeline.settings.folders import home, prepared_dir, raw_dir, unpacked_dir
 from pipeline.settings.schema import Config
 
 _FEW = 500
@@ -42,14 +43,37 @@ def run(cfg: Config) -> None:
     archives = Archives(name, raw_dir(name), unpacked_dir(name))
     into = prepared_dir(name)
     into.parent.mkdir(parents=True, exist_ok=True)
+    kept = home() / into
     room = full_disk_explained(into, lambda: need(cfg.dataset).disk)
-    with alone(into.parent / f".{into.name}.lock", f"prepare of {name}"), room:
-        prepare(cfg.dataset, archives, into, workers=os.cpu_count() or 1)
+    with alone(kept.parent / f".{name}.lock", f"prepare of {name}"), room:
+        _prepare_once(cfg.dataset, archives, into, kept)
     stats = json.loads((into / STATS).read_text(encoding="utf-8"))
     for line in facts.summary(stats):
         print(line)
     for line in facts.warnings(stats, into / STATS):
         print(line, file=sys.stderr)
+
+
+def _prepare_once(dataset: DatasetConfig, archives: Archives, into: Path, kept: Path) -> None:
+    """Prepare a dataset in the project's folder ``kept``, and let ``into`` hold the same files.
+
+    They differ in DVC's copy of a repository for an experiment. If the experiment changes the data
+    or how they are read, it prepares them for itself, and ``kept`` stays as it is.
+    """
+    note = kept.parent / f".{dataset.name}.origin"
+    made_from = origin(dataset, archives.raw)
+    workers = os.cpu_count() or 1
+    if kept == into or not (kept / MANIFEST).exists():
+        note.unlink(missing_ok=True)
+        prepare(dataset, archives, kept, workers=workers)
+        write_text(note, made_from)
+    if kept == into:
+        return
+    if note.exists() and note.read_text(encoding="utf-8") == made_from:
+        link_files(kept, into)
+        print(f"taken from {kept}, which was prepared from the same files and settings")
+    else:
+        prepare(dataset, archives, into, workers=workers)
 
 
 def prepare(dataset: DatasetConfig, archives: Archives, into: Path, *, workers: int) -> Manifest:

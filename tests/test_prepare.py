@@ -17,6 +17,7 @@ from pipeline.base.errors import UserError
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.manifest import MANIFEST, PIXELS, STATS, Manifest
 from pipeline.datasets.pixels import PixelStore
+from pipeline.download import main as download
 from pipeline.prepare import prepare
 from pipeline.prepare import run as run_stage
 from pipeline.settings.compose import compose, quote
@@ -242,6 +243,35 @@ def test_what_was_left_out_is_said(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr()
     assert "Own images: 2 classes, 20 train, 4 val, 7 test images" in said.out
     assert "3 images left out, as they cannot be read" in said.err
+
+
+def test_an_experiment_takes_what_the_repository_has_prepared(tmp_path, monkeypatch, capsys):
+    """DVC runs it in a copy of the repository, from the raw files that download linked there."""
+    images = tmp_path / "images"
+    mixed(images)
+    chosen = ["dataset=folder", f"dataset.root={images}", "dataset.max_unreadable=0.2"]
+    repository = tmp_path / "repository"
+    copies = [repository / ".dvc" / "tmp" / "exps" / f"tmp{number}" for number in range(4)]
+    for copy in copies:
+        (copy / ".dvc").mkdir(parents=True)
+    kept = repository / "data" / "prepared" / "folder"
+
+    def prepared_in(folder, *overrides):
+        monkeypatch.chdir(folder)
+        download(compose(ROOT, [*chosen, *overrides]))
+        run_stage(compose(ROOT, [*chosen, *overrides]))
+        made = {path.name: path for path in (folder / "data/prepared/folder").iterdir()}
+        assert set(made) == {MANIFEST, PIXELS, STATS}
+        return {name: path.samefile(kept / name) for name, path in made.items()}
+
+    assert all(prepared_in(copies[0]).values())  # the first to run, before any `dvc repro`
+    assert "taken from" in capsys.readouterr().out
+    before = {path: path.read_bytes() for path in kept.iterdir()}
+    assert all(prepared_in(copies[1]).values())
+    assert not any(prepared_in(copies[2], "dataset.split_seed=5").values())
+    (images / "cat" / "new.png").write_bytes(encoded(picture(0, 77), "PNG"))
+    assert not any(prepared_in(copies[3]).values())
+    assert {path: path.read_bytes() for path in kept.iterdir()} == before
 
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}

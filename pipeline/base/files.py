@@ -33,6 +33,25 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def link_files(source: Path, target: Path) -> None:
+    """Let the folder ``target`` hold the files of ``source`` and its folders, without copying them.
+
+    Files become hard links, or symbolic links if ``target`` is on another file system. Hidden files
+    are left out. As every file is written whole, a change in one folder does not reach the other.
+    """
+    for path in source.rglob("*"):
+        inner = path.relative_to(source)
+        if path.is_dir() or any(part.startswith(".") for part in inner.parts):
+            continue
+        link = target / inner
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        try:
+            link.hardlink_to(path.resolve())
+        except OSError:
+            link.symlink_to(path.resolve())
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     with replacing(path) as temporary:
         temporary.write_bytes(data)

@@ -15,6 +15,7 @@ from filelock import FileLock
 from pipeline.base.errors import UserError
 from pipeline.datasets.fetching.fetch import NotFetchedError, fetch
 from pipeline.settings.dataset import ArchiveConfig
+from pipeline.settings.folders import home
 from pipeline.settings.schema import ModelConfig
 
 HUB_FILE = "model.safetensors"
@@ -64,7 +65,7 @@ def locate(model: ModelConfig, cache: Path) -> WeightsFile | None:
     elif source.startswith("package:"):
         path = _packaged(source.removeprefix("package:"), model.name)
     else:
-        path = Path(source).expanduser()
+        path = home() / Path(source).expanduser()
         if not path.is_file():
             raise UserError(
                 f"model.weights: there is no file {source}; allowed are a path, an http(s) URL,"

@@ -35,7 +35,7 @@ CODE: Mapping[str, Sequence[str]] = {
     "prepare": (
         *(f"datasets/{name}.py" for name in ("contents", "counts", "decoding", "deep", "formats")),
         *(f"datasets/{name}.py" for name in ("listing", "manifest", "pixels", "splits")),
-        *("datasets/stats.py", "datasets/tree.py", "datasets/readers"),
+        *("datasets/origin.py", "datasets/stats.py", "datasets/tree.py", "datasets/readers"),
         *(f"datasets/fetching/{name}.py" for name in ("headers", "placed_files", "unpacking")),
         *("base/text.py", *_VALUES),
     ),

@@ -1,4 +1,8 @@
-"""Name the folders and files. Paths are relative to the repository, where every stage runs."""
+"""Name the folders and files. Paths are relative to the project's folder, where every stage runs.
+
+DVC runs an experiment (`dvc exp run --temp` or `--queue`) in a copy of the repository and removes
+the copy afterwards. The journal and the weights stay in the repository then (see :func:`home`).
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,23 @@ CONFIG_NAME = "params"
 """Hydra's name of a params.yaml."""
 CONF = SHARE / "conf"
 """The configuration groups; absolute, so that Hydra finds them from any working directory."""
+_COPIES = (".dvc", "tmp", "exps")
+"""Where DVC puts the copies of a repository in which it runs experiments."""
+
+
+def home() -> Path:
+    """Return the folder that keeps the project's data, weights and journal.
+
+    It is the working directory, and in DVC's copy for an experiment the folder that was copied.
+    """
+    here = Path.cwd()
+    copy = here
+    for folder in here.parents:
+        if folder.parts[-len(_COPIES) :] == _COPIES:
+            return folder.parents[len(_COPIES) - 1] / here.relative_to(copy)
+        if not (copy / ".dvc").is_dir():
+            copy = folder
+    return Path()
 
 
 def raw_dir(dataset: str) -> Path:
@@ -25,7 +46,7 @@ def raw_dir(dataset: str) -> Path:
 
 def unpacked_dir(dataset: str) -> Path:
     """Return the folder where prepare unpacks; outside raw/, whose contents DVC watches."""
-    return Path("data/unpacked") / dataset
+    return home() / "data/unpacked" / dataset
 
 
 def prepared_dir(dataset: str) -> Path:
@@ -33,12 +54,12 @@ def prepared_dir(dataset: str) -> Path:
 
 
 def weights_dir() -> Path:
-    return Path("data/weights")
+    return home() / "data/weights"
 
 
 def runs_dir() -> Path:
     """Return the folder of the journal, its locks and the checkpoints of running trials."""
-    return Path("runs")
+    return home() / "runs"
 
 
 def lock_file(name: str) -> Path:
@@ -47,9 +68,12 @@ def lock_file(name: str) -> Path:
 
 
 def sweep_dir(cfg: Config) -> Path:
-    """Return Hydra's sweep folder of a cell; ``conf/paths/default.yaml`` must say the same."""
+    """Return Hydra's sweep folder of a cell; ``conf/paths/default.yaml`` must say the same.
+
+    It lies in the working directory, because two experiments may search the same cell at once.
+    """
     return (
-        runs_dir()
+        Path("runs")
         / "sweeps"
         / cfg.project
         / cfg.dataset.name

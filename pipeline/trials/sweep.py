@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from pipeline.base.errors import UserError
 from pipeline.base.files import write_json, write_text, write_yaml
 from pipeline.base.locks import alone
 from pipeline.settings.compose import check
-from pipeline.settings.folders import lock_file, results_dir, runs_dir, sweep_dir
+from pipeline.settings.folders import results_dir, runs_dir, sweep_dir
 from pipeline.settings.machine import devices, take_device
 from pipeline.settings.schema import OBJECTIVE_TITLES, Config
 from pipeline.training.data import Purpose
@@ -142,20 +143,21 @@ def opened(cfg: Config) -> Iterator[Sweep]:
     journal = Journal.open(cfg.project, cfg.title)
     cell = f"{cfg.dataset.name} · {cfg.model.name} · {cfg.strategy.name}"
     fingerprint = _fingerprint(cfg, resources)
-    lock = key_of([cfg.project, cfg.dataset.name, cfg.model.name, cfg.strategy.name])
-    with alone(lock_file(f"cell-{lock[:16]}"), f"cell {cell}"):
-        run_id = journal.parent(
+    folder = sweep_dir(cfg)
+    with alone(folder.with_name(f".{folder.name}.lock"), f"cell {cell}"):
+        began = time.time()
+        run_id, earlier = journal.parent(
             cell, fingerprint, tags(cfg, "sweep"), f"{cfg.title}: {cfg.strategy.name} search"
         )
         status = "FAILED"
         try:
-            yield Sweep(cfg, journal, run_id, sweep_dir(cfg), resources)
+            yield Sweep(cfg, journal, run_id, folder, resources)
             status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
             raise
         finally:
-            journal.close(run_id, status)
+            journal.close_after(run_id, status, earlier + time.time() - began)
 
 
 def _fingerprint(cfg: Config, resources: Resources) -> str:

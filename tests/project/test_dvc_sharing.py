@@ -1,18 +1,24 @@
 """What DVC shares between clones, and what it says of a change: one cell, run for real."""
 
 import csv
+import io
 import json
 import subprocess
 import sys
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
+from mlflow import MlflowClient
 
 from tests.support.small_project import PARAMS
 from tests.support.stages import BENCHMARK, copy_project, environment
 
 CELL = Path("results/digits/resnet50_vd_random/bayes")
+
+UNDER_WAY = ("Queued", "Running")
 
 pytestmark = pytest.mark.slow
 
@@ -83,6 +89,41 @@ def test_metrics_and_plots_say_what_the_results_say(finished):
     page = (finished / "plots" / "index.html").read_text()
     assert repr(final["top1_mean"]) in page
     assert "digits-resnet50_vd_random-bayes" in page
+
+
+def test_queued_experiments_use_the_journal_and_data_of_their_repository(finished):
+    client = MlflowClient(f"sqlite:///{finished / 'runs' / 'mlflow.db'}")
+
+    def runs():
+        experiment = client.get_experiment_by_name("small")
+        return client.search_runs([experiment.experiment_id])
+
+    def parents():
+        return {run.info.run_id for run in runs() if "sweep.fingerprint" in run.data.tags}
+
+    prepared = finished / "data" / "prepared" / "digits"
+    before = {path: path.stat().st_mtime_ns for path in prepared.iterdir()}
+    earlier = parents()
+    for name, change in (("fewer", "search.bayes.n_trials=2"), ("lower", "lr=0.03")):
+        dvc(finished, "exp", "run", "-q", "--queue", "--name", name, "-S", change)
+    dvc(finished, "queue", "start", "-j", "2")
+    while any(word in (status := dvc(finished, "queue", "status")) for word in UNDER_WAY):
+        time.sleep(3)
+    assert status.count("Success") == 2, status + dvc(finished, "queue", "logs", "lower")
+
+    assert {path: path.stat().st_mtime_ns for path in prepared.iterdir()} == before
+    assert len(parents()) == len(earlier) + 2
+    keys = Counter(run.data.tags.get("trial.key") for run in runs())
+    del keys[None]
+    assert set(keys.values()) == {1}, "a trial was trained twice"
+    for run in runs():
+        assert run.info.status == "FINISHED"
+        assert Path(run.info.artifact_uri.removeprefix("file://")).is_relative_to(finished / "runs")
+        if "trial.key" in run.data.tags:
+            names = {each.path for each in client.list_artifacts(run.info.run_id)}
+            assert "result.json" in names
+    shown = dvc(finished, "exp", "show", "--csv")
+    assert {row["Experiment"] for row in csv.DictReader(io.StringIO(shown))} >= {"fewer", "lower"}
 
 
 def test_an_experiment_changes_one_value_and_the_diffs_name_it(finished):
