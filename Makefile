@@ -37,7 +37,7 @@ setup: $(VENV)/.installed ## Make the environment and the database of the journa
 
 .PHONY: quickstart
 quickstart: setup ## Run the quickstart pipeline and print its table
-	@dvc repro --quiet quickstart/dvc.yaml
+	@python -m pipeline.projects.quiet_dvc repro quickstart/dvc.yaml
 	@cat quickstart/report/summary.txt
 
 # Paths and names reach the program through the environment, as they were typed: no character in

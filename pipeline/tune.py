@@ -25,11 +25,18 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.base.errors import UserError
+from pipeline.base.text import gist
 from pipeline.settings.command_line import guarded, parser
 from pipeline.settings.compose import compose, hydra_overrides
 from pipeline.settings.folders import CONFIG_NAME, PROGRAM
 from pipeline.settings.machine import beyond_this_machine, threads
 from pipeline.trials.interruptions import interrupt, left_to_slurm
+
+_LOGS = {
+    "ray": "/tmp/ray/session_latest/logs of the machine that ran it",
+    "submitit": "{folder}/.submitit",
+}
+"""Where the launchers that start processes of their own keep what those printed."""
 
 
 def main() -> None:
@@ -74,7 +81,10 @@ def tune(config_dir: Path, overrides: Sequence[str]) -> None:
         shutil.rmtree(parent.folder, ignore_errors=True)
         os.environ[sweep.PARENT] = parent.run_id
         try:
-            _multirun(config_dir, overrides)
+            _multirun(config_dir, overrides, parent.folder)
+        except Exception:
+            parent.require_not_stopped()  # the cause, before what a launcher made of it
+            raise
         finally:
             trials = parent.trials()
             failed = [trial for trial in trials if trial.status == "failed"]
@@ -86,7 +96,8 @@ def tune(config_dir: Path, overrides: Sequence[str]) -> None:
                 f"{len(failed)} of {len(trials)} trials failed (tune.allowed_failures is "
                 f"{cfg.tune.allowed_failures}): "
                 + ", ".join(str(trial.number) for trial in failed)
-                + ". The finished ones are kept; mend the cause and run the same command again"
+                + ". The traceback is error.txt of its run (make ui). The finished ones are kept; "
+                "mend the cause and run the same command again"
             )
         parent.export(trials)
 
@@ -96,11 +107,11 @@ def _warn(doubts: Sequence[str]) -> None:
         print(f"warning: {doubt}", file=sys.stderr)
 
 
-def _multirun(config_dir: Path, overrides: Sequence[str]) -> None:
+def _multirun(config_dir: Path, overrides: Sequence[str], folder: Path) -> None:
     """Hand the sweep to Hydra, whose front door reads the arguments of the process.
 
-    Raises UserError when the sweeper gives up, and re-raises what a job raised. Hydra itself would
-    print a traceback and exit.
+    Raises UserError when the sweeper or a launcher gives up, and re-raises what a job raised. Hydra
+    itself would print a traceback and exit. ``folder`` is that of the sweep.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"
     arguments, sys.argv = sys.argv, ["pipeline.tune", *hydra_overrides(config_dir, overrides)]
@@ -112,16 +123,17 @@ def _multirun(config_dir: Path, overrides: Sequence[str]) -> None:
         raise UserError(" ".join(str(error).split())) from error
     except BrokenProcessPool as error:
         raise UserError(
-            "a process of the launcher died: killed, or out of memory. The finished trials are "
-            "kept; run the same command to go on"
+            f"a process of the launcher died, killed or out of memory: {gist(error)}. The finished "
+            "trials are kept; run the same command to go on"
         ) from error
     except Exception as error:
         engine = type(error).__module__.partition(".")[0]
-        if engine not in ("ray", "submitit"):
+        if engine not in _LOGS:
             raise
         raise UserError(
-            f"{engine} lost a job: {str(error).strip().splitlines()[0]}. The finished trials are "
-            "kept; run the same command to go on"
+            f"{engine} lost a job: {gist(error)}. Its log is under "
+            f"{_LOGS[engine].format(folder=folder)}. The finished trials are kept; run the same "
+            "command to go on"
         ) from error
     finally:
         sys.argv = arguments

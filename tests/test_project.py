@@ -49,6 +49,16 @@ def test_quoted_text_reaches_the_configuration_as_it_is(text):
     assert OmegaConf.create({"root": str(override.value())}).root == text
 
 
+def test_what_dvc_says_reaches_the_person(here, capfd):
+    """Its own --quiet hides errors: the run stopped without a cause."""
+    folder = making.make(str(digits(here / "images", per_class=2)), "mine", RANDOM)
+    (here / ".dvc").mkdir()
+    (here / ".dvc" / "config").write_text("[core\n")
+    with pytest.raises(UserError, match="stopped"):
+        making.run(folder)
+    assert "configuration error - config file error" in capfd.readouterr().err
+
+
 def test_a_hard_path_reaches_every_stage_and_dvc(here):
     images = digits(here / HARD, per_class=2)
     folder = making.make(str(images), None, RANDOM)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet takes a cell that begins with one of these for a formula."""
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_RAISED = re.compile(r"[\w.]+(Error|Exception|Interrupt|Exit|Killed)\b")
+"""The line of a traceback that names what was raised."""
+_TRACE = ("Traceback (most", 'File "', "ray::")
+"""Beginnings of lines by which a traceback is known; Ray leaves out the first one."""
 
 
 def printable(text: object) -> str:
@@ -19,6 +26,19 @@ def printable(text: object) -> str:
 def printable_lines(text: object) -> str:
     """Escape like :func:`printable`, but keep the line breaks."""
     return "\n".join(printable(line) for line in str(text).split("\n"))
+
+
+def gist(error: object, most: int = 400) -> str:
+    """Say on one line what the error of another program means: its cause and its words.
+
+    Of a Python traceback only the last line counts, which names the error; colours are removed.
+    """
+    lines = [line.strip() for line in _COLOUR.sub("", str(error)).splitlines() if line.strip()]
+    if any(line.startswith(_TRACE) for line in lines):
+        raised = [line for line in lines if _RAISED.match(line)]
+        lines = raised[-1:] or lines
+    text = " ".join(" ".join(lines).split()) or type(error).__name__
+    return printable(text if len(text) <= most else f"{text[:most]} ...")
 
 
 def cell(text: str) -> str:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 from pipeline.base.errors import UserError
+from pipeline.base.text import gist
 from pipeline.datasets.fetching.fetch import NotFetchedError, fetch
 from pipeline.settings.dataset import ArchiveConfig
 from pipeline.settings.folders import home
@@ -116,9 +117,8 @@ def _from_hub(name: str, cache: Path) -> Path:
         try:
             hf_hub_download(name, HUB_FILE, local_dir=path.parent)
         except (OSError, ValueError, httpx.HTTPError) as error:  # the hub's own are of these
-            reason = str(error).strip().split("\n")[0] or type(error).__name__
             raise UserError(
-                f"model.weights: hf-hub:{name} could not be fetched: {reason}\n"
+                f"model.weights: hf-hub:{name} could not be fetched: {gist(error)}\n"
                 f"    get it from https://huggingface.co/{name}/resolve/main/{HUB_FILE}\n"
                 f"    and put it at {path}"
             ) from None

@@ -138,7 +138,7 @@ def run(folder: Path) -> None:
     """
     cfg = compose(folder)
     _require_repository()
-    if _dvc("repro", "--quiet", str(folder / "dvc.yaml")):
+    if _dvc("repro", str(folder / "dvc.yaml")):
         raise UserError(
             f"{folder}: the stage above stopped. What is finished is kept: mend the cause and run "
             "the same command again"
@@ -155,9 +155,9 @@ def _require_repository() -> None:
     ):
         return
     if Path(".git").exists():
-        created = _dvc("init", "--quiet")
+        created = _dvc("init")
     else:
-        created = _dvc("init", "--quiet", "--no-scm")
+        created = _dvc("init", "--no-scm")
         print("made a DVC repository without Git; `dvc exp` needs Git (`git init`, `dvc init -f`)")
     if created:
         raise UserError("DVC cannot make a repository in this folder; its message is above")
@@ -166,7 +166,7 @@ def _require_repository() -> None:
 def _dvc(*words: str) -> int:
     """Run DVC so that its stages use this environment's commands; return its exit code."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    command = [sys.executable, "-P", "-m", "dvc", *words]
+    command = [sys.executable, "-P", "-m", "pipeline.projects.quiet_dvc", *words]
     return subprocess.run(command, env=os.environ | {"PATH": path}, check=False).returncode
 
 

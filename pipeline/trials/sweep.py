@@ -56,11 +56,13 @@ class Sweep:
         """Return the trials that the jobs recorded, ordered by number."""
         return sorted(_records(self.folder), key=lambda trial: trial.number)
 
+    def require_not_stopped(self) -> None:
+        """Raise the UserError with which a job ended the sweep, if one did."""
+        _require_no_stop(self.folder)
+
     def require_whole(self) -> None:
         """Raise UserError if the sweep ended early, even if the sweeper did not notice."""
-        stop = self.folder / _STOPPED
-        if stop.exists():
-            raise UserError(stop.read_text(encoding="utf-8"))
+        self.require_not_stopped()
         jobs = {path.name for path in self.folder.glob("*") if path.name.isdecimal()}
         jobs |= {str(number) for number in range(self._launched())}
         lost = sorted(jobs - {str(trial.number) for trial in self.trials()}, key=int)
@@ -210,15 +212,20 @@ def job(composed: DictConfig) -> float:
     end. A UserError ends the sweep. If the sweeper continues all the same, every later job raises
     the same error.
     """
-    stop = Path(HydraConfig.get().runtime.output_dir).parent / _STOPPED
-    if stop.exists():
-        raise UserError(stop.read_text(encoding="utf-8"))
+    folder = Path(HydraConfig.get().runtime.output_dir).parent
+    _require_no_stop(folder)
     try:
         return _trial(composed)
     except UserError as error:
         with suppress(OSError):
-            write_text(stop, str(error))
+            write_text(folder / _STOPPED, str(error))
         raise
+
+
+def _require_no_stop(folder: Path) -> None:
+    stop = folder / _STOPPED
+    if stop.exists():
+        raise UserError(stop.read_text(encoding="utf-8"))
 
 
 def _trial(composed: DictConfig) -> float:

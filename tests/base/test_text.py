@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.base.text import cell, count, printable, printable_lines, quoted, some
+from pipeline.base.text import cell, count, gist, printable, printable_lines, quoted, some
 
 
 @given(st.text())
@@ -33,3 +33,18 @@ def test_lists_and_numbers_of_things():
     assert some(list("abc"), 2) == "a, b and 1 more"
     assert quoted(["a\x1b"]) == r"'a\x1b'"
     assert [count(1, "class", "classes"), count(2000, "image")] == ["1 class", "2,000 images"]
+
+
+TRACE = """\x1b[36mray::_job()\x1b[39m (pid=7, ip=127.0.0.1)
+  File "core.py", line 72, in _job
+    os.chdir(directory)
+FileNotFoundError: [Errno 2] No such file or directory: '/data/project'
+"""
+
+
+def test_the_gist_of_an_error_is_its_cause():
+    assert gist(TRACE) == "FileNotFoundError: [Errno 2] No such file or directory: '/data/project'"
+    slurm = "Job 3 (task: 0) with path /x/3_0.pkl\nhas not produced any output (state: FAILED)"
+    assert gist(slurm).endswith("3_0.pkl has not produced any output (state: FAILED)")
+    assert gist(KeyError()) == "KeyError"
+    assert len(gist("word " * 1000)) < 410

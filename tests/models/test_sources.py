@@ -158,7 +158,7 @@ def test_unreachable_hub_says_where_to_put_the_file(tmp_path, monkeypatch):
     with pytest.raises(UserError) as caught:
         locate(model("hf-hub:owner/name"), tmp_path)
     message = str(caught.value)
-    assert "no route to host\n" in message
+    assert "no route to host more\n" in message
     assert "https://huggingface.co/owner/name/resolve/main/model.safetensors" in message
     assert str(tmp_path / "hub" / "owner" / "name" / "model.safetensors") in message
 

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from pipeline.base.errors import UserError
+from pipeline.settings.folders import sweep_dir
 from pipeline.trials import run as journalled
 
 
@@ -19,6 +20,58 @@ def test_three_equal_failures_at_the_beginning_end_a_sweep(project, monkeypatch,
         project.tune(f"strategy={strategy}", "search.bayes.n_trials=4")
     assert len(project.trained()) == 3
     assert not project.cell(strategy).exists()
+
+
+def raising(error, meanwhile=lambda: None):
+    """Stand for ``hydra.main`` with a launcher that raises ``error``."""
+
+    def main(**_):
+        def decorated(_task):
+            def run():
+                meanwhile()
+                raise error
+
+            return run
+
+        return decorated
+
+    return main
+
+
+def lost_by_slurm():
+    submitit = pytest.importorskip("submitit.core.utils", reason="submitit is not installed")
+    trace = "Traceback (most recent call last):\n  File 'x'\nMemoryError: 3 GB\n"
+    return submitit.UncompletedJobError(
+        f"Job 3 (task: 0) with path /x/3_0_result.pkl\nhas not produced any output\n{trace}"
+    )
+
+
+def lost_by_ray():
+    ray = pytest.importorskip("ray.exceptions", reason="Ray is not installed")
+    return ray.RayTaskError(
+        "_job",
+        "ray::_job() (pid=7)\nTraceback (most recent call last):\nMemoryError: 3 GB",
+        MemoryError("3 GB"),
+    )
+
+
+@pytest.mark.parametrize(("lost", "log"), [(lost_by_slurm, ".submitit"), (lost_by_ray, "/tmp/ray")])
+def test_a_lost_job_is_said_with_its_cause_and_its_log(project, monkeypatch, lost, log):
+    monkeypatch.setattr("pipeline.tune.hydra.main", raising(lost()))
+    with pytest.raises(UserError, match=rf"lost a job: MemoryError: 3 GB\. Its log .*{log}"):
+        project.tune("strategy=fixed")
+
+
+def test_what_ended_a_sweep_comes_before_what_the_launcher_made_of_it(project, monkeypatch):
+    stop = sweep_dir(project.compose("strategy=fixed")) / "stopped.txt"
+
+    def leave():
+        stop.parent.mkdir(parents=True, exist_ok=True)
+        stop.write_text("the disk is full")
+
+    monkeypatch.setattr("pipeline.tune.hydra.main", raising(lost_by_ray(), leave))
+    with pytest.raises(UserError, match=r"^the disk is full$"):
+        project.tune("strategy=fixed")
 
 
 def test_a_table_holds_every_trial_that_the_sweep_launched(project, monkeypatch):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from pipeline.base.text import gist
 from pipeline.datasets.fetching.transfer import PASSING, TransferError
 
 SCHEME = "hf://"
@@ -52,7 +53,7 @@ def transfer_from_hub(url: str, part: Path) -> None:
     except (OSError, ValueError, httpx.HTTPError) as error:  # the hub's own errors are of these
         if _status(error) in PASSING:
             _gave_up.add(ENDPOINT)
-        raise TransferError(str(error).strip().split("\n")[0] or type(error).__name__) from error
+        raise TransferError(gist(error)) from error
     Path(fetched).replace(part)
     discard_hub_folder(part)
 

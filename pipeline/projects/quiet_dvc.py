@@ -1,0 +1,23 @@
+"""Run DVC so that it prints nothing but warnings and errors: its own --quiet hides those too.
+
+python -m pipeline.projects.quiet_dvc repro quickstart/dvc.yaml
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from dvc.cli import main as dvc
+from dvc.ui import ui
+
+
+def main() -> None:
+    for name in ("dvc", "dvc_data", "dvc_objects"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    ui.enable = lambda: None  # advice to push, with or without a remote
+    sys.exit(dvc(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()
