@@ -18,7 +18,7 @@ from sklearn.datasets import load_sample_images
 from tabulate import tabulate
 
 from pipeline.datasets.decoding import shrink
-from pipeline.training.augment import Box, Resize, crop, random_box
+from pipeline.training.augment import Box, Resize, Window, crop, random_box
 
 SIZE = 224
 Cut = Callable[[np.ndarray, Box], np.ndarray]
@@ -43,7 +43,7 @@ def stored(side: int | None, resize: Resize) -> Cut:
             max(round(right * factor[1]), round(left * factor[1]) + 1),
             max(round(bottom * factor[0]), round(top * factor[0]) + 1),
         )
-        return crop(kept, scaled, SIZE, resize)
+        return crop(kept, Window(scaled, (SIZE, SIZE)), SIZE, resize)
 
     return cut
 

@@ -68,7 +68,7 @@ def tune(config_dir: Path, overrides: Sequence[str]) -> None:
     ``tune.allowed_failures``.
     """
     cfg = compose(config_dir, overrides)
-    _warn(beyond_this_machine(cfg.machine.threads, cfg.machine.workers))
+    _warn(beyond_this_machine(cfg.machine.threads))
     if cfg.machine.threads == 0:  # the jobs may run on other machines and must agree
         overrides = [*overrides, f"machine.threads={threads()}"]
         cfg = compose(config_dir, overrides)

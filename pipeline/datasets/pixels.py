@@ -52,30 +52,27 @@ _places: Places = nullcontext()
 
 
 class PixelStore:
-    """A store written by :func:`write_store`, opened for reading; cheap to send to a process."""
+    """A store written by :func:`write_store`, opened for reading.
+
+    ``pixels`` is the whole store, flat; ``offsets`` says where each image begins in it.
+    """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
-        self._path = path
-        self._offsets = manifest.column("offset")
+        # A plain array over the map: np.memmap's own class makes every slice slower.
+        self.pixels: np.ndarray = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
+        self.offsets = manifest.column("offset")
         self._heights = manifest.column("height")
         self._widths = manifest.column("width")
-        self._open()
+        self.digest = manifest.pixels_sha256
+
+    def size(self, row: int) -> tuple[int, int]:
+        """Return the width and height of the image of a manifest row."""
+        return int(self._widths[row]), int(self._heights[row])
 
     def image(self, row: int) -> np.ndarray:
         """Return the image of a manifest row as a read-only view, uint8 [H, W, 3]."""
-        start, height, width = self._offsets[row], self._heights[row], self._widths[row]
-        return self._pixels[start : start + height * width * 3].reshape(height, width, 3)
-
-    def _open(self) -> None:
-        # A plain array over the map: np.memmap's own class makes every slice slower.
-        self._pixels = np.asarray(np.memmap(self._path, dtype=np.uint8, mode="r"))
-
-    def __getstate__(self) -> dict[str, object]:
-        return {key: value for key, value in self.__dict__.items() if key != "_pixels"}
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        self.__dict__.update(state)
-        self._open()
+        start, (width, height) = self.offsets[row], self.size(row)
+        return self.pixels[start : start + height * width * 3].reshape(height, width, 3)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from pipeline.deployment.predictor import ONNX
 from pipeline.deployment.registry import Registry, log_onnx
 from pipeline.settings.folders import lock_file
 from pipeline.settings.schema import Config
+from pipeline.training.cropping import HostCropper
 from pipeline.training.data import EVALUATION_BATCH, CentreCrops
 from pipeline.training.final_output import MODEL
 from pipeline.trials.identity import key_of, versions
@@ -69,7 +70,8 @@ def package_final(
 def images_of(split: Split, cfg: Config, resources: Resources) -> Iterator[np.ndarray]:
     """Yield the images of a split as the network receives them, uint8 [N, S, S, 3], in batches."""
     rows = resources.manifest.rows((split,))
-    crops = CentreCrops(resources.store, resources.manifest.labels, cfg.recipe)
+    cropper = HostCropper(resources.store, cfg.recipe)
+    crops = CentreCrops(cropper, resources.manifest.labels, cfg.recipe)
     for start in range(0, len(rows), EVALUATION_BATCH):
         yield crops[rows[start : start + EVALUATION_BATCH]].images.numpy()
 

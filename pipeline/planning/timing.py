@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 import psutil
@@ -19,10 +19,11 @@ from pipeline.settings.dataset import CountsConfig
 from pipeline.settings.point import Point
 from pipeline.settings.schema import Config, ModelConfig, RecipeConfig
 from pipeline.training.classifier import Classifier
+from pipeline.training.cropping import cropper
 from pipeline.training.data import Batch, StepAddress, TrainingCrops
 from pipeline.training.losses import mixed_cross_entropy
 from pipeline.training.schedule import Schedule
-from pipeline.training.trial import resolve_device, resolve_precision
+from pipeline.training.trial import resolve_data, resolve_device, resolve_precision
 
 _IMAGES = 16
 """Most images in a timed step; with more, the cost per image hardly changes."""
@@ -47,16 +48,16 @@ class Speed:
     free: int
 
 
-class _Noise:
-    """Random images of the store's size, in place of a dataset."""
+class _Noise(PixelStore):
+    """A store of random images of the dataset's size; all rows show the same one."""
 
-    def __init__(self, store_side: int | Literal["original"]) -> None:
+    def __init__(self, store_side: int | Literal["original"], rows: int) -> None:
         side = ORIGINAL_SIDE if store_side == "original" else store_side
-        shape = (side, round(side * ASPECT), 3)
-        self._image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-
-    def image(self, _row: int) -> np.ndarray:
-        return self._image
+        height, width = side, round(side * ASPECT)
+        self.pixels = np.random.default_rng(0).integers(0, 256, height * width * 3, np.uint8)
+        self.offsets = np.zeros(rows, np.int64)
+        self._heights, self._widths = np.full(rows, height), np.full(rows, width)
+        self.digest = f"noise {side}"
 
 
 def measure(cfg: Config) -> Speed:
@@ -70,8 +71,9 @@ def measure(cfg: Config) -> Speed:
     module = _module(cfg.model, recipe).to(device)
     optimizer = module.configure_optimizers()
     rows = np.arange(min(at_once, _IMAGES))
-    store = cast(PixelStore, _Noise(cfg.dataset.store_side))
-    crops = TrainingCrops(store, rows % _CLASSES, recipe, 0, mixup=False)
+    store = _Noise(cfg.dataset.store_side, len(rows))
+    cut = cropper(store, recipe, resolve_data(cfg.machine.data, device), device)
+    crops = TrainingCrops(cut, rows % _CLASSES, recipe, 0, mixup=False)
 
     def step(number: int) -> None:
         batch = crops[StepAddress(0, number, rows)]

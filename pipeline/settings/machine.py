@@ -56,15 +56,12 @@ def processes(threads: int) -> int:
     return count(PROCESSES) or max(1, (os.cpu_count() or 1) // max(1, threads))
 
 
-def beyond_this_machine(threads: int, workers: int) -> list[str]:
-    """Warn of each number that is larger than this machine's cores; jobs may run on another."""
+def beyond_this_machine(threads: int) -> list[str]:
+    """Warn if there are more threads than this machine has cores; jobs may run on another."""
     cores = os.cpu_count() or 1
-    numbers = {"threads": threads, "workers": workers}
-    return [
-        f"machine.{name}: found {number}; this machine has {cores} cores"
-        for name, number in numbers.items()
-        if number > cores
-    ]
+    if threads <= cores:
+        return []
+    return [f"machine.threads: found {threads}; this machine has {cores} cores"]
 
 
 def require_counts(launcher: str | None) -> None:

@@ -214,8 +214,9 @@ class MachineConfig(Model):
     threads: Annotated[int, Field(ge=0)] = 0
     """Threads of one trial; 0: all cores."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    workers: Annotated[int, Field(ge=0)] = 0
-    """Processes that crop images for one trial; 0: the trial's own process."""
+    data: Literal["auto", "host", "device"] = "auto"
+    """Where crops are cut, with the same bytes: on the host with Pillow, or on the device. auto: on
+    an accelerator where there is one, else on the host."""
     simulate: str | None = None
     """For a dry run: a table like ``trials.csv`` whose results replace training. Part of a key."""
     simulate_seconds: NonNegative = 0.0

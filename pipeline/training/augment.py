@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.settings.schema import RecipeConfig
 from pipeline.training.bilinear import resample, taps
 
 ASPECT = (3 / 4, 4 / 3)
@@ -18,6 +19,17 @@ TRIES = 10
 Resize = Literal["antialias", "opencv"]
 Box = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels."""
+
+
+class Window(NamedTuple):
+    """Says which part of an image a crop shows: a part of a resized box, mirrored or not."""
+
+    box: Box
+    target: tuple[int, int]
+    """Width and height that the box is resized to."""
+    start: tuple[int, int] = (0, 0)
+    """Left and top of the crop in the resized box."""
+    flip: bool = False
 
 
 def random_box(
@@ -61,20 +73,46 @@ def _placed(w: int, h: int, width: int, height: int, rng: np.random.Generator) -
     return left, top, left + w, top + h
 
 
+def random_window(
+    width: int, height: int, recipe: RecipeConfig, rng: np.random.Generator
+) -> Window:
+    """Draw a random crop of a width x height image, and whether it is flipped."""
+    scale = (recipe.crop_scale[0], recipe.crop_scale[1])
+    box = random_box(width, height, scale, recipe.crop_sampling, rng)
+    flip = recipe.horizontal_flip and rng.random() < 0.5
+    return Window(box, (recipe.image_size, recipe.image_size), flip=flip)
+
+
+def centre_window(width: int, height: int, short_side: int, size: int) -> Window:
+    """Return the [size, size] centre of an image whose short side is resized to ``short_side``."""
+    target = (width, height)
+    if min(target) != short_side:
+        factor = short_side / min(target)
+        target = (round(width * factor), round(height * factor))
+    start = ((target[0] - size) // 2, (target[1] - size) // 2)
+    return Window((0, 0, width, height), target, start)
+
+
 def crop(
-    image: NDArray[np.uint8], box: Box, size: int, resize: Resize = "antialias"
+    image: NDArray[np.uint8], window: Window, size: int, resize: Resize = "antialias"
 ) -> NDArray[np.uint8]:
-    """Cut ``box`` out of an [H, W, 3] image and resize it to [size, size, 3] (bilinear).
+    """Cut the [size, size, 3] part that ``window`` describes out of an [H, W, 3] image (bilinear).
 
     ``antialias`` averages over all pixels of the box (Pillow); ``opencv`` mixes the four pixels
     nearest to each output pixel, as PaddleClas does with ``cv2.resize``.
     """
-    left, top, right, bottom = box
+    left, top, right, bottom = window.box
+    x, y = window.start
     part = image[top:bottom, left:right]
     if resize == "opencv":
-        return resample(part, taps(bottom - top, size), taps(right - left, size))
-    cut = Image.fromarray(part)
-    return np.asarray(cut.resize((size, size), Image.Resampling.BILINEAR))
+        rows = taps(bottom - top, window.target[1], y, size)
+        part = resample(part, rows, taps(right - left, window.target[0], x, size))
+    else:
+        if window.target != (right - left, bottom - top):
+            whole = Image.fromarray(part).resize(window.target, Image.Resampling.BILINEAR)
+            part = np.asarray(whole)
+        part = part[y : y + size, x : x + size]
+    return part[:, ::-1] if window.flip else part
 
 
 def centre_crop(
@@ -86,14 +124,4 @@ def centre_crop(
     does. An image whose short side already has that length is not resized.
     """
     height, width = image.shape[:2]
-    if min(height, width) != short_side:
-        factor = short_side / min(height, width)
-        target = (round(width * factor), round(height * factor))
-        if resize == "opencv":
-            left, top = (target[0] - size) // 2, (target[1] - size) // 2
-            rows = taps(height, target[1], top, size)
-            return resample(image, rows, taps(width, target[0], left, size))
-        image = np.asarray(Image.fromarray(image).resize(target, Image.Resampling.BILINEAR))
-        height, width = image.shape[:2]
-    left, top = (width - size) // 2, (height - size) // 2
-    return image[top : top + size, left : left + size]
+    return crop(image, centre_window(width, height, short_side, size), size, resize)

@@ -18,8 +18,9 @@ from pipeline.datasets.manifest import Manifest, Split
 from pipeline.datasets.pixels import PixelStore
 from pipeline.settings.schema import ProtocolConfig, RecipeConfig
 from pipeline.training.addresses import generator
-from pipeline.training.augment import centre_crop, crop, random_box
+from pipeline.training.augment import centre_window, random_window
 from pipeline.training.balance import class_weights, image_chances
+from pipeline.training.cropping import Cropper, Where, cropper
 from pipeline.training.schedule import Schedule
 
 EVALUATION_BATCH = 64
@@ -119,56 +120,48 @@ class TrainingCrops(Dataset[Batch]):
 
     def __init__(
         self,
-        store: PixelStore,
+        cropper: Cropper,
         labels: NDArray[np.int64],
         recipe: RecipeConfig,
         seed: int,
         mixup: bool,
     ) -> None:
-        self.store, self.labels, self.recipe = store, labels, recipe
+        self.cropper, self.labels, self.recipe = cropper, labels, recipe
         self.seed, self.mixup = seed, mixup
 
     def __getitem__(self, address: StepAddress) -> Batch:
-        recipe, rows = self.recipe, address.rows
+        recipe, rows, cropper = self.recipe, address.rows, self.cropper
         rng = generator("crop", self.seed, address.epoch, address.step)
-        size = recipe.image_size
-        images = np.empty((len(rows), size, size, 3), np.uint8)
-        for slot, row in enumerate(rows):
-            image = self.store.image(int(row))
-            height, width = image.shape[:2]
-            scale = (recipe.crop_scale[0], recipe.crop_scale[1])
-            box = random_box(width, height, scale, recipe.crop_sampling, rng)
-            cut = crop(image, box, size, recipe.resize)
-            if recipe.horizontal_flip and rng.random() < 0.5:
-                cut = cut[:, ::-1]
-            images[slot] = cut
-        labels = torch.from_numpy(self.labels[rows])
+        sizes = [cropper.store.size(int(row)) for row in rows]
+        images = cropper.crops(rows, [random_window(*size, recipe, rng) for size in sizes])
+        labels = cropper.tensor(self.labels[rows])
         if not self.mixup:
-            return Batch(torch.from_numpy(images), labels, None, 1.0)
+            return Batch(images, labels, None, 1.0)
         rng = generator("mixup", self.seed, address.epoch, address.step)
         lam = float(rng.beta(recipe.mixup_alpha, recipe.mixup_alpha))
-        partners = torch.from_numpy(rng.permutation(len(rows)))
-        return Batch(torch.from_numpy(images), labels, partners, lam)
+        partners = cropper.tensor(rng.permutation(len(rows)))
+        return Batch(images, labels, partners, lam)
 
 
 class CentreCrops(Dataset[Batch]):
     """Gives a batch of centre crops for each array of row numbers."""
 
-    def __init__(self, store: PixelStore, labels: NDArray[np.int64], recipe: RecipeConfig) -> None:
-        self.store, self.labels, self.recipe = store, labels, recipe
+    def __init__(self, cropper: Cropper, labels: NDArray[np.int64], recipe: RecipeConfig) -> None:
+        self.cropper, self.labels, self.recipe = cropper, labels, recipe
 
     def __getitem__(self, rows: NDArray[np.int64]) -> Batch:
-        how = self.recipe
-        images = [
-            centre_crop(self.store.image(int(row)), how.resize_size, how.image_size, how.resize)
-            for row in rows
-        ]
-        labels = torch.from_numpy(self.labels[rows])
-        return Batch(torch.from_numpy(np.stack(images)), labels, None, 1.0)
+        how, cropper = self.recipe, self.cropper
+        sizes = [cropper.store.size(int(row)) for row in rows]
+        windows = [centre_window(*size, how.resize_size, how.image_size) for size in sizes]
+        labels = cropper.tensor(self.labels[rows])
+        return Batch(cropper.crops(rows, windows), labels, None, 1.0)
 
 
 class TrialData(pl.LightningDataModule):
-    """Loads the images of one trial. Raises ValueError with fewer than two training images."""
+    """Loads the images of one trial. Raises ValueError with fewer than two training images.
+
+    ``device`` is the trial's, ``where`` says where its crops are cut.
+    """
 
     def __init__(
         self,
@@ -178,15 +171,19 @@ class TrialData(pl.LightningDataModule):
         plan: SplitPlan,
         seed: int,
         mixup: bool,
-        workers: int,
+        *,
+        device: str,
+        where: Where,
     ) -> None:
         super().__init__()
-        self.manifest, self.store, self.recipe, self.plan = manifest, store, recipe, plan
-        self.seed, self.mixup, self.workers = seed, mixup, workers
+        self.manifest, self.recipe, self.plan = manifest, recipe, plan
+        self.seed, self.mixup = seed, mixup
         self.rows = manifest.rows(plan.train)
         if len(self.rows) < 2:
             raise ValueError(f"{len(self.rows)} training images: batch norm needs at least two")
         self.schedule = Schedule(len(self.rows), recipe)
+        self.cropper = cropper(store, recipe, where, device)
+        self.pinned = device == "cuda" and where == "host"
 
     def class_weights(self) -> Tensor | None:
         """Return the float32 weight of each class in the loss, [K]; None for equal weights."""
@@ -198,7 +195,9 @@ class TrialData(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Batch]:
         trainer = self.trainer
         assert trainer is not None
-        crops = TrainingCrops(self.store, self.manifest.labels, self.recipe, self.seed, self.mixup)
+        crops = TrainingCrops(
+            self.cropper, self.manifest.labels, self.recipe, self.seed, self.mixup
+        )
         sampling = self.recipe.class_balance == "sampling"
         chances = image_chances(self.manifest.labels[self.rows]) if sampling else None
         order = EpochOrder(
@@ -225,14 +224,12 @@ class TrialData(pl.LightningDataModule):
             rows[start : start + EVALUATION_BATCH]
             for start in range(0, len(rows), EVALUATION_BATCH)
         ]
-        return self._loader(CentreCrops(self.store, self.manifest.labels, self.recipe), batches)
+        return self._loader(CentreCrops(self.cropper, self.manifest.labels, self.recipe), batches)
 
     def _loader(self, dataset: Dataset[Batch], sampler: object) -> DataLoader[Batch]:
         return DataLoader(
             dataset,
             sampler=sampler,  # type: ignore[arg-type]  # any iterable of addresses will do
             batch_size=None,
-            num_workers=self.workers,
-            persistent_workers=self.workers > 0,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=self.pinned,
         )

@@ -47,9 +47,9 @@ def identity(cfg: Config, purpose: str, environment: Environment) -> dict[str, A
 
     Values of the configuration count, the names of its files do not. The objective counts where it
     chooses the epoch that is reported; elsewhere it follows from the metrics of the same training.
-    Settings that change no metric are left out: workers, time limits, and threads when an
-    accelerator computes. The kind of processor is left out too. It only changes the rounding, and
-    is recorded with the result.
+    Settings that change no metric are left out: where crops are cut, time limits, and threads when
+    an accelerator computes. The kind of processor is left out too. It only changes the rounding,
+    and is recorded with the result.
     """
     plain: dict[str, Any] = {
         "purpose": purpose,

@@ -195,6 +195,9 @@ class _Terminating:
     def __init__(self, store: PixelStore, image: int) -> None:
         self.store, self.left = store, image
 
+    def size(self, row: int) -> tuple[int, int]:
+        return self.store.size(row)
+
     def image(self, row: int) -> np.ndarray:
         self.left -= 1
         if self.left == 0:

@@ -53,7 +53,7 @@ PARAMS: dict[str, Any] = {
     "search": {"fixed": {}, "grid": {}, "bayes": dict(BUDGET), "random": dict(BUDGET)},
     "tune": {"allowed_failures": 0, "max_trial_seconds": None},
     "evaluate": {"seeds": [0, 1]},
-    "machine": {"precision": "float32", "threads": 1, "device": "cpu", "workers": 0},
+    "machine": {"precision": "float32", "threads": 1, "device": "cpu", "data": "auto"},
 }
 KEY = "trial.key"
 PARENT = "mlflow.parentRunId"

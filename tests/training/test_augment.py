@@ -9,7 +9,7 @@ from PIL import Image
 from torchvision.transforms import RandomResizedCrop
 
 from pipeline.training.addresses import generator
-from pipeline.training.augment import ASPECT, centre_crop, crop, random_box
+from pipeline.training.augment import ASPECT, Window, centre_crop, crop, random_box
 
 sides = st.integers(1, 400)
 seeds = st.integers(0, 2**32)
@@ -107,7 +107,7 @@ def test_a_crop_is_pils_and_leaves_the_image_alone(image, seed):
     height, width = image.shape[:2]
     box = random_box(width, height, (0.1, 1.0), "torchvision", generator("x", seed))
     expected = Image.fromarray(image).crop(box).resize((16, 16), Image.Resampling.BILINEAR)
-    assert crop(image, box, 16).tobytes() == expected.tobytes()
+    assert crop(image, Window(box, (16, 16)), 16).tobytes() == expected.tobytes()
     assert np.array_equal(image, before)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_sample_images
 
-from pipeline.training.augment import centre_crop, crop, random_box
+from pipeline.training.augment import Window, centre_crop, crop, random_box
 from pipeline.training.bilinear import resample, taps
 
 PHOTOS = [np.asarray(photo) for photo in load_sample_images().images]
@@ -26,7 +26,7 @@ def test_crops_of_photographs_are_opencvs(number: int) -> None:
     box = random_box(width, height, (0.08, 1.0), "paddle", np.random.default_rng(number))
     left, top, right, bottom = box
     expected = cv2.resize(photo[top:bottom, left:right], (224, 224), interpolation=cv2.INTER_LINEAR)
-    assert np.array_equal(crop(photo, box, 224, "opencv"), expected)
+    assert np.array_equal(crop(photo, Window(box, (224, 224)), 224, "opencv"), expected)
 
 
 @pytest.mark.parametrize("photo", PHOTOS)

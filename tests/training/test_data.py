@@ -7,6 +7,7 @@ import torch
 from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.pixels import PixelStore
 from pipeline.settings.schema import ProtocolConfig, RecipeConfig
+from pipeline.training.cropping import HostCropper
 from pipeline.training.data import (
     Purpose,
     StepAddress,
@@ -39,7 +40,9 @@ class Trainer:
 
 
 def data(manifest, store, *, recipe=RECIPE, protocol=HELDOUT, purpose=Purpose.SEARCH, steps=0):
-    made = TrialData(manifest, store, recipe, split_plan(protocol, purpose), 7, False, 0)
+    made = TrialData(
+        manifest, store, recipe, split_plan(protocol, purpose), 7, False, device="cpu", where="host"
+    )
     made.trainer = Trainer(steps)
     return made
 
@@ -131,7 +134,7 @@ def test_a_set_smaller_than_a_batch_is_one_batch(manifest, store):
 
 
 def test_mixup_permutes_the_batch_with_one_coefficient(manifest, store):
-    crops = TrainingCrops(store, manifest.labels, RECIPE, seed=7, mixup=True)
+    crops = TrainingCrops(HostCropper(store, RECIPE), manifest.labels, RECIPE, seed=7, mixup=True)
     rows = manifest.rows(["train"])[:16]
     batches = [crops[StepAddress(0, step, rows)] for step in range(50)]
     for batch in batches:
@@ -141,7 +144,7 @@ def test_mixup_permutes_the_batch_with_one_coefficient(manifest, store):
     assert len(set(lams)) == 50
     # Beta(0.2, 0.2) is mostly near 0 or 1: the middle half holds about a sixth of it
     assert sum(0.25 < lam < 0.75 for lam in lams) < 20
-    plain = TrainingCrops(store, manifest.labels, RECIPE, seed=7, mixup=False)
+    plain = TrainingCrops(HostCropper(store, RECIPE), manifest.labels, RECIPE, seed=7, mixup=False)
     assert torch.equal(plain[StepAddress(0, 3, rows)].images, batches[3].images)
 
 
@@ -151,7 +154,9 @@ def test_flips_are_left_out_where_an_image_has_a_side(manifest, store):
 
     def distinct(flip):
         recipe = RECIPE.model_copy(update={**whole, "horizontal_flip": flip})
-        images = TrainingCrops(store, manifest.labels, recipe, 7, False)[StepAddress(0, 0, rows)]
+        images = TrainingCrops(HostCropper(store, recipe), manifest.labels, recipe, 7, False)[
+            StepAddress(0, 0, rows)
+        ]
         found = {image.numpy().tobytes() for image in images.images}
         mirrored = {image.numpy()[:, ::-1].tobytes() for image in images.images}
         return found, mirrored

@@ -11,6 +11,7 @@ import torch
 from pipeline.base.errors import UserError
 from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.pixels import PixelStore
+from pipeline.training import cropping
 from pipeline.training.data import Purpose, split_plan
 from pipeline.training.trial import resolve_device, resolve_precision, train
 
@@ -173,6 +174,9 @@ class Terminating:
     def __init__(self, store, number):
         self.store, self.left = store, number
 
+    def size(self, row):
+        return self.store.size(row)
+
     def image(self, row):
         self.left -= 1
         if self.left == 0:
@@ -258,12 +262,26 @@ def test_the_machine_is_resolved_before_it_names_a_trial():
             resolve_device("cuda")
 
 
-@pytest.mark.slow
-def test_workers_change_nothing(trials):
-    alone, _ = trials.train({"recipe.epochs": 2, "mixup": "true"}, "a.ckpt")
-    values = {"recipe.epochs": 2, "mixup": "true", "machine.workers": 1}
-    helped, _ = trials.train(values, "b.ckpt")
-    assert helped.curve == alone.curve
+@pytest.mark.parametrize(
+    ("purpose", "values"),
+    [
+        (Purpose.SEARCH, {"mixup": "true", "label_smoothing": "true"}),
+        (Purpose.FINAL, {"recipe.crop_sampling": "paddle", "recipe.resize_size": 40}),
+    ],
+)
+def test_where_crops_are_cut_changes_nothing(trials, purpose, values, monkeypatch):
+    """Host, pixels that stay on the device, and boxes copied for each batch: equal bit for bit."""
+    host, final = trials.train({"machine.data": "host", **values}, "a.ckpt", purpose=purpose)
+    values = {"machine.data": "device", **values}
+    for name, share in (("resident", 3), ("packed", 1e15)):
+        monkeypatch.setattr(cropping, "SHARE", share)
+        cropping._kept.clear()
+        there, output = trials.train(values, f"{name}.ckpt", purpose=purpose)
+        assert bool(cropping._kept) == (name == "resident")
+        assert (there.curve, numbers(there)) == (host.curve, numbers(host))
+        if final is not None:
+            assert torch.equal(output.logits, final.logits)
+            assert all(torch.equal(output.state[each], final.state[each]) for each in final.state)
 
 
 KILLED = """

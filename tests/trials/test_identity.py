@@ -120,7 +120,7 @@ def test_the_purpose_the_versions_and_the_code_decide(cfg):
         ("strategy", {"name": "grid"}),
         ("search", {"bayes": {"n_trials": 99}}),
         ("tune", {"max_trial_seconds": 9.0, "allowed_failures": 3}),
-        ("machine", {"workers": 4}),
+        ("machine", {"data": "device"}),
         ("evaluate", {"seeds": [5]}),
     ],
 )

@@ -90,12 +90,9 @@ def test_a_network_that_does_not_exist_stops_before_any_trial(project):
 def test_what_is_more_than_there_is_is_a_warning(project, monkeypatch, capsys):
     monkeypatch.setattr("pipeline.tune._multirun", lambda *_: None)
     with pytest.raises(UserError, match="left no record"):
-        project.tune(
-            "strategy=fixed", "machine.threads=9000", "machine.workers=9001", "recipe.batch_size=61"
-        )
+        project.tune("strategy=fixed", "machine.threads=9000", "recipe.batch_size=61")
     told = capsys.readouterr().err
     assert "warning: machine.threads: found 9000; this machine has" in told
-    assert "warning: machine.workers: found 9001; this machine has" in told
     assert "warning: recipe.batch_size: found 61, but there are 60 images" in told
 
 

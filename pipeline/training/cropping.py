@@ -1,0 +1,216 @@
+"""Cut the crops of a batch: with Pillow on the host, or from pixels on the trial's device.
+
+Both give the same bytes, so where crops are cut is no part of a trial's key.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.util import find_spec
+from typing import Literal, Protocol
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.base.errors import UserError
+from pipeline.datasets.pixels import PixelStore
+from pipeline.settings.schema import RecipeConfig
+from pipeline.training.augment import Resize, Window, crop
+from pipeline.training.resampling import Place, Plan, planned, summed, to_device
+
+SHARE = 3
+"""A store stays on the device while it takes less than one part in SHARE of the free memory."""
+_COPY_BYTES = 2**26
+
+Where = Literal["host", "device"]
+Sum = Callable[[Tensor, Plan], Tensor]
+
+
+class Cropper(Protocol):
+    """Cuts crops of stored images and copies arrays to where the crops are."""
+
+    store: PixelStore
+
+    def crops(self, rows: NDArray[np.int64], windows: Sequence[Window]) -> Tensor:
+        """Cut a window out of the image of each row; uint8 [N, size, size, 3]."""
+
+    def tensor(self, values: NDArray[np.int64]) -> Tensor:
+        """Copy an array to where the crops are."""
+
+
+def cropper(store: PixelStore, recipe: RecipeConfig, where: Where, device: str) -> Cropper:
+    """Make what cuts crops on the host or on ``device``.
+
+    Raises UserError if the device does not give the host's bytes.
+    """
+    if where == "host":
+        return HostCropper(store, recipe)
+    there = torch.device(device)
+    _require_equal(recipe.resize, there)
+    return DeviceCropper(store, recipe, there, resident(store, there))
+
+
+class HostCropper:
+    """Cuts crops one after another with Pillow or numpy, in this process."""
+
+    def __init__(self, store: PixelStore, recipe: RecipeConfig) -> None:
+        self.store, self.size, self.resize = store, recipe.image_size, recipe.resize
+
+    def crops(self, rows: NDArray[np.int64], windows: Sequence[Window]) -> Tensor:
+        images = np.empty((len(rows), self.size, self.size, 3), np.uint8)
+        for slot, (row, window) in enumerate(zip(rows, windows, strict=True)):
+            images[slot] = crop(self.store.image(int(row)), window, self.size, self.resize)
+        return torch.from_numpy(images)
+
+    def tensor(self, values: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(values)
+
+
+class DeviceCropper:
+    """Cuts all crops of a batch at once on a device.
+
+    ``pixels`` is the store there, [P, 3]. If it is None, the boxes of each batch are copied.
+    """
+
+    def __init__(
+        self, store: PixelStore, recipe: RecipeConfig, device: torch.device, pixels: Tensor | None
+    ) -> None:
+        self.store, self.device, self.pixels = store, device, pixels
+        self.size, self.resize = recipe.image_size, recipe.resize
+
+    def crops(self, rows: NDArray[np.int64], windows: Sequence[Window]) -> Tensor:
+        if self.pixels is None:
+            pixels, places = self._packed(rows, windows)
+        else:
+            pixels, places = self.pixels, self._resident(rows, windows)
+        plan = planned(places, self.size, self.resize, self.device)
+        return _summing(self.device)(pixels, plan)
+
+    def tensor(self, values: NDArray[np.int64]) -> Tensor:
+        return to_device(values, self.device)
+
+    def _resident(self, rows: NDArray[np.int64], windows: Sequence[Window]) -> NDArray[np.int64]:
+        places = []
+        for row, window in zip(rows, windows, strict=True):
+            left, top, _, _ = window.box
+            width, _ = self.store.size(int(row))
+            first = int(self.store.offsets[row]) // 3 + top * width + left
+            places.append(_place(first, width, window))
+        return np.array(places, np.int64)
+
+    def _packed(
+        self, rows: NDArray[np.int64], windows: Sequence[Window]
+    ) -> tuple[Tensor, NDArray[np.int64]]:
+        """Copy the boxes of a batch, one after another, into one buffer on the device."""
+        places, first = [], 0
+        for window in windows:
+            left, top, right, bottom = window.box
+            places.append(_place(first, right - left, window))
+            first += (right - left) * (bottom - top)
+        buffer = torch.empty(first, 3, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
+        flat = buffer.numpy()
+        for row, window, place in zip(rows, windows, places, strict=True):
+            left, top, right, bottom = window.box
+            stop = place.base + place.width * place.height
+            part = flat[place.base : stop].reshape(place.height, place.width, 3)
+            part[:] = self.store.image(int(row))[top:bottom, left:right]
+        return buffer.to(self.device, non_blocking=True), np.array(places, np.int64)
+
+
+def _place(first: int, stride: int, window: Window) -> Place:
+    left, top, right, bottom = window.box
+    return Place(
+        first, stride, right - left, bottom - top, *window.target, *window.start, window.flip
+    )
+
+
+_kept: dict[tuple[str, int, torch.device], Tensor] = {}
+"""The store that is on a device, by its digest and size; one, since trials in turn share it."""
+
+
+def resident(store: PixelStore, device: torch.device) -> Tensor | None:
+    """Return the pixels of a store on ``device``, [P, 3]; None if they take too much memory.
+
+    They are copied once per process, and stay for its later trials.
+    """
+    key = (store.digest, len(store.pixels), device)
+    if key not in _kept:
+        _kept.clear()
+        if device.type == "cuda":
+            torch.cuda.empty_cache()  # else the last store's memory does not count as free
+        if SHARE * len(store.pixels) >= _free_bytes(device):
+            return None
+        _kept[key] = _copied(store.pixels, device)
+    return _kept[key]
+
+
+def _free_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
+
+
+def _copied(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """Copy flat pixels to a device, a part at a time; on the processor they are shared."""
+    with warnings.catch_warnings():  # torch warns of arrays that must not be written to
+        warnings.filterwarnings("ignore", message=".*not writable.*")
+        source = torch.from_numpy(pixels).view(-1, 3)
+    if device.type == "cpu":
+        return source
+    there = torch.empty(source.shape, dtype=torch.uint8, device=device)
+    for begin in range(0, len(source), _COPY_BYTES // 3):
+        part = slice(begin, begin + _COPY_BYTES // 3)
+        there[part].copy_(source[part])
+    return there
+
+
+@cache
+def _summing(device: torch.device) -> Sum:
+    """Return the Triton kernel on CUDA if it works there, else the tensor code."""
+    if device.type != "cuda" or find_spec("triton") is None:
+        return summed
+    from pipeline.training import resampling_kernel
+
+    try:
+        resampling_kernel.summed(*_probe("antialias", device)[:2])
+    except Exception as error:  # no C compiler, or a card that Triton does not know
+        print(
+            f"crops are cut without the Triton kernel ({type(error).__name__}: {error}); "
+            "the bytes are the same, each batch takes longer",
+            file=sys.stderr,
+        )
+        return summed
+    return resampling_kernel.summed
+
+
+@cache
+def _require_equal(resize: Resize, device: torch.device) -> None:
+    """Raise UserError unless some crops on ``device`` have the host's bytes; once per process."""
+    pixels, plan, expected = _probe(resize, device)
+    if not torch.equal(_summing(device)(pixels, plan).cpu(), expected):
+        from PIL import __version__
+
+        raise UserError(
+            f"machine.data: crops on {device} differ from those of Pillow {__version__}; this "
+            "project knows how Pillow 13 resizes. Set machine.data=host"
+        )
+
+
+def _probe(resize: Resize, device: torch.device) -> tuple[Tensor, Plan, Tensor]:
+    """Return the pixels and the plan of some crops on ``device``, and the crops of the host."""
+    size, side = 24, 60
+    image = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+    boxes = ((0, 0, 60, 60), (3, 5, 16, 60), (1, 2, 58, 13), (7, 7, 8, 8), (2, 0, 30, 59))
+    windows = [Window(box, (size, size), flip=box[0] % 2 == 1) for box in boxes]
+    windows.append(Window((0, 0, side, side), (34, 31), (5, 3)))
+    places = [_place(w.box[1] * side + w.box[0], side, w) for w in windows]
+    pixels = torch.from_numpy(image.reshape(-1, 3)).to(device)
+    expected = np.stack([crop(image, window, size, resize) for window in windows])
+    plan = planned(np.array(places, np.int64), size, resize, device)
+    return pixels, plan, torch.from_numpy(expected)

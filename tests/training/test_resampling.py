@@ -1,0 +1,188 @@
+"""Crops as tensor operations have the host's bytes: Pillow's and bilinear.py's, for any size."""
+
+import importlib
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.base.errors import UserError
+from pipeline.settings.schema import RecipeConfig
+from pipeline.training import cropping, resampling
+from pipeline.training.augment import Window, centre_window, crop, random_box, random_window
+from pipeline.training.cropping import DeviceCropper, HostCropper, cropper
+from pipeline.training.resampling import planned, resample, summed
+
+CPU = torch.device("cpu")
+RESIZES = ["antialias", "opencv"]
+
+
+class Images:
+    """A store in memory of random images, of sizes given as (width, height)."""
+
+    def __init__(self, sizes, seed):
+        self.sizes = sizes
+        ends = np.cumsum([3 * w * h for w, h in sizes])
+        self.offsets = np.concatenate([[0], ends[:-1]])
+        self.pixels = np.random.default_rng(seed).integers(0, 256, ends[-1], np.uint8)
+        self.digest = f"{seed} {sizes}"
+
+    def size(self, row):
+        return self.sizes[row]
+
+    def image(self, row):
+        (width, height), start = self.sizes[row], self.offsets[row]
+        return self.pixels[start : start + 3 * width * height].reshape(height, width, 3)
+
+
+@st.composite
+def batches(draw, longest=420):
+    """Images, and a window of each: drawn as training does, the centre, or any box at all."""
+    size = draw(st.integers(7, 48))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    windows, sides = [], st.integers(1, longest)
+    sizes = draw(st.lists(st.tuples(sides, sides), min_size=1, max_size=4))
+    for width, height in sizes:
+        kind = draw(st.sampled_from(["torchvision", "paddle", "centre", "any"]))
+        if kind == "centre":
+            short_side = draw(st.integers(size, size + 20))
+            windows.append(centre_window(width, height, short_side, size))
+            continue
+        if kind == "any":
+            left, top = draw(st.integers(0, width - 1)), draw(st.integers(0, height - 1))
+            right = draw(st.integers(left + 1, width))
+            box = (left, top, right, draw(st.integers(top + 1, height)))
+        else:
+            box = random_box(width, height, (0.05, 1.0), kind, rng)
+        windows.append(Window(box, (size, size), flip=draw(st.booleans())))
+    return Images(sizes, draw(st.integers(0, 99))), windows, size
+
+
+def recipe_of(size, resize):
+    return RecipeConfig(name="r", epochs=1, image_size=32, resize=resize).model_copy(
+        update={"image_size": size}
+    )
+
+
+@settings(max_examples=150)
+@given(batches(), st.sampled_from(RESIZES))
+def test_crops_have_the_bytes_of_the_host(batch, resize):
+    store, windows, size = batch
+    rows, recipe = np.arange(len(windows)), recipe_of(size, resize)
+    expected = HostCropper(store, recipe).crops(rows, windows)
+    pixels = torch.from_numpy(store.pixels).view(-1, 3)
+    assert torch.equal(DeviceCropper(store, recipe, CPU, pixels).crops(rows, windows), expected)
+    assert torch.equal(DeviceCropper(store, recipe, CPU, None).crops(rows, windows), expected)
+
+
+@pytest.mark.parametrize("resize", RESIZES)
+def test_crops_of_the_recipes_size_have_the_bytes_of_the_host(resize):
+    sizes = [(341, 256), (256, 384), (500, 375), (1500, 300)]
+    store, rng = Images(sizes, 0), np.random.default_rng(1)
+    recipe = RecipeConfig(name="r", epochs=1, resize=resize, crop_sampling="paddle")
+    rows = np.arange(len(sizes)).repeat(3)
+    windows = [
+        centre_window(*sizes[row], 256, 224)
+        if n % 3 == 0
+        else random_window(*sizes[row], recipe, rng)
+        for n, row in enumerate(rows)
+    ]
+    expected = HostCropper(store, recipe).crops(rows, windows)
+    there = cropper(store, recipe, "device", "cpu")
+    assert torch.equal(there.crops(rows, windows), expected)
+
+
+def test_some_images_at_a_time_give_the_same_bytes(monkeypatch):
+    store = Images([(40, 30), (90, 200), (33, 70)], 3)
+    windows = [centre_window(*store.size(row), 24, 20) for row in range(3)]
+    there = cropper(store, recipe_of(20, "antialias"), "device", "cpu")
+    whole = there.crops(np.arange(3), windows)
+    monkeypatch.setattr(resampling, "CHUNK_BYTES", 1)
+    assert torch.equal(there.crops(np.arange(3), windows), whole)
+
+
+def test_a_store_is_copied_once_and_only_while_it_is_small(monkeypatch):
+    store = Images([(30, 20)], 1)
+    monkeypatch.setattr(cropping, "_free_bytes", lambda _: 3 * len(store.pixels) + 1)
+    first = cropping.resident(store, CPU)
+    assert first.shape == (600, 3)
+    monkeypatch.setattr(cropping, "_free_bytes", lambda _: 3 * len(store.pixels))
+    assert cropping.resident(store, CPU) is first
+    assert cropping.resident(Images([(30, 20)], 2), CPU) is None
+
+
+def test_other_bytes_than_the_hosts_are_refused(monkeypatch):
+    """For example those of Pillow 12, which never begins with the vertical axis."""
+    monkeypatch.setattr(cropping, "crop", lambda *arguments: crop(*arguments) ^ 1)
+    cropping._require_equal.cache_clear()
+    with pytest.raises(UserError, match=r"differ from those of Pillow .* Set machine.data=host"):
+        cropper(Images([(30, 20)], 1), recipe_of(32, "antialias"), "device", "cpu")
+
+
+def plan_of(batch, resize):
+    store, windows, size = batch
+    places = [
+        cropping._place(
+            int(store.offsets[row]) // 3 + w.box[1] * store.size(row)[0] + w.box[0],
+            store.size(row)[0],
+            w,
+        )
+        for row, w in enumerate(windows)
+    ]
+    pixels = torch.from_numpy(store.pixels).view(-1, 3)
+    return pixels, planned(np.array(places, np.int64), size, resize, CPU)
+
+
+triton = pytest.mark.skipif(find_spec("triton") is None, reason="needs Triton")
+
+
+@pytest.fixture
+def interpreted(monkeypatch):
+    """The kernel in Triton's interpreter, which needs no accelerator."""
+    from pipeline.training import resampling_kernel
+
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    yield importlib.reload(resampling_kernel)
+    monkeypatch.undo()
+    importlib.reload(resampling_kernel)
+
+
+@triton
+@pytest.mark.parametrize("resize", RESIZES)
+def test_the_kernel_gives_the_bytes_of_the_tensor_code(interpreted, resize):
+    @settings(max_examples=4, deadline=None)
+    @given(batches(60))
+    def equal(batch):
+        pixels, plan = plan_of(batch, resize)
+        assert torch.equal(interpreted.summed(pixels, plan), summed(pixels, plan))
+
+    equal()
+
+
+@triton
+def test_the_kernel_compiles_for_cards_without_one_here():
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from pipeline.training import resampling_kernel
+
+    bits = resampling.ROUNDING["opencv"]
+    constants = dict(zip(resampling_kernel.BITS, bits, strict=True))
+    types = ["*u8", *["*i64"] * 5, "*i32", "*i64", "*i64", "*i32", "*i8", "*i8", "*u8"]
+    types += [*["i32"] * 3, *["constexpr"] * 5]
+    signature = dict(zip(resampling_kernel._sum.arg_names, types, strict=True))
+    source = ASTSource(
+        resampling_kernel._sum, signature, {**constants, "block": resampling_kernel.BLOCK}
+    )
+    compiled = triton.compile(source, target=GPUTarget("cuda", 80, 32))
+    assert "cubin" in compiled.asm
+
+
+def test_the_definition_is_a_function_of_the_places_alone():
+    pixels, plan = plan_of((Images([(9, 8)], 0), [Window((0, 0, 9, 8), (7, 7))], 7), "opencv")
+    places = np.array([[0, 9, 9, 8, 7, 7, 0, 0, 0]], np.int64)
+    assert torch.equal(resample(pixels, places, 7, "opencv"), summed(pixels, plan))
