@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import hydra
 import pytest
@@ -13,16 +14,25 @@ import yaml
 from pipeline.base.errors import UserError
 from pipeline.datasets.manifest import MANIFEST
 from pipeline.settings.command_line import guarded
+from pipeline.settings.folders import sweep_dir
+from pipeline.settings.point import HYPERPARAMETERS
 from pipeline.trials import run as journalled
 from pipeline.trials.journal import Journal
 from pipeline.tune import main
 from tests.support.small_project import KEY, SmallProject
 
+ROOT = Path(__file__).parents[1]
 TABLES = ("trials.csv", "curves.csv", "best.yaml")
 
 
 def tables(project, strategy):
     return {name: (project.cell(strategy) / name).read_bytes() for name in TABLES}
+
+
+def proposals(project):
+    """The sweeper's own table of the search, without what differs from run to run."""
+    with (sweep_dir(project.compose("strategy=bayes")) / "sweep.csv").open(newline="") as file:
+        return [{**row, "seconds": None} for row in csv.DictReader(file)]
 
 
 def failing(monkeypatch, error, when=lambda cfg: True):
@@ -323,6 +333,25 @@ def test_a_sweep_killed_by_kill_9_ends_with_the_same_tables(project, strategy, t
     assert done.returncode == 0, done.stderr
     assert {row["replayed"] for row in project.table(strategy, "runs")} == {"false"}
     assert tables(project, strategy) == killed
+
+
+@pytest.mark.slow
+def test_the_search_of_the_quickstart_proposes_the_same_after_kill_9(project):
+    quickstart = yaml.safe_load((ROOT / "quickstart" / "params.yaml").read_text())
+    cell = {key: quickstart[key] for key in (*HYPERPARAMETERS, "seed", "space", "search")}
+    project.set(**cell)
+    done = project.python("-c", STOPPED, "bayes", "5", "SIGKILL")  # after the walk
+    assert done.returncode == -signal.SIGKILL
+    done = project.run("tune", "strategy=bayes")
+    assert done.returncode == 0, done.stderr
+    killed = proposals(project)
+    assert len(killed) == quickstart["search"]["bayes"]["n_trials"]
+    assert {row["kind"] for row in killed} == {"initial", "line", "model"}
+
+    project.set(**cell, project="undisturbed")
+    done = project.run("tune", "strategy=bayes")
+    assert done.returncode == 0, done.stderr
+    assert proposals(project) == killed
 
 
 @pytest.mark.slow
