@@ -10,7 +10,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from pipeline.base.disk import full_disk_explained
 from pipeline.base.errors import UserError
 from pipeline.base.files import link_files, write_json, write_text
 from pipeline.base.locks import alone
+from pipeline.base.text import quoted
 from pipeline.datasets import contents, counts, readers, splits
 from pipeline.datasets import stats as facts
 from pipeline.datasets.decoding import Decoding
@@ -84,25 +86,24 @@ def prepare(dataset: DatasetConfig, archives: Archives, into: Path, *, workers: 
     """
     listing = readers.read(dataset, archives)
     accepted = counts.check(dataset, listing)
-    entries, listing, rare = _split(dataset, listing)
     (into / MANIFEST).unlink(missing_ok=True)
     for abandoned in into.glob(f".{PIXELS}.*"):  # by a process that was killed
         abandoned.unlink()
-
-    sources = {entry.path: entry.source for entry in entries}
-    how = Decoding.of(dataset)
-    at_hand = len(sources) < _FEW or not isinstance(entries[0].source, Path)
-    placed, pixels_sha256 = write_store(
-        list(sources.values()),
-        into / PIXELS,
-        how,
-        workers=1 if at_hand else workers,
-        title=f"prepare {dataset.name}",
-    )
-    results = dict(zip(sources, placed, strict=True))
-    unreadable = {path: got.reason for path, got in results.items() if isinstance(got, Unreadable)}
-    stored = {path: got for path, got in results.items() if isinstance(got, Stored)}
-    _check_readable(dataset, listing, entries, unreadable)
+    unreadable: dict[str, str] = {}
+    rare: dict[str, int] = {}
+    while True:
+        entries, listing, more = _split(dataset, listing)
+        rare |= more
+        results, pixels_sha256 = _decode(dataset, entries, into / PIXELS, workers)
+        stored = {path: got for path, got in results.items() if isinstance(got, Stored)}
+        broken = {path: got.reason for path, got in results.items() if isinstance(got, Unreadable)}
+        images = len(results) + len(unreadable)
+        unreadable |= broken
+        _require_few(dataset, images, unreadable)
+        if not _emptied(dataset, listing, entries, broken):
+            break
+        readable = [entry for entry in listing.entries if entry.path not in unreadable]
+        listing = replace(listing, entries=readable)
 
     manifest = Manifest.of(_table(listing, entries, stored), listing.class_names, pixels_sha256)
     stats = facts.of(dataset, manifest, listing, stored, unreadable)
@@ -135,10 +136,23 @@ def _split(dataset: DatasetConfig, listing: Listing) -> tuple[list[Entry], Listi
     return sorted(entries, key=lambda entry: (entry.path, entry.split or "")), listing, rare
 
 
-def _check_readable(
-    dataset: DatasetConfig, listing: Listing, entries: Sequence[Entry], unreadable: dict[str, str]
-) -> None:
-    images = len({entry.path for entry in entries})
+def _decode(
+    dataset: DatasetConfig, entries: Sequence[Entry], store: Path, workers: int
+) -> tuple[dict[str, Stored | Unreadable], str]:
+    """Write the pixels of the entries; return what became of each path, and the store's sha256."""
+    sources = {entry.path: entry.source for entry in entries}
+    at_hand = len(sources) < _FEW or not isinstance(entries[0].source, Path)
+    placed, pixels_sha256 = write_store(
+        list(sources.values()),
+        store,
+        Decoding.of(dataset),
+        workers=1 if at_hand else workers,
+        title=f"prepare {dataset.name}",
+    )
+    return dict(zip(sources, placed, strict=True)), pixels_sha256
+
+
+def _require_few(dataset: DatasetConfig, images: int, unreadable: dict[str, str]) -> None:
     if len(unreadable) > dataset.max_unreadable * images:
         shown = "".join(f"\n  {path}: {why}" for path, why in list(unreadable.items())[:20])
         more = f"\n  and {len(unreadable) - 20} more" if len(unreadable) > 20 else ""
@@ -146,12 +160,30 @@ def _check_readable(
             f"{dataset.name}: {len(unreadable)} of {images:,} images cannot be read, more than "
             f"dataset.max_unreadable={dataset.max_unreadable:g} allows:{shown}{more}"
         )
+
+
+def _emptied(
+    dataset: DatasetConfig, listing: Listing, entries: Sequence[Entry], broken: Mapping[str, str]
+) -> bool:
+    """Return whether a class lost all images of a split that can be drawn again without them.
+
+    Raises UserError if it lost those of a split that was given.
+    """
+    missing = splits.missing_splits(listing, dataset.val_fraction, dataset.test_fraction)
+    drawn = {split for split, _ in missing} | ({"train"} if missing else set())
+    emptied = False
     for split in SPLITS:
         there = {entry.label for entry in entries if entry.split == split}
-        left = {e.label for e in entries if e.split == split and e.path not in unreadable}
-        if gone := there - left:
-            names = ", ".join(repr(listing.class_names[label]) for label in sorted(gone))
-            raise UserError(f"{dataset.name}: no {split} image of {names} can be read")
+        left = {e.label for e in entries if e.split == split and e.path not in broken}
+        gone = sorted(there - left)
+        if gone and split not in drawn:
+            names = quoted([listing.class_names[label] for label in gone])
+            raise UserError(
+                f"{dataset.name}: no {split} image of {names} can be read. Mend the files, or "
+                "remove these classes"
+            )
+        emptied = emptied or bool(gone)
+    return emptied
 
 
 def _table(listing: Listing, entries: Sequence[Entry], stored: dict[str, Stored]) -> pa.Table:

@@ -215,6 +215,67 @@ def test_repeated_rows_count_once_in_drawn_splits(prepare, own):
     assert "40 rows repeat" in err
 
 
+def test_repeated_rows_of_given_splits_are_kept_and_counted(prepare, own):
+    rows = [("train", 0), ("train", 1), ("train", 1), ("val", 2), ("test", 3), ("test", 3)]
+    lines = [f"{name}/{n}.jpg,{name},{split}" for split, n in rows for name in ("cat", "dog")]
+    (own / "list.csv").write_text("\n".join(["path,label,split", *lines, lines[-1]]))
+    manifest, stats, _, err = prepare()
+    assert stats["totals"] == {"train": 6, "val": 2, "test": 5}
+    assert stats["repeated_kept"] == {"train": 2, "val": 0, "test": 3}
+    assert "the given splits keep their repeated rows (2 in train, 3 in test)" in err
+    assert len(manifest.rows(["test"])) == 5
+
+
+def test_a_small_class_whose_held_out_images_are_broken_is_split_without_them(prepare, own):
+    """heron has eight images; whichever would be held out, readable ones take their place."""
+    (own / "heron").mkdir()
+    for number in range(8):
+        (own / "heron" / f"{number}.jpg").write_bytes(jpeg(2, number))
+    manifest, _, _, _ = prepare()
+    paths, labels = manifest.column("path"), manifest.column("class_name")
+    held = [
+        paths[row]
+        for split in ("val", "test")
+        for row in manifest.rows([split])
+        if labels[row] == "heron"
+    ]
+    for path in held:
+        (own / path).write_bytes(b"")
+    manifest, stats, _, err = prepare("dataset.max_unreadable=0.5")
+    assert {row["path"] for row in stats["unreadable"]} == set(held)
+    assert sum(stats["counts"][split]["heron"] for split in stats["counts"]) == 8 - len(held)
+    assert all(stats["counts"][split]["heron"] for split in ("train", "val", "test"))
+    assert f"{len(held)} images left out" in err
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "fault"),
+    [
+        ("image,class", [("cat/1.jpg", "small"), ("cat/2.jpg", "large")], "different classes"),
+        (
+            "image,class,set",
+            [("cat/1.jpg", "cat", "test"), ("dog/1.jpg", "dog", "train")],
+            "splits",
+        ),
+    ],
+)
+def test_a_table_that_contradicts_the_folders_beside_it_is_refused(
+    prepare, own, columns, rows, fault
+):
+    (own / "notes.csv").write_text("\n".join([columns, *map(",".join, rows)]))
+    said = f"the table notes.csv give the same images different {fault}"
+    with pytest.raises(UserError, match=said):
+        prepare()
+    prepare("dataset.class_level=1")
+
+
+def test_a_table_that_says_the_same_as_the_folders_changes_nothing(prepare, own):
+    (own / "notes.csv").write_text("image,target\ncat/1.jpg,0\ncat/2.jpg,0\ndog/1.jpg,1\n")
+    manifest, _, _, _ = prepare()
+    assert manifest.class_names == ["cat", "dog"]
+    assert len(manifest.labels) == len(list(own.glob("*/*.jpg")))
+
+
 def deep(own, most):
     ramp = np.linspace(0, most, 48 * 40).astype(np.uint16).reshape(40, 48)
     for label, name in enumerate(("cat", "dog")):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +63,17 @@ def of(
         "duplicates": contents.across_splits(rows),
         "two_labels": contents.under_labels(rows),
         "repeated_rows": len(listing.entries) - len({entry.path for entry in listing.entries}),
+        "repeated_kept": _repeated(rows),
         "dim": _dim(dataset, stored),
         "store_side": dataset.store_side,
     }
+
+
+def _repeated(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Count the rows of each split that repeat the image of another row of the split."""
+    distinct = Counter(split for split, _ in {(row["split"], row["path"]) for row in rows})
+    every = Counter(row["split"] for row in rows)
+    return {split: every[split] - distinct[split] for split in SPLITS}
 
 
 def leaked_images(stats: Mapping[str, Any]) -> int:
@@ -110,9 +119,15 @@ def notes(stats: Mapping[str, Any]) -> Iterator[str]:
             f"{shown}{more}"
         )
     if stats["repeated_rows"]:
+        repeat = "repeats" if stats["repeated_rows"] == 1 else "repeat"
         yield (
-            f"{count(stats['repeated_rows'], 'row')} repeat the image of another row; an image "
+            f"{count(stats['repeated_rows'], 'row')} {repeat} the image of another row; an image "
             "counts once in splits that are drawn"
+        )
+    if kept := [f"{rows:,} in {split}" for split, rows in stats["repeated_kept"].items() if rows]:
+        yield (
+            f"the given splits keep their repeated rows ({', '.join(kept)}): these images count "
+            "more than once in training, or in what is measured"
         )
     if stats["dim"]:
         yield _dim_warning(stats["dim"])

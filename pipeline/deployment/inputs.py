@@ -44,8 +44,13 @@ def below(folder: Path, unreadable: Unreadable) -> list[Path]:
 
     The rules are those of prepare (``datasets.tree``). Folders that cannot be opened and entries
     that are not files are passed to ``unreadable``. A link to a folder that was already read is
-    skipped.
+    named and skipped: its files are predicted once, so nothing is missing.
     """
     tree = walk(folder, unreadable.closed)
-    broken = [path for path, _ in tree.odd if not os.path.isdir(path)]  # noqa: PTH112 - raises
+    broken = []
+    for path, reason in tree.odd:
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a closed folder
+            tqdm.write(f"left out: {printable(path)}: {reason}", file=sys.stderr)
+        else:
+            broken.append(path)
     return sorted([*tree.files, *broken])

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.base.errors import UserError
-from pipeline.base.text import some
+from pipeline.base.text import printable, some
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Listing
 from pipeline.datasets.readers import layouts, paddle_lists, table
@@ -100,6 +100,8 @@ def _folders(here: Path, root: Path) -> Listing:
     except UserError as error:
         fault = error
     if fault is None and listing is not None:
+        for path in filter(table.names_images, _files(here)):
+            _refuse_contradiction(listing, path)
         return listing
     named = [path for path in _files(here) if table.names_images(path)]
     if len(named) == 1:
@@ -130,6 +132,31 @@ def _folders(here: Path, root: Path) -> Listing:
         return listing
     assert fault is not None
     raise fault
+
+
+def _refuse_contradiction(folders: Listing, path: Path) -> None:
+    """Refuse a table beside class folders that gives their images other classes, or splits."""
+    try:
+        listed = table.read(path)
+    except UserError:
+        return  # it lists other images
+    own = {os.path.abspath(str(each.source)): each for each in folders.entries}  # noqa: PTH100
+    pairs = [
+        (own[source], each)
+        for each in listed.entries
+        if (source := os.path.abspath(str(each.source))) in own  # noqa: PTH100
+    ]
+    labels = {(one.label, other.label) for one, other in pairs}
+    renamed = len(labels) == len({one for one, _ in labels}) == len({other for _, other in labels})
+    splits = [other.split for one, other in pairs if other.split not in (None, one.split)]
+    if renamed and not splits:
+        return
+    differing = "splits" if renamed else "classes"
+    raise UserError(
+        f"{path.parent}: the folders and the table {printable(path.name)} give the same images "
+        f"different {differing}. Set dataset.root to the table if it is right, or "
+        "dataset.class_level=1 if the folders are"
+    )
 
 
 def _with_unlisted(root: Path, listing: Listing, lists: list[Path]) -> Listing:
