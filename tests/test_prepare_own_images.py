@@ -251,7 +251,7 @@ def test_a_small_class_whose_held_out_images_are_broken_is_split_without_them(pr
 @pytest.mark.parametrize(
     ("columns", "rows", "fault"),
     [
-        ("image,class", [("cat/1.jpg", "small"), ("cat/2.jpg", "large")], "different classes"),
+        ("image,class", [("cat/1.jpg", "small"), ("cat/2.jpg", "large")], "classes"),
         (
             "image,class,set",
             [("cat/1.jpg", "cat", "test"), ("dog/1.jpg", "dog", "train")],
