@@ -1,8 +1,9 @@
 """Refit the chosen point of a cell on train and validation, and open the test split, once.
 
-Reads best.yaml; writes final.json, final_runs.csv, predictions.parquet and the model of the first
-seed. Refits are trials in the journal, so cells that chose the same point share them. Under the
-paddle protocol nothing is refitted: the result is the accuracy by which the point was selected.
+Reads best.yaml; writes final.json, final_runs.csv, openings.csv, predictions.parquet and the model
+of the first seed. Refits are trials in the journal, so cells that chose the same point share them.
+Under the paddle protocol nothing is refitted: the result is the accuracy by which the point was
+selected.
 Run: python -m pipeline.evaluate dataset=digits strategy=grid --config-path quickstart
 """
 
@@ -20,6 +21,7 @@ import numpy as np
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_json
 from pipeline.base.statistics import t_interval
+from pipeline.base.text import count, printable
 from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.stats import leaked_images, notes
 from pipeline.deployment.final_model import package_final, register_final
@@ -37,18 +39,21 @@ from pipeline.trials.contract import (
     ClassRow,
     Figures,
     FinalFile,
-    FinalRunRow,
     Provenance,
     Replays,
     TrialResult,
+    TrialRow,
     Weights,
 )
 from pipeline.trials.deciding_code import code_digest
 from pipeline.trials.identity import Environment, versions
 from pipeline.trials.journal import Journal
+from pipeline.trials.openings import Opening, add_openings
+from pipeline.trials.openings import count as openings
 from pipeline.trials.resources import Resources, find_resources
 from pipeline.trials.run import Outcome, TrialFailedError, run
-from pipeline.trials.tables import read_file, write_rows
+from pipeline.trials.run_rows import FinalRunRow
+from pipeline.trials.tables import read_file, read_rows, write_rows
 
 _PACKAGES = ("hydra-core", "scikit-optimize", "mlflow", "dvc")
 """Packages whose versions the report names, besides those in a trial's key."""
@@ -88,10 +93,16 @@ def evaluate(cfg: Config) -> None:
     write_rows(folder / "final_runs.csv", FinalRunRow, rows)
     final = _final(cfg, resources, outcomes, results, replayed)
     write_json(folder / "final.json", final.model_dump(mode="json", by_alias=True))
+    opened = add_openings(Path(cfg.root), folder, _openings(cfg, best, final, folder))
     if cfg.protocol.name == "heldout":
         model = folder / "model"
         print(register_final(cfg, journal, first, resources, best.objective, model))
-    print(f"{_cell(cfg)}: test top-1 {final.top1_mean:.4f} over {len(final.seeds)} seeds")
+    guess = f"always {printable(final.majority_class)}, the largest class, {final.majority:.4f}"
+    print(
+        f"{_cell(cfg)}: test top-1 {final.top1_mean:.4f} over {count(len(final.seeds), 'seed')}; "
+        f"by chance {final.chance:.4f}; {guess}; the test split was opened by "
+        f"{count(openings(opened, final.data_digest), 'training')} so far"
+    )
 
 
 def _chosen(cfg: Config, path: Path) -> BestFile:
@@ -181,6 +192,8 @@ def _final(
     stats = json.loads((prepared_dir(cfg.dataset.name) / "stats.json").read_text())
     per_seed = {name: [getattr(result, name) for result in results] for name in _METRICS}
     interval = t_interval(per_seed["top1"])
+    classes = resources.manifest.class_names
+    largest, majority = _majority(resources.manifest)
     return FinalFile(
         dataset=cfg.dataset.name,
         title=cfg.dataset.title,
@@ -196,7 +209,10 @@ def _final(
         top1_low=interval.low,
         top1_high=interval.high,
         images=stats["totals"],
-        classes=resources.manifest.class_names,
+        classes=classes,
+        chance=1 / len(classes),
+        majority=majority,
+        majority_class=classes[largest],
         per_class=_per_class(resources.manifest, results),
         confusion=results[0].confusion,
         data_digest=resources.environment.data_digest,
@@ -204,11 +220,40 @@ def _final(
         accepted_counts=stats["accepted_counts"],
         leaked=leaked_images(stats),
         leaked_groups=len(stats["duplicates"]),
+        two_labels=len(stats["two_labels"]),
         unreadable=len(stats["unreadable"]),
         data_notes=list(notes(stats)),
         provenance=_provenance(),
         replays=replayed,
     )
+
+
+def _majority(manifest: Manifest) -> tuple[int, float]:
+    """Return the label of the largest class of train and validation, and its share of test."""
+    labels = manifest.labels
+    largest = int(np.bincount(labels[manifest.rows(("train", "val"))]).argmax())
+    return largest, float((labels[manifest.rows(TEST)] == largest).mean())
+
+
+def _openings(cfg: Config, best: BestFile, final: FinalFile, folder: Path) -> list[Opening]:
+    """Return the trainings of this cell that saw the test split."""
+    trainings = list(zip(final.keys, final.seeds, strict=True))
+    if cfg.protocol.name == "paddle":
+        trainings = [(row.key, row.seed) for row in read_rows(folder / "trials.csv", TrialRow)]
+    return [
+        Opening(
+            data_digest=final.data_digest,
+            key=key,
+            pipeline=cfg.project,
+            protocol=final.protocol,
+            recipe=best.recipe["name"],
+            model=final.model,
+            strategy=final.strategy,
+            seed=seed,
+        )
+        for key, seed in trainings
+        if key
+    ]
 
 
 def _replays(cfg: Config) -> Replays | None:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_json, write_text
+from pipeline.reporting import beside
 from pipeline.reporting.cell_tables import console_table
 from pipeline.reporting.content import compose_report
 from pipeline.reporting.for_dvc import metrics
@@ -53,6 +54,7 @@ def report(cfg: Config) -> None:
         for cell in results.cells
         if cell.best.machine.simulated
     ]
+    notes += beside.lines(summaries)
     notes += [f"missing: {cell.target}" for cell in results.missing]
     where = [f"report: {folder / 'report.html'}", "trials: make ui"]
     summary = folder / "summary.txt"

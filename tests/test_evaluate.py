@@ -1,6 +1,7 @@
 """Refits of the chosen point, the one look at the test split, and what is written of it."""
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -46,6 +47,15 @@ def test_the_chosen_point_is_refitted_per_seed_and_measured_on_test(project):
     assert sum(row["images"] for row in told["per_class"]) == 359
     assert [row["class"] for row in told["per_class"]] == told["classes"]
     assert told["replays"] is None
+    manifest = Manifest.load(project.folder / "data" / "prepared" / "digits")
+    labels, test = manifest.labels, manifest.rows(["test"])
+    largest = np.bincount(labels[manifest.rows(["train", "val"])]).argmax()
+    assert told["chance"] == 0.1
+    assert told["majority_class"] == told["classes"][largest]
+    assert told["majority"] == (labels[test] == largest).mean()
+    opened = project.table("fixed", "openings")
+    assert [row["key"] for row in opened] == sorted(told["keys"])
+    assert {row["data_digest"] for row in opened} == {told["data_digest"]}
 
     predictions = pq.read_table(project.cell("fixed") / "predictions.parquet").to_pandas()
     assert predictions["seed"].unique().tolist() == told["seeds"]
@@ -66,6 +76,15 @@ def test_the_chosen_point_is_refitted_per_seed_and_measured_on_test(project):
     assert model["classes"] == told["classes"]
     assert len(weights["fc.weight"]) == 10
     assert all(np.isfinite(values).all() for values in weights.values())
+
+
+@pytest.mark.slow
+def test_an_earlier_recipe_still_counts_as_an_opening_of_the_test_split(project, capsys):
+    for epochs in (1, 2, 2):
+        project.tune("strategy=fixed", f"recipe.epochs={epochs}")
+        project.evaluate("strategy=fixed", f"recipe.epochs={epochs}")
+    counted = re.findall(r"opened by (\d+) trainings so far", capsys.readouterr().out)
+    assert counted == ["2", "4", "4"]
 
 
 @pytest.mark.slow
@@ -92,6 +111,7 @@ def test_the_paddle_protocol_refits_nothing(project):
     assert len(project.trained()) == trained
     (row,) = project.table("fixed", "trials")
     told = final(project, "fixed")
+    assert [each["key"] for each in project.table("fixed", "openings")] == [row["key"]]
     assert told["protocol"] == "paddle"
     assert told["top1"] == [float(row["top1"])]
     assert not (project.cell("fixed") / "model").exists()

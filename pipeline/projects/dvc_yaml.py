@@ -53,7 +53,8 @@ _COMMENTS = {
     " because the manifest changes with the data, so another mirror starts no new search.",
     "evaluate": "Seed, recipe, protocol and data are not listed: when one changes, tune runs first"
     " and writes another key to best.yaml. bayes.yaml and its budget are listed, because searches"
-    " are replayed on a finished grid.",
+    " are replayed on a finished grid. openings.csv is kept when it runs again: it counts how often"
+    " the test split was opened.",
     "report": "Needs neither data nor journal, and takes seconds.",
 }
 _WIDTH = 100
@@ -170,7 +171,10 @@ class Pipeline:
                 *(*point, "search.bayes"),
                 *(*(["evaluate"] if self.refits else []), "machine"),
             ],
-            outs=self._of_cell("final.json", "final_runs.csv", *refit),
+            outs=[
+                *self._of_cell("final.json", "final_runs.csv", *refit),
+                *({path: _Inline(persist=True)} for path in self._of_cell("openings.csv")),
+            ],
         )
 
     def _report(self) -> dict[str, Any]:

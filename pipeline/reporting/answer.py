@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.reporting.beside import guessing, opened
 from pipeline.reporting.cell_tables import STRATEGY_TITLES, ordered
 from pipeline.reporting.comparisons import gain
 from pipeline.reporting.document import Facts, Text
@@ -14,7 +15,7 @@ from pipeline.reporting.tables import Column, Table, Value, show
 from pipeline.settings.folders import PROGRAM
 
 
-def answer(place: Place) -> Facts | None:
+def answer(place: Place, summaries: Sequence[CellSummary]) -> Facts | None:
     """Compose the answer for one dataset and model; None before a cell is evaluated."""
     cell = final_cell(place)
     if cell is None or cell.final is None:
@@ -26,6 +27,15 @@ def answer(place: Place) -> Facts | None:
     lines = [
         ("Setting to use", f"{describe(cell.best.point)} (found by {strategy})"),
         ("Test accuracy", f"{100 * mean:.2f} % of {final.images.test:,} images ({refits})"),
+    ]
+    [summary] = [each for each in summaries if each.name == cell.name]
+    lines += [
+        (name, text)
+        for name, text in (
+            ("Without learning", guessing(summary)),
+            ("Test split opened", opened(summary)),
+        )
+        if text
     ]
     difference, words = gain(place, strategy, "fixed")
     if difference is not None and strategy != "fixed":

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from statistics import fmean
 
+from pipeline.reporting import beside
+from pipeline.reporting.beside import Figure
 from pipeline.reporting.places import Wording, point_columns, wording
-from pipeline.reporting.published import PublishedRow
-from pipeline.reporting.results import CellName
 from pipeline.reporting.summary import CellSummary
 from pipeline.reporting.tables import Column, Table, Value
 
 STRATEGY_TITLES = {"fixed": "Fixed", "grid": "Grid", "bayes": "Bayes", "random": "Random"}
 
-Figure = tuple[Column, Callable[[CellSummary], Value]]
-"""A column, and the function that gives its value for a cell."""
-
 
 def result_table(summaries: Sequence[CellSummary]) -> Table:
     """Make a row per dataset and model as in the published table, with the average below."""
-    compared = any(s.published is not None for s in summaries)
     rows_of: dict[tuple[str, str], dict[str, CellSummary]] = {}
     for summary in summaries:
         place = (summary.name.dataset, summary.name.model)
         rows_of.setdefault(place, {})[summary.name.strategy] = summary
     figures = {
-        strategy: _figures(strategy, compared)
-        for strategy in ordered({s.name.strategy for s in summaries})
+        strategy: _figures(strategy) for strategy in ordered({s.name.strategy for s in summaries})
     }
     titles = _titles(summaries)
     columns = [column for column, _ in titles]
     columns += [column for each in figures.values() for column, _ in each]
+    columns += [column for column, _ in beside.COLUMNS]
     rows: list[list[Value]] = []
     for cells in rows_of.values():
         some = next(iter(cells.values()))
@@ -39,29 +35,21 @@ def result_table(summaries: Sequence[CellSummary]) -> Table:
         for strategy, each in figures.items():
             cell = cells.get(strategy)
             row += [None if cell is None else figure(cell) for _, figure in each]
-        rows.append(row)
+        evaluated = next((cell for cell in cells.values() if cell.top1), some)
+        rows.append([*row, *(figure(evaluated) for _, figure in beside.COLUMNS)])
     caption = f"Test top-1 by search strategy{_only_model(summaries)}, mean over the refit seeds."
     if any(s.protocol == "paddle" for s in summaries):
         caption = f"Test list top-1 by search strategy{_only_model(summaries)}, one training each."
-    if compared:
-        caption += (
-            " Published: PaddleClas, ResNet50_vd from its 79.12 % ImageNet weights; its recipe was "
-            "never released."
-        )
+    caption += beside.CAPTION
     footer = _average(rows, len(titles))
     if footer:
         caption += " The average is over the rows without a gap."
     return Table("result", caption, columns, rows, footer)
 
 
-def _figures(strategy: str, compared: bool) -> list[Figure]:
+def _figures(strategy: str) -> list[Figure]:
     group = STRATEGY_TITLES.get(strategy, strategy)
-    figures: list[Figure] = [(Column(f"{strategy}_top1", "ours, %", "share", group), _mean)]
-    if compared:
-        published = Column(f"{strategy}_published", "published", "share", group)
-        difference = Column(f"{strategy}_difference", "diff.", "points", group)
-        figures.append((published, lambda cell: cell.published))
-        figures.append((difference, lambda cell: cell.difference))
+    figures: list[Figure] = [(Column(f"{strategy}_top1", "top-1, %", "share", group), _mean)]
     if strategy != "fixed":
         trials = Column(f"{strategy}_trials", "trials", "count", group)
         figures.append((trials, lambda cell: cell.trials))
@@ -84,37 +72,6 @@ def _average(rows: Sequence[list[Value]], titles: int) -> list[Value] | None:
     return ["Average", *([""] * (titles - 1)), *means]
 
 
-def paddle_table(
-    summaries: Sequence[CellSummary],
-    paddle: Mapping[CellName, float],
-    published: Mapping[str, PublishedRow],
-) -> Table:
-    """Lay out ``paddle``, the top-1 of the paddle protocol's own pipeline, beside the published."""
-    strategies = ordered({name.strategy for name in paddle})
-    datasets = {s.name.dataset: s.dataset_title for s in summaries}
-    models = {s.name.model: s.model_title for s in summaries}
-    columns = [Column("dataset", "Dataset"), Column("model", "Model")]
-    for strategy in strategies:
-        group = STRATEGY_TITLES.get(strategy, strategy)
-        columns.append(Column(f"paddle_{strategy}_top1", "top-1 %", "share", group))
-        columns.append(Column(f"paddle_{strategy}_difference", "diff.", "points", group))
-    rows: list[list[Value]] = []
-    for dataset, model in dict.fromkeys((name.dataset, name.model) for name in paddle):
-        known = published[dataset].top1 if dataset in published else {}
-        row: list[Value] = [datasets.get(dataset, dataset), models.get(model, model)]
-        for strategy in strategies:
-            top1 = paddle.get(CellName(dataset, model, strategy))
-            theirs = known.get(strategy)
-            row += [top1, None if top1 is None or theirs is None else top1 - theirs]
-        rows.append(row)
-    caption = (
-        "Paddle protocol: chosen and measured on the test list itself, best epoch, as PaddleClas "
-        "did. These figures are optimistic and not comparable with the others. Difference: to the "
-        "published ones."
-    )
-    return Table("paddle", caption, columns, rows)
-
-
 def cell_table(summaries: Sequence[CellSummary]) -> Table:
     """Make a row per cell with all its figures and its best point."""
     words = _words(summaries)
@@ -124,6 +81,7 @@ def cell_table(summaries: Sequence[CellSummary]) -> Table:
         (Column("top1", "Test top-1 %", "share"), lambda s: s.top1),
         (Column("mean_class", "Mean per class %", "share"), lambda s: s.mean_class),
         (Column("top5", "Top-5 %", "share"), lambda s: s.top5),
+        *beside.COLUMNS,
         (
             Column(words.column, f"{words.title} %", "share"),
             lambda s: s.objective,
@@ -163,7 +121,8 @@ def _value(name: str, summary: CellSummary) -> Value:
 def console_table(summaries: Sequence[CellSummary]) -> Table:
     """Make a short table of cells that fits a terminal."""
     cells = cell_table(summaries)
-    left_out = {"mean_class", "top5", _words(summaries).column, "refit_device_hours"}
+    left_out = {column.key for column, _ in beside.COLUMNS}
+    left_out |= {"mean_class", "top5", _words(summaries).column, "refit_device_hours"}
     kept = [i for i, column in enumerate(cells.columns) if column.key not in left_out]
     return Table(
         "console",

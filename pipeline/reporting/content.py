@@ -10,6 +10,7 @@ from pipeline.reporting.document import Block, Document, Section, Text
 from pipeline.reporting.gap_section import gap_chart
 from pipeline.reporting.machines import different_machines
 from pipeline.reporting.model_section import model_section
+from pipeline.reporting.next_steps import next_steps
 from pipeline.reporting.overview import overview
 from pipeline.reporting.places import Place, places
 from pipeline.reporting.provenance import provenance
@@ -60,20 +61,30 @@ def compose_report(
     every = places(results.cells)
     several_models = len({place.model for place in every}) > 1
     for place in every:
-        section = _place_section(place, published, len(every) > 1)
+        section = _place_section(place, summaries, published, len(every) > 1)
         short = section.own_page and not several_models
         sections.append(replace(section, title=place.dataset_title) if short else section)
     if results.cells:
         sections.append(provenance(results.cells))
         sections[-1].blocks.insert(0, Text(SOURCE))
+    if len(every) == 1:
+        sections += filter(None, [next_steps(every[0])])
     return Document(title, sections)
 
 
-def _place_section(place: Place, published: Mapping[str, PublishedRow], several: bool) -> Section:
+def _place_section(
+    place: Place,
+    summaries: Sequence[CellSummary],
+    published: Mapping[str, PublishedRow],
+    several: bool,
+) -> Section:
     gap = gap_chart(place, published.get(place.dataset))
     below = [search_section(place)]
     model = model_section(place)
     if model is not None:
         below.append(model)
-    first: list[Block] = [block for block in (answer(place) if several else None, gap) if block]
+    if several:
+        below += filter(None, [next_steps(place)])
+    told = answer(place, summaries) if several else None
+    first: list[Block] = [block for block in (told, gap) if block]
     return Section(place.title, place.stem, first, below, own_page=several)

@@ -21,10 +21,12 @@ def metrics(summaries: Sequence[CellSummary]) -> dict[str, Any]:
     for summary in summaries:
         name = summary.name
         chosen_by = wording(summary.choice).column
-        figures = {chosen_by: summary.objective, "trials": summary.trials}
+        figures: dict[str, float | None] = {chosen_by: summary.objective, "trials": summary.trials}
         if summary.top1 is not None and summary.mean_class is not None:
             figures["test_top1"] = summary.top1.mean
             figures["test_mean_class"] = summary.mean_class.mean
+            figures |= {"chance": summary.chance, "majority": summary.majority}
+            figures["test_openings"] = summary.openings
         nested.setdefault(name.dataset, {}).setdefault(name.model, {})[name.strategy] = figures
     return nested
 

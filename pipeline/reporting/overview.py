@@ -9,7 +9,6 @@ from pipeline.reporting.cell_tables import (
     STRATEGY_TITLES,
     cell_table,
     ordered,
-    paddle_table,
     result_table,
 )
 from pipeline.reporting.charts import STRATEGY_COLOURS, STRATEGY_MARKS, Axis, BarChart, BarSeries
@@ -18,6 +17,7 @@ from pipeline.reporting.comparisons import comparison_table
 from pipeline.reporting.document import Block, Items, Section, Text
 from pipeline.reporting.places import places, wording
 from pipeline.reporting.published import PublishedRow
+from pipeline.reporting.published_table import published_table
 from pipeline.reporting.results import CellName, Missing, Results
 from pipeline.reporting.summary import CellSummary, claims
 
@@ -38,7 +38,7 @@ def overview(
         return Section("Result", "result", blocks)
     every = places(results.cells)
     if len(every) == 1:
-        blocks += [each for each in [answer(every[0])] if each]
+        blocks += [each for each in [answer(every[0], summaries)] if each]
         blocks.append(strategy_table(every[0], summaries))
     else:
         blocks += [result_table(summaries), cost(summaries)]
@@ -50,8 +50,7 @@ def overview(
         blocks += filter(None, [surprises(summaries), comparison_table(every)])
     if len(every) == 1:
         blocks.append(result_table(summaries))
-    if paddle:
-        blocks.append(paddle_table(summaries, paddle, published))
+    blocks += filter(None, [published_table(summaries, paddle, published)])
     blocks.append(cell_table(summaries))
     tested = claims(results, published)
     return Section("Result", "result", blocks, [claim_section(tested)] if tested else [])

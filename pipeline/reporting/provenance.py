@@ -10,7 +10,7 @@ from pipeline.reporting.document import Block, Section, Text
 from pipeline.reporting.places import describe
 from pipeline.reporting.results import Cell, CellName
 from pipeline.reporting.tables import Column, Table, Value
-from pipeline.trials.contract import Journalled
+from pipeline.trials.run_rows import Journalled
 
 _GROUPS = (
     *("protocol", "recipe", "point", "space", "search", "first trial", "seed"),

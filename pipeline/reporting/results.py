@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.settings.folders import target
-from pipeline.trials.contract import BestFile, CurveRow, FinalFile, FinalRunRow, RunRow, TrialRow
+from pipeline.trials.contract import BestFile, CurveRow, FinalFile, TrialRow
+from pipeline.trials.openings import Opening, of_cell
+from pipeline.trials.run_rows import FinalRunRow, RunRow
 from pipeline.trials.tables import damaged, read_file, read_rows
 
 
@@ -38,6 +40,8 @@ class Cell:
     best: BestFile
     final: FinalFile | None
     final_runs: list[FinalRunRow]
+    openings: list[Opening]
+    """Trainings that opened the test split of its data, here and in other pipelines."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def _read_cell(folder: Path, name: CellName) -> Cell | None:
         raise damaged(tuned[3], f"trial {best.trial} of trials.csv is not the one it names")
     final, final_runs = _read_final(folder, best)
     curves = read_rows(tuned[1], CurveRow)
-    return Cell(name, folder, trials, curves, runs, best, final, final_runs)
+    return Cell(name, folder, trials, curves, runs, best, final, final_runs, of_cell(folder))
 
 
 def _read_final(folder: Path, best: BestFile) -> tuple[FinalFile | None, list[FinalRunRow]]:

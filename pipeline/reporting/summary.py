@@ -11,7 +11,9 @@ from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Cell, CellName, Results
 from pipeline.settings.point import Point
 from pipeline.settings.schema import Objective
-from pipeline.trials.contract import Journalled, Protocol, Replays
+from pipeline.trials.contract import FinalFile, Protocol, Replays
+from pipeline.trials.openings import count
+from pipeline.trials.run_rows import Journalled
 
 SECONDS_PER_HOUR = 3600
 
@@ -29,6 +31,13 @@ class CellSummary:
     top5: Interval | None
     seed_top1: list[float]
     """Test top-1 of each refit."""
+    chance: float | None
+    """Top-1 of guessing every class equally often."""
+    majority: float | None
+    """Top-1 of always answering the largest class."""
+    majority_class: str
+    openings: int | None
+    """How many trainings have opened the test split of the data."""
     published: float | None
     trials: int
     trained: int
@@ -46,13 +55,6 @@ class CellSummary:
     @property
     def protocol(self) -> Protocol:
         return self.choice[0]
-
-    @property
-    def difference(self) -> float | None:
-        """Ours minus published."""
-        if self.top1 is None or self.published is None:
-            return None
-        return self.top1.mean - self.published
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,10 @@ def _summary(
         mean_class=_share(final.mean_class) if final else None,
         top5=_share(final.top5) if final else None,
         seed_top1=final.top1 if final else [],
+        chance=final.chance if final else None,
+        majority=final.majority if final else None,
+        majority_class=final.majority_class if final else "",
+        openings=_opened(final, by_name.values()) if final else None,
         published=published.top1.get(name.strategy) if published else None,
         trials=len(cell.trials),
         trained=sum(not run.replayed for run in cell.runs),
@@ -121,6 +127,10 @@ def _summary(
             and found.best.point == cell.best.point
         ],
     )
+
+
+def _opened(final: FinalFile, cells: Iterable[Cell]) -> int:
+    return count((row for cell in cells for row in cell.openings), final.data_digest)
 
 
 def _share(values: Sequence[float]) -> Interval:

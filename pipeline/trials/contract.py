@@ -137,42 +137,6 @@ class CurveRow(Numbered):
         return [cls.model_validate({**row.model_dump(), "trial": trial.number}) for row in curve]
 
 
-class Journalled(Record):
-    """Where a trial stands in the journal and what it cost when it was trained."""
-
-    key: str
-    experiment_id: str | None
-    run_id: str | None
-    replayed: bool
-    seconds: Seconds | None
-    """Duration of the original training, also when the trial was replayed here."""
-    fit_seconds: Seconds | None
-    device: str | None
-    hardware: str | None
-    """Name and memory of the accelerator, or of the processor."""
-    threads: Count | None
-    host: str | None
-    finished: datetime | None
-
-
-class RunRow(Journalled, Numbered):
-    @classmethod
-    def of(cls, trial: Trial, experiment_id: str) -> RunRow:
-        return cls.model_validate(
-            dict.fromkeys(cls.model_fields)
-            | (trial.result.model_dump() if trial.result else {})
-            | {"trial": trial.number, "key": trial.key, "experiment_id": experiment_id}
-            | {"run_id": trial.run_id, "replayed": trial.replayed}
-        )
-
-
-class Seeded(Record):
-    seed: Count
-
-
-class FinalRunRow(Journalled, Seeded): ...
-
-
 class Machine(Record):
     precision: str
     device: str = ""
@@ -273,6 +237,11 @@ class FinalFile(Record):
     top1_high: float | None
     images: Images
     classes: list[str]
+    chance: Share
+    """Top-1 of guessing every class equally often."""
+    majority: Share
+    """Top-1 of always answering ``majority_class``, the largest class of train and validation."""
+    majority_class: str
     per_class: list[ClassRow]
     confusion: list[list[Count]] | None
     """The first seed's confusion matrix: rows are true classes, columns are predictions.
@@ -286,6 +255,8 @@ class FinalFile(Record):
     """Number of files whose content is in more than one split."""
     leaked_groups: Count
     """Number of groups of identical files among them."""
+    two_labels: Count
+    """Number of images that stand under more than one label."""
     unreadable: Count
     """Number of images that were left out because they could not be read."""
     data_notes: list[str]

@@ -19,7 +19,8 @@ from pydantic import BaseModel, ValidationError
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_text
 from pipeline.settings.point import SpaceConfig
-from pipeline.trials.contract import CurveRow, RunRow, Trial, TrialRow
+from pipeline.trials.contract import CurveRow, Trial, TrialRow
+from pipeline.trials.run_rows import RunRow
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_text
 from pipeline.base.statistics import Interval
-from pipeline.reporting.cell_tables import cell_table, paddle_table, result_table
+from pipeline.reporting.cell_tables import cell_table
 from pipeline.reporting.claim_section import as_stated, claim_section, verdicts
 from pipeline.reporting.document import Text
 from pipeline.reporting.for_dvc import metrics
 from pipeline.reporting.overview import overview
 from pipeline.reporting.paddle_figures import FIGURES, figures, read_figures
 from pipeline.reporting.published import table1
+from pipeline.reporting.published_table import published_table
 from pipeline.reporting.results import CellName, Results, read_results
-from pipeline.reporting.summary import Claim, claims, summarise
-from pipeline.reporting.tables import to_csv, to_markdown
+from pipeline.reporting.summary import CellSummary, Claim, claims, summarise
 from tests.support.synthetic_results import Benchmark, paddle, write_predictions
 
 STRATEGIES = ("fixed", "grid", "bayes")
@@ -54,21 +56,30 @@ def test_the_published_figures_are_the_tables() -> None:
     assert max(loss for name, loss in losses.items() if name != "oxford_iiit_pet") <= 0.4
 
 
-def test_ours_stand_beside_the_published_with_the_difference(tmp_path: Path) -> None:
+def published_rows(
+    summaries: list[CellSummary], paddle: Mapping[CellName, float]
+) -> list[dict[str, Any]]:
+    table = published_table(summaries, paddle, table1())
+    assert table is not None
+    keys = [column.key for column in table.columns]
+    return [dict(zip(keys, row, strict=True)) for row in table.rows]
+
+
+def test_a_figure_of_the_heldout_protocol_is_not_subtracted_from_a_published_one(
+    tmp_path: Path,
+) -> None:
     read(tmp_path, Benchmark(datasets=("dtd",)))
     set_test_accuracy(tmp_path, "grid", [0.78, 0.79, 0.80])
     results = read_results(tmp_path, [CellName("dtd", "resnet50_vd", s) for s in STRATEGIES])
-    grid = summarise(results, table1())[1]
-    assert grid.published == 0.7753
-    assert grid.difference == pytest.approx(0.79 - 0.7753)
-    table = result_table(summarise(results, table1()))
-    assert "77.53" in to_markdown(table)
-    assert "+1.47" in to_markdown(table)
+    row = published_rows(summarise(results, table1()), {})[1]
+    assert row["published_top1"] == 0.7753
+    assert row["heldout_top1"] == pytest.approx(0.79)
+    assert row["paddle_top1"] is row["paddle_difference"] is None
 
 
-def test_without_a_published_dataset_there_are_no_published_columns(tmp_path: Path) -> None:
+def test_without_a_published_dataset_there_is_no_published_table(tmp_path: Path) -> None:
     results = read(tmp_path, Benchmark())
-    assert "published" not in to_csv(result_table(summarise(results, table1())))
+    assert published_table(summarise(results, table1()), {}, table1()) is None
 
 
 def test_replayed_trials_count_at_their_recorded_cost(tmp_path: Path) -> None:
@@ -217,22 +228,22 @@ def test_a_claim_needs_both_sides_evaluated(tmp_path: Path) -> None:
     assert claims(results, {}) == []
 
 
-def test_figures_of_the_paddle_protocol_stand_apart_and_are_labelled(tmp_path: Path) -> None:
+def test_figures_of_the_paddle_protocol_stand_beside_the_published_ones(tmp_path: Path) -> None:
     benchmark = Benchmark(datasets=("dtd",))
     ours = summarise(read(tmp_path / "ours", benchmark), table1())
     theirs = summarise(read(tmp_path / "paddle", paddle(benchmark)), table1())
     write_text(tmp_path / FIGURES, figures(theirs))
-    table = paddle_table(ours, read_figures(tmp_path / FIGURES), table1())
-    assert [c.key for c in table.columns if "top1" in c.key] == [
-        f"paddle_{strategy}_top1" for strategy in STRATEGIES
-    ]
-    assert "optimistic" in table.caption
-    (row,) = table.rows
-    shown = {c.key: value for c, value in zip(table.columns, row, strict=True)}
-    for cell in theirs:
+    rows = published_rows(ours, read_figures(tmp_path / FIGURES))
+    assert [row["strategy"] for row in rows] == list(STRATEGIES)
+    for row, cell, heldout in zip(rows, theirs, ours, strict=True):
         assert cell.top1 is not None
-        assert shown[f"paddle_{cell.name.strategy}_top1"] == cell.top1.mean
-        assert shown[f"paddle_{cell.name.strategy}_difference"] == cell.difference
+        assert heldout.top1 is not None
+        assert row["paddle_top1"] == cell.top1.mean
+        assert row["paddle_difference"] == cell.top1.mean - cell.published
+        assert row["heldout_top1"] == heldout.top1.mean
+    alone = published_rows(theirs, {})
+    assert [row["paddle_top1"] for row in alone] == [row["paddle_top1"] for row in rows]
+    assert not any("heldout_top1" in row for row in alone)
 
 
 def test_figures_of_the_paddle_protocol_stand_where_ours_are_missing(tmp_path: Path) -> None:
@@ -241,15 +252,15 @@ def test_figures_of_the_paddle_protocol_stand_where_ours_are_missing(tmp_path: P
         CellName("dtd", "resnet50_vd", "bayes"): 0.8,
         CellName("flowers102", "resnet50_vd", "bayes"): 0.9,
     }
-    table = paddle_table(ours, theirs, table1())
-    keys = [column.key for column in table.columns]
-    rows = [dict(zip(keys, row, strict=True)) for row in table.rows]
-    assert [row["dataset"] for row in rows] == ["Synthetic dtd", "flowers102"]
-    assert rows[0]["paddle_bayes_difference"] == pytest.approx(0.8 - 0.7747)
-    assert rows[1]["paddle_bayes_top1"] == 0.9
-    assert rows[1]["paddle_bayes_difference"] == pytest.approx(
-        0.9 - table1()["flowers102"].top1["bayes"]
-    )
+    rows = published_rows(ours, theirs)
+    assert [(row["dataset"], row["strategy"]) for row in rows] == [
+        ("Synthetic dtd", "grid"),
+        ("Synthetic dtd", "bayes"),
+        ("flowers102", "bayes"),
+    ]
+    assert rows[1]["paddle_difference"] == pytest.approx(0.8 - 0.7747)
+    assert rows[2]["paddle_top1"] == 0.9
+    assert rows[2]["paddle_difference"] == pytest.approx(0.9 - table1()["flowers102"].top1["bayes"])
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The second table: two sets of weights beside each other."""
 
 import itertools
+import json
 
 import pytest
 
@@ -23,7 +24,7 @@ def section(root, models, strategies=("fixed", "grid")):
 
 def test_a_row_per_folder_with_both_weights_in_the_order_asked_for(tmp_path):
     found, cells = section(tmp_path, ("resnet50_vd_10w", "resnet50_vd"))
-    _, accuracy, gains = found.blocks
+    _, accuracy, gains, _ = found.blocks
     assert isinstance(accuracy, Table)
     assert [column.key for column in accuracy.columns[5:]] == [
         "resnet50_vd_10w_fixed",
@@ -42,6 +43,21 @@ def test_a_row_per_folder_with_both_weights_in_the_order_asked_for(tmp_path):
     assert accuracy.rows[0][-1].mean == pytest.approx(sum(final.top1) / len(final.top1))
     expected = (sum(final.top1) - sum(other.top1)) / len(final.top1)
     assert gains.rows[0][3].mean == pytest.approx(expected)
+
+
+def test_the_reading_of_the_published_table_has_a_table_of_its_own(tmp_path):
+    models = ("resnet50_vd", "resnet50_vd_10w")
+    section(tmp_path, models)
+    path = tmp_path / "results" / "leaves" / models[0] / "grid" / "final.json"
+    path.write_text(
+        json.dumps(json.loads(path.read_text()) | {"paddle_batch_mean": [0.5, 0.6, 0.7]})
+    )
+    names = [CellName(*parts) for parts in itertools.product(DATASETS, models, ("fixed", "grid"))]
+    _, accuracy, _, as_paddle = weights_section(read_results(tmp_path, names).cells, models).blocks
+    assert [column.key for column in as_paddle.columns] == [c.key for c in accuracy.columns]
+    assert as_paddle.rows[0][6].mean == pytest.approx(0.6)
+    assert "batches of 32" in as_paddle.caption
+    assert "batches of 32" not in accuracy.caption
 
 
 def test_a_half_done_table_keeps_the_order_asked_for(tmp_path):
@@ -65,14 +81,14 @@ def test_one_model_has_no_such_table(tmp_path):
 
 def test_a_strategy_that_has_not_run_leaves_its_columns_empty(tmp_path):
     found, _ = section(tmp_path, ("resnet50_vd", "resnet50_vd_10w"), ("fixed",))
-    _, accuracy, gains = found.blocks
+    _, accuracy, gains, _ = found.blocks
     assert accuracy.rows[0][6] is None
     assert gains.rows[0][3:] == [None, ""]
 
 
 def test_the_claim_is_told_over_all_folders(tmp_path):
     found, _ = section(tmp_path, ("resnet50_vd", "resnet50_vd_10w"))
-    text, _, gains = found.blocks
+    text, _, gains, _ = found.blocks
     means = [row[3].mean for row in gains.rows]
     ahead = sum(mean > 0 for mean in means)
     average = f"{100 * sum(means) / len(means):+.2f}".replace("-", "\N{MINUS SIGN}")
@@ -81,7 +97,7 @@ def test_the_claim_is_told_over_all_folders(tmp_path):
 
 def test_without_a_grid_another_search_stands_for_it(tmp_path):
     found, cells = section(tmp_path, ("resnet50_vd", "resnet50_vd_10w"), ("fixed", "bayes"))
-    _, accuracy, _ = found.blocks
+    _, accuracy, _, _ = found.blocks
     final = cells[CellName("leaves", "resnet50_vd", "bayes")].final
     assert accuracy.columns[6].key == "resnet50_vd_bayes"
     assert accuracy.rows[0][6].mean == pytest.approx(sum(final.top1) / len(final.top1))

@@ -71,6 +71,7 @@ class Benchmark:
     protocol: str = "heldout"
     leaked: int = 0
     unreadable: int = 0
+    two_labels: int = 0
     data_notes: tuple[str, ...] = ()
 
     def write(self, root: Path) -> None:
@@ -174,6 +175,8 @@ class Benchmark:
                 | {"loss": [0.2] * seeds, "top1_mean": interval.mean}
                 | {"top1_low": interval.low, "top1_high": interval.high}
                 | {"images": {"train": 400, "val": 100, "test": images * self.classes}}
+                | {"chance": 1 / self.classes, "majority": 1 / self.classes}
+                | {"majority_class": names[0], "two_labels": self.two_labels}
                 | {"classes": names, "confusion": confusion if heldout else None}
                 | {"per_class": per_class if heldout else []}
                 | {"data_digest": "d" * 64, "accepted_counts": False}
@@ -199,6 +202,13 @@ class Benchmark:
             ["seed", "key", "experiment_id", "run_id", *COST_FIELDS],
             rows,
         )
+        openings = [
+            {"data_digest": "d" * 64, "key": row["key"], "pipeline": "synthetic"}
+            | {"protocol": self.protocol, "recipe": "synthetic", "model": model}
+            | {"strategy": strategy, "seed": row["seed"]}
+            for row in rows
+        ]
+        table(folder / "openings.csv", list(openings[0]), openings)
 
 
 def paddle(benchmark: Benchmark) -> Benchmark:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.settings.point import SpaceConfig
-from pipeline.trials.contract import CurveRow, RunRow, Trial, TrialRow
+from pipeline.trials.contract import CurveRow, Trial, TrialRow
+from pipeline.trials.run_rows import RunRow
 from pipeline.trials.tables import best, read_rows, write_csv, write_trials
 
 SPACE = SpaceConfig(lr=[0.3, 0.1], l2_decay=[0.0], label_smoothing=[False, True], mixup=[False])

@@ -1,0 +1,122 @@
+"""Say what to do next with a dataset: at most five sentences, each from a rule with its figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pipeline.base.statistics import wilson_interval
+from pipeline.base.text import count, printable
+from pipeline.reporting.document import Items, Section
+from pipeline.reporting.model_section import final_cell
+from pipeline.reporting.places import Place
+from pipeline.reporting.results import Cell
+from pipeline.settings.point import FLAGS, HYPERPARAMETERS
+
+MOST = 5
+_FEW_IMAGES = 2
+"""A pair of classes that is confused less often than this is no pattern."""
+
+
+def next_steps(place: Place) -> Section | None:
+    """Compose the section; None before a cell is evaluated or if no rule applies."""
+    cell = final_cell(place)
+    if cell is None or cell.final is None:
+        return None
+    sentences = [text for rule in RULES if (text := rule(place, cell))]
+    if not sentences:
+        return None
+    return Section("What next", f"next-{place.stem}", [Items(sentences[:MOST])])
+
+
+def edge(place: Place, cell: Cell) -> str | None:
+    """Say that the best value of a hyperparameter is the last one of the space on its side."""
+    space = cell.best.space or {}
+    for name, shown in HYPERPARAMETERS.items():
+        values = sorted(space.get(name, ()))
+        value = getattr(cell.best.point, name)
+        if name in FLAGS or len(values) < 2 or value not in (values[0], values[-1]):
+            continue
+        side, word = ("largest", "larger") if value == values[-1] else ("smallest", "smaller")
+        return (
+            f"The best {shown.words}, {value:g}, is the {side} of the {len(values)} in `space`: "
+            f"add {word} values and run again; finished trials are replayed."
+        )
+    return None
+
+
+def indistinct(place: Place, cell: Cell) -> str | None:
+    """Say how many settings lie within the interval of the best one's validation accuracy."""
+    assert cell.final is not None
+    images = cell.final.images.val
+    best = cell.trials[cell.best.trial].top1
+    if cell.best.choice != ("heldout", "top1") or best is None or not images:
+        return None
+    low = wilson_interval(round(best * images), images).low or 0.0
+    measured = [row.top1 for row in cell.trials if row.status == "finished" and row.top1]
+    alike = sum(top1 >= low for top1 in measured)
+    if alike < 2:
+        return None
+    return (
+        f"On {images:,} validation images the 95 % interval of the best setting begins at "
+        f"{100 * low:.2f} %, and {alike} of {len(measured)} settings lie within it: the choice "
+        "among them is partly luck, which more validation images (`dataset.val_fraction`) would "
+        "lessen."
+    )
+
+
+def conflicts(place: Place, cell: Cell) -> str | None:
+    """Say how many images stand under two labels."""
+    assert cell.final is not None
+    number = cell.final.two_labels
+    if not number:
+        return None
+    return (
+        f"{count(number, 'image')} stand under two labels, so one label of each is wrong: correct "
+        "them first; `stats.json` beside the prepared data names them."
+    ).replace("1 image stand", "1 image stands")
+
+
+def most_confused(place: Place, cell: Cell) -> str | None:
+    """Name the pair of classes that is confused most often, in either direction."""
+    assert cell.final is not None
+    matrix = np.array(cell.final.confusion or [[0]])
+    np.fill_diagonal(matrix, 0)
+    both = np.triu(matrix + matrix.T)
+    first, second = (int(i) for i in np.unravel_index(int(both.argmax()), both.shape))
+    images, errors = int(both[first, second]), int(matrix.sum())
+    if images < _FEW_IMAGES:
+        return None
+    one, other = (printable(cell.final.classes[i]) for i in (first, second))
+    return (
+        f"{images:,} of the {errors:,} errors on the test split confuse {one} and {other}: look at "
+        "these images, for wrong labels or for what tells the two apart, or make them one class."
+    )
+
+
+def weakest_class(place: Place, cell: Cell) -> str | None:
+    """Name the class with the lowest accuracy if it also has fewer images than most."""
+    assert cell.final is not None
+    rows = [row for row in cell.final.per_class if row.images and row.top1 is not None]
+    if len(rows) < 3:
+        return None
+    worst = min(rows, key=lambda row: (row.top1, row.images, row.name))
+    median = float(np.median([row.images for row in rows]))
+    if worst.images >= median or worst.top1 is None:
+        return None
+    return (
+        f"{printable(worst.name)} has the lowest accuracy, {100 * worst.top1:.2f} %, and fewer "
+        f"test images ({worst.images:,}) than most classes (median {median:,.0f}): collect more of "
+        "it, or set `recipe.class_balance`."
+    )
+
+
+RULES: tuple[Callable[[Place, Cell], str | None], ...] = (
+    conflicts,
+    edge,
+    indistinct,
+    most_confused,
+    weakest_class,
+)
+"""The rules, the most useful first."""

@@ -1,0 +1,93 @@
+"""What next: each sentence follows from a figure, and none is written without its reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.reporting.next_steps import next_steps
+from pipeline.reporting.places import places
+from pipeline.reporting.results import CellName, read_results
+from tests.support.synthetic_results import Benchmark, Space
+
+CELL = "results/digits/resnet50_vd/grid"
+
+
+def told(root: Path, benchmark: Benchmark, **final: Any) -> list[str]:
+    benchmark.write(root)
+    path = root / CELL / "final.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | final))
+    results = read_results(root, [CellName("digits", "resnet50_vd", "grid")])
+    [place] = places(results.cells)
+    section = next_steps(place)
+    return [] if section is None else section.blocks[0].lines  # type: ignore[union-attr]
+
+
+def grid(**changes: Any) -> Benchmark:
+    return Benchmark(strategies=("grid",), **changes)
+
+
+def diagonal(**errors: int) -> list[list[int]]:
+    """A confusion matrix with ``errors`` such as a1_2=5: true class 1 taken for 2."""
+    matrix = [[20 * (i == j) for j in range(10)] for i in range(10)]
+    for name, images in errors.items():
+        true, predicted = map(int, name[1:].split("_"))
+        matrix[true][predicted] += images
+    return matrix
+
+
+def test_the_most_confused_pair_counts_both_directions(tmp_path: Path) -> None:
+    lines = told(tmp_path, grid(), confusion=diagonal(a1_2=3, a2_1=4, a5_6=6))
+    [line] = [each for each in lines if "errors" in each]
+    assert line.startswith("7 of the 13 errors on the test split confuse class 1 and class 2")
+
+
+def test_a_single_confusion_is_no_pattern(tmp_path: Path) -> None:
+    assert not [
+        each for each in told(tmp_path, grid(), confusion=diagonal(a1_2=1)) if "errors" in each
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rates", "words"),
+    [
+        ((0.1, 0.03, 0.003), None),  # the invented accuracies are best at the second rate
+        ((0.1, 0.03), "0.03, is the smallest of the 2 in `space`: add smaller"),
+    ],
+)
+def test_the_edge_of_the_space_is_said_if_it_was_best(
+    tmp_path: Path, rates: tuple[float, ...], words: str | None
+) -> None:
+    lines = told(tmp_path, grid(space=Space(lr=rates)))
+    edges = [each for each in lines if "`space`" in each]
+    assert len(edges) == (words is not None)
+    if words:
+        assert f"The best learning rate, {words} values" in edges[0]
+
+
+def test_settings_within_the_interval_of_the_best_are_counted(tmp_path: Path) -> None:
+    few = {"train": 400, "val": 100, "test": 200}
+    lines = told(tmp_path / "few", grid(), images=few)
+    assert any(each.startswith("On 100 validation images the 95 % interval") for each in lines)
+    lines = told(tmp_path / "many", grid(), images=few | {"val": 10_000_000})
+    assert not any("validation images" in each for each in lines)
+
+
+@pytest.mark.parametrize(("images", "words"), [(1, "1 image stands"), (7, "7 images stand")])
+def test_label_conflicts_come_first(tmp_path: Path, images: int, words: str) -> None:
+    assert told(tmp_path, grid(two_labels=images))[0].startswith(f"{words} under two labels")
+
+
+def test_a_weak_class_with_few_images_is_named(tmp_path: Path) -> None:
+    rows = [{"class": f"class {i}", "images": 20, "top1": 0.9} for i in range(10)]
+    rows[3] |= {"images": 4, "top1": 0.25}
+    [line] = [each for each in told(tmp_path, grid(), per_class=rows) if "lowest" in each]
+    assert line.startswith("class 3 has the lowest accuracy, 25.00 %, and fewer test images (4)")
+
+
+def test_without_a_reason_nothing_is_said(tmp_path: Path) -> None:
+    images = {"train": 400, "val": 10_000_000, "test": 200}
+    assert told(tmp_path, grid(), confusion=diagonal(), images=images) == []
