@@ -46,12 +46,13 @@ given = $(if $(filter command override,$(origin $(1))),$(2) "$$$(1)")
 define as_typed
 override export $(1) := $$(value $(1))
 endef
-$(foreach each,DATA NAME MODEL STRATEGIES,$(if $(filter command,$(origin $(each))),$(eval $(call as_typed,$(each)))))
+$(foreach each,DATA NAME MODEL STRATEGIES HOURS,$(if $(filter command,$(origin $(each))),$(eval $(call as_typed,$(each)))))
 
 .PHONY: tune
-tune: setup ## Tune a model on your own images: make tune DATA=PATH [NAME=... MODEL=... STRATEGIES=...]
+tune: setup ## Tune a model on your own images: make tune DATA=PATH [HOURS=2 NAME=... MODEL=...]
 	@python -m pipeline.project --from-make $(call given,NAME,--name) $(call given,MODEL,--model) \
-	  $(call given,STRATEGIES,--strategies) -- "$${DATA:?set DATA=PATH, the folder of your images}"
+	  $(call given,STRATEGIES,--strategies) $(call given,HOURS,--hours) -- \
+	  "$${DATA:?set DATA=PATH, the folder of your images}"
 
 .PHONY: plan
 plan: setup ## Say what the benchmark downloads, needs and takes, before anything runs

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import shlex
 
-from pipeline.projects.making import arguments, make
+from pipeline.projects.making import make, print_time
+from pipeline.projects.options import arguments
 from pipeline.settings.command_line import guarded
 from pipeline.settings.folders import INSTALLED
 
@@ -18,8 +19,11 @@ from pipeline.settings.folders import INSTALLED
 def main() -> None:
     """Make the project and say what to do next."""
     given = arguments(__doc__ or "").parse_args()
-    folder = make(given.data, given.name, given.model, given.strategies)
-    print(f"{folder / 'params.yaml'}: edit it as you like")
+    folder = make(
+        given.data, given.name, given.model, given.strategies, given.hours, given.settings
+    )
+    print_time(folder)
+    print("nothing is trained yet; edit the settings as you like")
     images = shlex.quote(given.data)
     named = f" NAME={given.name}" if given.name else ""
     tune = f"vdtransfer tune {images}" if INSTALLED else f"make tune DATA={images}{named}"

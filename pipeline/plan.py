@@ -20,8 +20,10 @@ import yaml
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_text
+from pipeline.base.text import duration
 from pipeline.planning.estimates import Need, need, trials
-from pipeline.projects.own_images import default_name, existing, parameters
+from pipeline.projects.own_images import default_name, existing
+from pipeline.projects.proposal import propose
 from pipeline.settings.command_line import guarded, parser
 from pipeline.settings.compose import compose
 from pipeline.settings.folders import CONFIG_NAME, weights_dir
@@ -49,8 +51,10 @@ def main() -> None:
 def _own_images(data: str, folder: Path) -> Path:
     """Write the params.yaml that `make tune` would make for ``data``; return its folder."""
     images = existing(data)
-    params = parameters(images, default_name(images))
-    write_text(folder / f"{CONFIG_NAME}.yaml", yaml.safe_dump(params, allow_unicode=True))
+    proposal = propose(images, default_name(images))
+    for title, text in proposal.lines:
+        print(f"{title:9} {text}", flush=True)
+    write_text(folder / f"{CONFIG_NAME}.yaml", yaml.safe_dump(proposal.values, allow_unicode=True))
     return folder
 
 
@@ -182,18 +186,11 @@ def _print_times(configs: Sequence[Config], needs: dict[str, Need]) -> list[str]
             whole = counted.search * trial + counted.refits * refit
             total += whole
             print(
-                f"{name}, {cfg.model.name}: {_duration(trial)} a trial, "
-                f"{_duration(refit)} a refit, up to {_duration(whole)}"
+                f"{name}, {cfg.model.name}: {duration(trial)} a trial, "
+                f"{duration(refit)} a refit, up to {duration(whole)}"
             )
-    print(f"time on this machine, one trial after another: up to {_duration(total)}")
+    print(f"time on this machine, one trial after another: up to {duration(total)}")
     return warnings
-
-
-def _duration(seconds: float) -> str:
-    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:,.1f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 if __name__ == "__main__":

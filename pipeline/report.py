@@ -42,7 +42,8 @@ def report(cfg: Config) -> None:
     paddle = read_figures(PADDLE_ROOT / FIGURES) if root == Path() else {}
     published = table1()
     summaries = summarise(results, published)
-    document = compose_report(cfg.title, results, summaries, paddle, published, cfg.models)
+    planned = {subject: reason for subject, reason in cfg.planned if reason}
+    document = compose_report(cfg.title, results, summaries, paddle, published, cfg.models, planned)
     write_report(document, folder, ui_address())
     write_plots(summaries, results.cells, folder)
     write_json(folder / "metrics.json", metrics(summaries))
@@ -56,6 +57,7 @@ def report(cfg: Config) -> None:
     ]
     notes += beside.lines(summaries)
     notes += [f"missing: {cell.target}" for cell in results.missing]
+    notes += [f"{subject}: {reason}" for subject, reason in planned.items()]
     where = [f"report: {folder / 'report.html'}", "trials: make ui"]
     summary = folder / "summary.txt"
     write_text(summary, "\n".join([*table, *notes, *where]) + "\n")

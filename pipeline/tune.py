@@ -1,6 +1,6 @@
 """Search hyperparameters: of your own images to report and model, or of one cell as a stage.
 
-    vdtransfer tune IMAGES            makes a project of a folder (vdtransfer init), runs its stages
+    vdtransfer tune IMAGES [--hours 2]    makes a project of a folder (vdtransfer init) and runs it
     python -m pipeline.tune dataset=digits strategy=grid --config-path quickstart        the stage
 
 An argument without '=', or one that exists, is a path to images; the others are overrides. The
@@ -11,6 +11,7 @@ stopped. Writes trials.csv, curves.csv, runs.csv and best.yaml under results/.
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import signal
@@ -26,9 +27,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.base.errors import UserError
 from pipeline.base.text import gist
+from pipeline.projects import making
+from pipeline.projects.options import add_options
 from pipeline.settings.command_line import guarded, parser
 from pipeline.settings.compose import compose, hydra_overrides
-from pipeline.settings.folders import CONFIG_NAME, PROGRAM
+from pipeline.settings.folders import CONFIG_NAME
 from pipeline.settings.machine import beyond_this_machine, threads
 from pipeline.trials.interruptions import interrupt, left_to_slurm
 
@@ -40,25 +43,27 @@ _LOGS = {
 
 
 def main() -> None:
-    arguments = parser(__doc__ or "").parse_args()
+    both = parser(__doc__ or "")
+    add_options(both)
+    arguments = both.parse_args()
     images = [each for each in arguments.overrides if "=" not in each or Path(each).exists()]
     if images:
-        _own_images(images, len(arguments.overrides))
+        _own_images(images, arguments)
         return
+    for option in ("name", "model", "strategies", "hours"):
+        if getattr(arguments, option) is not None:
+            raise UserError(f"--{option} is for a project of your own images: give their folder")
     signal.signal(signal.SIGTERM, interrupt)
     tune(arguments.config_path, arguments.overrides)
 
 
-def _own_images(images: Sequence[str], given: int) -> None:
-    from pipeline.projects import making
-    from pipeline.projects.spelling import by_init
-
-    if given > 1:
-        raise UserError(
-            f"found {images[0]} and more: give one folder of images alone. Settings of a project "
-            f"are in its params.yaml: {PROGRAM} init makes it"
-        )
-    making.run(making.make(images[0], spell=by_init))
+def _own_images(images: Sequence[str], given: argparse.Namespace) -> None:
+    if len(images) > 1:
+        raise UserError(f"found {images[0]} and {images[1]}: give one folder of images")
+    settings = [each for each in given.overrides if each not in images]
+    making.run(
+        making.make(images[0], given.name, given.model, given.strategies, given.hours, settings)
+    )
 
 
 def tune(config_dir: Path, overrides: Sequence[str]) -> None:

@@ -69,3 +69,11 @@ def did_you_mean(name: str, allowed: Iterable[str]) -> str:
     """Write the sentence that names the nearest allowed word, after a space, or nothing."""
     near = difflib.get_close_matches(name, list(allowed), n=1)
     return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def duration(seconds: float) -> str:
+    """Write a time in the largest unit that gives at least 2: ``90 s``, ``2.5 hours``."""
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds:.0f} s"

@@ -83,7 +83,14 @@ def _left(archive: ArchiveConfig, raw: Path) -> int:
 
 def expected_images(dataset: DatasetConfig) -> CountsConfig:
     """Return the images per split after splits are drawn and limits applied."""
-    listed = dataset.counts or _listed(dataset)
+    return after_splits(dataset.counts or _listed(dataset), dataset)
+
+
+def after_splits(listed: CountsConfig, dataset: DatasetConfig) -> CountsConfig:
+    """Return the images per split once the missing splits are drawn and limits applied.
+
+    ``listed`` are those of the lists; images without a split count as train.
+    """
     train, val, test = listed.train, listed.val, listed.test
     if not test:
         test = round(train * dataset.test_fraction)
@@ -101,9 +108,8 @@ def _listed(dataset: DatasetConfig) -> CountsConfig:
     from pipeline.datasets.fetching.placed_files import Archives
 
     name = dataset.name
-    entries = readers.read(dataset, Archives(name, raw_dir(name), unpacked_dir(name))).entries
-    counts = {split: sum(entry.split == split for entry in entries) for split in ("val", "test")}
-    return CountsConfig(train=len(entries) - sum(counts.values()), **counts)
+    listing = readers.read(dataset, Archives(name, raw_dir(name), unpacked_dir(name)))
+    return CountsConfig(**listing.count())
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pipeline.datasets.pixels import PixelStore
 from pipeline.models.backbones import build
 from pipeline.planning.estimates import ASPECT, ORIGINAL_SIDE
 from pipeline.settings.dataset import CountsConfig
+from pipeline.settings.machine import threads as threads_per_trial
 from pipeline.settings.point import Point
 from pipeline.settings.schema import Config, ModelConfig, RecipeConfig
 from pipeline.training.classifier import Classifier
@@ -64,7 +64,7 @@ def measure(cfg: Config) -> Speed:
     """Time crops, forward, backward and update of ``cfg.model`` from a random start."""
     device = resolve_device(cfg.machine.device)
     precision = resolve_precision(cfg.machine.precision, device)
-    threads = cfg.machine.threads or os.cpu_count() or 1
+    threads = cfg.machine.threads or threads_per_trial()
     torch.set_num_threads(threads)
     recipe = cfg.recipe
     at_once = recipe.micro_batch or recipe.batch_size

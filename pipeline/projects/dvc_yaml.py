@@ -86,7 +86,7 @@ class Pipeline:
         if not self.installed and not self.folder.startswith("projects/"):
             shown.append(f"Written by `{COMMAND}` from pipeline/projects/dvc_yaml.py.")
         parts = ["".join(f"# {line}\n" for line in shown), "stages:\n"]
-        for name, stage in self._stages(_hyperparameters(params)).items():
+        for name, stage in self._stages(params).items():
             comment = textwrap.wrap(_COMMENTS[name], _WIDTH - 4)
             parts.append("".join(f"  # {line}\n" for line in comment))
             parts.append(textwrap.indent(_dump({name: stage}), "  "))
@@ -94,7 +94,10 @@ class Pipeline:
             parts.append(_dump(_SHOWN))
         return "".join(parts)
 
-    def _stages(self, point: Sequence[str]) -> dict[str, dict[str, Any]]:
+    def _stages(self, params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        point = _hyperparameters(params)
+        limit = ["search.max_hours"] if "max_hours" in (params.get("search") or {}) else []
+        planned = ["planned"] if "planned" in params else []
         stages = {}
         if self.installed:
             stages["version"] = _VERSION
@@ -103,9 +106,9 @@ class Pipeline:
         if self.downloads or self.own_folders:
             stages["prepare"] = self._for_each_dataset(self._prepare())
         return stages | {
-            "tune": {"matrix": _EVERY_CELL, **self._tune(point)},
+            "tune": {"matrix": _EVERY_CELL, **self._tune([*point, *limit])},
             "evaluate": {"matrix": _EVERY_CELL, **self._evaluate(point)},
-            "report": self._report(),
+            "report": self._report(planned),
         }
 
     def _for_each_dataset(self, stage: dict[str, Any]) -> dict[str, Any]:
@@ -177,13 +180,13 @@ class Pipeline:
             ],
         )
 
-    def _report(self) -> dict[str, Any]:
+    def _report(self, planned: Sequence[str]) -> dict[str, Any]:
         return self._stage(
             "report",
             "tables, figures and the page, from the exported results",
             "",
             deps=[self._here("results"), *self._checkout("published"), *self.report_reads],
-            params=["defaults", "title", "datasets", "models", "strategies"],
+            params=["defaults", "title", "datasets", "models", "strategies", *planned],
             outs=[self._here("report")],
         )
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
 from pipeline.base.errors import UserError
@@ -18,17 +18,14 @@ from pipeline.base.files import write_text
 from pipeline.base.text import printable
 from pipeline.datasets.tree import irregular_below
 from pipeline.models.sources import locate
+from pipeline.planning.choice import AUTO
+from pipeline.planning.images import survey
+from pipeline.projects.changes import changes
 from pipeline.projects.dvc_yaml import Pipeline
-from pipeline.projects.own_images import (
-    MODEL,
-    STRATEGIES,
-    default_name,
-    existing,
-    parameters,
-    project_folder,
-)
+from pipeline.projects.options import dataset_settings, require_hours
+from pipeline.projects.own_images import default_name, existing, project_folder
+from pipeline.projects.proposal import propose, time_needed
 from pipeline.projects.spelling import Spelling, as_option
-from pipeline.settings.command_line import program
 from pipeline.settings.compose import compose
 from pipeline.settings.folders import (
     CONF,
@@ -36,9 +33,11 @@ from pipeline.settings.folders import (
     INSTALLED,
     PROGRAM,
     SHARE,
+    prepared_dir,
     report_dir,
     weights_dir,
 )
+from pipeline.settings.machine import STARTED
 from pipeline.settings.plain_yaml import misread, read_mapping
 
 _PARAMS_HEADER = """\
@@ -48,7 +47,7 @@ trains what a change touches. Plain values only: it is read by Hydra and by DVC 
 _COMMENTS = {
     "defaults": "The recipe says how a network is trained: quick20 has 20 epochs at 224 px.",
     "folders": "Your images by the name of the project.",
-    "models": "Networks and weights by name; resnet50_vd_random needs no download.",
+    "models": "Networks and weights by name, chosen as `planned` says below.",
     "strategies": "How hyperparameters are chosen: fixed, bayes, random or grid (every point).",
     "dataset": "Shares of the images held out where they come without splits of their own.",
     "lr": "The fixed scheme, where a search starts, too. Learning rates are per 256 images.",
@@ -57,6 +56,7 @@ _COMMENTS = {
     "space": "The values a search may choose from.",
     "search": "What each strategy may spend. DVC watches each one's part alone.",
     "tune": "How many trials may fail, and how many seconds a trial may take (null: any).",
+    "planned": "Why these settings, for people to read; the report repeats it.",
     "evaluate": "Refits of the chosen point; their spread is the interval of the report.",
     "machine": "auto and 0 take what the machine has.",
 }
@@ -66,36 +66,23 @@ Run: dvc repro {path}
 """
 
 
-def arguments(doc: str) -> argparse.ArgumentParser:
-    """Return a parser for the arguments that define a project; ``doc`` describes the command."""
-    parser = argparse.ArgumentParser(
-        prog=program(), formatter_class=argparse.RawDescriptionHelpFormatter, description=doc
-    )
-    parser.add_argument("data", metavar="PATH", help="your images, or a table that lists them")
-    parser.add_argument("--name", help="name of the project (default: the folder's)")
-    parser.add_argument("--model", help=f"a file of conf/model (default: {MODEL})")
-    parser.add_argument(
-        "--strategies",
-        metavar="NAME,...",
-        help=f"names under conf/strategy, comma-separated (default: {','.join(STRATEGIES)})",
-    )
-    return parser
-
-
 def make(
     data: str,
     name: str | None = None,
     model: str | None = None,
     strategies: str | None = None,
+    hours: float | None = None,
+    settings: Sequence[str] = (),
     *,
     spell: Spelling = as_option,
 ) -> Path:
     """Write a project's files and return its folder; an existing params.yaml is kept.
 
-    In a checkout the folder is ``projects/NAME/``, else the working directory. Raises UserError,
-    with nothing written, when there are no images, a name is taken or unknown, the weights cannot
-    be fetched, or an option differs from the project's own params.yaml. ``spell`` spells the
-    options in these messages.
+    Prints what the project will do. ``settings`` are ``dataset.KEY=VALUE``, for a new project. In a
+    checkout the folder is ``projects/NAME/``, else the working directory. Raises UserError, with
+    nothing written, when nothing can be trained on the images, a name is taken or unknown, the
+    weights cannot be fetched, the hours are too few, or an option differs from the project's own
+    params.yaml. ``spell`` spells the options in these messages.
     """
     images = existing(data)
     _require_digestible(images)
@@ -103,11 +90,19 @@ def make(
     folder = project_folder(name)
     params = folder / f"{CONFIG_NAME}.yaml"
     if params.exists():
-        _require_same(params, name, images, {"model": model, "strategies": strategies}, spell)
+        options = {"model": None if model == AUTO else model, "strategies": strategies}
+        _require_same(params, name, images, options, spell)
+        _require_same_plan(params, hours, settings, spell)
+        pictures = survey(compose(folder).dataset)
+        lines = pictures.lines()
+        changed = changes(pictures, images, prepared_dir(name))
     else:
-        asked = parameters(images, name, model or MODEL, strategies or ",".join(STRATEGIES))
-        _require_weights(model or MODEL, spell)
-        write_text(params, _commented(asked, name))
+        require_hours(hours)
+        if model not in (None, AUTO):
+            _require_weights(str(model), spell)
+        proposal = propose(images, name, model, strategies, hours, dataset_settings(settings))
+        lines, changed = proposal.lines, None
+        write_text(params, _commented(proposal.values, name))
     path = folder / "dvc.yaml"
     command = "vdtransfer tune" if INSTALLED else "make tune"
     pipeline = Pipeline(
@@ -118,6 +113,10 @@ def make(
         installed=INSTALLED,
     )
     write_text(path, pipeline.text(yaml.safe_load(params.read_text(encoding="utf-8"))))
+    for title, text in [*lines, ("settings", str(params))]:
+        print(f"{title:9} {text}", flush=True)
+    if changed:
+        print(f"warning: {changed}", file=sys.stderr)
     return folder
 
 
@@ -131,11 +130,19 @@ def _commented(values: dict[str, Any], name: str) -> str:
     return "".join(lines)
 
 
+def print_time(folder: Path) -> None:
+    """Print how long a project takes here, unless it has begun or has a limit."""
+    cfg = compose(folder)
+    if cfg.search.max_hours is None and not prepared_dir(cfg.dataset.name).exists():
+        print(f"{'time':9} {time_needed(cfg)}", flush=True)
+
+
 def run(folder: Path) -> None:
     """Run the project's pipeline and print its summary. Raises UserError when it stops early.
 
     If there is no DVC repository yet, one is made: in the Git repository, or without Git.
     """
+    print_time(folder)
     cfg = compose(folder)
     _require_repository()
     if _dvc("repro", str(folder / "dvc.yaml")):
@@ -167,7 +174,9 @@ def _dvc(*words: str) -> int:
     """Run DVC so that its stages use this environment's commands; return its exit code."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     command = [sys.executable, "-P", "-m", "pipeline.projects.quiet_dvc", *words]
-    return subprocess.run(command, env=os.environ | {"PATH": path}, check=False).returncode
+    started = {STARTED: str(psutil.Process().create_time())}
+    environment = os.environ | {"PATH": path} | started
+    return subprocess.run(command, env=environment, check=False).returncode
 
 
 def _own_name() -> str | None:
@@ -223,6 +232,20 @@ def _require_same(
             raise UserError(
                 f"{spell(option, asked)}: {params} has {','.join(there[option])}. {advice}"
             )
+
+
+def _require_same_plan(
+    params: Path, hours: float | None, settings: Sequence[str], spell: Spelling
+) -> None:
+    """Raise UserError for hours or settings that only a new project could take."""
+    limit = compose(params.parent).search.max_hours
+    if hours is not None and hours != limit:
+        raise UserError(
+            f"{spell('hours', f'{hours:g}')}: {params} has search.max_hours: {limit or 'null'}. "
+            f"Edit it there to give this search another limit; {spell('name', 'NAME')} plans another"
+        )
+    if settings:
+        raise UserError(f"found {settings[0]}, but this project exists: edit {params}")
 
 
 def _require_digestible(images: Path) -> None:

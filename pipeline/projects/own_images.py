@@ -14,14 +14,11 @@ from pipeline.base.text import did_you_mean
 from pipeline.settings.folders import CONF, CONFIG_NAME, INSTALLED, SHARE
 
 PROJECTS = Path("projects")
-MODEL = "resnet50_vd"
 STRATEGIES = ("fixed", "bayes")
-_CHOICES = {"dataset": "folder", "model": MODEL, "recipe": "quick20"}
+_CHOICES = {"dataset": "folder", "recipe": "quick20"}
 
 
-def parameters(
-    images: Path, name: str, model: str = MODEL, strategies: str = ",".join(STRATEGIES)
-) -> dict[str, Any]:
+def parameters(images: Path, name: str, model: str, strategies: str) -> dict[str, Any]:
     """Adapt the benchmark's params.yaml to one folder, recipe ``quick20`` and its learning rate.
 
     Raises UserError for a model or strategy that has no file under ``conf/``.

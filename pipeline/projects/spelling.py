@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.settings.folders import PROGRAM
-
 Spelling = Callable[[str, str], str]
 """Returns the text that gives an option, such as ``name``, a value."""
 
 
 def as_option(name: str, value: str) -> str:
-    """Spell an option of `vdtransfer init`."""
+    """Spell an option of `vdtransfer init` and `vdtransfer tune`."""
     return f"--{name} {value}"
 
 
 def as_variable(name: str, value: str) -> str:
     """Spell a variable of `make tune`."""
     return f"{name.upper()}={value}"
-
-
-def by_init(name: str, value: str) -> str:
-    """Spell the command that takes the option; `vdtransfer tune IMAGES` itself takes none."""
-    return f"`{PROGRAM} init IMAGES {as_option(name, value)}`"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from pipeline.reporting.answer import answer
 from pipeline.reporting.document import Block, Document, Section, Text
@@ -38,13 +39,19 @@ def compose_report(
     paddle: Mapping[CellName, float],
     published: Mapping[str, PublishedRow],
     models: Sequence[str],
+    planned: Mapping[str, str] = MappingProxyType({}),
 ) -> Document:
     """Compose the report from the results.
 
-    ``models`` are the configured models, in order. ``paddle`` holds the top-1 of the paddle
+    ``models`` are the configured models, in order. ``planned`` are the reasons for the settings of
+    a project, by what they are about. ``paddle`` holds the top-1 of the paddle
     protocol's pipeline by cell; it is empty if that has not run.
     """
     sections: list[Section] = [overview(results, summaries, paddle, published)]
+    for subject, reason in planned.items():
+        sections[0].blocks.append(
+            Text(f"The {subject} was chosen when the project was made. {reason}")
+        )
     simulated = [str(cell.name) for cell in results.cells if cell.best.machine.simulated]
     if simulated:
         sections[0].blocks.insert(0, Text(SIMULATED + ", ".join(simulated), "notice"))

@@ -27,6 +27,7 @@ from pipeline.settings.machine import count, processes, require_counts
 from pipeline.settings.plain_yaml import read_mapping
 from pipeline.settings.rules import require_first_point, require_known_names
 from pipeline.settings.schema import Config, SearchConfig
+from pipeline.settings.values import Model
 
 
 def quote(value: str | Path) -> str:
@@ -57,6 +58,7 @@ def _budgets(config_dir: Path) -> list[str]:
     return [
         f"++search.{name}.{key}={'null' if value is None else value}"
         for name, field in SearchConfig.model_fields.items()
+        if isinstance(field.default, Model)
         for key, value in field.default.model_dump().items()
         if isinstance(search, dict) and isinstance(search.get(name) or {}, dict)
         if key not in (search.get(name) or {})

@@ -22,6 +22,8 @@ PROCESSES = "VDTRANSFER_PROCESSES"
 LAUNCHER = "VDTRANSFER_LAUNCHER"
 GPUS = "VDTRANSFER_GPUS"
 MINUTES = "VDTRANSFER_MINUTES"
+STARTED = "VDTRANSFER_STARTED"
+"""When the command began whose time counts for ``search.max_hours``, in seconds since 1970."""
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 _READ_BY = {"processes": (PROCESSES,), "ray": (GPUS,), "slurm": (GPUS, MINUTES)}

@@ -176,6 +176,9 @@ class SearchConfig(Model):
     grid: NothingToSpend = NothingToSpend()
     bayes: BudgetConfig = BudgetConfig()
     random: BudgetConfig = BudgetConfig()
+    max_hours: Positive | None = None
+    """Hours from the start of the command to the model: no trial begins that would leave too little
+    time for the refits. Null: any time. It decides no trial's numbers."""
 
     def budget(self, strategy: str) -> dict[str, float | None]:
         """Return the budget of ``strategy`` as a dict of its fields; empty for fixed and grid."""
@@ -233,6 +236,13 @@ class MachineConfig(Model):
         return device
 
 
+class PlannedConfig(Model):
+    """The reasons for the settings of a project, written when it was made; they decide nothing."""
+
+    model: str = ""
+    search: str = ""
+
+
 class Config(Point):
     """The whole configuration, filled from ``params.yaml`` and the groups under ``conf/``.
 
@@ -261,3 +271,4 @@ class Config(Point):
     tune: TuneConfig = TuneConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     machine: MachineConfig = MachineConfig()
+    planned: PlannedConfig = PlannedConfig()

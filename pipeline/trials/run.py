@@ -6,7 +6,7 @@ import json
 import shutil
 import socket
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -63,10 +63,12 @@ def run(
     label: str,
     parent_id: str | None,
     tags: Mapping[str, str],
+    before_training: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Return the result of a trial, replayed from the journal or trained now.
 
-    ``name`` and ``tags`` are shown in MLflow, ``label`` before the progress bar. Raises
+    ``name`` and ``tags`` are shown in MLflow, ``label`` before the progress bar.
+    ``before_training`` is called unless the trial is replayed; what it raises is passed on. Raises
     TrialFailedError when training failed. A KeyboardInterrupt closes the run as KILLED and is
     raised again.
     """
@@ -87,6 +89,7 @@ def run(
                 with finishing(), _closing(journal, mirror):
                     job.show(mirror, result)
             return Outcome(key, finished.run_id, True, result, shared=True)
+        before_training()
         with finishing():
             run_id = journal.start(
                 name, parent_id=parent_id, params=params, tags={**tags, **stamp(), KEY_TAG: key}

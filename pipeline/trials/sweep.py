@@ -7,35 +7,43 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra_skopt_sweeper.errors import StopSweep
 from omegaconf import DictConfig
 
 from pipeline.base.disk import full_disk_explained
 from pipeline.base.errors import UserError
-from pipeline.base.files import write_json, write_text, write_yaml
+from pipeline.base.files import write_yaml
 from pipeline.base.locks import alone
 from pipeline.settings.compose import check
 from pipeline.settings.folders import results_dir, runs_dir, sweep_dir
 from pipeline.settings.machine import devices, take_device
 from pipeline.settings.schema import OBJECTIVE_TITLES, Config
 from pipeline.training.data import Purpose
+from pipeline.trials.clock import counting, require_time
 from pipeline.trials.contract import BestFile, Machine, Trial
 from pipeline.trials.deciding_code import code_digest
 from pipeline.trials.identity import identity, key_of, versions
 from pipeline.trials.journal import Journal
+from pipeline.trials.records import (
+    begun,
+    leave,
+    leave_not_begun,
+    leave_stop,
+    records,
+    require_no_stop,
+)
 from pipeline.trials.resources import Resources, find_resources
 from pipeline.trials.run import Outcome, TrialFailedError, run
 from pipeline.trials.tables import best, write_trials
 
 PARENT = "VDTRANSFER_PARENT_RUN"
 """Environment variable that hands the parent's run id to the jobs (never MLFLOW_RUN_ID)."""
-_RECORD = "trial.json"
-_STOPPED = "stopped.txt"
 _GIVEN = ("fixed", "grid")
 """Strategies whose trials are given before the first one runs."""
 _ALIKE = 3
@@ -54,16 +62,16 @@ class Sweep:
 
     def trials(self) -> list[Trial]:
         """Return the trials that the jobs recorded, ordered by number."""
-        return sorted(_records(self.folder), key=lambda trial: trial.number)
+        return sorted(records(self.folder), key=lambda trial: trial.number)
 
     def require_not_stopped(self) -> None:
         """Raise the UserError with which a job ended the sweep, if one did."""
-        _require_no_stop(self.folder)
+        require_no_stop(self.folder)
 
     def require_whole(self) -> None:
         """Raise UserError if the sweep ended early, even if the sweeper did not notice."""
         self.require_not_stopped()
-        jobs = {path.name for path in self.folder.glob("*") if path.name.isdecimal()}
+        jobs = begun(self.folder)
         jobs |= {str(number) for number in range(self._launched())}
         lost = sorted(jobs - {str(trial.number) for trial in self.trials()}, key=int)
         if lost:
@@ -153,7 +161,8 @@ def opened(cfg: Config) -> Iterator[Sweep]:
         )
         status = "FAILED"
         try:
-            yield Sweep(cfg, journal, run_id, folder, resources)
+            with counting(cfg, resources, folder):
+                yield Sweep(cfg, journal, run_id, folder, resources)
             status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
@@ -213,19 +222,12 @@ def job(composed: DictConfig) -> float:
     the same error.
     """
     folder = Path(HydraConfig.get().runtime.output_dir).parent
-    _require_no_stop(folder)
+    require_no_stop(folder)
     try:
         return _trial(composed)
     except UserError as error:
-        with suppress(OSError):
-            write_text(folder / _STOPPED, str(error))
+        leave_stop(folder, str(error))
         raise
-
-
-def _require_no_stop(folder: Path) -> None:
-    stop = folder / _STOPPED
-    if stop.exists():
-        raise UserError(stop.read_text(encoding="utf-8"))
 
 
 def _trial(composed: DictConfig) -> float:
@@ -236,8 +238,7 @@ def _trial(composed: DictConfig) -> float:
     cfg = check(composed, hydra.runtime.choices, config_dir, hydra.overrides.task)
     if hydra.runtime.choices["hydra/launcher"] == "processes":
         take_device(devices(), runs_dir() / "locks")
-    number = int(hydra.job.num)
-    total = _total(cfg)
+    number, total = int(hydra.job.num), _total(cfg)
     folder = Path(hydra.runtime.output_dir)
     trial = Trial(number=number, point=cfg.point, seed=cfg.seed)
     name = f"{cfg.dataset.name} · {cfg.strategy.name} · trial {number}"
@@ -250,13 +251,17 @@ def _trial(composed: DictConfig) -> float:
             label=f"trial {number + 1}/{total}{_best_so_far(folder.parent)}",
             parent_id=os.environ[PARENT],
             tags={**tags(cfg, Purpose.SEARCH), "trial": str(number)},
+            before_training=lambda: require_time(cfg, folder.parent, records(folder.parent)),
         )
+    except StopSweep:
+        leave_not_begun(folder)
+        raise
     except TrialFailedError as error:
-        _leave(folder, trial.model_copy(update={"error": str(error)}))
+        leave(folder, trial.model_copy(update={"error": str(error)}))
         _require_no_common_cause(folder.parent, cfg)
         return math.nan
     facts = {"key": outcome.key, "run_id": outcome.run_id, "replayed": outcome.shared}
-    _leave(folder, trial.model_copy(update={**facts, "result": outcome.result}))
+    leave(folder, trial.model_copy(update={**facts, "result": outcome.result}))
     if cfg.strategy.name in _GIVEN:  # the skopt sweeper prints its own line
         print(_line(number, total, cfg, outcome), flush=True)
     return outcome.result.objective
@@ -264,7 +269,7 @@ def _trial(composed: DictConfig) -> float:
 
 def _require_no_common_cause(folder: Path, cfg: Config) -> None:
     """Raise UserError if all trials so far failed in the same way, and more than are allowed."""
-    trials = _records(folder)
+    trials = records(folder)
     causes = {re.sub(r"\d+", "0", trial.error or "") for trial in trials}
     enough = len(trials) >= max(_ALIKE, cfg.tune.allowed_failures + 1)
     if enough and len(causes) == 1 and causes != {""}:
@@ -274,21 +279,12 @@ def _require_no_common_cause(folder: Path, cfg: Config) -> None:
         )
 
 
-def _leave(folder: Path, trial: Trial) -> None:
-    write_json(folder / _RECORD, trial.model_dump(mode="json"))
-
-
-def _records(folder: Path) -> list[Trial]:
-    """Return what the jobs of a sweep have recorded so far, in no particular order."""
-    return [Trial.model_validate_json(path.read_bytes()) for path in folder.glob(f"*/{_RECORD}")]
-
-
 def _total(cfg: Config) -> int:
     return cfg.search.trials(cfg.strategy.name, cfg.space.size())
 
 
 def _best_so_far(folder: Path) -> str:
-    objectives = [trial.result.objective for trial in _records(folder) if trial.result]
+    objectives = [trial.result.objective for trial in records(folder) if trial.result]
     return f", best {max(objectives):.4f}" if objectives else ""
 
 

@@ -83,8 +83,9 @@ LEFT_OUT = {
     "download": FRAME | {"base/text.py"},
     # For a person's images tune makes a project, whose stages are other processes.
     "tune": {
-        *("projects/dvc_yaml.py", "projects/making.py", "projects/own_images.py"),
-        "projects/spelling.py",
+        *(f"projects/{name}.py" for name in ("changes", "dvc_yaml", "making", "own_images")),
+        *(f"projects/{name}.py" for name in ("options", "proposal", "spelling")),
+        *(f"planning/{name}.py" for name in ("budget", "choice", "estimates", "images", "timing")),
     },
     # The estimate says how much room is needed; it knows how far a download has come.
     "prepare": FRAME

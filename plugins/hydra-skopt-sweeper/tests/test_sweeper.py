@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException
-from hydra_skopt_sweeper.errors import SweepError
+from hydra_skopt_sweeper.errors import StopSweep, SweepError
 from omegaconf import DictConfig
 from sweeping import APP, Sweep, read_results, read_rows, timeless
 
@@ -137,6 +138,20 @@ def test_a_batch_that_cannot_be_composed_is_not_launched(sweep: Sweep) -> None:
     options = ["hydra.sweeper.initial_points=[]", "nowhere=1,2"]
     with pytest.raises(ConfigCompositionException, match="nowhere"):
         sweep(lambda _: pytest.fail("a job ran"), *options).__enter__()
+
+
+@pytest.mark.parametrize("stop_in", ["0", "2"])
+def test_a_job_that_stops_the_sweep_is_no_trial(sweep: Sweep, tmp_path: Path, stop_in: str) -> None:
+    def until(cfg: DictConfig) -> float:
+        if str(HydraConfig.get().job.num) == stop_in:
+            raise StopSweep("time is over")
+        return accuracy(cfg)
+
+    with sweep(until):
+        rows = read_rows(tmp_path / "sweep")
+        results = read_results(tmp_path / "sweep")
+    assert [row["status"] for row in rows] == ["finished"] * int(stop_in)
+    assert (results["stop_reason"], results["n_failed"]) == ("time is over", 0)
 
 
 def test_each_trial_has_one_message(sweep: Sweep, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from hydra.core.utils import JobReturn
 
+from .errors import StopSweep
 from .timing import taken_seconds
 
 REASON = "error.txt"
@@ -66,6 +67,8 @@ def outcome(jobs: Sequence[JobReturn], sweep_dir: Path) -> Outcome:
 
 
 def _result(job: JobReturn) -> float | Exception:
+    if isinstance(job._return_value, StopSweep):
+        return job._return_value  # reading it as below would print it as an error
     try:
         returned = job.return_value
     except Exception as error:  # the job's own: reading the value of a failed job raises it

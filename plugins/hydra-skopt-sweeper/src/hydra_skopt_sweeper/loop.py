@@ -12,7 +12,7 @@ from hydra.core.utils import JobReturn
 from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
 
 from .engine import Engine, Proposal
-from .errors import SweepError
+from .errors import StopSweep, SweepError
 from .jobs import Outcome, outcome
 from .records import Trial, write_results, write_table
 from .rules import best_trial, gave_up, sign, stop_reason
@@ -51,6 +51,7 @@ class Sweep:
         self._recorded = recorded
         self._search = search
         self._trials: list[Trial] = []
+        self._stopped: str | None = None
         self._names = [parameter.name for parameter in space.parameters]
 
     def run(self) -> list[Sequence[JobReturn]]:
@@ -65,7 +66,7 @@ class Sweep:
         returns: list[Sequence[JobReturn]] = []
 
         def reason_to_stop() -> str | None:
-            return stop_reason(
+            return self._stopped or stop_reason(
                 self._options,
                 self._trials,
                 exhausted=self._engine.exhausted,
@@ -121,9 +122,12 @@ class Sweep:
             outcome(jobs[i * repeats : (i + 1) * repeats], self._folder)
             for i in range(len(proposals))
         ]
+        stops = [str(each.error) for each in outcomes if isinstance(each.error, StopSweep)]
+        self._stopped = next(iter(stops), None)
         made = [
             self._trial(first + i, proposal, result)
             for i, (proposal, result) in enumerate(zip(proposals, outcomes, strict=True))
+            if not isinstance(result.error, StopSweep)
         ]
         self._learn(made)
         write_table(self._folder, self._names, self._trials)
@@ -132,7 +136,7 @@ class Sweep:
             self._report(trial)
         if self._options.on_failure == "raise":
             for result in outcomes:
-                if result.error is not None:
+                if result.error is not None and not isinstance(result.error, StopSweep):
                     raise result.error
         return jobs
 

@@ -1,0 +1,105 @@
+"""Describe a person's images before anything is decoded: layout, classes, sizes, what is left out.
+
+Reads the lists or the folder, and the headers of a few images. Does not import torch.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from PIL import Image
+
+from pipeline.base.text import count, printable
+from pipeline.datasets import readers
+from pipeline.datasets.fetching.placed_files import Archives
+from pipeline.datasets.listing import Entry, Listing
+from pipeline.datasets.splits import without_rare
+from pipeline.planning.estimates import after_splits
+from pipeline.settings.dataset import CountsConfig, DatasetConfig
+from pipeline.settings.folders import raw_dir, unpacked_dir
+
+_LOOKED_AT = 100
+"""Most images whose size is read, evenly spread over the list."""
+_UNKNOWN_SIDE = 256
+"""The short side that is assumed if no header can be read; prepare names such files later."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a person as they were listed, and how they will be split."""
+
+    listing: Listing
+    per_class: dict[str, int]
+    splits: CountsConfig
+    short_side: int
+    """The median short side of some images, in pixels."""
+    rare: dict[str, int]
+    """Classes that are left out for having too few images, with their number."""
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return what a person should know of the images, as (title, text)."""
+        ordered = sorted(self.per_class.items(), key=lambda item: item[1])
+        (least, few), (most, many) = ordered[0], ordered[-1]
+        shown = [
+            (
+                "images",
+                f"{len(self.listing.entries):,}; the short side of half of them is at least "
+                f"{self.short_side} px",
+            ),
+            (
+                "classes",
+                f"{len(ordered):,}: the smallest is {printable(least)} with {few:,}, the largest "
+                f"{printable(most)} with {many:,}",
+            ),
+            (
+                "splits",
+                f"{self.splits.train:,} to train, {self.splits.val:,} to select by, "
+                f"{self.splits.test:,} to test at the end",
+            ),
+        ]
+        if self.listing.layout:
+            shown.insert(0, ("layout", self.listing.layout))
+        groups = [
+            f"{len(group.paths):,} {printable(group.kind)}: {printable(group.reason)}"
+            for group in self.listing.left_out
+        ]
+        if self.rare:
+            groups.append(f"{count(len(self.rare), 'class', 'classes')} with too few images")
+        shown.append(("left out", "; ".join(groups) or "nothing"))
+        return shown
+
+
+def survey(dataset: DatasetConfig) -> Images:
+    """List a person's images. Raises UserError if nothing could be trained on them."""
+    name = dataset.name
+    listing = readers.read(dataset, Archives(name, raw_dir(name), unpacked_dir(name)))
+    listing, rare = without_rare(listing, dataset.min_class_images or 0)
+    listing.require_sound()
+    labels = Counter(entry.label for entry in listing.entries)
+    return Images(
+        listing=listing,
+        per_class={name: labels[label] for label, name in enumerate(listing.class_names)},
+        splits=after_splits(CountsConfig(**listing.count()), dataset),
+        short_side=_short_side(listing.entries),
+        rare=rare,
+    )
+
+
+def _short_side(entries: Sequence[Entry]) -> int:
+    """Return the median short side of some images, in pixels."""
+    sides = []
+    for entry in entries[:: max(1, len(entries) // _LOOKED_AT)]:
+        if isinstance(entry.source, Path):
+            try:
+                with Image.open(entry.source) as image:
+                    sides.append(min(image.size))
+            except Exception:  # damaged in any way: prepare says so
+                continue
+        elif isinstance(entry.source, np.ndarray):
+            sides.append(min(entry.source.shape[:2]))
+    return round(median(sides)) if sides else _UNKNOWN_SIDE

@@ -1,0 +1,144 @@
+"""Propose the settings of a new project: look at the images, choose a network, time some steps."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import psutil
+import yaml
+
+from pipeline.base.errors import UserError
+from pipeline.base.files import write_text
+from pipeline.base.text import count, duration
+from pipeline.models.sources import locate
+from pipeline.planning.choice import AUTO, FULL_SIDE, PACKAGED, SMALL, Choice, choose, sides
+from pipeline.planning.estimates import expected_images, trials
+from pipeline.planning.images import Images, survey
+from pipeline.projects.own_images import STRATEGIES, parameters
+from pipeline.settings.compose import compose
+from pipeline.settings.folders import CONFIG_NAME, SHARE, weights_dir
+from pipeline.settings.schema import Config
+
+SEARCHES = ("bayes", "random")
+"""Strategies whose number of trials can be fitted into hours."""
+_SMALL_NETWORKS = {
+    "lr": 0.3,
+    "space": {"lr": [1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001]},
+}
+"""Small networks want larger learning rates than ResNet50_vd (benchmarks/pretrained.py)."""
+_STAGES = 4
+"""Processes that a project starts after this one: prepare, tune, evaluate, report."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The content of a new project's params.yaml, and what a person should know of it."""
+
+    values: dict[str, Any]
+    lines: list[tuple[str, str]]
+
+
+def propose(
+    images: Path,
+    name: str,
+    model: str | None = None,
+    strategies: str | None = None,
+    hours: float | None = None,
+    dataset: Mapping[str, Any] = MappingProxyType({}),
+) -> Proposal:
+    """Propose the settings of a project, and say in lines of (title, text) what it will do.
+
+    ``model`` may be ``auto``, which None means too. With ``hours`` the search is fitted into them.
+    ``dataset`` are changes to the dataset's settings. Raises UserError when nothing can be trained
+    on the images or the hours are too few.
+    """
+    chosen = strategies or ",".join(STRATEGIES if hours is None else SEARCHES[:1])
+    if hours is not None and chosen not in SEARCHES:
+        raise UserError(
+            f"--hours plans one search: found strategies {chosen}; allowed: {' or '.join(SEARCHES)}"
+        )
+    asked = None if model == AUTO else model
+    draft = parameters(images, name, asked or PACKAGED, chosen)
+    draft["dataset"] |= dataset
+    pictures = survey(_composed(draft).dataset)
+    choice = Choice(asked, "as asked for") if asked else _chosen(pictures, draft)
+    values = parameters(images, name, choice.model, chosen)
+    values["dataset"] |= dataset
+    if choice.model in (PACKAGED, SMALL):
+        values |= {"lr": _SMALL_NETWORKS["lr"], "space": values["space"] | _SMALL_NETWORKS["space"]}
+    sizes = sides(choice.model, pictures.short_side)
+    values["recipe"] = {} if sizes[0] == FULL_SIDE else {"image_size": sizes[0]}
+    why = {"model": f"{choice.model}: {choice.reason}"}
+    if hours is not None:
+        why["search"] = _fitted(values, pictures, sizes, hours)
+    values["planned"] = why
+    return Proposal(values, [*pictures.lines(), *why.items()])
+
+
+def _chosen(pictures: Images, draft: dict[str, Any]) -> Choice:
+    from pipeline.training.trial import resolve_device
+
+    def require_weights(model: str) -> None:
+        locate(compose(SHARE, [f"model={model}"]).model, weights_dir())
+
+    accelerator = resolve_device(_composed(draft).machine.device) == "cuda"
+    return choose(pictures.short_side, accelerator=accelerator, require_weights=require_weights)
+
+
+def time_needed(cfg: Config) -> str:
+    """Time a few steps of a project's recipe; say what its search does and how long it takes."""
+    from pipeline.planning.timing import measure, seconds_of  # torch: only when it is needed
+
+    speed, counted = measure(cfg), trials(cfg)
+    images = expected_images(cfg.dataset)
+    trial, refit = seconds_of(speed, cfg.recipe, images, paddle=False)
+    whole = counted.search * trial + counted.refits * refit
+    return (
+        f"up to {duration(whole)} here ({speed.device}, {1 / speed.train:.0f} images/s): "
+        f"{' and '.join(cfg.strategies)}, up to {count(counted.search, 'trial')} of "
+        f"{duration(trial)} and {count(counted.refits, 'refit')} of {duration(refit)}, "
+        f"{cfg.recipe.epochs} epochs each at {cfg.recipe.image_size} px; --hours sets a limit"
+    )
+
+
+def _fitted(values: dict[str, Any], pictures: Images, sizes: Sequence[int], hours: float) -> str:
+    """Fit the search into ``hours``, set it in ``values`` and say what it does."""
+    from pipeline.planning.budget import fit
+    from pipeline.planning.timing import Speed, measure
+
+    cfg = _composed(values)
+    started = psutil.Process().create_time()
+    overhead = (1 + _STAGES) * (time.time() - started)  # each starts as this one has
+    speeds: dict[int, Speed] = {}
+    stored = f"dataset.store_side={min(FULL_SIDE, pictures.short_side)}"
+
+    def speed(side: int) -> Speed:
+        speeds[side] = measure(_composed(values, f"recipe.image_size={side}", stored))
+        return speeds[side]
+
+    plan = fit(hours, overhead, sizes, cfg.recipe, pictures.splits, speed)
+    [strategy] = cfg.strategies
+    values["recipe"] = {"epochs": plan.epochs, "image_size": plan.side}
+    values["search"] = values["search"] | {"max_hours": hours}
+    values["search"][strategy] = values["search"][strategy] | {"n_trials": plan.trials}
+    values["evaluate"] = values["evaluate"] | {"seeds": list(range(plan.refits))}
+    now = speeds[plan.side]
+    return (
+        f"{strategy}, up to {count(plan.trials, 'trial')} of {duration(plan.trial)} and "
+        f"{count(plan.refits, 'refit')} of {duration(plan.refit)}, {count(plan.epochs, 'epoch')} "
+        f"each at {plan.side} px, so that all of it takes {duration(plan.total)} of the "
+        f"{hours:g} hours on this machine ({now.device}, {1 / now.train:.0f} images/s)"
+    )
+
+
+def _composed(values: Mapping[str, Any], *overrides: str) -> Config:
+    """Return the checked configuration of a params.yaml that is not written yet."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_text(Path(folder) / f"{CONFIG_NAME}.yaml", yaml.safe_dump(values, allow_unicode=True))
+        return compose(Path(folder), overrides)
