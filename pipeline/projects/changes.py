@@ -30,9 +30,9 @@ def changes(pictures: Images, folder: Path, prepared: Path) -> str | None:
     gone = sorted(classes - {*pictures.per_class, *pictures.rare})
     if gone:
         raise UserError(
-            f"{folder}: {count(len(gone), 'class', 'classes')} of the last run are gone: "
-            f"{quoted(gone)}. Its results are kept. Put the images back, or make another project; "
-            f"to train this one anew without them, remove {prepared}"
+            f"{folder}: no image is left of {count(len(gone), 'class', 'classes')} of the last "
+            f"run: {quoted(gone)}. Nothing was changed. Put the images back, or make another "
+            f"project; to train this one without them, remove {prepared}"
         )
     now = {entry.path for entry in pictures.listing.entries}
     added, lost = len(now - before), len(before - now)

@@ -242,7 +242,7 @@ def _require_same_plan(
     if hours is not None and hours != limit:
         raise UserError(
             f"{spell('hours', f'{hours:g}')}: {params} has search.max_hours: {limit or 'null'}. "
-            f"Edit it there to give this search another limit; {spell('name', 'NAME')} plans another"
+            f"Edit it to give this search another limit; {spell('name', 'NAME')} plans another"
         )
     if settings:
         raise UserError(f"found {settings[0]}, but this project exists: edit {params}")

@@ -1,4 +1,4 @@
-"""Keep what the jobs of a sweep leave in its folder: their trials, and why a job ended the sweep."""
+"""Keep what the jobs of a sweep leave in its folder: trials, and why a job ended the sweep."""
 
 from __future__ import annotations
 

@@ -1,0 +1,90 @@
+"""The way of a new user with little time: a folder, the plan, a kill, the model, the next day."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+
+from tests.support.stages import copy_project, environment
+from tests.test_project import digits
+
+pytestmark = pytest.mark.slow
+
+
+class Toy:
+    """A checkout of its own, and a folder of three classes of digits."""
+
+    def __init__(self, folder):
+        self.copy, self.images = folder / "copy", digits(folder / "my digits")
+        self.project = self.copy / "projects" / "toy"
+        copy_project(self.copy, "params.yaml")
+        self.environment = environment(self.copy) | {"VDTRANSFER_THREADS": "1"}
+        self.run("dvc", "init", "--no-scm", "-q")
+
+    def command(self, *words):
+        return [sys.executable, "-m", *map(str, words)]
+
+    def run(self, *words):
+        return subprocess.run(
+            self.command(*words),
+            cwd=self.copy,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def killed_after_a_trial(self, *words):
+        """Run a command and kill it with all it started once a trial is recorded."""
+        with subprocess.Popen(
+            self.command(*words),
+            cwd=self.copy,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as process:
+            while process.poll() is None and not list(self.copy.rglob("trial.json")):
+                time.sleep(0.1)
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_from_a_folder_to_a_model_within_hours(tmp_path):
+    toy = Toy(tmp_path)
+    tune = ("pipeline", "tune", toy.images, "--name", "toy", "--hours")
+    refused = toy.run(*tune, "0.0001")
+    assert refused.returncode == 2
+    assert not toy.project.exists()
+    least = float(re.search(r"Give at least --hours ([\d.]+)", refused.stderr)[1])
+    hours = max(0.05, 2 * least)  # of a busy machine
+
+    toy.killed_after_a_trial(*tune, hours)
+    params = (toy.project / "params.yaml").read_bytes()
+    values = yaml.safe_load(params)
+    assert values["search"]["max_hours"] == hours
+    assert values["models"] == ["resnet10t_random"]
+    done = toy.run(*tune, hours)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (toy.project / "params.yaml").read_bytes() == params
+    for line in (
+        *("layout +a folder per class", "images +60", "classes +3: the smallest is"),
+        *("splits +39 to train", "left out +nothing", "settings +projects/toy/params.yaml"),
+        "model: resnet10t_random: there is no accelerator",
+    ):
+        assert re.search(f"^{line}", done.stdout, re.MULTILINE), line
+    [model] = (toy.project / "results").rglob("model.onnx")
+    assert f"model: {model.parent.relative_to(toy.copy)}" in done.stdout
+    assert "search was chosen when" in (toy.project / "report" / "report.md").read_text()
+
+    (toy.images / "cl,as=s 0" / "0.png").unlink()
+    shutil.rmtree(toy.images / "cl,as=s 1")
+    without = toy.run(*tune, hours)
+    assert without.returncode == 2
+    assert "no image is left of 1 class of the last run: 'cl,as=s 1'" in without.stderr
+    assert model.is_file()
