@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.base.errors import UserError
 from pipeline.datasets.manifest import MANIFEST, Manifest
 from pipeline.datasets.pixels import PixelStore
@@ -17,6 +19,9 @@ from pipeline.settings.schema import Config
 from pipeline.training.trial import resolve_device, resolve_precision
 from pipeline.trials.identity import Environment
 from pipeline.trials.simulated import table_digest
+
+_ENLARGED = 8
+"""Images are doubtful if training enlarges them more than this many times."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +36,22 @@ class Resources:
     def doubts(self, cfg: Config) -> list[str]:
         """Name each setting that trains otherwise than it seems to, given data and machine."""
         doubts = []
-        images = len(self.manifest.rows(["train"]))
+        rows = self.manifest.rows(["train"])
+        images = len(rows)
         if cfg.recipe.batch_size > images:
             doubts.append(
                 f"recipe.batch_size: found {cfg.recipe.batch_size}, but there are {images} images "
                 "to train on: the learning rate grows with batch_size, but a step cannot see more "
                 "images"
+            )
+        sides = np.minimum(self.manifest.column("height"), self.manifest.column("width"))
+        side = int(np.median(sides[rows]))
+        if cfg.recipe.resize_size > _ENLARGED * side:
+            doubts.append(
+                f"recipe.resize_size: found {cfg.recipe.resize_size}, but half of the images have "
+                f"a short side of {side} px or less (dataset.store_side: "
+                f"{cfg.dataset.store_side}): enlarged so much they show nothing new. Lower "
+                "recipe.image_size and resize_size; 224 and 256 are common for photographs"
             )
         device = self.environment.device
         if cfg.machine.precision == "bf16" and resolve_precision("auto", device) != "bf16":

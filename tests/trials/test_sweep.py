@@ -90,10 +90,15 @@ def test_a_network_that_does_not_exist_stops_before_any_trial(project):
 def test_what_is_more_than_there_is_is_a_warning(project, monkeypatch, capsys):
     monkeypatch.setattr("pipeline.tune._multirun", lambda *_: None)
     with pytest.raises(UserError, match="left no record"):
-        project.tune("strategy=fixed", "machine.threads=9000", "recipe.batch_size=61")
+        project.tune(
+            *("strategy=fixed", "machine.threads=9000", "recipe.batch_size=61"),
+            *("recipe.image_size=448", "recipe.resize_size=512"),
+        )
     told = capsys.readouterr().err
     assert "warning: machine.threads: found 9000; this machine has" in told
     assert "warning: recipe.batch_size: found 61, but there are 60 images" in told
+    assert "warning: recipe.resize_size: found 512, but half of the images have a" in told
+    assert "8 px or less (dataset.store_side: original)" in told
 
 
 @pytest.mark.slow
