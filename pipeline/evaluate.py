@@ -10,10 +10,7 @@ Run: python -m pipeline.evaluate dataset=digits strategy=grid --config-path quic
 from __future__ import annotations
 
 import json
-import platform
-import subprocess
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -24,29 +21,26 @@ from pipeline.base.statistics import t_interval
 from pipeline.base.text import count, printable
 from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.stats import leaked_images, notes
-from pipeline.deployment.final_model import package_final, register_final
-from pipeline.deployment.tested import figures, recorded_logits, write_predictions
+from pipeline.deployment.final_model import Delivered, deliver, register_final, write_card
+from pipeline.deployment.provenance import provenance
 from pipeline.search.replay import replays
 from pipeline.settings.command_line import stage
 from pipeline.settings.compose import sweeper_options
 from pipeline.settings.folders import prepared_dir, results_dir, target
 from pipeline.settings.schema import Config
 from pipeline.training.data import TEST, Purpose
-from pipeline.training.final_output import PREDICTIONS
 from pipeline.trials import sweep
 from pipeline.trials.contract import (
     BestFile,
     ClassRow,
     Figures,
     FinalFile,
-    Provenance,
     Replays,
     TrialResult,
     TrialRow,
     Weights,
 )
-from pipeline.trials.deciding_code import code_digest
-from pipeline.trials.identity import Environment, versions
+from pipeline.trials.identity import Environment
 from pipeline.trials.journal import Journal
 from pipeline.trials.openings import Opening, add_openings
 from pipeline.trials.openings import count as openings
@@ -55,8 +49,6 @@ from pipeline.trials.run import Outcome, TrialFailedError, run
 from pipeline.trials.run_rows import FinalRunRow
 from pipeline.trials.tables import read_file, read_rows, write_rows
 
-_PACKAGES = ("hydra-core", "scikit-optimize", "mlflow", "dvc")
-"""Packages whose versions the report names, besides those in a trial's key."""
 _METRICS = ("top1", "top5", "mean_class", "paddle_batch_mean", "loss")
 
 
@@ -82,20 +74,19 @@ def evaluate(cfg: Config) -> None:
         }
     first = next(iter(outcomes.values()))
     results = [each.result.metrics for each in outcomes.values() if each.result.metrics]
+    delivered = None
     if cfg.protocol.name == "heldout":
-        logits = {seed: recorded_logits(journal, each.run_id) for seed, each in outcomes.items()}
-        one = next(iter(logits))
-        logits[one] = package_final(cfg, journal, first, logits[one], resources, folder / "model")
-        # The first seed's figures are those of the file that is handed over.
-        results[0] = figures(resources.manifest, logits[one])
-        write_predictions(resources.manifest, logits, folder / PREDICTIONS)
+        assert best.temperature is not None
+        delivered = deliver(cfg, journal, outcomes, resources, best.temperature, folder)
+        results[0] = delivered.figures
     rows = [_run_row(seed, each, journal) for seed, each in outcomes.items()]
     write_rows(folder / "final_runs.csv", FinalRunRow, rows)
-    final = _final(cfg, resources, outcomes, results, replayed)
+    final = _final(cfg, resources, outcomes, results, replayed, delivered)
     write_json(folder / "final.json", final.model_dump(mode="json", by_alias=True))
     opened = add_openings(Path(cfg.root), folder, _openings(cfg, best, final, folder))
-    if cfg.protocol.name == "heldout":
+    if delivered is not None:
         model = folder / "model"
+        write_card(cfg, final, model)
         print(register_final(cfg, journal, first, resources, best.objective, model))
     guess = f"always {printable(final.majority_class)}, the largest class, {final.majority:.4f}"
     print(
@@ -113,6 +104,10 @@ def _chosen(cfg: Config, path: Path) -> BestFile:
         raise UserError(
             f"{path}: a simulated cell has nothing to evaluate. Set "
             f"machine.simulate to null and run: dvc repro {_tune(cfg)}"
+        )
+    if best.temperature is None and cfg.protocol.name == "heldout":
+        raise UserError(
+            f"{path}: of an older version, without a temperature. Run: dvc repro -f {_tune(cfg)}"
         )
     return best
 
@@ -188,6 +183,7 @@ def _final(
     outcomes: Mapping[int, Outcome],
     results: Sequence[Figures],
     replayed: Replays | None,
+    delivered: Delivered | None,
 ) -> FinalFile:
     stats = json.loads((prepared_dir(cfg.dataset.name) / "stats.json").read_text())
     per_seed = {name: [getattr(result, name) for result in results] for name in _METRICS}
@@ -223,7 +219,8 @@ def _final(
         two_labels=len(stats["two_labels"]),
         unreadable=len(stats["unreadable"]),
         data_notes=list(notes(stats)),
-        provenance=_provenance(),
+        provenance=provenance(),
+        calibration=delivered.calibration if delivered else None,
         replays=replayed,
     )
 
@@ -274,24 +271,6 @@ def _per_class(manifest: Manifest, results: Sequence[Figures]) -> list[ClassRow]
         ClassRow(name=name, images=int(count), top1=float(mean))
         for name, count, mean in zip(names, images, np.mean(measured, axis=0), strict=True)
     ]
-
-
-def _provenance() -> Provenance:
-    return Provenance(
-        commit=_git("rev-parse", "HEAD"),
-        dirty=bool(_git("status", "--porcelain", "--untracked-files=no")),
-        versions={
-            "python": platform.python_version(),
-            **{name: metadata.version(name) for name in _PACKAGES},
-            **versions(),
-        },
-        code_digest=code_digest(),
-    )
-
-
-def _git(*words: str) -> str:
-    done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
-    return done.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -41,6 +41,12 @@ def gist(error: object, most: int = 400) -> str:
     return printable(text if len(text) <= most else f"{text[:most]} ...")
 
 
+def markdown(text: str) -> str:
+    """Put text on one line and escape it, so that no character is special in Markdown."""
+    escaped = re.sub(r"([\\`*\[\]<>|~$])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)
+
+
 def cell(text: str) -> str:
     """Put an apostrophe before a formula, so that a spreadsheet shows it as text.
 

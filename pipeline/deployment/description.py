@@ -15,7 +15,7 @@ from pipeline.datasets.decoding import Decoding, UnreadableError, decode
 from pipeline.settings.values import MOST_SIDE, Count, Positive
 from pipeline.training.augment import centre_crop
 
-FORMAT = 1
+FORMAT = 2
 Three = Annotated[
     list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=3, max_length=3)
 ]
@@ -46,7 +46,7 @@ class Description(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[1]
+    format: Literal[2]
     arch: str
     classes: Annotated[list[str], Field(min_length=2)]
     """Class names in the order of the labels."""
@@ -60,6 +60,8 @@ class Description(BaseModel):
     """Short side in pixels before the centre crop."""
     image_size: Side
     """Side of the centre crop, in pixels."""
+    temperature: Positive
+    """Logits are divided by it before they become probabilities."""
     dataset: str
     title: str
     point: dict[str, float | bool]

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+import onnx
 
+from pipeline.base.files import write_bytes, write_text
 from pipeline.base.locks import alone
 from pipeline.datasets.decoding import Decoding
 from pipeline.datasets.listing import Split
-from pipeline.deployment.description import DecodingDescription, Description
+from pipeline.deployment.calibration import calibration
+from pipeline.deployment.card import card
+from pipeline.deployment.description import DecodingDescription, Description, read
 from pipeline.deployment.onnx_export import Measured
 from pipeline.deployment.onnx_file import INPUT, OUTPUTS, as_input, session
 from pipeline.deployment.package import package
-from pipeline.deployment.predictor import ONNX
+from pipeline.deployment.pixels_graph import with_preprocessing
+from pipeline.deployment.predictor import CARD, DESCRIPTION, ONNX, WITH_PREPROCESSING
 from pipeline.deployment.registry import Registry, log_onnx
+from pipeline.deployment.speed import measure_cost
+from pipeline.deployment.tested import figures, recorded_logits, write_predictions
 from pipeline.settings.folders import lock_file
 from pipeline.settings.schema import Config
 from pipeline.training.cropping import HostCropper
-from pipeline.training.data import EVALUATION_BATCH, CentreCrops
-from pipeline.training.final_output import MODEL
+from pipeline.training.data import EVALUATION_BATCH, TEST, CentreCrops
+from pipeline.training.final_output import MODEL, PREDICTIONS
+from pipeline.trials.contract import Calibration, Figures, FinalFile
 from pipeline.trials.identity import key_of, versions
 from pipeline.trials.journal import Journal
 from pipeline.trials.resources import Resources
@@ -32,21 +40,50 @@ REQUIREMENTS = ("mlflow", "numpy", "onnx", "onnxruntime")
 """Packages that the registered model needs to run; ``Description.versions`` are for training."""
 
 
-def package_final(
+@dataclass(frozen=True)
+class Delivered:
+    """What the packaged model does on the test split."""
+
+    figures: Figures
+    calibration: Calibration
+
+
+def deliver(
     cfg: Config,
     journal: Journal,
-    first: Outcome,
-    logits: np.ndarray,
+    outcomes: Mapping[int, Outcome],
     resources: Resources,
+    temperature: float,
     folder: Path,
-) -> np.ndarray:
-    """Write the model's ``folder`` from the first seed's weights, never those best on test.
+) -> Delivered:
+    """Write ``model`` and ``predictions.parquet`` into the cell's ``folder``; measure the model.
 
-    ``logits`` [N, K] are what its trial recorded for the test images. Returns what the packaged
-    model computes of them. Raises OnnxMismatchError if that is something else.
+    It is the model of the first seed, never the one best on test. Raises OnnxMismatchError if it
+    computes something else on the test images than its trial recorded.
     """
-    description = Description(
-        format=1,
+    manifest = resources.manifest
+    logits = {seed: recorded_logits(journal, each.run_id) for seed, each in outcomes.items()}
+    seed, first = next(iter(outcomes.items()))
+    measured = Measured(images_of("test", cfg, resources), logits[seed])
+    description = describe(cfg, resources, first.key, temperature)
+    with journal.artifact(first.run_id, MODEL) as weights:
+        logits[seed] = package(description, weights, measured, folder / "model")
+    whole = folder / "model" / WITH_PREPROCESSING
+    whole.unlink(missing_ok=True)
+    if cfg.evaluate.onnx_with_preprocessing:
+        model = with_preprocessing(onnx.load(folder / "model" / ONNX), description)
+        write_bytes(whole, model.SerializeToString())
+    write_predictions(manifest, logits, temperature, folder / PREDICTIONS)
+    labels = manifest.labels[manifest.rows(TEST)]
+    return Delivered(
+        figures(manifest, logits[seed]), calibration(logits[seed], labels, temperature)
+    )
+
+
+def describe(cfg: Config, resources: Resources, key: str, temperature: float) -> Description:
+    """Describe the model of the final trial with this key."""
+    return Description(
+        format=2,
         arch=cfg.model.arch,
         classes=resources.manifest.class_names,
         mean=cfg.model.mean,
@@ -55,16 +92,21 @@ def package_final(
         resize=cfg.recipe.resize,
         resize_size=cfg.recipe.resize_size,
         image_size=cfg.recipe.image_size,
+        temperature=temperature,
         dataset=cfg.dataset.name,
         title=cfg.dataset.title,
         point=cfg.point.model_dump(),
         data_digest=resources.environment.data_digest,
-        key=first.key,
+        key=key,
         versions=versions(),
     )
-    with journal.artifact(first.run_id, MODEL) as weights:
-        tested = Measured(images_of("test", cfg, resources), logits)
-        return package(description, weights, tested, folder)
+
+
+def write_card(cfg: Config, final: FinalFile, folder: Path) -> None:
+    """Write the model card of the model in ``folder``; measures how long it takes here."""
+    description = read(folder / DESCRIPTION)
+    cost = measure_cost(folder / ONNX, description.image_size)
+    write_text(folder / CARD, card(cfg, description, final, cost))
 
 
 def images_of(split: Split, cfg: Config, resources: Resources) -> Iterator[np.ndarray]:

@@ -22,16 +22,16 @@ class PackagedNetwork(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: nn.Module, mean: list[float], std: list[float]) -> None:
+    def __init__(self, network: nn.Module, description: Description) -> None:
         super().__init__()
-        self.network = network
-        self.register_buffer("mean", 255 * torch.tensor(mean).view(1, 3, 1, 1))
-        self.register_buffer("std", 255 * torch.tensor(std).view(1, 3, 1, 1))
+        self.network, self.temperature = network, description.temperature
+        self.register_buffer("mean", 255 * torch.tensor(description.mean).view(1, 3, 1, 1))
+        self.register_buffer("std", 255 * torch.tensor(description.std).view(1, 3, 1, 1))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Compute logits and probabilities, float32 [N, K], of float32 [N, 3, S, S], 0 to 255."""
         logits = self.network((images - self.mean) / self.std)
-        return logits, logits.softmax(1)
+        return logits, (logits / self.temperature).softmax(1)
 
 
 def load(description: Description, weights: Path) -> PackagedNetwork:
@@ -70,4 +70,4 @@ def assembled(
             f"{source}: not the weights of {description.arch} with {len(description.classes)} "
             f"classes: {reason}"
         ) from None
-    return PackagedNetwork(network, description.mean, description.std).eval()
+    return PackagedNetwork(network, description).eval()

@@ -1,4 +1,4 @@
-"""Write the model folder that people use elsewhere: weights, description and ONNX file."""
+"""Write the model folder that people use elsewhere: weights, description, ONNX file, example."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.base.files import replacing, write_json
+from pipeline.base.files import replacing, write_bytes, write_json
+from pipeline.deployment import example
 from pipeline.deployment.description import Description
 from pipeline.deployment.network import load
 from pipeline.deployment.onnx_export import Measured, export
-from pipeline.deployment.predictor import DESCRIPTION, ONNX, WEIGHTS
+from pipeline.deployment.predictor import DESCRIPTION, EXAMPLE, ONNX, WEIGHTS
 
 
 def package(
@@ -26,4 +27,5 @@ def package(
     with replacing(folder / WEIGHTS) as temporary:
         shutil.copyfile(weights, temporary)
     write_json(folder / DESCRIPTION, description.model_dump())
+    write_bytes(folder / EXAMPLE, Path(example.__file__).read_bytes())
     return export(network, description, measured, folder / ONNX)

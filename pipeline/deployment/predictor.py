@@ -14,6 +14,9 @@ from pipeline.deployment.description import Description, read
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
 ONNX = "model.onnx"
+EXAMPLE = "example.py"
+CARD = "README.md"
+WITH_PREPROCESSING = "model_with_preprocessing.onnx"
 _DRIVER = Path("/dev/nvidiactl")
 """There is an accelerator only where this file of its driver is."""
 

@@ -33,11 +33,14 @@ def figures(manifest: Manifest, logits: np.ndarray) -> Figures:
     return Figures.model_validate(asdict(measure(torch.from_numpy(logits), labels)))
 
 
-def write_predictions(manifest: Manifest, logits: Mapping[int, np.ndarray], path: Path) -> None:
+def write_predictions(
+    manifest: Manifest, logits: Mapping[int, np.ndarray], temperature: float, path: Path
+) -> None:
     """Write a row for each seed and test image; ``logits`` [N, K] are those of each seed."""
     tables = []
     for seed, values in logits.items():
-        table = predictions(manifest, torch.from_numpy(values)).drop_columns(["logits"])
+        table = predictions(manifest, torch.from_numpy(values), temperature)
+        table = table.drop_columns(["logits"])
         column = pa.array([seed] * len(table), pa.int64())
         tables.append(table.add_column(0, "seed", column))
     with replacing(path) as temporary:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import quote
 
+from pipeline.base.text import markdown
 from pipeline.reporting.charts import BarChart, HeatMap, LineChart, Parallel
 from pipeline.reporting.document import Details, Document, Facts, Gallery, Items, Section, Text
-from pipeline.reporting.tables import Table, plain, to_markdown
+from pipeline.reporting.tables import Table, to_markdown
 
 
 def to_report(document: Document) -> str:
-    parts = [f"# {plain(document.title)}"]
+    parts = [f"# {markdown(document.title)}"]
     for section in document.sections:
         parts += _section(section, 2)
     return "\n\n".join(parts) + "\n"
@@ -22,7 +23,7 @@ def _link(folder: str, name: str) -> str:
 
 
 def _section(section: Section, level: int) -> Iterator[str]:
-    yield f"{'#' * level} {plain(section.title)}"
+    yield f"{'#' * level} {markdown(section.title)}"
     for block in section.blocks:
         match block:
             case Text():
@@ -30,7 +31,7 @@ def _section(section: Section, level: int) -> Iterator[str]:
             case Items():
                 yield "\n".join(f"* {line}" for line in block.lines)
             case Facts():
-                yield "\n".join(f"* **{plain(name)}**: {text}" for name, text in block.lines)
+                yield "\n".join(f"* **{markdown(name)}**: {text}" for name, text in block.lines)
             case Table():
                 yield f"{block.caption} ([CSV]({_link('tables', block.name)}.csv))"
                 yield to_markdown(block)
@@ -41,12 +42,12 @@ def _section(section: Section, level: int) -> Iterator[str]:
                 yield f"**{block.title}**"
                 start = _link("figures", block.name)
                 yield "\n".join(
-                    f"![{plain(picture.caption)}]({start}-{i}.png) {plain(picture.caption)}  "
+                    f"![{markdown(picture.caption)}]({start}-{i}.png) {markdown(picture.caption)}  "
                     for i, picture in enumerate(block.pictures)
                 )
             case LineChart() | BarChart() | HeatMap() | Parallel():
-                yield f"**{plain(block.title)}**"
-                yield f"![{plain(block.title)}]({_link('figures', block.name)}.svg)"
+                yield f"**{markdown(block.title)}**"
+                yield f"![{markdown(block.title)}]({_link('figures', block.name)}.svg)"
                 yield f"*{block.caption}*"
     for below in section.sections:
         yield from _section(below, level + 1)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pipeline.base.statistics import wilson_interval
-from pipeline.reporting.charts import Axis, BarChart, BarSeries, HeatMap, Panel
+from pipeline.reporting.charts import Axis, BarChart, BarSeries, HeatMap, LineChart, Panel, Series
 from pipeline.reporting.confused_images import confused_images
 from pipeline.reporting.document import Block, Details, Section, Text
 from pipeline.reporting.places import Place, describe, wording
 from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Table, Value
 from pipeline.settings.folders import PROGRAM
-from pipeline.trials.contract import ClassRow, FinalFile
+from pipeline.trials.contract import Calibration, ClassRow, FinalFile
 
 MOST_PAIRS = 20
 MOST_BARS = 30
@@ -51,6 +51,8 @@ def model_section(place: Place) -> Section | None:
     if final.per_class:
         blocks.append(per_class_chart(place, final))
         blocks.append(Details("Accuracy of every class", per_class_table(place, final)))
+    if final.calibration is not None:
+        blocks.append(reliability_chart(place, final.calibration))
     if final.confusion is not None:
         blocks += confusion(place, cell, final)
     return Section("The final model", f"model-{place.stem}", blocks)
@@ -98,6 +100,37 @@ def per_class_table(place: Place, final: FinalFile) -> Table:
     rows: list[list[Value]] = [[row.name, row.images, row.top1] for row in final.per_class]
     caption = "Mean over the refit seeds."
     return Table(f"{place.stem}-classes", caption, columns, rows)
+
+
+def reliability_chart(place: Place, calibration: Calibration) -> LineChart:
+    """Show how often the delivered model is right, by how sure it is."""
+    bins = calibration.bins
+    intervals = [wilson_interval(round(each.accuracy * each.images), each.images) for each in bins]
+    return LineChart(
+        name=f"{place.stem}-reliability",
+        title="Reliability: how often the model is right, by the probability it gives",
+        caption=(
+            f"Test images of the first seed, in bins of its highest probability; bars are Wilson's "
+            f"95 % interval. Expected calibration error {100 * calibration.ece:.1f} points, "
+            f"{100 * calibration.ece_before:.1f} without the temperature "
+            f"{calibration.temperature:.2f}, which was fitted on the validation images of the "
+            "chosen trial. On the dashed line, probabilities mean what they say."
+        ),
+        x=Axis("probability of the predicted class, %", percent=True, limits=(0, 100)),
+        y=Axis("right, %", percent=True, limits=(0, 100)),
+        series=[
+            Series("as sure as right", [0.0, 1.0], [0.0, 1.0], "grey", dashed=True),
+            Series(
+                "the model",
+                [each.confidence for each in bins],
+                [each.accuracy for each in bins],
+                "blue",
+                style="points",
+                low=[interval.low or 0.0 for interval in intervals],
+                high=[interval.high or 0.0 for interval in intervals],
+            ),
+        ],
+    )
 
 
 Matrix = list[list[int]]

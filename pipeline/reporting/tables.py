@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +11,7 @@ from typing import Literal
 from tabulate import tabulate
 
 from pipeline.base.statistics import Interval
-from pipeline.base.text import cell
+from pipeline.base.text import cell, markdown
 
 
 @dataclass(frozen=True)
@@ -151,13 +150,7 @@ def _raw(value: Value) -> str:
 
 def to_markdown(table: Table) -> str:
     """Write a pipe table; every value stays on its line."""
-    return _laid_out(table, "pipe", plain)
-
-
-def plain(text: str) -> str:
-    """Put text on one line and escape it, so that no character is special in Markdown."""
-    escaped = re.sub(r"([\\`*\[\]<>|~$])", r"\\\1", " ".join(text.split()))
-    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)
+    return _laid_out(table, "pipe", markdown)
 
 
 def to_latex(table: Table) -> str:

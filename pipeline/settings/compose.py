@@ -25,7 +25,7 @@ from pipeline.settings.folders import CONF, CONFIG_NAME
 from pipeline.settings.guard import read_params, require_plain_groups, require_plain_overrides
 from pipeline.settings.machine import count, processes, require_counts
 from pipeline.settings.plain_yaml import read_mapping
-from pipeline.settings.rules import require_first_point, require_known_names
+from pipeline.settings.rules import require_exportable, require_first_point, require_known_names
 from pipeline.settings.schema import Config, SearchConfig
 from pipeline.settings.values import Model
 
@@ -149,6 +149,7 @@ def compose(config_dir: Path, overrides: Sequence[str] = ()) -> Config:
         own = list(_folders(params))
         raise UserError(composition_fault(error, params, overrides, own)) from error
     require_known_names(cfg, config_dir, overrides)
+    require_exportable(cfg, config_dir, overrides)
     require_first_point(cfg, params, overrides)
     return cfg
 

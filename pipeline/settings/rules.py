@@ -40,6 +40,16 @@ def _names(group: str, config_dir: Path) -> list[str]:
     return sorted({*names_in(group), *beside})
 
 
+def require_exportable(cfg: Config, config_dir: Path, overrides: Sequence[str]) -> None:
+    """Raise UserError when an ONNX graph is asked for a resize that it cannot compute."""
+    if cfg.evaluate.onnx_with_preprocessing and cfg.recipe.resize == "opencv":
+        key = ("evaluate", "onnx_with_preprocessing")
+        raise UserError(
+            f"{source_of(key, config_dir, overrides, {})}: 'evaluate.onnx_with_preprocessing': "
+            "found true; allowed with recipe.resize=opencv: false, because ONNX resizes like Pillow"
+        )
+
+
 def require_first_point(cfg: Config, params: Path, overrides: Sequence[str]) -> None:
     """Raise UserError when the space lacks the fixed scheme, where a search begins.
 

@@ -40,6 +40,8 @@ class ModelConfig(Model):
     mean: Annotated[list[float], Field(min_length=3, max_length=3)] = [0.485, 0.456, 0.406]
     std: Annotated[list[Positive], Field(min_length=3, max_length=3)] = [0.229, 0.224, 0.225]
     note: str = ""
+    licence: str = ""
+    """Of the weights, for the model card; empty if there are none to start from."""
 
 
 class RecipeConfig(Model):
@@ -200,6 +202,8 @@ class TuneConfig(Model):
 
 class EvaluateConfig(Model):
     seeds: Annotated[list[Seed], Field(min_length=1)] = [0, 1, 2]
+    onnx_with_preprocessing: bool = False
+    """Also write an ONNX file that takes decoded images of any size, and resizes and crops them."""
 
     @field_validator("seeds")
     @classmethod

@@ -18,6 +18,7 @@ from pipeline.training.losses import mix, mixed_cross_entropy
 from pipeline.training.metrics import Metrics, measure
 from pipeline.training.parameter_groups import parameter_groups
 from pipeline.training.schedule import Schedule, micro_batches
+from pipeline.training.temperature import fit_temperature
 
 LOSS_CHECK_STEPS = 20
 """Steps between checks of the loss; each check waits for the device."""
@@ -57,6 +58,7 @@ class Classifier(pl.LightningModule):
         self.diverged = False
         self.measured: Metrics | None = None
         self.logits: Tensor | None = None
+        self.labels: Tensor | None = None
         self._losses: list[Tensor] = []
         self._outputs: list[tuple[Tensor, Tensor]] = []
 
@@ -141,10 +143,14 @@ class Classifier(pl.LightningModule):
         assert self.measured is not None
         row: dict[str, float | int] = {"epoch": self.current_epoch + 1, "train_loss": train_loss}
         row |= self.measured.scalars()
-        if all(math.isfinite(value) for value in row.values()):
-            self.curve.append(row)
-        else:
+        if not all(math.isfinite(value) for value in row.values()):
             self._diverge()
+            return
+        if self.global_step >= self.schedule.steps:  # the network that is compared and chosen
+            assert self.logits is not None
+            assert self.labels is not None
+            row["temperature"] = fit_temperature(self.logits, self.labels)
+        self.curve.append(row)
 
     on_test_epoch_start = on_validation_epoch_start
 
@@ -161,7 +167,7 @@ class Classifier(pl.LightningModule):
     def _measure(self) -> None:
         logits = torch.cat([outputs for outputs, _ in self._outputs])
         labels = torch.cat([labels for _, labels in self._outputs])
-        self.logits, self.measured = logits, measure(logits, labels)
+        self.logits, self.labels, self.measured = logits, labels, measure(logits, labels)
         self._outputs.clear()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -27,12 +27,12 @@ def write_final(folder: Path, manifest: Manifest, final: FinalOutput) -> None:
         pq.write_table(predictions(manifest, final.logits), temporary)
 
 
-def predictions(manifest: Manifest, logits: torch.Tensor) -> pa.Table:
+def predictions(manifest: Manifest, logits: torch.Tensor, temperature: float = 1.0) -> pa.Table:
     """Make a row per test image: path, label, prediction, probability, top5 (numbers), logits."""
     rows = manifest.rows(TEST)
     # Of equal logits the first class counts, as in the accuracy.
     order = logits.float().argsort(dim=1, descending=True, stable=True)[:, :5]
-    probability = logits.float().softmax(1).gather(1, order)
+    probability = (logits.float() / temperature).softmax(1).gather(1, order)
     return pa.table(
         {
             "path": manifest.table["path"].take(pa.array(rows)),

@@ -19,6 +19,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
+Temperature = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+"""Logits are divided by it before they become probabilities."""
 Protocol = Literal["heldout", "paddle"]
 
 
@@ -41,6 +43,8 @@ class Figures(Record):
     paddle_batch_mean: Share | None = None
     per_class: list[Share] | None = None
     confusion: list[list[Count]] | None = None
+    temperature: Temperature | None = None
+    """Fitted on the split that was measured; only after the last epoch of a search trial."""
 
 
 class Epoch(Figures):
@@ -171,6 +175,8 @@ class BestFile(Record):
     objective: Share
     loss: float | None
     epoch: Count | None = None
+    temperature: Temperature | None = None
+    """Of the chosen trial; None if it was simulated."""
 
     @property
     def choice(self) -> tuple[Protocol, Objective]:
@@ -200,6 +206,29 @@ class Provenance(Record):
     dirty: bool | None
     versions: dict[str, Any]
     code_digest: str
+
+
+class Reliability(Record):
+    """Images whose probability lies in one bin, (low, high]: how sure and how right they are."""
+
+    low: Share
+    high: Share
+    images: Count
+    confidence: Share
+    """Mean probability of the predicted class."""
+    accuracy: Share
+
+
+class Calibration(Record):
+    """How well the delivered model's probabilities tell how often it is right, on test images."""
+
+    temperature: Temperature
+    ece: Share
+    """Expected calibration error: the mean of |accuracy - confidence| over the images' bins."""
+    ece_before: Share
+    """The same at a temperature of 1."""
+    bins: list[Reliability]
+    """Those that hold images, in order."""
 
 
 class Replays(Record):
@@ -262,6 +291,8 @@ class FinalFile(Record):
     data_notes: list[str]
     """One sentence for each thing that prepare left out or found doubtful."""
     provenance: Provenance
+    calibration: Calibration | None = None
+    """Of the first seed's model; None under the paddle protocol."""
     replays: Replays | None = None
     """Only in a grid cell whose grid is complete."""
 

@@ -140,6 +140,7 @@ class Sweep:
             objective=chosen.result.objective,
             loss=chosen.result.metrics.loss,
             epoch=chosen.result.epoch,
+            temperature=chosen.result.metrics.temperature,
         )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from pipeline import prepare
 from pipeline.deployment.description import read
@@ -48,6 +49,7 @@ def test_every_way_to_the_model_gives_the_reported_answer_of_every_test_image(
     root = insects(project.folder / "insects")
     project.set(machine={"precision": "bf16", "threads": 1, "device": "cpu", "workers": 0})
     own = ["dataset=folder", "dataset.name=insects", f"dataset.root={root}", "strategy=fixed"]
+    own.append("evaluate.onnx_with_preprocessing=true")
     prepare.run(project.compose(*own))
     project.tune(*own)
     project.evaluate(*own)
@@ -68,6 +70,10 @@ def test_every_way_to_the_model_gives_the_reported_answer_of_every_test_image(
     confusion = np.array(told["confusion"])
     assert (confusion.trace(), confusion.sum()) == (right, len(reported))
 
+    card = (model / "README.md").read_text()
+    assert f"**{100 * right / len(reported):.2f} %** of 42 test images right" in card
+    assert "| =fly | 14 |" in card
+
     capsys.readouterr()
     main([str(model), str(root / "test"), "--evaluate", "--format", "json"])
     measured = json.loads(capsys.readouterr().out)
@@ -84,9 +90,12 @@ def test_every_way_to_the_model_gives_the_reported_answer_of_every_test_image(
     session = onnxruntime.InferenceSession(model / "model.onnx")
     (by_onnx,) = session.run(["probabilities"], {"images": as_input(images)})
     by_mlflow = served.predict({"images": as_input(images)})["probabilities"]
+    whole = onnxruntime.InferenceSession(model / "model_with_preprocessing.onnx")
     for number, (path, (name, share)) in enumerate(reported.items()):
         one = shown[str(root / path)]
         assert (one["class"], one["probability"]) == (name, pytest.approx(share, abs=1e-5))
+        (prepared,) = whole.run(["probabilities"], {"pixels": np.asarray(Image.open(root / path))})
+        np.testing.assert_allclose(prepared[0], by_onnx[number], atol=0.05)
         for shares in (by_onnx[number], by_mlflow[number]):
             assert CLASSES[int(shares.argmax())] == name
             assert shares.max() == pytest.approx(share, abs=1e-5)

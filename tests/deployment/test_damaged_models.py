@@ -31,8 +31,8 @@ def test_a_model_of_another_version_or_kind_is_refused(model: Path, tmp_path: Pa
         with pytest.raises(UserError, match=match):
             main([str(copy), "x.jpg"])
 
-    (copy / "model.json").write_text(json.dumps(described | {"format": 2}))
-    refused(r"model\.json: a model of format 2, but this version reads format 1")
+    (copy / "model.json").write_text(json.dumps(described | {"format": 1}))
+    refused(r"model\.json: a model of format 1, but this version reads format 2")
     (copy / "model.json").write_text(json.dumps(described | {"image_size": 0}))
     refused(r"image_size: .*damaged")
     for changed, reason in (

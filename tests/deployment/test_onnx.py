@@ -13,7 +13,11 @@ import torch
 
 from pipeline.base.errors import UserError
 from pipeline.deployment import network, onnx_export, predictor
+from pipeline.deployment.description import DecodingDescription
 from pipeline.deployment.onnx_export import OnnxMismatchError, export
+from pipeline.deployment.onnx_file import as_input
+from pipeline.deployment.pixels_graph import with_preprocessing
+from tests.support.miniatures import encoded, picture
 from tests.support.packaged_model import (
     CLASSES,
     check_images,
@@ -100,3 +104,23 @@ def test_a_strangers_onnx_model_is_refused(tmp_path: Path, model: Path) -> None:
     onnx.save(graph, tmp_path / "stranger.onnx")
     with pytest.raises(UserError, match="without class names and preprocessing"):
         predictor.load(tmp_path / "stranger.onnx")
+
+
+@pytest.mark.parametrize(("cut", "side"), [(0, 48), (20, 48), (0, None)])
+def test_a_graph_with_preprocessing_sees_what_predict_sees(
+    model: Path, cut: int, side: int | None
+) -> None:
+    """Images of many sizes: within 1 of 255 for each resize, and so nearly the same answer."""
+    decoding = DecodingDescription(side=side, scaled=False, max_pixels=10**8, crop_bottom=cut)
+    described = description(decoding=decoding)
+    whole = with_preprocessing(onnx.load(model / "model.onnx"), described)
+    session = onnxruntime.InferenceSession(whole.SerializeToString())
+    plain = onnxruntime.InferenceSession(model / "model.onnx")
+    for number, size in enumerate([(200, 120), (41, 90), (20, 33), (40, 60), (301, 500)]):
+        image = picture(number % 3, number, size)
+        (answer,) = session.run(["probabilities"], {"pixels": np.asarray(image)})
+        seen = described.image(encoded(image, "PNG"))
+        (expected,) = plain.run(["probabilities"], {"images": as_input(seen[None])})
+        np.testing.assert_allclose(answer, expected, atol=0.01)
+    properties = {each.key: json.loads(each.value) for each in whole.metadata_props}
+    assert properties["classes"] == CLASSES

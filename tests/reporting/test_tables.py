@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.base.statistics import Interval
+from pipeline.base.text import markdown
 from pipeline.reporting.tables import (
     Column,
     Kind,
     Table,
     Value,
-    plain,
     show,
     to_csv,
     to_latex,
@@ -95,7 +95,7 @@ def test_markdown_has_one_line_per_row_whatever_the_names() -> None:
 
 
 def test_no_character_of_a_name_means_anything_to_markdown() -> None:
-    assert plain("*a* _b_ snake_case [l](u) `c` ~~d~~ $e$ a\\|b\n# f") == (
+    assert markdown("*a* _b_ snake_case [l](u) `c` ~~d~~ $e$ a\\|b\n# f") == (
         r"\*a\* \_b\_ snake_case \[l\](u) \`c\` \~\~d\~\~ \$e\$ a\\\|b # f"
     )
 

@@ -20,7 +20,7 @@ CLASSES = ["ant", "bee", "naïve, fly"]
 
 def description(**changes: object) -> Description:
     values = {
-        "format": 1,
+        "format": 2,
         "arch": "test_resnet",
         "classes": CLASSES,
         "mean": [0.485, 0.456, 0.406],
@@ -29,6 +29,7 @@ def description(**changes: object) -> Description:
         "resize": "antialias",
         "resize_size": 40,
         "image_size": 32,
+        "temperature": 1.5,
         "dataset": "insects",
         "title": "Insects",
         "point": {"lr": 0.1, "l2_decay": 0.0, "label_smoothing": False, "mixup": True},
