@@ -6,25 +6,40 @@ probability, the settings disagree on a share of the images, each refit flips so
 each refit as a whole is better or worse by chance. ``images``: 1,880 images, 8 % disagreement, 4 %
 flips.
 ``seeds``: refits differ as a whole by a standard deviation of 0.4 points as well.
-Wrong: share of verdicts between equal settings. Found: share of verdicts when one setting is 0.4
-points better. Of eight: share of simulated benchmarks of eight datasets with any wrong verdict.
+Seeds: a number, or the looks of ``evaluate.seeds: auto`` with the last one as its budget. Wrong:
+share of verdicts between equal settings. Of eight: share of tables of eight datasets with any wrong
+verdict. Found: share of verdicts when one setting is 0.4 or 2 points better. Spent: mean number of
+seeds then.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+from collections.abc import Sequence
 
 import numpy as np
 from tabulate import tabulate
 
-from pipeline.base.comparison import Comparison, compare, decided
+from pipeline.base.comparison import (
+    Comparison,
+    compare,
+    decided,
+    worth_more_seeds,
+)
+from pipeline.base.looks import planned_looks
 
 IMAGES, RIGHT, DISAGREE, FLIPS = 1880, 0.92, 0.08, 0.04
+GAINS = (0.004, 0.02)
+EIGHT = 8
+"""Number of datasets in the benchmark's table."""
 MIXTURES = {"images": 0.0, "seeds": 0.004}
 
 
-def simulate(rng: np.random.Generator, seeds: int, shift: float, better: float = 0.0) -> Comparison:
-    """Compare two simulated settings whose true accuracies differ by ``better``."""
+def simulate(
+    rng: np.random.Generator, seeds: int, shift: float, better: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Simulate the right answers of two settings whose true accuracies differ by ``better``."""
     base = rng.random(IMAGES) < RIGHT
 
     def answers(gain: float) -> np.ndarray:
@@ -38,11 +53,33 @@ def simulate(rng: np.random.Generator, seeds: int, shift: float, better: float =
         gained = (rng.random(runs.shape) < change / (1 - RIGHT)) & ~runs
         return (runs & ~worse) | gained
 
-    return compare(answers(better), answers(0.0))
+    return answers(better), answers(0.0)
+
+
+def with_the_rule(pair: tuple[np.ndarray, np.ndarray], comparisons: int) -> Comparison:
+    """Compare two settings as ``evaluate.seeds: auto`` does, with all seeds as the budget."""
+    looks = planned_looks(len(pair[0]))
+    for seeds in looks:
+        comparison = compare(pair[0][:seeds], pair[1][:seeds], len(looks))
+        if not worth_more_seeds(comparison, comparisons, looks[-1]):
+            break
+    return comparison
 
 
 def holds(comparison: Comparison) -> bool:
     return decided([comparison])[0]
+
+
+def errors(pairs: Sequence[tuple[np.ndarray, np.ndarray]], rule: bool) -> tuple[float, float]:
+    """Return the share of verdicts between equal settings: one by one, and in tables of eight."""
+    if rule:
+        single = [with_the_rule(pair, 1) for pair in pairs]
+        together = [with_the_rule(pair, EIGHT) for pair in pairs]
+    else:
+        single = together = [compare(*pair) for pair in pairs]
+    tables = [together[start : start + EIGHT] for start in range(0, len(pairs) - EIGHT + 1, EIGHT)]
+    wrong = float(np.mean([holds(each) for each in single]))
+    return wrong, float(np.mean([any(decided(table)) for table in tables]))
 
 
 def main() -> None:
@@ -52,17 +89,22 @@ def main() -> None:
     parser.add_argument("--simulations", type=int, default=2000, help="default: %(default)s")
     count = parser.parse_args().simulations
     rows = []
-    for name, shift in MIXTURES.items():
-        for seeds in (3, 5, 10):
-            rng = np.random.default_rng(seeds)
-            equal = [simulate(rng, seeds, shift) for _ in range(count)]
-            wrong = np.mean([holds(each) for each in equal])
-            eights = [equal[start : start + 8] for start in range(0, count - 7, 8)]
-            any_wrong = np.mean([any(decided(eight)) for eight in eights])
-            gains = [simulate(rng, seeds, shift, 0.004) for _ in range(count)]
-            rows.append([name, seeds, wrong, any_wrong, np.mean([holds(each) for each in gains])])
-    headers = ["mixture", "seeds", "wrong", "any wrong of eight", "found at 0.4 points"]
-    print(tabulate(rows, headers, floatfmt=".3f"))
+    for (name, shift), seeds in itertools.product(MIXTURES.items(), (3, 5, 10)):
+        rng = np.random.default_rng(seeds)
+        equal, *better = (
+            [simulate(rng, seeds, shift, gain) for _ in range(count)] for gain in (0.0, *GAINS)
+        )
+        for rule in (False, True):
+            plan = " ".join(map(str, planned_looks(seeds))) if rule else str(seeds)
+            row = [name, plan, *errors(equal, rule)]
+            for pairs in better:
+                ended = [with_the_rule(pair, 1) if rule else compare(*pair) for pair in pairs]
+                row.append(float(np.mean([holds(each) for each in ended])))
+                row.append(float(np.mean([each.seeds for each in ended])))
+            rows.append(row)
+    headers = ["mixture", "seeds", "wrong", "of eight"]
+    headers += [f"{what} at {100 * gain:g}" for gain in GAINS for what in ("found", "spent")]
+    print(tabulate(rows, headers, floatfmt=("", "", ".3f", ".3f", *(".3f", ".1f") * len(GAINS))))
 
 
 if __name__ == "__main__":

@@ -26,13 +26,11 @@ from pipeline.deployment.provenance import provenance
 from pipeline.search.replay import replays
 from pipeline.settings.command_line import stage
 from pipeline.settings.compose import sweeper_options
-from pipeline.settings.folders import prepared_dir, results_dir, target
+from pipeline.settings.folders import prepared_dir, results_dir
 from pipeline.settings.schema import Config
-from pipeline.training.data import TEST, Purpose
-from pipeline.trials import sweep
+from pipeline.training.data import TEST
 from pipeline.trials.contract import (
     BestFile,
-    ClassRow,
     Figures,
     FinalFile,
     Replays,
@@ -40,16 +38,23 @@ from pipeline.trials.contract import (
     TrialRow,
     Weights,
 )
-from pipeline.trials.identity import Environment
 from pipeline.trials.journal import Journal
 from pipeline.trials.openings import Opening, add_openings
 from pipeline.trials.openings import count as openings
+from pipeline.trials.refits import (
+    METRICS,
+    by_class,
+    cell_name,
+    opening_rows,
+    refit,
+    require_same,
+    run_row,
+    tune_target,
+)
 from pipeline.trials.resources import Resources, find_resources
-from pipeline.trials.run import Outcome, TrialFailedError, run
+from pipeline.trials.run import Outcome
 from pipeline.trials.run_rows import FinalRunRow
 from pipeline.trials.tables import read_file, read_rows, write_rows
-
-_METRICS = ("top1", "top5", "mean_class", "paddle_batch_mean", "loss")
 
 
 def evaluate(cfg: Config) -> None:
@@ -62,16 +67,13 @@ def evaluate(cfg: Config) -> None:
     best = _chosen(cfg, folder / "best.yaml")
     asked, cfg = cfg, cfg.model_copy(update=best.point.model_dump())
     resources = find_resources(cfg)
-    _require_same(cfg, folder / "best.yaml", best, resources.environment)
+    require_same(cfg, folder / "best.yaml", best, resources.environment)
     replayed = _replays(asked)  # before hours of refits: what it is asked for may be wrong
     journal = Journal.open(cfg.project, cfg.title)
     if cfg.protocol.name == "paddle":
         outcomes = {cfg.seed: _selected(cfg, best.key, journal)}
     else:
-        outcomes = {
-            seed: _refit(cfg.model_copy(update={"seed": seed}), journal)
-            for seed in cfg.evaluate.seeds
-        }
+        outcomes = {seed: refit(cfg, seed, journal) for seed in cfg.evaluate.first_seeds}
     first = next(iter(outcomes.values()))
     results = [each.result.metrics for each in outcomes.values() if each.result.metrics]
     delivered = None
@@ -79,7 +81,7 @@ def evaluate(cfg: Config) -> None:
         assert best.temperature is not None
         delivered = deliver(cfg, journal, outcomes, resources, best.temperature, folder)
         results[0] = delivered.figures
-    rows = [_run_row(seed, each, journal) for seed, each in outcomes.items()]
+    rows = [run_row(seed, each, journal) for seed, each in outcomes.items()]
     write_rows(folder / "final_runs.csv", FinalRunRow, rows)
     final = _final(cfg, resources, outcomes, results, replayed, delivered)
     write_json(folder / "final.json", final.model_dump(mode="json", by_alias=True))
@@ -90,58 +92,30 @@ def evaluate(cfg: Config) -> None:
         print(register_final(cfg, journal, first, resources, best.objective, model))
     guess = f"always {printable(final.majority_class)}, the largest class, {final.majority:.4f}"
     print(
-        f"{_cell(cfg)}: test top-1 {final.top1_mean:.4f} over {count(len(final.seeds), 'seed')}; "
-        f"by chance {final.chance:.4f}; {guess}; the test split was opened by "
+        f"{cell_name(cfg)}: test top-1 {final.top1_mean:.4f} over "
+        f"{count(len(final.seeds), 'seed')}; by chance {final.chance:.4f}; {guess}; "
+        "the test split was opened by "
         f"{count(openings(opened, final.data_digest), 'training')} so far"
     )
 
 
 def _chosen(cfg: Config, path: Path) -> BestFile:
     if not path.is_file():
-        raise UserError(f"{path}: no such file; the cell is not tuned. Run: dvc repro {_tune(cfg)}")
+        raise UserError(
+            f"{path}: no such file; the cell is not tuned. Run: dvc repro {tune_target(cfg)}"
+        )
     best = read_file(path, BestFile)
     if cfg.machine.simulate or best.machine.simulated:
         raise UserError(
             f"{path}: a simulated cell has nothing to evaluate. Set "
-            f"machine.simulate to null and run: dvc repro {_tune(cfg)}"
+            f"machine.simulate to null and run: dvc repro {tune_target(cfg)}"
         )
     if best.temperature is None and cfg.protocol.name == "heldout":
         raise UserError(
-            f"{path}: of an older version, without a temperature. Run: dvc repro -f {_tune(cfg)}"
+            f"{path}: of an older version, without a temperature. "
+            f"Run: dvc repro -f {tune_target(cfg)}"
         )
     return best
-
-
-def _require_same(cfg: Config, path: Path, best: BestFile, environment: Environment) -> None:
-    """Raise UserError unless the cell was tuned on the present data and weights."""
-    for what in ("data_digest", "weights_digest"):
-        tuned, now = str(getattr(best, what)), str(getattr(environment, what))
-        if tuned != now:
-            raise UserError(
-                f"{path}: {what} is {tuned[:12]}, but it is {now[:12]} now. "
-                f"Run tune again: dvc repro -s {_tune(cfg)}"
-            )
-
-
-def _run_row(seed: int, outcome: Outcome, journal: Journal) -> FinalRunRow:
-    return FinalRunRow.model_validate(
-        {
-            **outcome.result.model_dump(),
-            "seed": seed,
-            "key": outcome.key,
-            "experiment_id": journal.experiment_id,
-            "run_id": outcome.run_id,
-            "replayed": outcome.replayed,
-        }
-    )
-
-
-def _cell(cfg: Config) -> str:
-    return f"{cfg.dataset.name}-{cfg.model.name}-{cfg.strategy.name}"
-
-
-def _tune(cfg: Config) -> str:
-    return target(Path(cfg.root), "tune", _cell(cfg))
 
 
 def _selected(cfg: Config, key: str, journal: Journal) -> Outcome:
@@ -149,32 +123,11 @@ def _selected(cfg: Config, key: str, journal: Journal) -> Outcome:
     finished = journal.finished(journal.tries(key))
     if finished is None:
         raise UserError(
-            f"{_cell(cfg)}: the chosen trial {key[:12]} is not in the journal. "
-            f"Run tune again: dvc repro -f -s {_tune(cfg)}"
+            f"{cell_name(cfg)}: the chosen trial {key[:12]} is not in the journal. "
+            f"Run tune again: dvc repro -f -s {tune_target(cfg)}"
         )
     result = TrialResult.model_validate(finished.result)
     return Outcome(key, finished.run_id, True, result)
-
-
-def _refit(cfg: Config, journal: Journal) -> Outcome:
-    try:
-        outcome = run(
-            cfg,
-            Purpose.FINAL,
-            journal,
-            name=f"{cfg.dataset.name} · final · lr {cfg.lr:g} · seed {cfg.seed}",
-            label=f"{_cell(cfg)} seed {cfg.seed}",
-            parent_id=None,
-            tags=sweep.tags(cfg, Purpose.FINAL),
-        )
-    except TrialFailedError as error:
-        raise UserError(f"{_cell(cfg)}: the refit with seed {cfg.seed} failed: {error}") from error
-    if outcome.result.metrics is None:
-        raise UserError(
-            f"{_cell(cfg)}: the refit with seed {cfg.seed} diverged at a learning rate of "
-            f"{cfg.lr:g}. Leave that rate out of the space and run tune again"
-        )
-    return outcome
 
 
 def _final(
@@ -186,7 +139,7 @@ def _final(
     delivered: Delivered | None,
 ) -> FinalFile:
     stats = json.loads((prepared_dir(cfg.dataset.name) / "stats.json").read_text())
-    per_seed = {name: [getattr(result, name) for result in results] for name in _METRICS}
+    per_seed = {name: [getattr(result, name) for result in results] for name in METRICS}
     interval = t_interval(per_seed["top1"])
     classes = resources.manifest.class_names
     largest, majority = _majority(resources.manifest)
@@ -209,7 +162,7 @@ def _final(
         chance=1 / len(classes),
         majority=majority,
         majority_class=classes[largest],
-        per_class=_per_class(resources.manifest, results),
+        per_class=by_class(resources.manifest, results),
         confusion=results[0].confusion,
         data_digest=resources.environment.data_digest,
         weights=Weights(source=cfg.model.weights, sha256=resources.environment.weights_digest),
@@ -222,6 +175,7 @@ def _final(
         provenance=provenance(),
         calibration=delivered.calibration if delivered else None,
         replays=replayed,
+        looks=len(cfg.evaluate.looks),
     )
 
 
@@ -237,20 +191,7 @@ def _openings(cfg: Config, best: BestFile, final: FinalFile, folder: Path) -> li
     trainings = list(zip(final.keys, final.seeds, strict=True))
     if cfg.protocol.name == "paddle":
         trainings = [(row.key, row.seed) for row in read_rows(folder / "trials.csv", TrialRow)]
-    return [
-        Opening(
-            data_digest=final.data_digest,
-            key=key,
-            pipeline=cfg.project,
-            protocol=final.protocol,
-            recipe=best.recipe["name"],
-            model=final.model,
-            strategy=final.strategy,
-            seed=seed,
-        )
-        for key, seed in trainings
-        if key
-    ]
+    return opening_rows(cfg.project, best, trainings)
 
 
 def _replays(cfg: Config) -> Replays | None:
@@ -258,19 +199,6 @@ def _replays(cfg: Config) -> Replays | None:
     if cfg.strategy.name != "grid":
         return None
     return replays(results_dir(cfg) / "trials.csv", sweeper_options(cfg, "bayes"))
-
-
-def _per_class(manifest: Manifest, results: Sequence[Figures]) -> list[ClassRow]:
-    """Average the accuracy of each class over the seeds; empty unless every seed measured it."""
-    measured = [result.per_class for result in results if result.per_class is not None]
-    if len(measured) < len(results):
-        return []
-    names = manifest.class_names
-    images = np.bincount(manifest.labels[manifest.rows(TEST)], minlength=len(names))
-    return [
-        ClassRow(name=name, images=int(count), top1=float(mean))
-        for name, count, mean in zip(names, images, np.mean(measured, axis=0), strict=True)
-    ]
 
 
 if __name__ == "__main__":

@@ -2,6 +2,13 @@
 
 Two sources of chance are crossed: the seeds of the refits, and the images that happen to be in
 the split. An interval over seeds alone ignores the images and is wrong too often with few seeds.
+
+Seeds may be added while a comparison is undecided, if the looks at it are planned beforehand: each
+of K looks gets 1/K of the errors. A verdict is wrong only if one of the K looks is wrong at that
+level, so by Bonferroni's inequality all of them together err no more often than one test, whatever
+the dependence between the looks and whatever ends the search for a verdict early. These are the
+repeated confidence intervals of Jennison and Turnbull (Interim Analyses: The Repeated Confidence
+Interval Approach, 1989) with Bonferroni's constants.
 """
 
 from __future__ import annotations
@@ -12,12 +19,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
-from scipy.special import stdtrit
+from scipy.special import ndtr, stdtrit
 
+from pipeline.base.looks import MOST_SEEDS
 from pipeline.base.statistics import Interval
 
-MOST_SEEDS = 100
-"""Largest number of seeds that is ever recommended."""
+CURTAILED = 0.1
+"""Chance of a verdict below which no more seeds are spent on it."""
+ERRORS = 0.05
+"""Share of false verdicts allowed."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +41,12 @@ class Comparison:
     """Variance of ``mean`` that only more images reduce."""
     seeds: int
     images: int
+    looks: int = 1
+    """Number of planned looks that share the errors."""
 
-    def interval(self, level: float = 0.95) -> Interval:
-        """Bound the difference; the bounds stay within -1 and 1."""
-        reach = self._reach(level, self.seeds, self.seed_error)
+    def interval(self, level: float = 1 - ERRORS) -> Interval:
+        """Bound the difference at every planned look; the bounds stay within -1 and 1."""
+        reach = self._reach(self._of_one_look(level), self.seeds, self.seed_error)
         return Interval(self.mean, max(-1.0, self.mean - reach), min(1.0, self.mean + reach))
 
     def p_value(self) -> float:
@@ -48,18 +60,33 @@ class Comparison:
             return self._reach(1 - p, self.seeds, self.seed_error) - abs(self.mean)
 
         tiny = 1e-12
-        return tiny if excess(tiny) < 0 else float(brentq(excess, tiny, 1.0))
+        one_look = tiny if excess(tiny) < 0 else float(brentq(excess, tiny, 1.0))
+        return min(1.0, self.looks * one_look)
 
-    def seeds_to_decide(self, level: float = 0.95) -> int | None:
+    def seeds_to_decide(self, level: float = 1 - ERRORS) -> int | None:
         """Return how many seeds would decide if everything else stayed as measured.
 
         Returns None if even MOST_SEEDS would not decide, because the split has too few images.
         """
         for seeds in range(2, MOST_SEEDS + 1):
             error = self.seed_error * self.seeds / seeds
-            if abs(self.mean) > self._reach(level, seeds, error):
+            if abs(self.mean) > self._reach(self._of_one_look(level), seeds, error):
                 return seeds
         return None
+
+    def chance_to_decide(self, seeds: int, level: float = 1 - ERRORS) -> float:
+        """Return the chance that ``seeds`` will decide, given what these seeds measured.
+
+        The mean then still moves by the error of the seeds to come; the images stay the same.
+        """
+        share = self.seeds / seeds
+        reach = self._reach(self._of_one_look(level), seeds, self.seed_error * share)
+        drift = np.sqrt(self.seed_error * max(0.0, 1 - share))
+        missing = reach - abs(self.mean)
+        return float(ndtr(-missing / drift)) if drift else float(missing < 0)
+
+    def _of_one_look(self, level: float) -> float:
+        return 1 - (1 - level) / self.looks
 
     def _reach(self, level: float, seeds: int, seed_error: float) -> float:
         """Return half the width of the interval, with the critical value of Cochran and Cox."""
@@ -72,8 +99,10 @@ class Comparison:
         return float(critical * np.sqrt(total))
 
 
-def compare(first: ArrayLike, second: ArrayLike) -> Comparison:
+def compare(first: ArrayLike, second: ArrayLike, looks: int = 1) -> Comparison:
     """Compare two settings by their right answers, [seeds, images] of 0 and 1, on the same images.
+
+    ``looks`` is the number of planned looks, and this is one of them.
 
     A two-way analysis of variance of the paired differences, with seeds and images as random
     effects; the critical value weighs those of both error terms (Cochran and Cox, Experimental
@@ -97,10 +126,11 @@ def compare(first: ArrayLike, second: ArrayLike) -> Comparison:
         image_error=float(max(between_images - rest, 0.0) / (seeds * images)),
         seeds=seeds,
         images=images,
+        looks=looks,
     )
 
 
-def decided(comparisons: Sequence[Comparison], level: float = 0.95) -> list[bool]:
+def decided(comparisons: Sequence[Comparison], level: float = 1 - ERRORS) -> list[bool]:
     """Return whether each of several comparisons is decided, with 1 - ``level`` errors in all.
 
     The p-values are corrected for their number (Holm, A Simple Sequentially Rejective Multiple
@@ -113,3 +143,16 @@ def decided(comparisons: Sequence[Comparison], level: float = 0.95) -> list[bool
             break
         holds[index] = True
     return holds
+
+
+def worth_more_seeds(comparison: Comparison, comparisons: int, budget: int) -> bool:
+    """Return whether to go on to the next look at one of several comparisons.
+
+    False once it is decided whatever the others say (Bonferroni), and once ``budget`` seeds would
+    decide it with a chance below ``CURTAILED``, if the trend stays as measured (stochastic
+    curtailment: Lan, Simon, Halperin, Stochastically Curtailed Tests in Long-Term Clinical Trials,
+    1982). Ending early for that costs power, not errors.
+    """
+    if comparison.seeds >= budget or comparison.p_value() <= ERRORS / comparisons:
+        return False
+    return comparison.chance_to_decide(budget, 1 - ERRORS / comparisons) >= CURTAILED

@@ -137,5 +137,5 @@ def trials(cfg: Config) -> Trials:
     else:
         others = sum(count - 1 for name, count in asked.items() if name != "fixed")
         search = first + min(others, size - first_in_space)
-    refits = 0 if cfg.protocol.name == "paddle" else len(asked) * len(cfg.evaluate.seeds)
+    refits = 0 if cfg.protocol.name == "paddle" else len(asked) * cfg.evaluate.looks[-1]
     return Trials(asked, search, refits)

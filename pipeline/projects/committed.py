@@ -25,7 +25,7 @@ COMMITTED_PIPELINES = (
     ),
     Pipeline(
         """
-        The quickstart: the same five stages on digits. `make quickstart` runs it.
+        The quickstart: the same six stages on digits. `make quickstart` runs it.
         """,
         folder="quickstart",
         downloads=True,

@@ -1,4 +1,4 @@
-"""Write dvc.yaml: the same five stages for the committed pipelines and for every project.
+"""Write dvc.yaml: the same six stages for the committed pipelines and for every project.
 
 A stage lists the code that can change its output, by folder. download and prepare take long and
 have no journal to replay from, so they list single files of folders that they use only in part.
@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-import yaml
-
+from pipeline.projects.yaml_text import Inline, Row, dump
 from pipeline.settings.folders import CONFIG_NAME
 from pipeline.settings.point import HYPERPARAMETERS
 
@@ -24,6 +23,8 @@ VERSION_FILE = "vdtransfer.version"
 
 _CELL = "${item.dataset}/${item.model}/${item.strategy}"
 _CHOSEN = "dataset=${item.dataset} model=${item.model} strategy=${item.strategy}"
+_PLACE = "${item.dataset}/${item.model}"
+_EVERY_PLACE = {"dataset": "${datasets}", "model": "${models}"}
 _EVERY_CELL = {"dataset": "${datasets}", "model": "${models}", "strategy": "${strategies}"}
 _SEARCHER = "plugins/hydra-skopt-sweeper/src"
 
@@ -41,6 +42,7 @@ CODE: Mapping[str, Sequence[str]] = {
     ),
     "tune": _TRIAL,
     "evaluate": (*_TRIAL, "deployment", "search"),
+    "decide": (*_TRIAL, "deployment", "reporting"),
     "report": ("base", "settings", "datasets", "trials", "reporting"),
 }
 """The code of each stage, below ``pipeline/``; the stage's own module is added."""
@@ -55,6 +57,7 @@ _COMMENTS = {
     " and writes another key to best.yaml. bayes.yaml and its budget are listed, because searches"
     " are replayed on a finished grid. openings.csv is kept when it runs again: it counts how often"
     " the test split was opened.",
+    "decide": "Adds seeds only if `evaluate.seeds` is auto. It reads what all strategies measured.",
     "report": "Needs neither data nor journal, and takes seconds.",
 }
 _WIDTH = 100
@@ -89,9 +92,9 @@ class Pipeline:
         for name, stage in self._stages(params).items():
             comment = textwrap.wrap(_COMMENTS[name], _WIDTH - 4)
             parts.append("".join(f"  # {line}\n" for line in comment))
-            parts.append(textwrap.indent(_dump({name: stage}), "  "))
+            parts.append(textwrap.indent(dump({name: stage}), "  "))
         if self.metrics:
-            parts.append(_dump(_SHOWN))
+            parts.append(dump(_SHOWN))
         return "".join(parts)
 
     def _stages(self, params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -108,6 +111,7 @@ class Pipeline:
         return stages | {
             "tune": {"matrix": _EVERY_CELL, **self._tune([*point, *limit])},
             "evaluate": {"matrix": _EVERY_CELL, **self._evaluate(point)},
+            **({"decide": {"matrix": _EVERY_PLACE, **self._decide(point)}} if self.refits else {}),
             "report": self._report(planned),
         }
 
@@ -120,7 +124,7 @@ class Pipeline:
             "fetch the archives, with resume, mirrors and digests",
             "dataset=${item}",
             deps=self._conf("dataset/${item}.yaml"),
-            outs=[{"data/raw/${item}": _Inline(cache=False, persist=True)}],
+            outs=[{"data/raw/${item}": Inline(cache=False, persist=True)}],
         )
 
     def _prepare(self) -> dict[str, Any]:
@@ -133,7 +137,7 @@ class Pipeline:
             f"dataset={dataset}",
             deps=["${item}" if self.own_folders else "data/raw/${item}", *self._conf(conf)],
             params=["dataset"],
-            outs=[{f"data/prepared/{dataset}/{out}": _Inline(cache=False)} for out in outs],
+            outs=[{f"data/prepared/{dataset}/{out}": Inline(cache=False)} for out in outs],
         )
 
     def _tune(self, point: Sequence[str]) -> dict[str, Any]:
@@ -176,8 +180,24 @@ class Pipeline:
             ],
             outs=[
                 *self._of_cell("final.json", "final_runs.csv", *refit),
-                *({path: _Inline(persist=True)} for path in self._of_cell("openings.csv")),
+                *({path: Inline(persist=True)} for path in self._of_cell("openings.csv")),
             ],
+        )
+
+    def _decide(self, point: Sequence[str]) -> dict[str, Any]:
+        return self._stage(
+            "decide",
+            "add refit seeds where a comparison of strategies is undecided",
+            "dataset=${item.dataset} model=${item.model}",
+            deps=[
+                self._here(f"results/{_PLACE}"),
+                *self._conf("model/${item.model}.yaml"),
+            ],
+            params=[
+                *("defaults", "project", "datasets", "models", "strategies", "model"),
+                *(*point, "evaluate", "machine"),
+            ],
+            outs=[{self._here(f"decided/{_PLACE}"): Inline(persist=True)}],
         )
 
     def _report(self, planned: Sequence[str]) -> dict[str, Any]:
@@ -185,7 +205,12 @@ class Pipeline:
             "report",
             "tables, figures and the page, from the exported results",
             "",
-            deps=[self._here("results"), *self._checkout("published"), *self.report_reads],
+            deps=[
+                self._here("results"),
+                *([self._here("decided")] if self.refits else []),
+                *self._checkout("published"),
+                *self.report_reads,
+            ],
             params=["defaults", "title", "datasets", "models", "strategies", *planned],
             outs=[self._here("report")],
         )
@@ -208,14 +233,14 @@ class Pipeline:
             *([overrides] if overrides else []),
         ]
         # A plain key would be recorded from the params.yaml of `wdir`.
-        named = [_Inline({self._here(f"{CONFIG_NAME}.yaml"): list(params)})]
+        named = [Inline({self._here(f"{CONFIG_NAME}.yaml"): list(params)})]
         up = "/".join(".." for _ in PurePosixPath(self.folder).parts)
         return {
             **({"wdir": up} if elsewhere else {}),
             "desc": description,
             "cmd": " ".join(command),
             "deps": [*deps, *([VERSION_FILE] if self.installed else code)],
-            **({"params": named if elsewhere else _Row(params)} if params else {}),
+            **({"params": named if elsewhere else Row(params)} if params else {}),
             "outs": list(outs),
         }
 
@@ -238,51 +263,16 @@ def _hyperparameters(params: Mapping[str, Any]) -> list[str]:
     return [name for name in HYPERPARAMETERS if name in params]
 
 
-class _Inline(dict[str, Any]):
-    """A mapping written on one line."""
-
-
-class _Row(list[str]):
-    """A list written on one line."""
-
-
-class _Dumper(yaml.SafeDumper):
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        """Indent lists below their key."""
-        super().increase_indent(flow, False)
-
-
-_Dumper.add_representer(
-    _Inline,
-    lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data, flow_style=True),
-)
-_Dumper.add_representer(
-    _Row,
-    lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True),
-)
-
-
-def _dump(plain: Mapping[str, Any]) -> str:
-    return yaml.dump(
-        plain,
-        Dumper=_Dumper,
-        sort_keys=False,
-        allow_unicode=True,
-        width=float("inf"),
-        default_flow_style=False,
-    )
-
-
 _VERSION = {
     "desc": "write down the version of the installed program",
     "cmd": f"vdtransfer --version > {VERSION_FILE}",
-    "outs": [{VERSION_FILE: _Inline(cache=False)}],
+    "outs": [{VERSION_FILE: Inline(cache=False)}],
     "always_changed": True,
 }
 _SHOWN = {
     "metrics": ["report/metrics.json"],
     "plots": [
-        {"report/plots/accuracy.csv": _Inline(x="top1", y="cell", template="bar_horizontal")},
-        {"report/plots/search": _Inline(x="trial", y="best")},
+        {"report/plots/accuracy.csv": Inline(x="top1", y="cell", template="bar_horizontal")},
+        {"report/plots/search": Inline(x="trial", y="best")},
     ],
 }

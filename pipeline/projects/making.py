@@ -57,7 +57,7 @@ _COMMENTS = {
     "search": "What each strategy may spend. DVC watches each one's part alone.",
     "tune": "How many trials may fail, and how many seconds a trial may take (null: any).",
     "planned": "Why these settings, for people to read; the report repeats it.",
-    "evaluate": "Refits of the chosen point; their spread is the interval of the report.",
+    "evaluate": "Refits of the chosen point. seeds: auto adds more where it is undecided.",
     "machine": "auto and 0 take what the machine has.",
 }
 _HEADER = """

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.base.comparison import Comparison, compare, decided
+from pipeline.base.comparison import ERRORS, Comparison, compare, decided
 from pipeline.base.statistics import Interval
 from pipeline.reporting.places import Place
 from pipeline.reporting.results import Cell
@@ -40,20 +40,21 @@ def difference(first: Cell | None, second: Cell | None) -> Difference | None:
     if not shared:
         return None
     same = first.best.point == second.best.point
-    one = _right_answers(first.folder / PREDICTIONS, shared)
-    other = _right_answers(second.folder / PREDICTIONS, shared)
+    one, other = (_right_answers(cell, shared) for cell in (first, second))
     if len(shared) > 1 and one is not None and other is not None and one.shape == other.shape:
-        comparison = compare(one, other)
+        comparison = compare(one, other, max(first.final.looks, second.final.looks))
         return Difference(comparison.interval(), comparison, same)
     mean = sum(ours[seed] - theirs[seed] for seed in shared) / len(shared)
     return Difference(Interval(mean, None, None), None, same)
 
 
-def _right_answers(path: Path, seeds: Sequence[int]) -> NDArray[np.bool_] | None:
-    """Read which test images each refit got right, [seeds, images]; None without the file."""
-    if not path.is_file():
+def _right_answers(cell: Cell, seeds: Sequence[int]) -> NDArray[np.bool_] | None:
+    """Read which test images each refit got right, [seeds, images]; None without the files."""
+    paths = [folder / PREDICTIONS for folder in cell.prediction_folders]
+    if not all(path.is_file() for path in paths):
         return None
-    table = pq.read_table(path, columns=["seed", "label", "prediction"]).to_pandas()
+    columns = ["seed", "label", "prediction"]
+    table = pa.concat_tables(pq.read_table(path, columns=columns) for path in paths).to_pandas()
     rows = [table[table["seed"] == seed] for seed in seeds]
     if not rows[0].size or len({len(each) for each in rows}) > 1:
         return None
@@ -64,13 +65,14 @@ def readings(differences: Sequence[Difference | None], name: str) -> list[str]:
     """Return the conclusion on ``name`` from each difference in words, with 5 % errors in all."""
     comparisons = [each.comparison for each in differences if each and each.comparison]
     verdicts = iter(decided(comparisons))
+    level = 1 - ERRORS / max(1, len(comparisons))
     return [
-        _reading(each, name, bool(each and each.comparison and next(verdicts)))
+        _reading(each, name, level, bool(each and each.comparison and next(verdicts)))
         for each in differences
     ]
 
 
-def _reading(difference: Difference | None, name: str, holds: bool) -> str:
+def _reading(difference: Difference | None, name: str, level: float, holds: bool) -> str:
     if difference is None:
         return ""
     if difference.same_point:
@@ -80,11 +82,9 @@ def _reading(difference: Difference | None, name: str, holds: bool) -> str:
         return "no interval: needs the predictions of two seeds"
     if holds:
         return f"{name} is {'better' if comparison.mean > 0 else 'worse'}"
-    seeds = comparison.seeds_to_decide()
+    seeds = comparison.seeds_to_decide(level)
     if seeds is None:
         return "undecided: too few test images"
-    if seeds <= comparison.seeds:
-        return "undecided beside the others"
     return f"undecided: about {seeds} seeds would decide"
 
 
@@ -115,6 +115,7 @@ def comparison_table(places: Sequence[Place]) -> Table | None:
     caption = (
         "Test top-1, paired by seed and image, with the 95 % interval of the difference over both. "
         "Readings are corrected for the number of rows: in 5 of 100 such tables one is wrong. They "
-        "do not cover other searches."
+        "do not cover other searches. `evaluate.seeds: auto` adds seeds where it is undecided, and "
+        "counts each look; seeds added by hand after a look are not corrected for."
     )
     return Table("comparisons", caption, columns, rows)

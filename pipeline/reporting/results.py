@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.settings.folders import target
+from pipeline.settings.folders import decided_dir, target
 from pipeline.trials.contract import BestFile, CurveRow, FinalFile, TrialRow
-from pipeline.trials.openings import Opening, of_cell
+from pipeline.trials.more_seeds import MORE_SEEDS, MoreSeeds, joined
+from pipeline.trials.openings import Opening, listed
 from pipeline.trials.run_rows import FinalRunRow, RunRow
 from pipeline.trials.tables import damaged, read_file, read_rows
 
@@ -39,7 +40,10 @@ class Cell:
     runs: list[RunRow]
     best: BestFile
     final: FinalFile | None
+    """Over all seeds, those that decide added included."""
     final_runs: list[FinalRunRow]
+    prediction_folders: list[Path]
+    """Folders of the ``predictions.parquet`` of these seeds."""
     openings: list[Opening]
     """Trainings that opened the test split of its data, here and in other pipelines."""
 
@@ -68,7 +72,7 @@ def read_results(root: Path, names: Iterable[CellName]) -> Results:
     """Read the named cells below ``root/results``, in the order of ``names``."""
     cells, missing = [], []
     for name in names:
-        cell = _read_cell(root / "results" / name.dataset / name.model / name.strategy, name)
+        cell = _read_cell(root, name)
         if cell is not None:
             cells.append(cell)
         if cell is None or cell.final is None:
@@ -76,7 +80,8 @@ def read_results(root: Path, names: Iterable[CellName]) -> Results:
     return Results(cells, missing)
 
 
-def _read_cell(folder: Path, name: CellName) -> Cell | None:
+def _read_cell(root: Path, name: CellName) -> Cell | None:
+    folder = root / "results" / name.dataset / name.model / name.strategy
     tuned = [folder / file for file in ("trials.csv", "curves.csv", "runs.csv", "best.yaml")]
     if not all(path.is_file() for path in tuned):
         return None
@@ -90,8 +95,17 @@ def _read_cell(folder: Path, name: CellName) -> Cell | None:
     if best.trial >= len(trials) or trials[best.trial].key != best.key:
         raise damaged(tuned[3], f"trial {best.trial} of trials.csv is not the one it names")
     final, final_runs = _read_final(folder, best)
+    folders, decided = [folder], decided_dir(root, name.dataset, name.model)
+    more = decided / name.strategy
+    if final is not None and (more / MORE_SEEDS).is_file():
+        added = read_file(more / MORE_SEEDS, MoreSeeds)
+        if added.follows == final.keys[0] and not {*added.seeds} & {*final.seeds}:
+            final = joined(final, added)
+            final_runs = [*final_runs, *read_rows(more / "final_runs.csv", FinalRunRow)]
+            folders.append(more)
     curves = read_rows(tuned[1], CurveRow)
-    return Cell(name, folder, trials, curves, runs, best, final, final_runs, of_cell(folder))
+    openings = [*listed(folder), *listed(decided)]
+    return Cell(name, folder, trials, curves, runs, best, final, final_runs, folders, openings)
 
 
 def _read_final(folder: Path, best: BestFile) -> tuple[FinalFile | None, list[FinalRunRow]]:

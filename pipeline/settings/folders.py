@@ -86,6 +86,11 @@ def results_dir(cfg: Config) -> Path:
     return Path(cfg.root) / "results" / cfg.dataset.name / cfg.model.name / cfg.strategy.name
 
 
+def decided_dir(root: Path, dataset: str, model: str) -> Path:
+    """Return the folder of the seeds that decide adds; outside results/, which the stage reads."""
+    return root / "decided" / dataset / model
+
+
 def report_dir(cfg: Config) -> Path:
     return Path(cfg.root) / "report"
 

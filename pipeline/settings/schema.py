@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from pipeline.base.looks import FEWEST_SEEDS, MOST_SEEDS, planned_looks
 from pipeline.settings.dataset import DatasetConfig
 from pipeline.settings.point import Point, SpaceConfig
 from pipeline.settings.values import (
@@ -201,16 +202,29 @@ class TuneConfig(Model):
 
 
 class EvaluateConfig(Model):
-    seeds: Annotated[list[Seed], Field(min_length=1)] = [0, 1, 2]
+    seeds: Annotated[list[Seed], Field(min_length=1)] | Literal["auto"] = [0, 1, 2]
+    """``auto``: a few at first, then more where a comparison is undecided, up to ``budget``."""
+    budget: Annotated[int, Field(ge=FEWEST_SEEDS, le=MOST_SEEDS)] = 10
+    """Most seeds of a chosen point; only if ``seeds`` is ``auto``."""
     onnx_with_preprocessing: bool = False
     """Also write an ONNX file that takes decoded images of any size, and resizes and crops them."""
 
     @field_validator("seeds")
     @classmethod
-    def _distinct(cls, seeds: list[int]) -> list[int]:
-        if len(set(seeds)) != len(seeds):
+    def _distinct(cls, seeds: list[int] | str) -> list[int] | str:
+        if seeds != "auto" and len(set(seeds)) != len(seeds):
             raise ValueError("seeds must be distinct")
         return seeds
+
+    @property
+    def looks(self) -> list[int]:
+        """After how many seeds the comparisons are looked at."""
+        return planned_looks(self.budget) if self.seeds == "auto" else [len(self.seeds)]
+
+    @property
+    def first_seeds(self) -> list[int]:
+        """The seeds that every chosen point is refitted with."""
+        return list(range(self.looks[0])) if self.seeds == "auto" else list(self.seeds)
 
 
 class MachineConfig(Model):

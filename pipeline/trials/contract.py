@@ -295,6 +295,8 @@ class FinalFile(Record):
     """Of the first seed's model; None under the paddle protocol."""
     replays: Replays | None = None
     """Only in a grid cell whose grid is complete."""
+    looks: Annotated[int, Field(ge=1)] = 1
+    """Number of planned looks at comparisons of these results, while seeds are added."""
 
     @model_validator(mode="after")
     def _lengths_agree(self) -> FinalFile:

@@ -1,8 +1,8 @@
 """Count how often the test split of a dataset was opened, by the results of this repository.
 
-Each cell keeps a list of final trials on its data. It is an output that DVC does not delete before
-evaluate runs again, so trials under an earlier recipe stay in it. Under the paddle protocol every
-training sees the test list, so every trial of the search is in it.
+Each cell keeps a list of final trials on its data, and decide keeps one of the seeds it adds. DVC
+does not delete them before the stages run again, so trials under an earlier recipe stay in them.
+Under the paddle protocol every training sees the test list, so every trial of the search is in it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Opening(Record):
 
 
 def add_openings(root: Path, folder: Path, openings: Iterable[Opening]) -> list[Opening]:
-    """Add ``openings`` to the list in a cell's ``folder``, and return all openings of their data.
+    """Add ``openings`` to the list in ``folder``, and return all openings of their data.
 
     Openings of the same data in the other pipelines of this repository are added too; ``root`` is
     the folder of this one, whose other cells have lists of their own.
@@ -40,15 +40,15 @@ def add_openings(root: Path, folder: Path, openings: Iterable[Opening]) -> list[
     openings = list(openings)
     digests = {each.data_digest for each in openings}
     added = [*openings, *(row for row in _elsewhere(root) if row.data_digest in digests)]
-    rows = {(row.data_digest, row.key): row for row in [*added, *of_cell(folder)]}
+    rows = {(row.data_digest, row.key): row for row in [*added, *listed(folder)]}
     ordered = sorted(rows.values(), key=lambda row: row.model_dump_json())
     write_rows(folder / OPENINGS, Opening, ordered)
     beside = [row for path in _lists(root / "results") for row in read_rows(path, Opening)]
     return [row for row in beside if row.data_digest in digests]
 
 
-def of_cell(folder: Path) -> list[Opening]:
-    """Return the openings in a cell's list; none before it is evaluated."""
+def listed(folder: Path) -> list[Opening]:
+    """Return the openings in the list in ``folder``; none if there is no list."""
     path = folder / OPENINGS
     return read_rows(path, Opening) if path.is_file() else []
 
@@ -68,4 +68,5 @@ def _elsewhere(root: Path) -> Iterator[Opening]:
 
 
 def _lists(results: Path) -> list[Path]:
-    return sorted(results.glob(f"*/*/*/{OPENINGS}"))
+    decided = results.with_name("decided")
+    return sorted([*results.glob(f"*/*/*/{OPENINGS}"), *decided.glob(f"*/*/{OPENINGS}")])

@@ -21,10 +21,11 @@ from tests.support.stages import BENCHMARK, copy_project
 
 ROOT = Path(__file__).parents[2]
 DATASETS = ("digits", "dtd")
-STAGES = ("download", "prepare", "tune", "evaluate", "report")
+STAGES = ("download", "prepare", "tune", "evaluate", "decide", "report")
 STRATEGIES = ("fixed", "grid", "bayes")
 CELLS = {f"{d}-resnet50_vd-{s}" for d in DATASETS for s in STRATEGIES}
 TUNE, EVALUATE = ({f"{stage}@{cell}" for cell in CELLS} for stage in ("tune", "evaluate"))
+DECIDE = {f"decide@{d}-resnet50_vd" for d in DATASETS}
 PREPARE = {f"prepare@{d}" for d in DATASETS}
 
 
@@ -47,6 +48,7 @@ def test_the_root_lists_the_cells_of_the_whole_benchmark():
         "prepare": 8,
         "tune": 24,
         "evaluate": 24,
+        "decide": 8,
         "report": 1,
     }
 
@@ -73,6 +75,7 @@ def imported(path):
 
 FRAME = {
     *("base/errors.py", "base/disk.py", "base/locks.py", "base/progress.py"),
+    "base/looks.py",
     *("settings/command_line.py", "settings/defaults.py", "settings/guard.py"),
     *("settings/machine.py", "settings/folders.py", "settings/schema.py", "settings/values.py"),
     "settings/point.py",
@@ -84,7 +87,7 @@ LEFT_OUT = {
     # For a person's images tune makes a project, whose stages are other processes.
     "tune": {
         *(f"projects/{name}.py" for name in ("changes", "dvc_yaml", "making", "own_images")),
-        *(f"projects/{name}.py" for name in ("options", "proposal", "spelling")),
+        *(f"projects/{name}.py" for name in ("options", "proposal", "spelling", "yaml_text")),
         *(f"planning/{name}.py" for name in ("budget", "choice", "estimates", "images", "timing")),
     },
     # The estimate says how much room is needed; it knows how far a download has come.
@@ -165,7 +168,7 @@ def finished(tmp_path_factory):
 
 REPORT = {"report"}
 DOWNLOAD = {f"download@{d}" for d in DATASETS}
-TRAINED = TUNE | EVALUATE
+TRAINED = TUNE | EVALUATE | DECIDE
 BAYES, GRID = ({n for n in TUNE if n.endswith(f"-{s}")} for s in ("bayes", "grid"))
 
 
@@ -186,15 +189,16 @@ CODE_EDITS = {
     "models/weights.py": TRAINED,
     "training/losses.py": TRAINED,
     "trials/journal.py": TRAINED | REPORT,
-    "deployment/package.py": EVALUATE,
+    "deployment/package.py": EVALUATE | DECIDE,
     "search/replay.py": EVALUATE,
     "planning/timing.py": set(),
     "projects/dvc_yaml.py": set(),
-    "reporting/tables.py": REPORT,
+    "reporting/tables.py": DECIDE | REPORT,
     "download.py": DOWNLOAD,
     "prepare.py": PREPARE,
     "tune.py": TUNE,
     "evaluate.py": EVALUATE,
+    "decide.py": DECIDE,
     "report.py": REPORT,
     "predict.py": set(),
 }
@@ -210,12 +214,14 @@ FILE_EDITS = {
     "conf/paths/default.yaml": set(),
     "published/table1.csv": REPORT,
     "paddle_protocol/figures.csv": REPORT,
-    "plugins/hydra-skopt-sweeper/src/hydra_plugins/hydra_skopt_sweeper/config.py": TRAINED,
+    "plugins/hydra-skopt-sweeper/src/hydra_plugins/hydra_skopt_sweeper/config.py": TUNE | EVALUATE,
     "plugins/hydra-skopt-sweeper/README.md": set(),
     "data/raw/dtd/content": {"prepare@dtd"},
     "data/prepared/dtd/manifest.parquet": of("dtd", TUNE),
     "data/prepared/dtd/stats.json": of("dtd", EVALUATE),
-    "results/dtd/resnet50_vd/bayes/best.yaml": {"evaluate@dtd-resnet50_vd-bayes"} | REPORT,
+    "results/dtd/resnet50_vd/bayes/best.yaml": {"evaluate@dtd-resnet50_vd-bayes"}
+    | of("dtd", DECIDE)
+    | REPORT,
 }
 PARAMS_EDITS = [
     ("seed", 8, TUNE),
@@ -226,7 +232,7 @@ PARAMS_EDITS = [
     ("model", {"weights": "none"}, TRAINED),
     ("dataset", {"max_val_images": 5}, PREPARE | EVALUATE),
     ("tune.allowed_failures", 1, TUNE),
-    ("evaluate.seeds", [5], EVALUATE),
+    ("evaluate.seeds", [5], EVALUATE | DECIDE),
     ("machine.precision", "float32", TRAINED),
     ("space.mixup", [False], TUNE),
     ("search.bayes.n_trials", 26, BAYES | EVALUATE),

@@ -157,3 +157,26 @@ def test_replays_have_as_many_trials_each(root: Path) -> None:
 def test_cells_elsewhere_are_left_alone(root: Path) -> None:
     shutil.copytree(root / GRID, root / "results/other/resnet50_vd/grid")
     assert len(read_results(root, NAMES).cells) == 3
+
+
+def test_added_seeds_count_with_the_refits_they_follow(root: Path) -> None:
+    names = ("top1", "top5", "mean_class", "paddle_batch_mean", "loss", "per_class")
+    final = json.loads((root / GRID / "final.json").read_text())
+    more = {name: final[name] for name in names} | {"follows": final["keys"][0]}
+    more |= {"seeds": [3, 4, 5], "keys": ["a", "b", "c"]}
+    folder = root / "decided" / GRID.relative_to("results")
+    folder.mkdir(parents=True)
+    shutil.copy(root / GRID / "final_runs.csv", folder)
+    (folder / "more_seeds.json").write_text(json.dumps(more))
+    grid = read_results(root, NAMES).cells[1]
+    assert grid.final is not None
+    assert grid.final.seeds == [0, 1, 2, 3, 4, 5]
+    assert grid.final.top1 == final["top1"] * 2
+    assert grid.final.top1_mean == pytest.approx(final["top1_mean"])
+    assert grid.prediction_folders == [root / GRID, folder]
+    assert len(grid.final_runs) == 6
+
+    (folder / "more_seeds.json").write_text(json.dumps(more | {"follows": "another point"}))
+    grid = read_results(root, NAMES).cells[1]
+    assert grid.final is not None
+    assert grid.final.seeds == [0, 1, 2]

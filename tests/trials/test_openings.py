@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.trials.openings import Opening, add_openings, count, of_cell
+from pipeline.trials.openings import Opening, add_openings, count, listed
 
 
 def opening(key, digest="d1", **changes):
@@ -32,7 +32,7 @@ def test_trainings_under_an_earlier_recipe_stay_counted():
     assert count(add(".", opening("k1"), opening("k2")), "d1") == 2
     after = add(".", opening("k3", recipe="other"), opening("k4", recipe="other"))
     assert count(after, "d1") == 4
-    assert {each.recipe for each in of_cell(cell("."))} == {"r", "other"}
+    assert {each.recipe for each in listed(cell("."))} == {"r", "other"}
 
 
 def test_a_training_that_two_strategies_share_counts_once():
@@ -44,7 +44,7 @@ def test_other_pipelines_on_the_same_data_count_and_other_data_does_not():
     add("projects/mine", opening("k1"))
     add("quickstart", opening("k2"), opening("k9", digest="d2"))
     assert count(add(".", opening("k3")), "d1") == 3
-    assert {each.key for each in of_cell(cell("."))} == {"k1", "k2", "k3"}
+    assert {each.key for each in listed(cell("."))} == {"k1", "k2", "k3"}
 
 
 def test_the_same_evaluation_again_writes_the_same_bytes():

@@ -1,0 +1,113 @@
+"""Add refit seeds where a comparison of strategies is undecided (evaluate.seeds: auto).
+
+Reads what evaluate wrote for the strategies of one dataset and model. After each planned look the
+points of undecided comparisons are refitted with more seeds, up to ``evaluate.budget``. Writes to
+decided/DATASET/MODEL: looks.json, the added openings of the test split in openings.csv, and for
+each strategy with added seeds more_seeds.json, final_runs.csv and predictions.parquet. With a list
+of seeds nothing is added.
+Run: python -m pipeline.decide dataset=digits --config-path quickstart
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.base.comparison import worth_more_seeds
+from pipeline.base.files import write_json
+from pipeline.reporting.comparisons import PAIRS, difference
+from pipeline.reporting.results import Cell, CellName, read_results
+from pipeline.settings.command_line import stage
+from pipeline.settings.folders import decided_dir
+from pipeline.settings.schema import Config, StrategyConfig
+from pipeline.trials.more_seeds import MORE_SEEDS, MoreSeeds
+from pipeline.trials.tables import write_rows
+
+
+def decide(cfg: Config) -> None:
+    """Add seeds to the cells of a dataset and model until their comparisons end.
+
+    Raises UserError when data or weights are missing or have changed, or a refit fails.
+    """
+    folder = decided_dir(Path(cfg.root), cfg.dataset.name, cfg.model.name)
+    for strategy in cfg.strategies:
+        shutil.rmtree(folder / strategy, ignore_errors=True)
+    looks = cfg.evaluate.looks if cfg.protocol.name == "heldout" else []
+    for seeds in looks[1:]:
+        wanted = _undecided(cfg)
+        if not wanted:
+            break
+        for cell in wanted:
+            _add_seeds(cfg, cell, range(looks[0], seeds), folder / cell.name.strategy)
+    reached = {
+        cell.name.strategy: len(cell.final.seeds) for cell in _cells(cfg) if cell.final is not None
+    }
+    write_json(folder / "looks.json", {"looks": looks, "seeds": reached})
+    shown = ", ".join(f"{strategy} {count}" for strategy, count in reached.items())
+    print(f"{cfg.dataset.name}-{cfg.model.name}: seeds {shown or 'of no strategy'}")
+
+
+def _cells(cfg: Config) -> list[Cell]:
+    names = [CellName(cfg.dataset.name, cfg.model.name, each) for each in cfg.strategies]
+    return read_results(Path(cfg.root), names).cells
+
+
+def _undecided(cfg: Config) -> list[Cell]:
+    """Return the cells of the comparisons that more seeds may decide."""
+    cells = {cell.name.strategy: cell for cell in _cells(cfg)}
+    rows = len(cfg.datasets) * len(cfg.models)
+    wanted: set[str] = set()
+    for pair in PAIRS:
+        measured = difference(*(cells.get(strategy) for strategy in pair))
+        if measured is None or measured.comparison is None or measured.same_point:
+            continue
+        if worth_more_seeds(measured.comparison, rows, cfg.evaluate.budget):
+            wanted |= set(pair)
+    return [cell for strategy, cell in cells.items() if strategy in wanted]
+
+
+def _add_seeds(cfg: Config, cell: Cell, seeds: Sequence[int], folder: Path) -> None:
+    """Refit a cell's point with more seeds, and write their results."""
+    from pipeline.deployment.tested import figures, recorded_logits, write_predictions
+    from pipeline.trials.journal import Journal
+    from pipeline.trials.openings import add_openings
+    from pipeline.trials.refits import (
+        METRICS,
+        by_class,
+        opening_rows,
+        refit,
+        require_same,
+        run_row,
+    )
+    from pipeline.trials.resources import find_resources
+
+    assert cell.final is not None
+    strategy = StrategyConfig.model_validate({"name": cell.name.strategy})
+    cfg = cfg.model_copy(update={**cell.best.point.model_dump(), "strategy": strategy})
+    resources = find_resources(cfg)
+    require_same(cfg, cell.folder / "best.yaml", cell.best, resources.environment)
+    journal = Journal.open(cfg.project, cfg.title)
+    outcomes = {seed: refit(cfg, seed, journal) for seed in seeds}
+    logits = {seed: recorded_logits(journal, each.run_id) for seed, each in outcomes.items()}
+    results = [figures(resources.manifest, each) for each in logits.values()]
+    more = MoreSeeds.model_validate(
+        {
+            **{name: [getattr(result, name) for result in results] for name in METRICS},
+            "follows": cell.final.keys[0],
+            "seeds": list(outcomes),
+            "keys": [each.key for each in outcomes.values()],
+            "per_class": by_class(resources.manifest, results),
+        }
+    )
+    rows = [run_row(seed, each, journal) for seed, each in outcomes.items()]
+    temperature = cell.best.temperature or 1.0
+    write_predictions(resources.manifest, logits, temperature, folder / "predictions.parquet")
+    write_rows(folder / "final_runs.csv", type(rows[0]), rows)
+    write_json(folder / MORE_SEEDS, more.model_dump(mode="json", by_alias=True))
+    opened = opening_rows(cfg.project, cell.best, zip(more.keys, more.seeds, strict=True))
+    add_openings(Path(cfg.root), folder.parent, opened)
+
+
+if __name__ == "__main__":
+    stage(decide, __doc__ or "")

@@ -1,0 +1,117 @@
+"""Refit the chosen point of a cell with one seed, through the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.base.errors import UserError
+from pipeline.datasets.manifest import Manifest
+from pipeline.settings.folders import target
+from pipeline.settings.schema import Config
+from pipeline.training.data import TEST, Purpose
+from pipeline.trials import sweep
+from pipeline.trials.contract import BestFile, ClassRow, Figures
+from pipeline.trials.identity import Environment
+from pipeline.trials.journal import Journal
+from pipeline.trials.openings import Opening
+from pipeline.trials.run import Outcome, TrialFailedError, run
+from pipeline.trials.run_rows import FinalRunRow
+
+METRICS = ("top1", "top5", "mean_class", "paddle_batch_mean", "loss")
+"""The metrics that are listed by seed."""
+
+
+def refit(cfg: Config, seed: int, journal: Journal) -> Outcome:
+    """Train the point of ``cfg`` on train and validation and predict the test split.
+
+    Raises UserError when the trial fails or diverges.
+    """
+    cfg = cfg.model_copy(update={"seed": seed})
+    try:
+        outcome = run(
+            cfg,
+            Purpose.FINAL,
+            journal,
+            name=f"{cfg.dataset.name} · final · lr {cfg.lr:g} · seed {seed}",
+            label=f"{cell_name(cfg)} seed {seed}",
+            parent_id=None,
+            tags=sweep.tags(cfg, Purpose.FINAL),
+        )
+    except TrialFailedError as error:
+        raise UserError(f"{cell_name(cfg)}: the refit with seed {seed} failed: {error}") from error
+    if outcome.result.metrics is None:
+        raise UserError(
+            f"{cell_name(cfg)}: the refit with seed {seed} diverged at a learning rate of "
+            f"{cfg.lr:g}. Leave that rate out of the space and run tune again"
+        )
+    return outcome
+
+
+def require_same(cfg: Config, path: Path, best: BestFile, environment: Environment) -> None:
+    """Raise UserError unless the cell was tuned on the present data and weights."""
+    for what in ("data_digest", "weights_digest"):
+        tuned, now = str(getattr(best, what)), str(getattr(environment, what))
+        if tuned != now:
+            raise UserError(
+                f"{path}: {what} is {tuned[:12]}, but it is {now[:12]} now. "
+                f"Run tune again: dvc repro -s {tune_target(cfg)}"
+            )
+
+
+def run_row(seed: int, outcome: Outcome, journal: Journal) -> FinalRunRow:
+    """Return the row of final_runs.csv for a refit."""
+    return FinalRunRow.model_validate(
+        {
+            **outcome.result.model_dump(),
+            "seed": seed,
+            "key": outcome.key,
+            "experiment_id": journal.experiment_id,
+            "run_id": outcome.run_id,
+            "replayed": outcome.replayed,
+        }
+    )
+
+
+def opening_rows(
+    project: str, best: BestFile, trainings: Iterable[tuple[str, int]]
+) -> list[Opening]:
+    """Return an opening of the test split for each training of a cell, given by key and seed."""
+    return [
+        Opening(
+            data_digest=best.data_digest,
+            key=key,
+            pipeline=project,
+            protocol=best.protocol,
+            recipe=best.recipe["name"],
+            model=best.model,
+            strategy=best.strategy,
+            seed=seed,
+        )
+        for key, seed in trainings
+        if key
+    ]
+
+
+def by_class(manifest: Manifest, results: Sequence[Figures]) -> list[ClassRow]:
+    """Average the accuracy of each class over the seeds; empty unless every seed measured it."""
+    measured = [result.per_class for result in results if result.per_class is not None]
+    if len(measured) < len(results):
+        return []
+    names = manifest.class_names
+    images = np.bincount(manifest.labels[manifest.rows(TEST)], minlength=len(names))
+    return [
+        ClassRow(name=name, images=int(count), top1=float(mean))
+        for name, count, mean in zip(names, images, np.mean(measured, axis=0), strict=True)
+    ]
+
+
+def cell_name(cfg: Config) -> str:
+    return f"{cfg.dataset.name}-{cfg.model.name}-{cfg.strategy.name}"
+
+
+def tune_target(cfg: Config) -> str:
+    """Return the argument for ``dvc repro`` that tunes the cell."""
+    return target(Path(cfg.root), "tune", cell_name(cfg))
