@@ -21,7 +21,7 @@ from torch.nn.functional import cross_entropy
 from torch.profiler import ProfilerActivity, profile
 
 from pipeline.base.files import write_json
-from pipeline.training.trial import resolve_precision
+from pipeline.training.devices import resolve_precision
 
 SHOWN = 6
 

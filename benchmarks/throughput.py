@@ -46,7 +46,7 @@ from pipeline.datasets.decoding import Decoding
 from pipeline.datasets.listing import Split
 from pipeline.datasets.pixels import Stored, write_store
 from pipeline.settings.folders import prepared_dir
-from pipeline.training.trial import resolve_precision
+from pipeline.training.devices import resolve_precision
 from pipeline.trials.journal import Journal
 
 SKIPPED = 2

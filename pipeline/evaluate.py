@@ -27,6 +27,7 @@ from pipeline.search.replay import replays
 from pipeline.settings.command_line import stage
 from pipeline.settings.compose import sweeper_options
 from pipeline.settings.folders import prepared_dir, results_dir
+from pipeline.settings.machine import take_own_device
 from pipeline.settings.schema import Config
 from pipeline.training.data import TEST
 from pipeline.trials.contract import (
@@ -66,6 +67,8 @@ def evaluate(cfg: Config) -> None:
     folder = results_dir(cfg)
     best = _chosen(cfg, folder / "best.yaml")
     asked, cfg = cfg, cfg.model_copy(update=best.point.model_dump())
+    if cfg.protocol.name == "heldout":  # its refits
+        take_own_device(cfg.machine)
     resources = find_resources(cfg)
     require_same(cfg, folder / "best.yaml", best, resources.environment)
     replayed = _replays(asked)  # before hours of refits: what it is asked for may be wrong

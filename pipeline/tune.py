@@ -30,9 +30,9 @@ from pipeline.base.text import gist
 from pipeline.projects import making
 from pipeline.projects.options import add_options
 from pipeline.settings.command_line import guarded, parser
-from pipeline.settings.compose import compose, hydra_overrides
+from pipeline.settings.compose import compose, compose_for_sweep, hydra_overrides
 from pipeline.settings.folders import CONFIG_NAME
-from pipeline.settings.machine import beyond_this_machine, threads
+from pipeline.settings.machine import beyond_this_machine, take_own_device, threads
 from pipeline.trials.interruptions import interrupt, left_to_slurm
 
 _LOGS = {
@@ -72,7 +72,7 @@ def tune(config_dir: Path, overrides: Sequence[str]) -> None:
     Raises UserError for bad input, before any trial, and when more trials failed than
     ``tune.allowed_failures``.
     """
-    cfg = compose(config_dir, overrides)
+    cfg, launcher = compose_for_sweep(config_dir, overrides)
     _warn(beyond_this_machine(cfg.machine.threads))
     if cfg.machine.threads == 0:  # the jobs may run on other machines and must agree
         overrides = [*overrides, f"machine.threads={threads()}"]
@@ -81,6 +81,8 @@ def tune(config_dir: Path, overrides: Sequence[str]) -> None:
         sweep,  # torch and mlflow: only once the configuration is known to be good
     )
 
+    if launcher == "basic":  # the jobs run in this process
+        take_own_device(cfg.machine)
     with sweep.opened(cfg) as parent:
         _warn(parent.resources.doubts(cfg))
         shutil.rmtree(parent.folder, ignore_errors=True)

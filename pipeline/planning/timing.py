@@ -21,9 +21,9 @@ from pipeline.settings.schema import Config, ModelConfig, RecipeConfig
 from pipeline.training.classifier import Classifier
 from pipeline.training.cropping import cropper
 from pipeline.training.data import Batch, StepAddress, TrainingCrops
+from pipeline.training.devices import resolve_data, resolve_device, resolve_precision
 from pipeline.training.losses import mixed_cross_entropy
 from pipeline.training.schedule import Schedule
-from pipeline.training.trial import resolve_data, resolve_device, resolve_precision
 
 _IMAGES = 16
 """Most images in a timed step; with more, the cost per image hardly changes."""

@@ -123,6 +123,14 @@ def register_resolvers() -> None:
 def compose(config_dir: Path, overrides: Sequence[str] = ()) -> Config:
     """Return the checked configuration of ``config_dir/params.yaml`` with ``overrides``.
 
+    Raises UserError as :func:`compose_for_sweep` does.
+    """
+    return compose_for_sweep(config_dir, overrides)[0]
+
+
+def compose_for_sweep(config_dir: Path, overrides: Sequence[str] = ()) -> tuple[Config, str | None]:
+    """Return the checked configuration, and the launcher that was chosen for a sweep's jobs.
+
     Raises UserError when a file is missing or malformed, when it names code to run, when an
     override or an environment variable of the launcher is wrong, or when a value does not fit the
     schema.
@@ -142,7 +150,8 @@ def compose(config_dir: Path, overrides: Sequence[str] = ()) -> Config:
                 CONFIG_NAME, hydra_overrides(config_dir, overrides), return_hydra_config=True
             )
             choices = composed.hydra.runtime.choices
-            require_counts(choices.get("hydra/launcher"))
+            launcher = choices.get("hydra/launcher")
+            require_counts(launcher)
             plain = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
             cfg = check(plain, choices, config_dir, overrides)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
@@ -151,7 +160,7 @@ def compose(config_dir: Path, overrides: Sequence[str] = ()) -> Config:
     require_known_names(cfg, config_dir, overrides)
     require_exportable(cfg, config_dir, overrides)
     require_first_point(cfg, params, overrides)
-    return cfg
+    return cfg, launcher
 
 
 def sweeper_options(cfg: Config, strategy: str) -> SkoptSweeperConf:

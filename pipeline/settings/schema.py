@@ -228,10 +228,13 @@ class EvaluateConfig(Model):
 
 
 class MachineConfig(Model):
-    """How a trial uses the machine. Precision and threads are part of a trial's key."""
+    """How a trial uses the machine. Precision, compile and threads are part of a trial's key."""
 
-    precision: Literal["auto", "float32", "bf16"] = "auto"
-    """auto: bf16 autocast where the processor has native bf16, else float32."""
+    precision: Literal["auto", "float32", "tf32", "bf16", "fp16"] = "auto"
+    """auto: bf16 autocast where the processor or card has native bf16, else float32. tf32 and fp16
+    (autocast with a scaled loss, for cards without bf16) are only used where they are named."""
+    compile: bool = False
+    """Compile the training step (torch.compile). It computes other bits, so it is in the key."""
     threads: Annotated[int, Field(ge=0)] = 0
     """Threads of one trial; 0: all cores."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

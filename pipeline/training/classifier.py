@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pipeline.settings.point import Point
 from pipeline.settings.schema import ModelConfig, RecipeConfig
+from pipeline.training.compiling import compiled_forward, forward
 from pipeline.training.data import Batch
 from pipeline.training.delivered import as_delivered
 from pipeline.training.losses import mix, mixed_cross_entropy
@@ -43,11 +44,13 @@ class Classifier(pl.LightningModule):
         point: Point,
         schedule: Schedule,
         class_weights: Tensor | None = None,
+        compiled: bool = False,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.network = network.to(memory_format=torch.channels_last)
         self.recipe, self.point, self.schedule = recipe, point, schedule
+        self.step_forward = compiled_forward() if compiled else forward
         self.register_buffer("mean", 255 * torch.tensor(model.mean).view(1, 3, 1, 1), False)
         self.register_buffer("std", 255 * torch.tensor(model.std).view(1, 3, 1, 1), False)
         self.register_buffer("class_weights", class_weights, False)
@@ -101,7 +104,7 @@ class Classifier(pl.LightningModule):
         total = torch.zeros((), device=self.device)
         for part in micro_batches(len(labels), self.recipe.micro_batch):
             loss = mixed_cross_entropy(
-                self.network(images[part]),
+                self.step_forward(self.network, images[part]),
                 labels[part],
                 None if partners is None else partners[part],
                 lam,
@@ -133,7 +136,7 @@ class Classifier(pl.LightningModule):
         self._outputs.clear()
 
     def validation_step(self, batch: Batch, _index: int) -> None:
-        self._outputs.append((self(batch.images).float().cpu(), batch.labels.cpu()))
+        self._outputs.append((self(batch.images).float(), batch.labels))  # no wait for the device
 
     def on_validation_epoch_end(self) -> None:
         """Add the epoch to the curve; end the trial if the loss is not finite."""
@@ -165,8 +168,8 @@ class Classifier(pl.LightningModule):
         self.diverged = not math.isfinite(self.measured.loss)
 
     def _measure(self) -> None:
-        logits = torch.cat([outputs for outputs, _ in self._outputs])
-        labels = torch.cat([labels for _, labels in self._outputs])
+        logits = torch.cat([outputs for outputs, _ in self._outputs]).cpu()
+        labels = torch.cat([labels for _, labels in self._outputs]).cpu()
         self.logits, self.labels, self.measured = logits, labels, measure(logits, labels)
         self._outputs.clear()
 

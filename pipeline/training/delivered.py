@@ -7,16 +7,11 @@ from contextlib import contextmanager
 
 import torch
 
+from pipeline.training.devices import tf32
+
 
 @contextmanager
 def as_delivered(device: str) -> Iterator[None]:
     """Turn off autocast in the block and, on an accelerator, TF32: it has a mantissa of 10 bits."""
-    cudnn = torch.backends.cudnn
-    exact = cudnn.flags(
-        enabled=cudnn.enabled,
-        benchmark=cudnn.benchmark,
-        deterministic=cudnn.deterministic,
-        allow_tf32=False,
-    )
-    with torch.autocast(device, enabled=False), exact:
+    with torch.autocast(device, enabled=False), tf32(False):
         yield

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -19,15 +19,19 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from torch import Tensor
 
-from pipeline.base.errors import UserError
 from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.pixels import PixelStore
 from pipeline.models.backbones import build
 from pipeline.settings.schema import Config
 from pipeline.training.callbacks import Checkpoint, EpochRecord, Progress, Record
 from pipeline.training.classifier import Classifier
-from pipeline.training.cropping import Where
 from pipeline.training.data import SplitPlan, TrialData
+from pipeline.training.devices import (
+    deterministic,
+    memory_explained,
+    precision_plugin,
+    resolve_data,
+)
 from pipeline.training.objectives import objective_of
 
 CHECKPOINT_SECONDS = 60.0
@@ -63,36 +67,6 @@ class FinalOutput:
     state: dict[str, Tensor]
 
 
-def resolve_device(device: str) -> str:
-    """Return ``cpu`` or ``cuda``. Raises UserError when cuda is asked for but not available."""
-    available = torch.cuda.is_available()
-    if device == "cuda" and not available:
-        raise UserError("machine.device: found 'cuda', but torch sees no CUDA device here")
-    return "cuda" if device != "cpu" and available else "cpu"
-
-
-def resolve_precision(precision: str, device: str) -> str:
-    """Return the precision; ``auto`` is bf16 if ``device`` has it natively, else float32."""
-    if precision != "auto":
-        return precision
-    if device == "cuda":
-        native = torch.cuda.get_device_capability() >= (8, 0)
-    else:
-        capabilities = torch.cpu.get_capabilities()
-        native = bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-    return "bf16" if native else "float32"
-
-
-def resolve_data(data: Literal["auto", "host", "device"], device: str) -> Where:
-    """Return where crops are cut; ``auto`` is an accelerator, or the host without one.
-
-    On a processor Pillow is about ten times as fast as the tensor code of ``device``.
-    """
-    if data != "auto":
-        return data
-    return "device" if device == "cuda" else "host"
-
-
 def train(
     cfg: Config,
     plan: SplitPlan,
@@ -113,7 +87,7 @@ def train(
     ``record`` is called with each row of the curve; ``label`` names the trial in its progress bar.
     Returns the result, and the output of a final trial (else None). A loss that is not finite is a
     result, not an error. After a SIGTERM, writes a checkpoint and raises KeyboardInterrupt. Raises
-    whatever else training raises.
+    UserError when the device's memory is too small, and whatever else training raises.
     """
     begin = time.monotonic()
     torch.set_num_threads(threads)
@@ -129,11 +103,17 @@ def train(
     )
     network = build(cfg.model, len(manifest.class_names), weights=weights, seed=cfg.seed)
     module = Classifier(
-        network, cfg.model, cfg.recipe, cfg.point, data.schedule, data.class_weights()
+        network,
+        cfg.model,
+        cfg.recipe,
+        cfg.point,
+        data.schedule,
+        data.class_weights(),
+        cfg.machine.compile,
     )
     state = Checkpoint(checkpoint, checkpoint_seconds)
     callbacks: list[Callback] = [Progress(label), Record(record), state]
-    with _quiet(), _deterministic():
+    with _quiet(), deterministic(precision), memory_explained(cfg.recipe, device):
         trainer = _trainer(data.schedule.epochs, plan, callbacks, precision, device)
         start = time.monotonic()
         resume = str(checkpoint) if _whole(checkpoint) else None
@@ -179,8 +159,10 @@ def _trainer(
     return pl.Trainer(
         accelerator="gpu" if device == "cuda" else "cpu",
         devices=1,
-        plugins=[LightningEnvironment()],  # else it takes a job of Slurm for a distributed training
-        precision="bf16-mixed" if precision == "bf16" else "32-true",
+        plugins=[
+            LightningEnvironment(),  # else it takes a job of Slurm for a distributed training
+            precision_plugin(precision, device),
+        ],
         max_epochs=epochs,
         callbacks=list(callbacks),
         limit_val_batches=None if plan.measure else 0,
@@ -218,28 +200,6 @@ def _result(cfg: Config, module: Classifier, seconds: float, fit_seconds: float)
         seconds,
         fit_seconds,
     )
-
-
-@contextmanager
-def _deterministic() -> Iterator[None]:
-    """Use deterministic kernels in the block; an operation without one raises an error.
-
-    Torch would also fill new memory with NaN. We turn that off: it finds faults in kernels, changes
-    no result and takes time in every step. It would round the inputs of float32 convolutions to
-    TensorFloat-32 on the accelerators that have it. We turn that off too, so that float32 names one
-    precision everywhere.
-    """
-    before = torch.are_deterministic_algorithms_enabled()
-    memory: Any = torch.utils.deterministic
-    filling, rounding = memory.fill_uninitialized_memory, torch.backends.cudnn.allow_tf32
-    torch.use_deterministic_algorithms(True)
-    memory.fill_uninitialized_memory = torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
-        memory.fill_uninitialized_memory = filling
-        torch.backends.cudnn.allow_tf32 = rounding
 
 
 @contextmanager

@@ -62,6 +62,7 @@ def identity(cfg: Config, purpose: str, environment: Environment) -> dict[str, A
         "point": cfg.point.model_dump(),
         "seed": cfg.seed,
         "precision": environment.precision,
+        "compile": cfg.machine.compile,
         "device": environment.device,
         "threads": environment.threads if environment.device == "cpu" else None,
         "versions": versions(),

@@ -16,7 +16,7 @@ from pipeline.models.weights import WeightsFile, locate
 from pipeline.settings.folders import prepared_dir, weights_dir
 from pipeline.settings.machine import threads_alone
 from pipeline.settings.schema import Config
-from pipeline.training.trial import resolve_device, resolve_precision
+from pipeline.training.devices import resolve_device, resolve_precision
 from pipeline.trials.identity import Environment
 from pipeline.trials.simulated import table_digest
 

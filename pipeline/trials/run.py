@@ -18,7 +18,7 @@ from pipeline.base.errors import UserError
 from pipeline.base.files import write_json
 from pipeline.base.locks import alone
 from pipeline.settings.folders import lock_file, prepared_dir, runs_dir
-from pipeline.settings.machine import hardware
+from pipeline.settings.machine import hardware, require_one_device
 from pipeline.settings.schema import Config
 from pipeline.training.data import Purpose, SplitPlan, split_plan
 from pipeline.training.final_output import FINAL_FILES, write_final
@@ -218,6 +218,7 @@ class _Job:
             if self.cfg.machine.simulate is not None:
                 result, final = simulate(self.cfg, resources.manifest, self.plan, curve.add), None
             else:
+                require_one_device(environment.device)
                 result, final = train(
                     self.cfg,
                     self.plan,

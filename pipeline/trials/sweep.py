@@ -21,8 +21,8 @@ from pipeline.base.errors import UserError
 from pipeline.base.files import write_yaml
 from pipeline.base.locks import alone
 from pipeline.settings.compose import check
-from pipeline.settings.folders import results_dir, runs_dir, sweep_dir
-from pipeline.settings.machine import devices, take_device
+from pipeline.settings.folders import results_dir, sweep_dir
+from pipeline.settings.machine import take_own_device
 from pipeline.settings.schema import OBJECTIVE_TITLES, Config
 from pipeline.training.data import Purpose
 from pipeline.trials.clock import counting, require_time
@@ -238,7 +238,7 @@ def _trial(composed: DictConfig) -> float:
     )
     cfg = check(composed, hydra.runtime.choices, config_dir, hydra.overrides.task)
     if hydra.runtime.choices["hydra/launcher"] == "processes":
-        take_device(devices(), runs_dir() / "locks")
+        take_own_device(cfg.machine)
     number, total = int(hydra.job.num), _total(cfg)
     folder = Path(hydra.runtime.output_dir)
     trial = Trial(number=number, point=cfg.point, seed=cfg.seed)

@@ -77,6 +77,21 @@ def test_each_process_takes_the_device_that_fewest_took(tmp_path: Path) -> None:
     assert taken == ["2", "GPU-7f", "2"]
 
 
+def test_no_device_is_chosen_once_cuda_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_initialized", lambda: True)
+    with pytest.raises(UserError, match=r"CUDA started before .* 0, 1. Set CUDA_VISIBLE_DEVICES"):
+        machine.take_device(["0", "1"], tmp_path)
+
+
+def test_a_trial_refuses_to_share_several_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    machine.require_one_device("cpu")
+    with pytest.raises(UserError, match="sees 2 accelerators and has none of its own"):
+        machine.require_one_device("cuda")
+
+
 def test_no_device_is_taken_where_there_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,8 +12,10 @@ from pipeline.base.errors import UserError
 from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.pixels import PixelStore
 from pipeline.training import cropping
+from pipeline.training.classifier import Classifier
 from pipeline.training.data import Purpose, split_plan
-from pipeline.training.trial import resolve_device, resolve_precision, train
+from pipeline.training.devices import resolve_device, resolve_precision
+from pipeline.training.trial import train
 
 RECIPES = {
     "mixup": {"recipe.epochs": 2, "mixup": "true", "label_smoothing": "true"},
@@ -37,7 +39,9 @@ class Trials:
         self.manifest = Manifest.load(folder)
         self.store = PixelStore(folder / "pixels.bin", self.manifest)
 
-    def train(self, values, checkpoint, *, purpose=Purpose.SEARCH, record=None):
+    def train(
+        self, values, checkpoint, *, purpose=Purpose.SEARCH, record=None, precision="float32"
+    ):
         cfg = self.project.compose(*(f"{key}={value}" for key, value in values.items()))
         return train(
             cfg,
@@ -48,13 +52,13 @@ class Trials:
             checkpoint=Path(checkpoint),
             record=record or (lambda _: None),
             label="trial",
-            precision="float32",
+            precision=precision,
             device="cpu",
             threads=1,
             checkpoint_seconds=0,
         )
 
-    def die_after(self, epoch, values, checkpoint):
+    def die_after(self, epoch, values, checkpoint, **how):
         """Train until a checkpoint of ``epoch`` is written, and no further."""
 
         def record(row):
@@ -62,7 +66,7 @@ class Trials:
                 raise DiedError
 
         with pytest.raises(DiedError):
-            self.train(values, checkpoint, record=record)
+            self.train(values, checkpoint, record=record, **how)
         assert Path(checkpoint).exists()
 
 
@@ -260,6 +264,9 @@ def test_the_machine_is_resolved_before_it_names_a_trial():
         assert resolve_device("auto") == "cpu"
         with pytest.raises(UserError, match="found 'cuda', but torch sees no CUDA device"):
             resolve_device("cuda")
+    for precision in ("tf32", "fp16"):
+        with pytest.raises(UserError, match=f"found '{precision}', which this machine's cpu"):
+            resolve_precision(precision, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -282,6 +289,35 @@ def test_where_crops_are_cut_changes_nothing(trials, purpose, values, monkeypatc
         if final is not None:
             assert torch.equal(output.logits, final.logits)
             assert all(torch.equal(output.state[each], final.state[each]) for each in final.state)
+
+
+def test_a_trial_that_finds_no_memory_says_what_to_set(trials, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Classifier, "training_step", full)
+        with pytest.raises(
+            UserError,
+            match=r"out of memory on cpu: 16 images of 32 px at once took [\d.]+ GB, and [\d.]+ GB "
+            r"are free.* Set recipe.micro_batch \(found null\) to a divisor of batch_size below 16",
+        ):
+            trials.train({}, "a.ckpt")
+    assert trials.train({}, "a.ckpt")[0].status == "finished"
+
+
+@pytest.mark.slow
+def test_a_compiled_trial_computes_nearly_the_same_and_compiles_once(trials):
+    from torch._dynamo.utils import counters
+
+    values = {"machine.compile": "true", "recipe.epochs": 2}
+    plain, _ = trials.train({"recipe.epochs": 2}, "plain.ckpt")
+    first, _ = trials.train(values, "first.ckpt")
+    graphs = counters["stats"]["unique_graphs"]
+    again, _ = trials.train(values, "again.ckpt")
+    assert (graphs, counters["stats"]["unique_graphs"]) == (1, 1)
+    assert again.curve == first.curve
+    assert first.curve[0]["train_loss"] == pytest.approx(plain.curve[0]["train_loss"], rel=0.05)
 
 
 KILLED = """

@@ -88,6 +88,10 @@ def test_everything_of_the_environment_decides(cfg):
         assert key(cfg, environment=other) != key(cfg), field.name
 
 
+def test_compiling_decides(cfg):
+    assert key(with_part(cfg, "machine", compile=True)) != key(cfg)
+
+
 def test_threads_decide_on_a_processor_and_not_beside_an_accelerator(cfg):
     cuda = replace(HERE, device="cuda")
     assert key(cfg, environment=replace(cuda, threads=8)) == key(cfg, environment=cuda)

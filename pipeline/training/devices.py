@@ -1,0 +1,134 @@
+"""Set up what a trial computes on: device, precision, deterministic kernels, and its memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import psutil
+import torch
+from pytorch_lightning.plugins.precision import MixedPrecision, Precision
+
+from pipeline.base.errors import UserError
+from pipeline.settings.schema import RecipeConfig
+from pipeline.training.cropping import Where
+
+GB = 1e9
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def resolve_device(device: str) -> str:
+    """Return ``cpu`` or ``cuda``. Raises UserError when cuda is asked for but not available."""
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise UserError("machine.device: found 'cuda', but torch sees no CUDA device here")
+    return "cuda" if device != "cpu" and available else "cpu"
+
+
+def resolve_precision(precision: str, device: str) -> str:
+    """Return the precision; ``auto`` is bf16 if ``device`` has it natively, else float32.
+
+    Raises UserError for tf32 or fp16 on a device without it.
+    """
+    ampere = device == "cuda" and torch.cuda.get_device_capability() >= (8, 0)
+    if (precision == "tf32" and not ampere) or (precision == "fp16" and device != "cuda"):
+        needed = "8.0 or more" if precision == "tf32" else "7.0 or more"
+        raise UserError(
+            f"machine.precision: found '{precision}', which this machine's {device} does not have; "
+            f"it needs an NVIDIA card of compute capability {needed}. Use float32"
+        )
+    if precision != "auto":
+        return precision
+    if device == "cuda":
+        return "bf16" if ampere else "float32"
+    capabilities = torch.cpu.get_capabilities()
+    native = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
+    return "bf16" if native else "float32"
+
+
+def resolve_data(data: Literal["auto", "host", "device"], device: str) -> Where:
+    """Return where crops are cut; ``auto`` is an accelerator, or the host without one.
+
+    On a processor Pillow is about ten times as fast as the tensor code of ``device``.
+    """
+    if data != "auto":
+        return data
+    return "device" if device == "cuda" else "host"
+
+
+def precision_plugin(precision: str, device: str) -> Precision:
+    """Make Lightning's plugin for a precision; fp16 scales the loss, so that gradients last."""
+    if precision == "bf16":
+        return MixedPrecision("bf16-mixed", device)
+    if precision == "fp16":
+        return MixedPrecision("16-mixed", device, torch.amp.GradScaler(device))
+    return Precision()
+
+
+def autocast(precision: str, device: str) -> torch.autocast:
+    """Make the autocast context of a precision, for work outside Lightning."""
+    dtype = _AUTOCAST.get(precision, torch.bfloat16)
+    return torch.autocast(device, dtype, enabled=precision in _AUTOCAST)
+
+
+@contextmanager
+def tf32(enabled: bool) -> Iterator[None]:
+    """Round the inputs of float32 products to TensorFloat-32 in the block, or do not.
+
+    By default torch does so in convolutions, on the cards that have it.
+    """
+    convolutions, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = convolutions.allow_tf32, products.allow_tf32
+    convolutions.allow_tf32 = products.allow_tf32 = enabled
+    try:
+        yield
+    finally:
+        convolutions.allow_tf32, products.allow_tf32 = before
+
+
+@contextmanager
+def deterministic(precision: str) -> Iterator[None]:
+    """Use deterministic kernels in the block; an operation without one raises an error.
+
+    Torch would also fill new memory with NaN. We turn that off: it finds faults in kernels, changes
+    no result and takes time in every step. TensorFloat-32 is on for the precision ``tf32`` alone,
+    so that float32 names one precision everywhere.
+    """
+    before = torch.are_deterministic_algorithms_enabled()
+    memory: Any = torch.utils.deterministic
+    filling = memory.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True)
+    memory.fill_uninitialized_memory = False
+    try:
+        with tf32(precision == "tf32"):
+            yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        memory.fill_uninitialized_memory = filling
+
+
+@contextmanager
+def memory_explained(recipe: RecipeConfig, device: str) -> Iterator[None]:
+    """Raise UserError where the device runs out of memory in the block: no trial would fit."""
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        peak, free = _memory(device)
+        at_once = recipe.micro_batch or recipe.batch_size
+        raise UserError(
+            f"out of memory on {device}: {at_once} images of {recipe.image_size} px at once took "
+            f"{peak / GB:.1f} GB, and {free / GB:.1f} GB are free beside them. Set "
+            f"recipe.micro_batch (found {recipe.micro_batch or 'null'}) to a divisor of batch_size "
+            f"below {at_once}; it is part of a trial's key"
+        ) from error
+
+
+def _memory(device: str) -> tuple[int, int]:
+    """Return the most bytes that this process took on a device, and the bytes that are free."""
+    if device == "cuda":
+        free, _ = torch.cuda.mem_get_info()
+        return torch.cuda.max_memory_allocated(), free
+    return psutil.Process().memory_info().rss, psutil.virtual_memory().available
