@@ -82,7 +82,7 @@ def propose(
 
 
 def _chosen(pictures: Images, draft: dict[str, Any]) -> Choice:
-    from pipeline.training.trial import resolve_device
+    from pipeline.training.devices import resolve_device
 
     def require_weights(model: str) -> None:
         locate(compose(SHARE, [f"model={model}"]).model, weights_dir())
