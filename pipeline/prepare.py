@@ -67,7 +67,7 @@ def _prepare_once(dataset: DatasetConfig, archives: Archives, into: Path, kept: 
     workers = os.cpu_count() or 1
     if kept == into or not (kept / MANIFEST).exists():
         note.unlink(missing_ok=True)
-        prepare(dataset, archives, kept, workers=workers)
+        _prepare_unchanged(dataset, archives, kept, workers, made_from)
         write_text(note, made_from)
     if kept == into:
         return
@@ -75,7 +75,23 @@ def _prepare_once(dataset: DatasetConfig, archives: Archives, into: Path, kept: 
         link_files(kept, into)
         print(f"taken from {kept}, which was prepared from the same files and settings")
     else:
-        prepare(dataset, archives, into, workers=workers)
+        _prepare_unchanged(dataset, archives, into, workers, made_from)
+
+
+def _prepare_unchanged(
+    dataset: DatasetConfig, archives: Archives, into: Path, workers: int, made_from: str
+) -> None:
+    """Prepare a dataset. Raise UserError if its files change meanwhile.
+
+    DVC looks at them only after the stage, so it would take the new files for the ones read here.
+    """
+    prepare(dataset, archives, into, workers=workers)
+    if origin(dataset, archives.raw) != made_from:
+        (into / MANIFEST).unlink()
+        raise UserError(
+            f"{dataset.root or archives.raw}: files came, went or changed while they were read. "
+            "Run the same command again when nothing writes there"
+        )
 
 
 def prepare(dataset: DatasetConfig, archives: Archives, into: Path, *, workers: int) -> Manifest:

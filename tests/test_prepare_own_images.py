@@ -10,7 +10,7 @@ from PIL import Image
 
 from pipeline.base.errors import UserError
 from pipeline.datasets.manifest import MANIFEST, PIXELS, STATS, Manifest
-from pipeline.datasets.pixels import PixelStore
+from pipeline.datasets.pixels import PixelStore, write_store
 from pipeline.prepare import run
 from pipeline.settings.compose import compose, quote
 from tests.support.miniatures import encoded, jpeg, picture
@@ -317,3 +317,18 @@ def test_nothing_is_written_where_it_is_refused(prepare, own, tmp_path):
     into = tmp_path / "data/prepared/folder"
     assert not (into / MANIFEST).exists()
     assert not (into / PIXELS).exists()
+
+
+def test_a_folder_that_changes_while_it_is_read_is_refused(prepare, own, tmp_path, monkeypatch):
+    def slow_disk(*arguments, **options):
+        monkeypatch.undo()
+        monkeypatch.chdir(tmp_path)
+        Image.new("RGB", (40, 40)).save(own / "late.png")
+        return write_store(*arguments, **options)
+
+    monkeypatch.setattr("pipeline.prepare.write_store", slow_disk)
+    with pytest.raises(UserError, match=r"changed while they were read\. Run the same command"):
+        prepare()
+    assert not (tmp_path / "data/prepared/folder" / MANIFEST).exists()
+    (own / "late.png").unlink()
+    prepare()

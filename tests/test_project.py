@@ -51,7 +51,7 @@ def test_quoted_text_reaches_the_configuration_as_it_is(text):
 
 def test_what_dvc_says_reaches_the_person(here, capfd):
     """Its own --quiet hides errors: the run stopped without a cause."""
-    folder = making.make(str(digits(here / "images", per_class=2)), "mine", RANDOM)
+    folder = making.make(str(digits(here / "images", per_class=3)), "mine", RANDOM)
     (here / ".dvc").mkdir()
     (here / ".dvc" / "config").write_text("[core\n")
     with pytest.raises(UserError, match="stopped"):
@@ -60,7 +60,7 @@ def test_what_dvc_says_reaches_the_person(here, capfd):
 
 
 def test_a_hard_path_reaches_every_stage_and_dvc(here):
-    images = digits(here / HARD, per_class=2)
+    images = digits(here / HARD, per_class=3)
     folder = making.make(str(images), None, RANDOM)
     cfg = compose(folder)
     assert cfg.dataset.root == str(images)
@@ -87,7 +87,7 @@ def test_help_tells_how_it_is_started_and_what_strategies_are(monkeypatch, capsy
 
 
 def test_a_second_run_keeps_what_a_person_edited(here):
-    images = digits(here / "images", per_class=2)
+    images = digits(here / "images", per_class=3)
     folder = making.make(str(images), "mine", RANDOM)
     params = folder / "params.yaml"
     params.write_text(params.read_text().replace("seed: 7", "seed: 8"))
@@ -106,8 +106,8 @@ def test_a_second_run_keeps_what_a_person_edited(here):
     ],
 )
 def test_a_project_is_not_turned_into_another(here, changed, message):
-    digits(here / "images", per_class=2)
-    digits(here / "others", per_class=2)
+    digits(here / "images", per_class=3)
+    digits(here / "others", per_class=3)
     making.make("images", "mine", RANDOM)
     before = (here / "projects" / "mine" / "params.yaml").read_bytes()
     with pytest.raises(UserError, match=message):
@@ -134,7 +134,7 @@ def test_a_project_is_not_turned_into_another(here, changed, message):
     ],
 )
 def test_what_cannot_be_is_one_message_and_leaves_nothing(here, asked, message):
-    digits(here / "images", per_class=2)
+    digits(here / "images", per_class=3)
     (here / "a${b}").mkdir()
     with pytest.raises(UserError, match=message):
         making.make(**asked)
@@ -149,14 +149,14 @@ def test_what_cannot_be_is_one_message_and_leaves_nothing(here, asked, message):
     ],
 )
 def test_each_command_names_its_own_options(here, spell, advice):
-    digits(here / "images", per_class=2)
+    digits(here / "images", per_class=3)
     with pytest.raises(UserError, match=advice):
         making.make("images", "a/b", spell=spell)
     assert not (here / "projects").exists()
 
 
 def test_weights_that_cannot_be_had_say_how_to_go_on(here, monkeypatch):
-    digits(here / "images", per_class=2)
+    digits(here / "images", per_class=3)
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with pytest.raises(UserError, match=r"(?s)put it at .*--model resnet50_vd_random"):

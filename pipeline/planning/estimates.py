@@ -83,14 +83,7 @@ def _left(archive: ArchiveConfig, raw: Path) -> int:
 
 def expected_images(dataset: DatasetConfig) -> CountsConfig:
     """Return the images per split after splits are drawn and limits applied."""
-    return after_splits(dataset.counts or _listed(dataset), dataset)
-
-
-def after_splits(listed: CountsConfig, dataset: DatasetConfig) -> CountsConfig:
-    """Return the images per split once the missing splits are drawn and limits applied.
-
-    ``listed`` are those of the lists; images without a split count as train.
-    """
+    listed = dataset.counts or _listed(dataset)
     train, val, test = listed.train, listed.val, listed.test
     if not test:
         test = round(train * dataset.test_fraction)

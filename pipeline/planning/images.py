@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -15,11 +15,9 @@ import numpy as np
 from PIL import Image
 
 from pipeline.base.text import count, printable
-from pipeline.datasets import readers
+from pipeline.datasets import readers, splits
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Entry, Listing
-from pipeline.datasets.splits import without_rare
-from pipeline.planning.estimates import after_splits
 from pipeline.settings.dataset import CountsConfig, DatasetConfig
 from pipeline.settings.folders import raw_dir, unpacked_dir
 
@@ -34,7 +32,9 @@ class Images:
     """The images of a person as they were listed, and how they will be split."""
 
     listing: Listing
+    """Every image, without the rare classes."""
     per_class: dict[str, int]
+    """Number of images of each class that will be used."""
     splits: CountsConfig
     short_side: int
     """The median short side of some images, in pixels."""
@@ -48,7 +48,7 @@ class Images:
         shown = [
             (
                 "images",
-                f"{len(self.listing.entries):,}; the short side of half of them is at least "
+                f"{sum(self.per_class.values()):,}; the short side of half of them is at least "
                 f"{self.short_side} px",
             ),
             (
@@ -75,17 +75,26 @@ class Images:
 
 
 def survey(dataset: DatasetConfig) -> Images:
-    """List a person's images. Raises UserError if nothing could be trained on them."""
+    """List a person's images and split them, without a look at their content.
+
+    Identical files, which prepare keeps in one split, count one by one here. Raises UserError if
+    nothing could be trained on them.
+    """
     name = dataset.name
     listing = readers.read(dataset, Archives(name, raw_dir(name), unpacked_dir(name)))
-    listing, rare = without_rare(listing, dataset.min_class_images or 0)
+    fractions = {"val_fraction": dataset.val_fraction, "test_fraction": dataset.test_fraction}
+    missing = splits.missing_splits(listing, **fractions)
+    listing, rare = splits.without_rare(listing, dataset.min_class_images, len(missing))
     listing.require_sound()
-    labels = Counter(entry.label for entry in listing.entries)
+    entries = splits.complete(listing, **fractions, seed=dataset.split_seed)
+    entries = splits.limit(entries, "train", dataset.max_train_images, dataset.split_seed)
+    entries = splits.limit(entries, "val", dataset.max_val_images, dataset.split_seed)
+    labels = Counter(entry.label for entry in entries)
     return Images(
         listing=listing,
         per_class={name: labels[label] for label, name in enumerate(listing.class_names)},
-        splits=after_splits(CountsConfig(**listing.count()), dataset),
-        short_side=_short_side(listing.entries),
+        splits=CountsConfig(**replace(listing, entries=entries).count()),
+        short_side=_short_side(entries),
         rare=rare,
     )
 
