@@ -1,11 +1,14 @@
 """`make tune`: a project folder for anybody's images, whatever their path looks like."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -17,6 +20,8 @@ from sklearn.datasets import load_digits
 
 from pipeline import project
 from pipeline.base.errors import UserError
+from pipeline.planning.choice import SMALL
+from pipeline.planning.timing import Speed
 from pipeline.projects import making, own_images, spelling
 from pipeline.settings.compose import compose, quote
 from tests.support.stages import copy_project, environment
@@ -197,6 +202,71 @@ def test_make_hands_over_what_was_typed(tmp_path):
         "--",
         typed,
     ]
+
+
+@pytest.fixture
+def timed(monkeypatch):
+    """A processor that trains 100 images a second, whatever the machine is."""
+    monkeypatch.setattr("pipeline.training.trial.resolve_device", lambda device: "cpu")
+    speed = Speed("cpu", "float32", 1, train=0.01, evaluate=0.003, memory=1, free=2)
+    monkeypatch.setattr("pipeline.planning.timing.measure", lambda cfg: speed)
+
+
+def test_hours_are_planned_once_and_frozen_in_the_project(here, timed, capsys):
+    images = digits(here / "images", per_class=3)
+    folder = making.make("images", "mine", hours=2)
+    cfg = compose(folder)
+    assert (cfg.search.max_hours, cfg.strategies, cfg.models) == (2, ["bayes"], [SMALL])
+    assert (cfg.recipe.epochs, cfg.recipe.image_size, cfg.search.bayes.n_trials) == (40, 32, 25)
+    said = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert said["model"] == cfg.planned.model
+    assert said["search"] == cfg.planned.search
+    assert "up to 25 trials" in cfg.planned.search
+    stages = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"]
+    assert "search.max_hours" in stages["tune"]["params"][0]["projects/mine/params.yaml"]
+    assert "planned" in stages["report"]["params"][0]["projects/mine/params.yaml"]
+    params = (folder / "params.yaml").read_bytes()
+    assert making.make(str(images), "mine", "auto", hours=2) == folder
+    with pytest.raises(UserError, match=r"--hours 3: .*params.yaml has search.max_hours: 2"):
+        making.make("images", "mine", hours=3)
+    assert (folder / "params.yaml").read_bytes() == params
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"hours": 1e-6}, "Give at least --hours"),
+        ({"hours": -1.0}, "--hours: found -1; allowed: a number above 0"),
+        ({"hours": 1.0, "strategies": "fixed,bayes"}, "found strategies fixed,bayes; allowed: bay"),
+        ({"settings": ["lr=1"]}, "found lr=1; allowed for a new project: dataset.KEY=VALUE"),
+        ({"settings": ["dataset.clas_level=2"]}, "Did you mean 'class_level'"),
+    ],
+)
+def test_a_plan_that_cannot_be_leaves_nothing(here, timed, asked, message):
+    digits(here / "images", per_class=3)
+    with pytest.raises(UserError, match=message):
+        making.make("images", "mine", **asked)
+    assert not (here / "projects").exists()
+
+
+def test_images_that_changed_since_the_last_run_are_said(here, timed, capsys):
+    images = digits(here / "images", per_class=3)
+    making.make("images", "mine", RANDOM)
+    prepared = here / "data" / "prepared" / "mine"
+    prepared.mkdir(parents=True)
+    paths = [path.relative_to(images) for path in sorted(images.rglob("*.png"))]
+    names = {"path": [path.as_posix() for path in paths], "class_name": [p.parts[0] for p in paths]}
+    pq.write_table(pa.table(names), prepared / "manifest.parquet")
+    (prepared / "stats.json").write_text('{"unreadable": []}')
+    capsys.readouterr()
+    making.make("images", "mine")
+    assert capsys.readouterr().err == ""
+    (images / paths[0]).rename(images / paths[0].with_name("renamed.png"))
+    making.make("images", "mine")
+    assert "since the last run 1 image came and 1 image went" in capsys.readouterr().err
+    shutil.rmtree(images / paths[0].parent)
+    with pytest.raises(UserError, match="no image is left of 1 class of the last run: 'cl,as"):
+        making.make("images", "mine")
 
 
 @pytest.mark.slow

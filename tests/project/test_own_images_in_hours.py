@@ -24,7 +24,10 @@ class Toy:
         self.copy, self.images = folder / "copy", digits(folder / "my digits")
         self.project = self.copy / "projects" / "toy"
         copy_project(self.copy, "params.yaml")
-        self.environment = environment(self.copy) | {"VDTRANSFER_THREADS": "1"}
+        self.environment = environment(self.copy) | {
+            "VDTRANSFER_THREADS": "1",
+            "CUDA_VISIBLE_DEVICES": "",
+        }
         self.run("dvc", "init", "--no-scm", "-q")
 
     def command(self, *words):
