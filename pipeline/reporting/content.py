@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
+from pipeline.base.text import count
 from pipeline.reporting.answer import answer
 from pipeline.reporting.document import Block, Document, Section, Text
 from pipeline.reporting.gap_section import gap_chart
@@ -29,6 +30,9 @@ LEAKED = (
     "{dataset}: {images:,} images in {groups:,} groups of identical files are in more than one "
     "split: what is measured on them is leaked. `stats.json` beside the prepared data names them."
 )
+TIME_OVER = (
+    "{cell}: the search ended after {trials} because its hours (`search.max_hours`) were over."
+)
 SIMULATED = "Simulated, not trained: no figure of these cells was measured. "
 
 
@@ -44,14 +48,18 @@ def compose_report(
     """Compose the report from the results.
 
     ``models`` are the configured models, in order. ``planned`` are the reasons for the settings of
-    a project, by what they are about. ``paddle`` holds the top-1 of the paddle
-    protocol's pipeline by cell; it is empty if that has not run.
+    a project, by what they are about. ``paddle`` holds the top-1 of the paddle protocol's pipeline
+    by cell; it is empty if that has not run.
     """
     sections: list[Section] = [overview(results, summaries, paddle, published)]
     for subject, reason in planned.items():
         sections[0].blocks.append(
             Text(f"The {subject} was chosen when the project was made. {reason}")
         )
+    for cell in results.cells:
+        if cell.best.time_over:
+            text = TIME_OVER.format(cell=cell.name, trials=count(len(cell.trials), "trial"))
+            sections[0].blocks.append(Text(text))
     simulated = [str(cell.name) for cell in results.cells if cell.best.machine.simulated]
     if simulated:
         sections[0].blocks.insert(0, Text(SIMULATED + ", ".join(simulated), "notice"))

@@ -177,6 +177,8 @@ class BestFile(Record):
     epoch: Count | None = None
     temperature: Temperature | None = None
     """Of the chosen trial; None if it was simulated."""
+    time_over: bool = False
+    """Whether the search ended because of ``search.max_hours``."""
 
     @property
     def choice(self) -> tuple[Protocol, Objective]:

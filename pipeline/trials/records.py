@@ -24,7 +24,7 @@ def leave_not_begun(job: Path) -> None:
     (job / _NOT_BEGUN).touch()
 
 
-def records(sweep: Path) -> list[Trial]:
+def read(sweep: Path) -> list[Trial]:
     """Return what the jobs of a sweep have recorded so far, in no particular order."""
     return [Trial.model_validate_json(path.read_bytes()) for path in sweep.glob(f"*/{_RECORD}")]
 
@@ -33,6 +33,11 @@ def begun(sweep: Path) -> set[str]:
     """Return the numbers of the jobs that began a trial, as the names of their folders."""
     folders = [path for path in sweep.glob("*") if path.name.isdecimal()]
     return {path.name for path in folders if not (path / _NOT_BEGUN).exists()}
+
+
+def time_was_over(sweep: Path) -> bool:
+    """Return whether a job had no time for its trial."""
+    return any(sweep.glob(f"*/{_NOT_BEGUN}"))
 
 
 def leave_stop(sweep: Path, reason: str) -> None:

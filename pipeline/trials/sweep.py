@@ -25,19 +25,12 @@ from pipeline.settings.folders import results_dir, sweep_dir
 from pipeline.settings.machine import take_own_device
 from pipeline.settings.schema import OBJECTIVE_TITLES, Config
 from pipeline.training.data import Purpose
+from pipeline.trials import records
 from pipeline.trials.clock import counting, require_time
 from pipeline.trials.contract import BestFile, Machine, Trial
 from pipeline.trials.deciding_code import code_digest
 from pipeline.trials.identity import identity, key_of, versions
 from pipeline.trials.journal import Journal
-from pipeline.trials.records import (
-    begun,
-    leave,
-    leave_not_begun,
-    leave_stop,
-    records,
-    require_no_stop,
-)
 from pipeline.trials.resources import Resources, find_resources
 from pipeline.trials.run import Outcome, TrialFailedError, run
 from pipeline.trials.tables import best, write_trials
@@ -62,16 +55,16 @@ class Sweep:
 
     def trials(self) -> list[Trial]:
         """Return the trials that the jobs recorded, ordered by number."""
-        return sorted(records(self.folder), key=lambda trial: trial.number)
+        return sorted(records.read(self.folder), key=lambda trial: trial.number)
 
     def require_not_stopped(self) -> None:
         """Raise the UserError with which a job ended the sweep, if one did."""
-        require_no_stop(self.folder)
+        records.require_no_stop(self.folder)
 
     def require_whole(self) -> None:
         """Raise UserError if the sweep ended early, even if the sweeper did not notice."""
         self.require_not_stopped()
-        jobs = begun(self.folder)
+        jobs = records.begun(self.folder)
         jobs |= {str(number) for number in range(self._launched())}
         lost = sorted(jobs - {str(trial.number) for trial in self.trials()}, key=int)
         if lost:
@@ -113,6 +106,7 @@ class Sweep:
         assert chosen.result is not None
         assert chosen.result.metrics is not None
         simulated = {"simulated": cfg.machine.simulate} if environment.simulated else {}
+        over = {"time_over": True} if records.time_was_over(self.folder) else {}
         return BestFile(
             dataset=cfg.dataset.name,
             model=cfg.model.name,
@@ -122,6 +116,7 @@ class Sweep:
             space_size=cfg.space.size(),
             seed=cfg.seed,
             **_asked(cfg),
+            **over,
             data_digest=environment.data_digest,
             weights_digest=environment.weights_digest,
             code_digest=code_digest(),
@@ -223,11 +218,11 @@ def job(composed: DictConfig) -> float:
     the same error.
     """
     folder = Path(HydraConfig.get().runtime.output_dir).parent
-    require_no_stop(folder)
+    records.require_no_stop(folder)
     try:
         return _trial(composed)
     except UserError as error:
-        leave_stop(folder, str(error))
+        records.leave_stop(folder, str(error))
         raise
 
 
@@ -252,17 +247,17 @@ def _trial(composed: DictConfig) -> float:
             label=f"trial {number + 1}/{total}{_best_so_far(folder.parent)}",
             parent_id=os.environ[PARENT],
             tags={**tags(cfg, Purpose.SEARCH), "trial": str(number)},
-            before_training=lambda: require_time(cfg, folder.parent, records(folder.parent)),
+            before_training=lambda: require_time(cfg, folder.parent, records.read(folder.parent)),
         )
     except StopSweep:
-        leave_not_begun(folder)
+        records.leave_not_begun(folder)
         raise
     except TrialFailedError as error:
-        leave(folder, trial.model_copy(update={"error": str(error)}))
+        records.leave(folder, trial.model_copy(update={"error": str(error)}))
         _require_no_common_cause(folder.parent, cfg)
         return math.nan
     facts = {"key": outcome.key, "run_id": outcome.run_id, "replayed": outcome.shared}
-    leave(folder, trial.model_copy(update={**facts, "result": outcome.result}))
+    records.leave(folder, trial.model_copy(update={**facts, "result": outcome.result}))
     if cfg.strategy.name in _GIVEN:  # the skopt sweeper prints its own line
         print(_line(number, total, cfg, outcome), flush=True)
     return outcome.result.objective
@@ -270,7 +265,7 @@ def _trial(composed: DictConfig) -> float:
 
 def _require_no_common_cause(folder: Path, cfg: Config) -> None:
     """Raise UserError if all trials so far failed in the same way, and more than are allowed."""
-    trials = records(folder)
+    trials = records.read(folder)
     causes = {re.sub(r"\d+", "0", trial.error or "") for trial in trials}
     enough = len(trials) >= max(_ALIKE, cfg.tune.allowed_failures + 1)
     if enough and len(causes) == 1 and causes != {""}:
@@ -285,7 +280,7 @@ def _total(cfg: Config) -> int:
 
 
 def _best_so_far(folder: Path) -> str:
-    objectives = [trial.result.objective for trial in records(folder) if trial.result]
+    objectives = [trial.result.objective for trial in records.read(folder) if trial.result]
     return f", best {max(objectives):.4f}" if objectives else ""
 
 

@@ -1,4 +1,4 @@
-"""The way of a new user with little time: a folder, the plan, a kill, the model, the next day."""
+"""The way of a new user with little time: folder, plan, a kill, model, example, changes."""
 
 import os
 import re
@@ -11,6 +11,7 @@ import time
 import pytest
 import yaml
 
+from tests.support import bare_environment
 from tests.support.stages import copy_project, environment
 from tests.test_project import digits
 
@@ -77,7 +78,7 @@ def test_from_a_folder_to_a_model_within_hours(tmp_path):
     assert (toy.project / "params.yaml").read_bytes() == params
     for line in (
         *("layout +a folder per class", "images +60", "classes +3: the smallest is"),
-        *("splits +39 to train", "left out +nothing", "settings +projects/toy/params.yaml"),
+        *("splits +38 to train", "left out +nothing", "settings +projects/toy/params.yaml"),
         "model: resnet10t_random: there is no accelerator",
     ):
         assert re.search(f"^{line}", done.stdout, re.MULTILINE), line
@@ -85,7 +86,18 @@ def test_from_a_folder_to_a_model_within_hours(tmp_path):
     assert f"model: {model.parent.relative_to(toy.copy)}" in done.stdout
     assert "search was chosen when" in (toy.project / "report" / "report.md").read_text()
 
-    (toy.images / "cl,as=s 0" / "0.png").unlink()
+    python = bare_environment.make(tmp_path / "bare", "onnxruntime", "numpy", "pillow")
+    image = toy.images / "cl,as=s 0" / "0.png"
+    answered = subprocess.run(
+        [python, model.parent / "example.py", image],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert re.search(r": 'cl,as=s [012]' [01]\.\d{4}$", answered.stdout.strip())
+
+    image.unlink()
     shutil.rmtree(toy.images / "cl,as=s 1")
     without = toy.run(*tune, hours)
     assert without.returncode == 2

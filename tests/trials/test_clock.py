@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from pipeline.report import report
 from pipeline.settings.machine import STARTED
 from pipeline.trials.clock import clock_file
 from tests.support.small_project import BUDGET, KEY
@@ -23,12 +24,16 @@ def now(monkeypatch):
     monkeypatch.setenv(STARTED, str(time.time()))
 
 
-def test_when_time_is_over_the_best_so_far_is_the_result(project, now, capfd):
+def test_when_time_is_over_the_best_so_far_is_the_result(project, now):
     limited(project, 1e-6)
     project.tune("strategy=bayes")
     assert len(trials(project)) == 1
     assert [run.info.status for run in project.trained()] == ["FINISHED"]
     assert project.parents()[0].info.status == "FINISHED"
+    assert "time_over: true" in (project.cell("bayes") / "best.yaml").read_text()
+    report(project.compose())
+    said = (project.folder / "report" / "report.md").read_text()
+    assert "the search ended after 1 trial because its hours" in said
 
 
 def test_a_search_that_ended_in_time_is_replayed_and_goes_on_with_more_hours(project, now):
@@ -41,6 +46,7 @@ def test_a_search_that_ended_in_time_is_replayed_and_goes_on_with_more_hours(pro
     limited(project, 1000)
     project.tune("strategy=bayes")
     assert len(trials(project)) == BUDGET["n_trials"]
+    assert "time_over" not in (project.cell("bayes") / "best.yaml").read_text()
     assert len({run.data.tags[KEY] for run in project.trained()}) == BUDGET["n_trials"]
 
 
