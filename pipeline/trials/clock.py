@@ -104,7 +104,7 @@ def require_time(cfg: Config, sweep: Path, trials: Sequence[Trial]) -> None:
     trial = fmean(each.seconds for each in results)
     rows = find_resources(cfg).manifest.rows
     share = len(rows(["train", "val"])) / len(rows(["train"]))
-    needed = trial + len(cfg.evaluate.seeds) * share * trial
+    needed = trial + len(cfg.evaluate.first_seeds) * share * trial
     left = cfg.search.max_hours * 3600 - clock.seconds - _PROCESSES_AFTER * clock.start_up
     if left < needed:
         raise StopSweep(
