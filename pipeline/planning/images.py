@@ -86,7 +86,7 @@ def survey(dataset: DatasetConfig) -> Images:
     missing = splits.missing_splits(listing, **fractions)
     listing, rare = splits.without_rare(listing, dataset.min_class_images, len(missing))
     listing.require_sound()
-    entries = splits.complete(listing, **fractions, seed=dataset.split_seed)
+    entries = splits.complete(listing, **fractions, seed=dataset.split_seed, same={})
     entries = splits.limit(entries, "train", dataset.max_train_images, dataset.split_seed)
     entries = splits.limit(entries, "val", dataset.max_val_images, dataset.split_seed)
     labels = Counter(entry.label for entry in entries)

@@ -106,7 +106,7 @@ class Sweep:
         assert chosen.result is not None
         assert chosen.result.metrics is not None
         simulated = {"simulated": cfg.machine.simulate} if environment.simulated else {}
-        over = {"time_over": True} if records.time_was_over(self.folder) else {}
+        over: dict[str, Any] = {"time_over": True} if records.time_was_over(self.folder) else {}
         return BestFile(
             dataset=cfg.dataset.name,
             model=cfg.model.name,
