@@ -226,6 +226,17 @@ def test_repeated_rows_of_given_splits_are_kept_and_counted(prepare, own):
     assert len(manifest.rows(["test"])) == 5
 
 
+def test_a_link_out_of_the_folder_shows_nothing_but_pixels(prepare, own, tmp_path):
+    (tmp_path / "secret.txt").write_text("s3cret words")
+    (tmp_path / "elsewhere.png").write_bytes(encoded(picture(0, 500), "PNG"))
+    (own / "cat" / "link.jpg").symlink_to(tmp_path / "secret.txt")
+    (own / "cat" / "photo.png").symlink_to(tmp_path / "elsewhere.png")
+    manifest, stats, out, err = prepare("dataset.max_unreadable=0.5")
+    assert "cat/photo.png" in manifest.column("path")
+    assert [each["path"] for each in stats["unreadable"]] == ["cat/link.jpg"]
+    assert "s3cret" not in json.dumps(stats) + out + err
+
+
 def test_a_small_class_whose_held_out_images_are_broken_is_split_without_them(prepare, own):
     """heron has eight images; whichever would be held out, readable ones take their place."""
     (own / "heron").mkdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import threading
 import warnings
 from dataclasses import dataclass
 
@@ -18,8 +19,21 @@ MAX_ASPECT = 100
 """Largest ratio of the sides. A longer strip has no useful crop, and resizing it fills memory."""
 
 
+_ICONS = (b"\0\0\1\0", b"\0\0\2\0", b"icns")
+"""First bytes of the formats whose pictures Pillow decodes whatever size the file states."""
+_ICON_PIXELS = 2048 * 2048
+"""Most pixels of such a picture; the formats go up to 1024 x 1024."""
+_HUNGRY = {"WEBP": 16, "AVIF": 14, "JPEG2000": 26}
+"""Bytes that decoders with large buffers of their own take per pixel, as measured."""
+_MOST_BYTES = 1_900_000_000
+"""Most memory that one of these decoders may take."""
+
 _BAND = 256
 """Number of rows that are put on white at once."""
+
+
+_opening = threading.Lock()
+"""Pillow's limit on pixels is a global variable."""
 
 
 class UnreadableError(Exception):
@@ -81,6 +95,8 @@ def examine(data: bytes, how: Decoding) -> Decoded:
             return _decode(data, how)
     except (UnreadableError, MemoryError):
         raise
+    except Image.DecompressionBombError:
+        raise UnreadableError(f"an icon of more than {_ICON_PIXELS:,} pixels") from None
     except Image.UnidentifiedImageError:
         reason = unread_reason("", data[:SIGNATURE_BYTES])
         other = f"an image of another format, and {reason}" if reason else None
@@ -134,6 +150,12 @@ def _decode(data: bytes, how: Decoding) -> Decoded:
             raise UnreadableError(
                 f"{width}x{height} pixels, more than dataset.max_pixels={how.max_pixels}"
             )
+        needed = image.width * image.height * _HUNGRY.get(image.format or "", 0)
+        if needed > _MOST_BYTES:
+            raise UnreadableError(
+                f"{width}x{height} pixels of {image.format} take {needed / 1e9:.1f} GB to decode, "
+                f"more than {_MOST_BYTES / 1e9:.1f}. Save it as JPEG or PNG, or smaller"
+            )
         deep = DeepImage.of(image)
         image.load()
         upright = deep.scaled(image, how.white, lambda: _opened(data)) if deep else image
@@ -150,8 +172,14 @@ def _decode(data: bytes, how: Decoding) -> Decoded:
 
 
 def _opened(data: bytes) -> Image.Image:
-    Image.MAX_IMAGE_PIXELS = None  # Pillow's limit would come before ours
-    return Image.open(io.BytesIO(data), formats=formats())
+    icon = data.startswith(_ICONS)
+    with _opening:
+        # Twice this number raises an error. Pillow's own limit would come before ours.
+        Image.MAX_IMAGE_PIXELS = _ICON_PIXELS // 2 if icon else None
+        image = Image.open(io.BytesIO(data), formats=formats())
+        if icon:
+            image.load()
+        return image
 
 
 def flattened(image: Image.Image) -> Image.Image:

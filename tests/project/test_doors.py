@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -196,6 +197,20 @@ def test_the_browser_of_trials_listens_on_loopback(monkeypatch: pytest.MonkeyPat
         ui.main()
     [command] = started
     assert command[command.index("--host") + 1] == "127.0.0.1"
+
+
+def test_nothing_is_loaded_from_mlflow_that_could_hold_code() -> None:
+    """MLflow's loaders follow what a model's folder says, and some of them unpickle."""
+    for path in (ROOT / "pipeline").rglob("*.py"):
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        used = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        used |= {node.id for node in nodes if isinstance(node, ast.Name)}
+        modules = {
+            each.name for node in nodes if isinstance(node, ast.Import) for each in node.names
+        }
+        modules |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+        assert not used & {"load_model", "pyfunc"}, path
+        assert not modules & {"pickle", "cloudpickle", "dill", "mlflow.pyfunc"}, path
 
 
 def test_every_guard_that_the_threat_note_names_is_there() -> None:

@@ -11,6 +11,7 @@ byte ranges, ETag and If-Range as real servers do. ``server.requests`` keeps wha
 from __future__ import annotations
 
 import hashlib
+import ssl
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -103,9 +104,12 @@ class Request:
 
 
 class Server:
-    """Serves the files of ``folder`` at ``url`` while its ``with`` block runs."""
+    """Serves the files of ``folder`` at ``url`` while its ``with`` block runs.
 
-    def __init__(self, folder: Path) -> None:
+    With a ``context`` it speaks https.
+    """
+
+    def __init__(self, folder: Path, context: ssl.SSLContext | None = None) -> None:
         self.folder = folder
         self.faults: dict[str, list[Fault]] = {}
         """By path below ``url``, without a leading slash."""
@@ -116,11 +120,14 @@ class Server:
         """Bytes of body sent, by path."""
         self.closing = threading.Event()
         self._server = _QuietServer(("127.0.0.1", 0), _handler(self))
+        self._scheme = "https" if context else "http"
+        if context:
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Server:
         self._thread.start()
