@@ -132,6 +132,12 @@ def survival(refits: Refits) -> list[list[str]]:
     return rows
 
 
+def within(refits: Refits) -> float:
+    """Return the correlation of both splits' deviations from the mean of their point."""
+    off = [each - each.mean(axis=1, keepdims=True) for each in (refits.val, refits.test)]
+    return float(np.corrcoef(off[0].ravel(), off[1].ravel())[0, 1])
+
+
 def searches(refits: Refits) -> list[Search]:
     points, seeds = refits.val.shape
     made = []
@@ -146,7 +152,10 @@ def main() -> None:
     print("# Which point to take at the end of a search")
     for path in sorted(FOLDER.glob("*.csv")):
         refits = Refits.load(path.stem)
-        print(f"\n## {path.stem}\n\n{refits.val.shape[1]} seeds\n")
+        print(
+            f"\n## {path.stem}\n\n{refits.val.shape[1]} seeds. Within a point, the deviations of "
+            f"validation and test correlate by {within(refits):+.2f}.\n"
+        )
         headers = ["accuracy", "recorded", "refits", "sd of a seed", "sd of points", "correlation"]
         print(tabulate(survival(refits), headers, "github", disable_numparse=True))
         made = searches(refits)

@@ -133,6 +133,7 @@ def compared(
         {n: np.array(list(map(regrets, variants, traces))) for n, traces in tried.items()},
         starts,
         table(grids, long),
+        np.array(list(map(regrets, variants, long))),
     )
 
 

@@ -57,15 +57,23 @@ class StopRule:
     """The 10th and the 90th percentile of the number of trials."""
     gap: float
     """Mean gap where the searches stopped."""
+    regret: float
+    """Mean regret there."""
 
 
-def stop_rule(gap: Table, patience: int, min_delta: float) -> StopRule:
-    """Apply the sweeper's rule to searches after the fact."""
+def stop_rule(gap: Table, regret: Table, patience: int, min_delta: float) -> StopRule:
+    """Apply the sweeper's rule to finished searches."""
     stops = np.array([_stop(row, patience, min_delta) for row in gap])
-    left = gap[np.arange(len(gap)), stops - 1]
+    ends = np.arange(len(gap)), stops - 1
     few, many = np.percentile(stops, [10, 90])
     return StopRule(
-        patience, min_delta, float(stops.mean()), float(few), float(many), float(left.mean())
+        patience,
+        min_delta,
+        float(stops.mean()),
+        float(few),
+        float(many),
+        float(gap[ends].mean()),
+        float(regret[ends].mean()),
     )
 
 

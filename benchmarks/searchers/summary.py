@@ -34,8 +34,10 @@ Published = Sequence[tuple[int, float]]
 """Trials of a published search, and the points it lost against grid search."""
 
 
-def stop_rules(gap: Table) -> list[StopRule]:
-    return [stop_rule(gap, patience, delta) for delta in MIN_DELTAS for patience in PATIENCES]
+def stop_rules(gap: Table, regret: Table) -> list[StopRule]:
+    return [
+        stop_rule(gap, regret, patience, delta) for delta in MIN_DELTAS for patience in PATIENCES
+    ]
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Comparison:
         variants: on grids that it could have been.
         regret: of the point chosen on a variant, in its accuracies without noise.
         starts: gaps on variants by name and start (a learning rate).
-        long: gaps of longer searches of the first searcher, for the stop rule.
+        long: gaps of longer searches of the first searcher on variants, for the stop rule.
+        long_regret: their regret.
     """
 
     recorded: Mapping[str, Replays]
@@ -55,6 +58,7 @@ class Comparison:
     regret: Mapping[str, Table]
     starts: Mapping[str, Mapping[str, Table]]
     long: Table
+    long_regret: Table
 
 
 def summary(made: Comparison, grid: FinishedGrid) -> dict[str, Any]:
@@ -96,7 +100,7 @@ def summary(made: Comparison, grid: FinishedGrid) -> dict[str, Any]:
             name: {start: gap.mean(axis=0).tolist() for start, gap in starts.items()}
             for name, starts in made.starts.items()
         },
-        "stop_rules": [vars(rule) for rule in stop_rules(made.long)],
+        "stop_rules": [vars(rule) for rule in stop_rules(made.long, made.long_regret)],
     }
 
 
@@ -222,7 +226,7 @@ def _differences(grid: dict[str, Any]) -> str:
 
 def _stop_rules(grid: dict[str, Any]) -> str:
     headers = [f"Stop rule of {grid['compared']}: patience", "min_delta (points)"]
-    headers += ["trials, mean", "10 to 90 % of searches", "gap"]
+    headers += ["trials, mean", "10 to 90 % of searches", "gap", "regret"]
     rows = [
         (
             r["patience"],
@@ -230,6 +234,7 @@ def _stop_rules(grid: dict[str, Any]) -> str:
             f"{r['trials']:.1f}",
             f"{r['few']:.0f} to {r['many']:.0f}",
             f"{r['gap']:.2f}",
+            f"{r['regret']:.2f}",
         )
         for r in grid["stop_rules"]
     ]

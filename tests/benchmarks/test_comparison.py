@@ -23,10 +23,11 @@ def test_the_difference_is_paired_by_seed() -> None:
     assert (found.mean, found.low, found.high) == pytest.approx((-1, -1, -1))
 
 
-def test_a_stop_rule_counts_trials_and_the_gap_where_it_stopped() -> None:
-    rule = stop_rule(GAP, patience=1, min_delta=0.0)
-    assert (rule.trials, rule.gap) == (3.5, 1.0)  # trial 3 of the first, trial 4 of the second
-    assert stop_rule(GAP, patience=1, min_delta=1.5).trials == 2.5
+def test_a_stop_rule_counts_trials_and_measures_where_it_stopped() -> None:
+    rule = stop_rule(GAP, GAP / 2, patience=1, min_delta=0.0)
+    # trial 3 of the first, trial 4 of the second
+    assert (rule.trials, rule.gap, rule.regret) == (3.5, 1.0, 0.5)
+    assert stop_rule(GAP, GAP / 2, patience=1, min_delta=1.5).trials == 2.5
 
 
 def finished(number: int, objective: float) -> Trial:
@@ -58,4 +59,4 @@ def test_the_rule_stops_where_the_sweeper_would(
         if stop_reason(options, made, exhausted=False, seconds=0.0):
             break
     gap = 100 - np.maximum.accumulate(np.array(values, dtype=float))
-    assert stop_rule(gap[None], patience, float(delta)).trials == len(made)
+    assert stop_rule(gap[None], gap[None], patience, float(delta)).trials == len(made)

@@ -1,11 +1,12 @@
 """The walk along one dimension, alone and inside the search."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 from hydra_skopt_sweeper.dimensions import Levels, Point, Span
 from hydra_skopt_sweeper.engine import Engine, Proposal
-from hydra_skopt_sweeper.walk import next_step
+from hydra_skopt_sweeper.walk import STANDSTILL, next_step
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,26 @@ def test_a_walk_that_noise_ended_looks_into_the_middle_of_the_untried_part() -> 
     assert walked([0.4, 0.8, 0.7, 0.4, 0.1, 0.09, 0.1], 6) == [6, 5, 2, 1, 0]
 
 
+def test_a_walk_that_stands_still_looks_at_the_untried_ends_of_its_line() -> None:
+    values: dict[int, float | None] = {2: 0.1, 3: 0.2, 4: 0.1}
+    assert next_step(values, 7, 3, idle=STANDSTILL - 1) is None
+    steps = []
+    while (step := next_step(values, 7, 3, idle=STANDSTILL)) is not None:
+        steps.append(step)
+        values[step] = 0.1
+    assert steps == [0, 5]
+
+
+def test_a_search_that_began_on_a_plateau_leaves_it() -> None:
+    def plateau(point: Point) -> float:
+        return 0.9 if point[0] == 0 else 0.1 + 0.01 * (point[0] == 3)
+
+    engine = Engine(GRID, line=[0], acquisition="mean", initial_points=[(3, 0, 1)])
+    made = search(engine, 12, value=plateau)
+    assert (0, 0, 1) in [proposal.point for proposal in made]
+    assert made[-1].point[0] == 0
+
+
 def test_one_value_is_a_walk() -> None:
     assert walked([0.3], 0) == [0]
 
@@ -76,10 +97,12 @@ def smooth(point: Point) -> float:
     return 0.9 - 0.1 * abs(point[0] - 1) - 0.01 * (2 - point[1]) - 0.02 * (point[2] > 0)
 
 
-def search(engine: Engine, n: int, batch: int = 1) -> list[Proposal]:
+def search(
+    engine: Engine, n: int, batch: int = 1, value: Callable[[Point], float] = smooth
+) -> list[Proposal]:
     made: list[Proposal] = []
     while len(made) < n and (asked := engine.ask(min(batch, n - len(made)))):
-        engine.tell([p.point for p in asked], [smooth(p.point) for p in asked])
+        engine.tell([p.point for p in asked], [value(p.point) for p in asked])
         made += asked
     return made
 

@@ -230,11 +230,16 @@ class Engine:
         for axis in self._line:
             points = [(*base[:axis], i, *base[axis + 1 :]) for i in self._dimensions[axis].values()]
             values = {i: self._judged(p) for i, p in enumerate(points) if p in self._tried}
-            step = next_step(values, len(points), int(base[axis]))
+            step = next_step(values, len(points), int(base[axis]), idle=self._idle())
             if step is not None:
                 return points[step]
             base = self._best([point for point in points if point in self._tried])
         return None
+
+    def _idle(self) -> int:
+        """Return how many values are known of points proposed after the best one."""
+        values = [v for point in self._tried if (v := self._judged(point)) is not None]
+        return len(values) - 1 - values.index(max(values)) if values else 0
 
     def _best(self, points: Sequence[Point]) -> Point:
         """Return the point with the best value; the first among equals, or if no value is known."""

@@ -77,7 +77,7 @@ class FittedSurrogate:
         self._alpha = cho_solve((self._factor, True), self._target)
         shape = VARIANCE_SHAPE + len(values) / 2
         self._variance = (VARIANCE_SCALE + self._target @ self._alpha / 2) / shape
-        self._best = float((self._target - self._noise * self._alpha).max())
+        self._best = float(self._target.max())
 
     def _covariance(self, scales: Floats, noise: float) -> tuple[Floats, Floats, Floats]:
         """Return the covariance of the known points, and distances and decays for its gradient."""
@@ -124,8 +124,7 @@ class FittedSurrogate:
     def log_improvement(self, points: Floats) -> Floats:
         """Return the logarithm of the expected improvement of the noise-free value, shape (m,).
 
-        The improvement is over the best predicted value of a known point, in units of the values'
-        standard deviation.
+        The improvement is over the best known value, in units of the values' standard deviation.
         """
         mean, variance, *_ = self._posterior(points)
         std = np.sqrt(variance)

@@ -11,20 +11,28 @@ from collections.abc import Mapping
 
 STRIDES = 7
 """A line of more values than this is walked in longer steps first, which are halved later."""
+STANDSTILL = 5
+"""Number of trials without a better one after which a walk looks at the ends of its line."""
+SHORT = 2
+"""An untried end with fewer values than this is not looked at."""
 
 
-def next_step(values: Mapping[int, float | None], size: int, start: int) -> int | None:
+def next_step(
+    values: Mapping[int, float | None], size: int, start: int, *, idle: int = 0
+) -> int | None:
     """Choose the next index to try on a line; None if the walk has ended.
 
     The walk tries the neighbours of the best index, the lower one first, until the best has a
     tried neighbour on each side or is at an end. Noise can end a walk in a flat region. So if more
-    than half of the line is untried at one end, the middle of that part is tried.
+    than half of the line is untried at one end, the middle of that part is tried; and if the search
+    has stood still for a while, the middle of any untried end.
 
     Args:
         values: what the tried indices came to; None where that is not known yet, minus infinity
             where a trial failed.
         size: number of indices of the line.
         start: where the walk begins.
+        idle: number of trials since the best one of the search.
     """
     if start not in values:
         return start
@@ -47,8 +55,9 @@ def next_step(values: Mapping[int, float | None], size: int, start: int) -> int 
                     return aim
         return None
     first, last = min(values), max(values)
-    if 2 * first > size:
+    least = SHORT if idle >= STANDSTILL else size // 2 + 1
+    if first >= least:
         return (first - 1) // 2
-    if 2 * (size - 1 - last) > size:
+    if size - 1 - last >= least:
         return (last + size) // 2
     return None
