@@ -260,6 +260,39 @@ def test_an_empty_folder_is_one_clear_line(
         main([str(model), str(tmp_path), "--evaluate"])
 
 
+def test_an_unsure_image_gets_no_class(
+    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labelled = tmp_path / "labelled" / CLASSES[0]
+    labelled.mkdir(parents=True)
+    for number in range(6):
+        (labelled / f"{number}.jpg").write_bytes(jpeg(number % 3, number))
+    _, out, _ = run(capsys, model, labelled, "--format", "json")
+    highest = sorted(row["predictions"][0]["probability"] for row in json.loads(out))
+    least = (highest[2] + highest[3]) / 2
+    _, out, _ = run(capsys, model, labelled, "--format", "json", "--min-probability", least)
+    answers = json.loads(out)
+    assert sum(row["class"] is None for row in answers) == 3
+    for row in answers:
+        sure = row["predictions"][0]["probability"] >= least
+        assert row["class"] == (row["predictions"][0]["class"] if sure else None)
+    _, out, _ = run(capsys, model, labelled, "--min-probability", least)
+    assert out.count("(unsure)") == 3
+    _, out, _ = run(capsys, model, labelled, "--format", "csv", "--min-probability", least)
+    firsts = [row for row in csv.DictReader(io.StringIO(out)) if row["rank"] == "1"]
+    assert sorted(row["sure"] for row in firsts) == ["0"] * 3 + ["1"] * 3
+    asked = (model, labelled.parent, "--evaluate", "--min-probability", least)
+    _, out, _ = run(capsys, *asked, "--format", "json")
+    measured = json.loads(out)
+    assert (measured["images"], measured["unsure"]) == (3, 3)
+    _, out, _ = run(capsys, *asked)
+    assert "without a class, because it is not sure: 3 images" in out
+    with pytest.raises(UserError, match="--min-probability: none of 6 images reaches 1"):
+        main([str(model), str(labelled.parent), "--evaluate", "--min-probability", "1"])
+    with pytest.raises(UserError, match=r"--min-probability: found 1\.5; allowed: 0 to 1"):
+        main([str(model), str(labelled), "--min-probability", "1.5"])
+
+
 def test_at_least_one_class_is_shown(model: Path) -> None:
     with pytest.raises(UserError, match="--top-k: found 0"):
         main([str(model), "x.jpg", "--top-k", "0"])
@@ -272,5 +305,6 @@ def test_help_has_a_text_for_every_argument(
     with pytest.raises(SystemExit):
         main(["--help"])
     told = capsys.readouterr().out.partition("positional arguments:")[2]
-    for argument in ("MODEL", r"IMAGE\|FOLDER", "--top-k TOP_K", r"--format \{.*\}", "--evaluate"):
+    options = ("--top-k TOP_K", "--min-probability P", r"--format \{.*\}", "--output FILE")
+    for argument in ("MODEL", r"IMAGE\|FOLDER", *options, "--evaluate"):
         assert re.search(rf"^  {argument}\s{{2,}}\w+ \w+", told, re.MULTILINE), argument

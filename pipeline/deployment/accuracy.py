@@ -38,16 +38,24 @@ class ClassAccuracy:
 
 @dataclass(frozen=True)
 class Accuracy:
+    """The accuracy over the images that got a class."""
+
     overall: ClassAccuracy
     classes: list[ClassAccuracy]
+    unsure: int
+    """Number of images without a class, because no probability was high enough."""
 
     def plain(self) -> dict[str, Any]:
         overall = self.overall.plain()
         del overall["class"]
-        return {**overall, "per_class": [each.plain() for each in self.classes]}
+        return {
+            **overall,
+            "unsure": self.unsure,
+            "per_class": [each.plain() for each in self.classes],
+        }
 
 
-def accuracy(pairs: Sequence[tuple[str, str]]) -> Accuracy:
+def accuracy(pairs: Sequence[tuple[str, str]], unsure: int = 0) -> Accuracy:
     """Compute the accuracy of (true class, predicted class) pairs; there must be at least one.
 
     The classes are in order of appearance.
@@ -57,4 +65,4 @@ def accuracy(pairs: Sequence[tuple[str, str]]) -> Accuracy:
         right[true].append(true == predicted)
     classes = [ClassAccuracy(name, len(hits), sum(hits)) for name, hits in right.items()]
     correct = sum(each.correct for each in classes)
-    return Accuracy(ClassAccuracy(ALL, len(pairs), correct), classes)
+    return Accuracy(ClassAccuracy(ALL, len(pairs), correct), classes, unsure)

@@ -21,15 +21,22 @@ _DRIVER = Path("/dev/nvidiactl")
 """There is an accelerator only where this file of its driver is."""
 
 
+PIXELS = 32 * 384**2
+"""Of all images that are in a network at once. A ResNet50_vd takes about 140 bytes for each."""
+ACCELERATED_PIXELS = 4 * PIXELS
+
+
 @dataclass(frozen=True)
 class Predictor:
-    """A model ready for prediction.
+    """A model ready for prediction, in several threads at once.
 
     ``probabilities`` maps images from ``description.image``, uint8 [N, S, S, 3], to [N, K].
     """
 
     description: Description
     probabilities: Callable[[np.ndarray], np.ndarray]
+    pixels: int = PIXELS
+    """Pixels for which there is memory, of all images in the network at once."""
 
 
 def load(path: Path) -> Predictor:
@@ -63,7 +70,7 @@ def _accelerated(description: Description, weights: Path) -> Predictor | None:
             shares: np.ndarray = network(values)[1].cpu().numpy()
         return shares
 
-    return Predictor(description, probabilities)
+    return Predictor(description, probabilities, ACCELERATED_PIXELS)
 
 
 def _from_folder(description: Description, folder: Path) -> Predictor:
@@ -78,7 +85,7 @@ def _from_folder(description: Description, folder: Path) -> Predictor:
 def _from_onnx(path: Path) -> Predictor:
     from pipeline.deployment.onnx_file import INPUT, as_input, described, session
 
-    opened = session(path)
+    opened = session(path, threads=1)
 
     def probabilities(images: np.ndarray) -> np.ndarray:
         shares: np.ndarray = opened.run(["probabilities"], {INPUT: as_input(images)})[0]

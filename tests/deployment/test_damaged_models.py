@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from safetensors.torch import load_file, save_file
 from pipeline.base.errors import UserError
 from pipeline.datasets.decoding import UnreadableError
 from pipeline.deployment import network
+from pipeline.deployment.classifying import predictions
 from pipeline.deployment.description import read
 from pipeline.deployment.inputs import Unreadable
-from pipeline.deployment.predictor import Predictor
-from pipeline.predict import main, predictions
+from pipeline.deployment.predictor import PIXELS, Predictor
+from pipeline.predict import main
 from tests.support.miniatures import jpeg
 
 
@@ -74,17 +76,22 @@ def test_a_strangers_model_takes_no_more_memory_than_ours(model: Path, tmp_path:
     decoding = described["decoding"] | {"side": None, "max_pixels": 10**15}
     (copy / "model.json").write_text(json.dumps(described | sides | {"decoding": decoding}))
     stranger = read(copy / "model.json")
-    seen = []
+    seen, inside, at_once = [], [], []
 
     def shapes(images: np.ndarray) -> np.ndarray:
         seen.append(images.shape)
+        inside.append(len(images))
+        at_once.append(sum(inside))
+        time.sleep(0.1)
+        inside.remove(len(images))
         return np.full((len(images), len(described["classes"])), 0.5)
 
     small = [tmp_path / f"{number}.png" for number in range(3)]
     unreadable = Unreadable()
     model_of_shapes = Predictor(stranger, shapes)
     assert len(list(predictions(model_of_shapes, small, 1, unreadable))) == 3
-    assert seen == [(2, 1536, 1536, 3), (1, 1536, 1536, 3)]
+    assert {shape[1:] for shape in seen} == {(1536, 1536, 3)}
+    assert max(at_once) * 1536**2 <= PIXELS
     with pytest.raises(UnreadableError, match="is a strip, too large when resized"):
         stranger.image((tmp_path / "strip.png").read_bytes())
     huge = io.BytesIO()

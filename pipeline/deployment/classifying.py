@@ -1,0 +1,157 @@
+"""Classify many image files at once: decoding and the network share every core."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from tqdm import tqdm
+
+from pipeline.base.errors import UserError
+from pipeline.base.progress import interval
+from pipeline.datasets.decoding import UnreadableError, pixel_count
+from pipeline.datasets.tree import regular_bytes
+from pipeline.deployment.inputs import Unreadable
+from pipeline.deployment.predictor import Predictor
+from pipeline.settings.machine import threads_alone
+
+BATCH = 16
+"""Largest number of images that a thread hands to the network at once."""
+LARGE = 25_000_000
+"""Pixels of an image file that is decoded alone, because it takes much memory."""
+_FEW = 32
+"""So many images need no progress bar."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The most likely classes of an image with their probabilities, the most likely first."""
+
+    path: Path
+    ranked: list[tuple[str, float]]
+
+    @property
+    def name(self) -> str:
+        return self.ranked[0][0]
+
+    @property
+    def probability(self) -> float:
+        return self.ranked[0][1]
+
+
+def predictions(
+    model: Predictor,
+    paths: Sequence[Path],
+    top_k: int,
+    unreadable: Unreadable,
+    *,
+    rows_shown: bool = False,
+) -> Iterator[Prediction]:
+    """Yield a prediction for every readable image, in order; pass the others to ``unreadable``.
+
+    A bar counts the images, unless they are few, or ``rows_shown``: then the terminal shows the
+    predictions as they come. Raises UserError when the model's output is not a number.
+
+    Each thread decodes some images and runs the network on them by itself. That takes less time
+    than threads within the network, which wait for each other where cores have other work.
+    """
+    workers, batch = _shares(model, len(paths))
+    chunks = [paths[start : start + batch] for start in range(0, len(paths), batch)]
+    work = _Work(model, top_k)
+    quiet = len(paths) <= _FEW or rows_shown
+    with (
+        tqdm(
+            total=len(paths), unit="image", leave=False, disable=quiet, mininterval=interval()
+        ) as bar,
+        ThreadPoolExecutor(workers) as pool,
+    ):
+        for answers in _in_order(pool, work.answers, chunks, ahead=2 * workers):
+            for path, answer in answers:
+                bar.update()
+                if isinstance(answer, str):
+                    unreadable.add(path, answer)
+                else:
+                    yield Prediction(path, answer)
+
+
+def _shares(model: Predictor, images: int) -> tuple[int, int]:
+    """Return the number of threads, and of images in a batch of one thread.
+
+    Together they hold at most the pixels that the model says it has memory for, or one image.
+    """
+    most = max(1, model.pixels // model.description.image_size**2)
+    workers = max(1, min(threads_alone(), most, images))
+    return workers, max(1, min(BATCH, most // workers, -(-images // workers)))
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T], *, ahead: int
+) -> Iterator[R]:
+    """Yield the results in the order of the items; work on at most ``ahead`` unread ones."""
+    waiting: deque[Future[R]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:  # after an error, or if nobody reads on
+        for future in waiting:
+            future.cancel()
+
+
+Answer = list[tuple[str, float]] | str
+"""The ranked classes of an image, or why it cannot be read."""
+
+
+class _Work:
+    """What a thread does: decode some files, and run the network on them."""
+
+    def __init__(self, model: Predictor, top_k: int) -> None:
+        self.model, self.top_k = model, top_k
+        self.large = threading.Lock()
+
+    def answers(self, paths: Sequence[Path]) -> list[tuple[Path, Answer]]:
+        decoded = [self._decoded(path) for path in paths]
+        images = [image for image in decoded if not isinstance(image, str)]
+        ranked = iter(self._ranked(np.stack(images)) if images else [])
+        return [
+            (path, image if isinstance(image, str) else next(ranked))
+            for path, image in zip(paths, decoded, strict=True)
+        ]
+
+    def _decoded(self, path: Path) -> np.ndarray | str:
+        """Return the image as the network receives it, or why it cannot be read."""
+        try:
+            data = regular_bytes(path)
+            if pixel_count(data) < LARGE:
+                return self.model.description.image(data)
+            with self.large:
+                return self.model.description.image(data)
+        except OSError as error:
+            return f"cannot be read: {error.strerror}"
+        except UnreadableError as error:
+            return str(error)
+        except MemoryError:
+            return "too large for the memory of this machine"
+
+    def _ranked(self, images: np.ndarray) -> list[list[tuple[str, float]]]:
+        shares = self.model.probabilities(images)
+        if not np.isfinite(shares).all():
+            raise UserError("the model gives no probabilities: its weights are damaged")
+        names = self.model.description.classes
+        orders = np.argsort(-shares, axis=1, kind="stable")[:, : self.top_k]
+        return [
+            [(names[label], float(row[label])) for label in order]
+            for row, order in zip(shares, orders, strict=True)
+        ]
