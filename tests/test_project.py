@@ -207,7 +207,7 @@ def test_make_hands_over_what_was_typed(tmp_path):
 @pytest.fixture
 def timed(monkeypatch):
     """A processor that trains 100 images a second, whatever the machine is."""
-    monkeypatch.setattr("pipeline.training.trial.resolve_device", lambda device: "cpu")
+    monkeypatch.setattr("pipeline.training.devices.resolve_device", lambda device: "cpu")
     speed = Speed("cpu", "float32", 1, train=0.01, evaluate=0.003, memory=1, free=2)
     monkeypatch.setattr("pipeline.planning.timing.measure", lambda cfg: speed)
 
@@ -222,6 +222,7 @@ def test_hours_are_planned_once_and_frozen_in_the_project(here, timed, capsys):
     assert said["model"] == cfg.planned.model
     assert said["search"] == cfg.planned.search
     assert "up to 25 trials" in cfg.planned.search
+    assert cfg.recipe.batch_size == 4  # of five images
     stages = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"]
     assert "search.max_hours" in stages["tune"]["params"][0]["projects/mine/params.yaml"]
     assert "planned" in stages["report"]["params"][0]["projects/mine/params.yaml"]

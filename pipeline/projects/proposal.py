@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,8 @@ _SMALL_NETWORKS = {
     "space": {"lr": [1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001]},
 }
 """Small networks want larger learning rates than ResNet50_vd (benchmarks/pretrained.py)."""
+_BATCH, _LEAST_BATCH = 32, 4
+"""Images of a step in recipe quick20, and the fewest that batch norm does with."""
 _STAGES = 4
 """Processes that a project starts after this one: prepare, tune, evaluate, report."""
 
@@ -74,6 +77,9 @@ def propose(
         values |= {"lr": _SMALL_NETWORKS["lr"], "space": values["space"] | _SMALL_NETWORKS["space"]}
     sizes = sides(choice.model, pictures.short_side)
     values["recipe"] = {} if sizes[0] == FULL_SIDE else {"image_size": sizes[0]}
+    if pictures.splits.train < 2 * _BATCH:  # at least two steps an epoch
+        batch = 2 ** int(math.log2(pictures.splits.train / 2))
+        values["recipe"] |= {"batch_size": max(_LEAST_BATCH, batch)}
     why = {"model": f"{choice.model}: {choice.reason}"}
     if hours is not None:
         why["search"] = _fitted(values, pictures, sizes, hours)
@@ -124,7 +130,7 @@ def _fitted(values: dict[str, Any], pictures: Images, sizes: Sequence[int], hour
 
     plan = fit(hours, overhead, sizes, cfg.recipe, pictures.splits, speed)
     [strategy] = cfg.strategies
-    values["recipe"] = {"epochs": plan.epochs, "image_size": plan.side}
+    values["recipe"] |= {"epochs": plan.epochs, "image_size": plan.side}
     values["search"] = values["search"] | {"max_hours": hours}
     values["search"][strategy] = values["search"][strategy] | {"n_trials": plan.trials}
     values["evaluate"] = values["evaluate"] | {"seeds": list(range(plan.refits))}
