@@ -39,7 +39,8 @@ from pipeline.settings.schema import Config
 from pipeline.training.data import TEST, Purpose, SplitPlan, split_plan
 from pipeline.training.metrics import measure
 from pipeline.training.trial import FinalOutput, Result
-from pipeline.trials.contract import Replays, Trial, TrialResult
+from pipeline.trials.contract import Trial, TrialResult
+from pipeline.trials.final_parts import Replays
 from pipeline.trials.identity import identity, key_of
 from pipeline.trials.journal import KEY_TAG, RESULT
 from pipeline.trials.sweep import Sweep, opened, tags

@@ -30,16 +30,10 @@ from pipeline.settings.folders import prepared_dir, results_dir
 from pipeline.settings.machine import take_own_device
 from pipeline.settings.schema import Config
 from pipeline.training.data import TEST
-from pipeline.trials.contract import (
-    BestFile,
-    Figures,
-    FinalFile,
-    Replays,
-    TrialResult,
-    TrialRow,
-    Weights,
-)
+from pipeline.trials.contract import BestFile, Figures, FinalFile, TrialResult, TrialRow
+from pipeline.trials.final_parts import Replays, SharePoint, Weights
 from pipeline.trials.journal import Journal
+from pipeline.trials.learning_curve import learning_curve
 from pipeline.trials.openings import Opening, add_openings
 from pipeline.trials.openings import count as openings
 from pipeline.trials.refits import (
@@ -86,7 +80,12 @@ def evaluate(cfg: Config) -> None:
         results[0] = delivered.figures
     rows = [run_row(seed, each, journal) for seed, each in outcomes.items()]
     write_rows(folder / "final_runs.csv", FinalRunRow, rows)
-    final = _final(cfg, resources, outcomes, results, replayed, delivered)
+    curve = []
+    if delivered is not None:
+        whole = read_rows(folder / "trials.csv", TrialRow)[best.trial].top1
+        searched = cfg.model_copy(update={"seed": best.seed})
+        curve = learning_curve(searched, resources.manifest, journal, whole)
+    final = _final(cfg, resources, outcomes, results, replayed, delivered, curve)
     write_json(folder / "final.json", final.model_dump(mode="json", by_alias=True))
     opened = add_openings(Path(cfg.root), folder, _openings(cfg, best, final, folder))
     if delivered is not None:
@@ -140,6 +139,7 @@ def _final(
     results: Sequence[Figures],
     replayed: Replays | None,
     delivered: Delivered | None,
+    curve: list[SharePoint],
 ) -> FinalFile:
     stats = json.loads((prepared_dir(cfg.dataset.name) / "stats.json").read_text())
     per_seed = {name: [getattr(result, name) for result in results] for name in METRICS}
@@ -177,6 +177,7 @@ def _final(
         data_notes=list(notes(stats)),
         provenance=provenance(),
         calibration=delivered.calibration if delivered else None,
+        learning_curve=curve,
         replays=replayed,
         looks=len(cfg.evaluate.looks),
     )

@@ -88,6 +88,21 @@ def test_an_earlier_recipe_still_counts_as_an_opening_of_the_test_split(project,
 
 
 @pytest.mark.slow
+def test_shares_of_the_training_images_give_a_learning_curve_on_validation(project):
+    project.tune("strategy=fixed")
+    before = len(project.trained())
+    project.evaluate("strategy=fixed", "evaluate.train_shares=[0.5]", "evaluate.seeds=[0]")
+    part, whole = final(project, "fixed")["learning_curve"]
+    (row,) = project.table("fixed", "trials")
+    assert whole == {"images": 60, "top1": float(row["top1"])}
+    assert part["images"] == 30
+    (trained,) = [r for r in project.trained()[before:] if r.data.tags["purpose"] != "final"]
+    assert part["top1"] == project.result(trained)["metrics"]["top1"]
+    assert "test/top1" not in trained.data.metrics
+    assert len(project.table("fixed", "openings")) == 1
+
+
+@pytest.mark.slow
 def test_cells_that_chose_the_same_point_share_their_refits(project):
     project.set(
         space={"lr": [0.3], "l2_decay": [1e-4], "label_smoothing": [False], "mixup": [False]}

@@ -6,8 +6,8 @@ import platform
 import subprocess
 from importlib import metadata
 
-from pipeline.trials.contract import Provenance
 from pipeline.trials.deciding_code import code_digest
+from pipeline.trials.final_parts import Provenance
 from pipeline.trials.identity import versions
 
 _PACKAGES = ("hydra-core", "scikit-optimize", "mlflow", "dvc")

@@ -114,7 +114,8 @@ class Trials:
     search: int
     """Largest number of distinct points that are trained."""
     refits: int
-    """Largest number of refits; strategies that chose the same point share theirs."""
+    """Largest number of refits, with those on shares of the training images; strategies that chose
+    the same point share theirs."""
 
 
 def trials(cfg: Config) -> Trials:
@@ -130,5 +131,6 @@ def trials(cfg: Config) -> Trials:
     else:
         others = sum(count - 1 for name, count in asked.items() if name != "fixed")
         search = first + min(others, size - first_in_space)
-    refits = 0 if cfg.protocol.name == "paddle" else len(asked) * cfg.evaluate.looks[-1]
+    after = cfg.evaluate.looks[-1] + len(cfg.evaluate.train_shares)
+    refits = 0 if cfg.protocol.name == "paddle" else len(asked) * after
     return Trials(asked, search, refits)

@@ -7,7 +7,8 @@ from pipeline.reporting.charts import STRATEGY_COLOURS, STRATEGY_MARKS, Axis, Li
 from pipeline.reporting.places import Place, wording
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Cell
-from pipeline.trials.contract import Replays, TrialRow
+from pipeline.trials.contract import TrialRow
+from pipeline.trials.final_parts import Replays
 
 SEARCHES = ("bayes", "random")
 

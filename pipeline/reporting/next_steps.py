@@ -66,6 +66,27 @@ def indistinct(place: Place, cell: Cell) -> str | None:
     )
 
 
+def more_images(place: Place, cell: Cell) -> str | None:
+    """Say what the learning curve over the share of training images promises."""
+    assert cell.final is not None
+    curve, images = cell.final.learning_curve, cell.final.images.val
+    if len(curve) < 2 or not images:
+        return None
+    part, whole = curve[-2:]
+    interval = wilson_interval(round(whole.top1 * images), images)
+    helps = whole.top1 - part.top1 > (interval.half_width or 0.0)
+    promise = (
+        "more images of the same kind are likely to help"
+        if helps
+        else f"that is within the noise of {images:,} validation images, so more images of the "
+        "same kind promise little"
+    )
+    return (
+        f"Trained on {part.images:,} of the {whole.images:,} training images, the same setting has "
+        f"{100 * part.top1:.2f} % on validation instead of {100 * whole.top1:.2f} %: {promise}."
+    )
+
+
 def conflicts(place: Place, cell: Cell) -> str | None:
     """Say how many images stand under two labels."""
     assert cell.final is not None
@@ -114,6 +135,7 @@ def weakest_class(place: Place, cell: Cell) -> str | None:
 
 RULES: tuple[Callable[[Place, Cell], str | None], ...] = (
     conflicts,
+    more_images,
     edge,
     indistinct,
     most_confused,

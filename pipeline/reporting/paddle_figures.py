@@ -17,7 +17,7 @@ from pipeline.base.errors import UserError
 from pipeline.reporting.results import CellName
 from pipeline.reporting.summary import CellSummary
 from pipeline.reporting.tables import Column, Table, Value, to_csv
-from pipeline.trials.contract import Share
+from pipeline.trials.record import Share
 
 FIGURES = "figures.csv"
 """Name of the file in the pipeline's folder."""

@@ -14,7 +14,7 @@ from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Value
 from pipeline.settings.point import FLAGS, HYPERPARAMETERS, Point
 from pipeline.settings.schema import OBJECTIVE_TITLES, Objective
-from pipeline.trials.contract import Protocol
+from pipeline.trials.record import Protocol
 
 
 class Wording(NamedTuple):

@@ -11,8 +11,10 @@ from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Cell, CellName, Results
 from pipeline.settings.point import Point
 from pipeline.settings.schema import Objective
-from pipeline.trials.contract import FinalFile, Protocol, Replays
+from pipeline.trials.contract import FinalFile
+from pipeline.trials.final_parts import Replays
 from pipeline.trials.openings import count
+from pipeline.trials.record import Protocol
 from pipeline.trials.run_rows import Journalled
 
 SECONDS_PER_HOUR = 3600

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pipeline.base.errors import UserError
 from pipeline.base.progress import counted
 from pipeline.search.grid import FinishedGrid, Index
-from pipeline.trials.contract import Replays
+from pipeline.trials.final_parts import Replays
 
 Objective = Callable[[Index], float]
 Searcher = Callable[[FinishedGrid, Objective, int, int], None]

@@ -85,6 +85,8 @@ class RecipeConfig(Model):
     class_balance: Literal["none", "weights", "sampling"] = "none"
     """For classes of different size. ``weights`` weighs each image's loss by the inverse size of
     its class; ``sampling`` draws every class equally often, with repetition."""
+    train_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of each class's training images that is used. A smaller share is part of a larger."""
 
     @field_validator("bn_momentum", mode="before")
     @classmethod
@@ -208,13 +210,16 @@ class EvaluateConfig(Model):
     """Most seeds of a chosen point; only if ``seeds`` is ``auto``."""
     onnx_with_preprocessing: bool = False
     """Also write an ONNX file that takes decoded images of any size, and resizes and crops them."""
+    train_shares: list[Annotated[float, Field(gt=0, lt=1)]] = []
+    """Shares of the training images on which the chosen point is trained too, to see on validation
+    whether more images would help."""
 
-    @field_validator("seeds")
+    @field_validator("seeds", "train_shares")
     @classmethod
-    def _distinct(cls, seeds: list[int] | str) -> list[int] | str:
-        if seeds != "auto" and len(set(seeds)) != len(seeds):
-            raise ValueError("seeds must be distinct")
-        return seeds
+    def _distinct(cls, values: list[float] | str) -> list[float] | str:
+        if values != "auto" and len(set(values)) != len(values):
+            raise ValueError("values must be distinct")
+        return values
 
     @property
     def looks(self) -> list[int]:

@@ -1,9 +1,11 @@
-"""Balance classes of different size: weights of the loss, chances of being drawn."""
+"""Choose and weigh training images by class: weights, chances of being drawn, shares."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipeline.training.addresses import generator
 
 Floats = NDArray[np.float64]
 
@@ -27,3 +29,15 @@ def image_chances(labels: NDArray[np.int64]) -> Floats:
     weights = class_weights(labels, int(labels.max()) + 1)[labels]
     chances: Floats = weights / weights.sum()
     return chances
+
+
+def share_of(rows: NDArray[np.int64], labels: NDArray[np.int64], share: float) -> NDArray[np.int64]:
+    """Return a share of each class's rows, at least one row, in their order; labels are [N].
+
+    It depends on no seed, and a smaller share is part of a larger one.
+    """
+    kept = []
+    for label in np.unique(labels):
+        of_class = generator("share", int(label)).permutation(rows[labels == label])
+        kept.append(of_class[: max(1, round(share * len(of_class)))])
+    return np.sort(np.concatenate(kept))

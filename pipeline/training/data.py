@@ -19,7 +19,7 @@ from pipeline.datasets.pixels import PixelStore
 from pipeline.settings.schema import ProtocolConfig, RecipeConfig
 from pipeline.training.addresses import generator
 from pipeline.training.augment import centre_window, random_window
-from pipeline.training.balance import class_weights, image_chances
+from pipeline.training.balance import class_weights, image_chances, share_of
 from pipeline.training.cropping import Cropper, Where, cropper
 from pipeline.training.schedule import Schedule
 
@@ -179,6 +179,8 @@ class TrialData(pl.LightningDataModule):
         self.manifest, self.recipe, self.plan = manifest, recipe, plan
         self.seed, self.mixup = seed, mixup
         self.rows = manifest.rows(plan.train)
+        if recipe.train_share < 1:
+            self.rows = share_of(self.rows, manifest.labels[self.rows], recipe.train_share)
         if len(self.rows) < 2:
             raise ValueError(f"{len(self.rows)} training images: batch norm needs at least two")
         self.schedule = Schedule(len(self.rows), recipe)

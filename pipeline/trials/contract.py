@@ -10,24 +10,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from pipeline.settings.point import Point
 from pipeline.settings.schema import Objective
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
-Temperature = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-"""Logits are divided by it before they become probabilities."""
-Protocol = Literal["heldout", "paddle"]
-
-
-class Record(BaseModel):
-    """A frozen model that ignores unknown keys."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+from pipeline.trials.final_parts import Images, Provenance, Replays, SharePoint, Weights
+from pipeline.trials.record import Count, Protocol, Record, Seconds, Share, Temperature
 
 
 class Figures(Record):
@@ -192,24 +180,6 @@ class ClassRow(Record):
     top1: Share | None
 
 
-class Weights(Record):
-    source: str
-    sha256: str | None
-
-
-class Images(Record):
-    train: Count
-    val: Count
-    test: Count
-
-
-class Provenance(Record):
-    commit: str | None
-    dirty: bool | None
-    versions: dict[str, Any]
-    code_digest: str
-
-
 class Reliability(Record):
     """Images whose probability lies in one bin, (low, high]: how sure and how right they are."""
 
@@ -231,18 +201,6 @@ class Calibration(Record):
     """The same at a temperature of 1."""
     bins: list[Reliability]
     """Those that hold images, in order."""
-
-
-class Replays(Record):
-    """Searches replayed on a finished grid: a row per search, its gap to the best by trial."""
-
-    gaps: Annotated[list[Annotated[list[Finite], Field(min_length=1)]], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _same_length(self) -> Replays:
-        if len({len(row) for row in self.gaps}) != 1:
-            raise ValueError("every search must have the same number of trials")
-        return self
 
 
 class FinalFile(Record):
@@ -295,6 +253,8 @@ class FinalFile(Record):
     provenance: Provenance
     calibration: Calibration | None = None
     """Of the first seed's model; None under the paddle protocol."""
+    learning_curve: list[SharePoint] = Field(default_factory=list)
+    """One point for each of ``evaluate.train_shares``, and the search's own trial last."""
     replays: Replays | None = None
     """Only in a grid cell whose grid is complete."""
     looks: Annotated[int, Field(ge=1)] = 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pipeline.trials.contract import Count, Protocol, Record
+from pipeline.trials.record import Count, Protocol, Record
 from pipeline.trials.tables import read_rows, write_rows
 
 OPENINGS = "openings.csv"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pipeline.trials.contract import Count, Numbered, Record, Seconds, Trial
+from pipeline.trials.contract import Numbered, Trial
+from pipeline.trials.record import Count, Record, Seconds
 
 
 class Journalled(Record):

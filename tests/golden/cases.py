@@ -77,6 +77,7 @@ _STATED: dict[str, Case] = {
         "images": "uneven",
         "recipe": {"class_balance": "sampling"},
     },
+    "a share of the images": {"images": "uneven", "recipe": {"train_share": 0.6}},
     "mean accuracy per class": {"images": "uneven", "objective": "mean_class"},
     "final": {"purpose": "final", "recipe": {"batch_size": 16}},
     "diverged": {"point": {"lr": 1e30}},

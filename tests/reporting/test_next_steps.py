@@ -76,6 +76,18 @@ def test_settings_within_the_interval_of_the_best_are_counted(tmp_path: Path) ->
     assert not any("validation images" in each for each in lines)
 
 
+@pytest.mark.parametrize(("top1", "words"), [(0.5, "likely to help"), (0.89, "promise little")])
+def test_the_learning_curve_says_whether_more_images_would_help(
+    tmp_path: Path, top1: float, words: str
+) -> None:
+    curve = [{"images": 200, "top1": top1}, {"images": 400, "top1": 0.9}]
+    [line] = [each for each in told(tmp_path, grid(), learning_curve=curve) if "Trained" in each]
+    assert line.startswith(
+        f"Trained on 200 of the 400 training images, the same setting has {100 * top1:.2f} % on "
+    )
+    assert words in line
+
+
 @pytest.mark.parametrize(("images", "words"), [(1, "1 image stands"), (7, "7 images stand")])
 def test_label_conflicts_come_first(tmp_path: Path, images: int, words: str) -> None:
     assert told(tmp_path, grid(two_labels=images))[0].startswith(f"{words} under two labels")

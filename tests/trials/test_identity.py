@@ -34,6 +34,7 @@ RECIPE = {
     "stage_lr": [0.1, 0.1, 0.2, 0.2, 0.3],
     "bn_momentum": "kornblith",
     "class_balance": "weights",
+    "train_share": 0.5,
 }
 """A value other than the quickstart's for every field that decides."""
 

@@ -110,6 +110,16 @@ MUTATIONS = {
         "rng.choice(self.rows, len(self.rows), p",
         "rng.choice(self.rows, len(self.rows), False, p",
     ),
+    "a share of the images": (
+        BALANCE,
+        "round(share * len(of_class))",
+        "int(share * len(of_class))",
+    ),
+    "which images a share has": (
+        BALANCE,
+        'generator("share", int(label))',
+        'generator("share", 0)',
+    ),
     "objective by the loss": (OBJECTIVES, 'math.exp(-metrics["loss"])', 'metrics["loss"]'),
     "objective by its name": (OBJECTIVES, "float(metrics[name])", 'float(metrics["top1"])'),
     "objective as Paddle's": (TRIAL, "max(curve, key=", "min(curve, key="),
