@@ -2,7 +2,8 @@
 
 Run: python benchmarks/pausing.py > benchmarks/pausing.md
 Reads benchmarks/curves/fashion_mnist.csv, written by benchmarks/curves.py, or the table given with
---curves. All searches are compared after equal numbers of epochs. Only a point that was trained to
+--curves. As long as the points with label smoothing are not all there, those without are used
+alone. All searches are compared after equal numbers of epochs. Only a point that was trained to
 the end can be chosen; its value is the last epoch's. The learning rate follows the schedule of the
 whole training, whether that is stopped or not, so a paused training can be resumed.
 """
@@ -219,6 +220,8 @@ def main() -> None:
     default = Path(__file__).parent / "curves" / "fashion_mnist.csv"
     arguments.add_argument("--curves", type=Path, default=default, metavar="CSV")
     table = pd.read_csv(arguments.parse_args().curves)
+    sizes = table.groupby("label_smoothing")["label_smoothing"].transform("size")
+    table = table[sizes.eq(sizes.max())].reset_index(drop=True)
     columns = [name for name in table.columns if name.startswith("top1_epoch")]
     grid = FinishedGrid.from_table(table)
     rows = table.fillna(0.0).to_dict("records")
