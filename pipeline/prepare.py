@@ -104,7 +104,7 @@ def prepare(dataset: DatasetConfig, archives: Archives, into: Path, *, workers: 
     accepted = counts.check(dataset, listing)
     (into / MANIFEST).unlink(missing_ok=True)
     for abandoned in into.glob(f".{PIXELS}.*"):  # by a process that was killed
-        abandoned.unlink()
+        shutil.rmtree(abandoned) if abandoned.is_dir() else abandoned.unlink()
     unreadable: dict[str, str] = {}
     rare: dict[str, int] = {}
     while True:

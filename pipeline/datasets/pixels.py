@@ -6,6 +6,7 @@ import hashlib
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,13 +17,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
-import psutil
 from tqdm import tqdm
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import replacing
+from pipeline.base.memory import free_memory
 from pipeline.datasets.contents import sha256_of
 from pipeline.datasets.decoding import (
     Decoded,
@@ -40,11 +42,17 @@ _BATCH = 16
 """Number of images per task of a worker: enough to hide the cost of passing them."""
 
 
+_PIECE = 1 << 20
+"""Bytes that are copied at once."""
+
 _LARGE_PIXELS = 20_000_000
 """Larger images wait until few enough are being decoded; photographs of cameras are smaller."""
 
 _LARGE_BYTES = 2 * 1024**3
 """Memory that a process needs, at most, for an image of 200 million pixels."""
+
+_WORKER_BYTES = 512 * 1024**2
+"""Memory that a process needs with an image of 20 million pixels."""
 
 Places = AbstractContextManager[Any]
 _places: Places = nullcontext()
@@ -105,30 +113,67 @@ def write_store(
     digest = hashlib.sha256()
     offset = 0
     bar = tqdm(total=len(sources), desc=title, unit="image", smoothing=0.05)
-    with replacing(path) as temporary, temporary.open("wb") as out, bar:
-        for sha256, result in _decoded(sources, how, workers):
-            if isinstance(result, Decoded):
-                height, width, _ = result.pixels.shape
-                placed.append(Stored(sha256, offset, height, width, result.deep_maximum))
-                flat = result.pixels.tobytes()
-                out.write(flat)
-                digest.update(flat)
-                offset += len(flat)
-            else:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent)
+    with replacing(path) as temporary, temporary.open("wb") as out, bar, aside as folder:
+        for sha256, result in _decoded(sources, how, workers, Path(folder)):
+            if isinstance(result, str):
                 placed.append(Unreadable(result))
+            else:
+                height, width, channels = result.shape
+                placed.append(Stored(sha256, offset, height, width, result.deep_maximum))
+                for piece in result.pieces():
+                    out.write(piece)
+                    digest.update(piece)
+                offset += height * width * channels
             bar.update()
         out.flush()
         os.fsync(out.fileno())
     return placed, digest.hexdigest()
 
 
-_Result = tuple[str, Decoded | str]
+@dataclass(frozen=True)
+class _Waiting:
+    """Decoded pixels on their way into the store: in memory, or in a file if they are many."""
+
+    shape: tuple[int, ...]
+    deep_maximum: int | None
+    pixels: np.ndarray | Path
+
+    @classmethod
+    def of(cls, decoded: Decoded, aside: Path, most: int) -> _Waiting:
+        """Put more than ``most`` bytes into a file in the folder ``aside``."""
+        pixels, where = decoded.pixels, aside / uuid4().hex
+        if pixels.nbytes <= most:
+            return cls(pixels.shape, decoded.deep_maximum, pixels)
+        pixels.tofile(where)
+        return cls(pixels.shape, decoded.deep_maximum, where)
+
+    def pieces(self) -> Iterator[bytes | memoryview]:
+        """Yield the bytes once; a file is removed afterwards."""
+        if isinstance(self.pixels, Path):
+            with self.pixels.open("rb") as file:
+                while piece := file.read(_PIECE):
+                    yield piece
+            self.pixels.unlink()
+        else:
+            yield np.ascontiguousarray(self.pixels).data.cast("B")
+
+
+_Result = tuple[str, _Waiting | str]
 """Sha256 of the source, and its pixels or the reason why it cannot be used."""
 
 
-def _decoded(sources: Sequence[Source], how: Decoding, workers: int) -> Iterator[_Result]:
-    """Decode ``sources`` and yield the results in the same order."""
-    task = partial(_decode_batch, how=how)
+def _decoded(
+    sources: Sequence[Source], how: Decoding, workers: int, aside: Path
+) -> Iterator[_Result]:
+    """Decode ``sources`` and yield the results in the same order.
+
+    Large results wait in files in the folder ``aside``.
+    """
+    workers = max(1, min(workers, free_memory() // 2 // _WORKER_BYTES))
+    most = free_memory() // 4 // (3 * workers * _BATCH)  # three batches for each worker may wait
+    task = partial(_decode_batch, how=how, aside=aside, most=most)
     batches = (sources[start : start + _BATCH] for start in range(0, len(sources), _BATCH))
     if workers == 1:
         for batch in batches:
@@ -173,14 +218,23 @@ def _begin_worker(places: Places) -> None:
 
 def _places_for_large(workers: int) -> int:
     """Return how many workers may decode a large image at once in half of the free memory."""
-    return max(1, min(workers, psutil.virtual_memory().available // 2 // _LARGE_BYTES))
+    return max(1, min(workers, free_memory() // 2 // _LARGE_BYTES))
 
 
-def _decode_batch(sources: Iterable[Source], how: Decoding) -> list[_Result]:
-    return [_decode_one(source, how) for source in sources]
+def _decode_batch(
+    sources: Iterable[Source], how: Decoding, aside: Path, most: int
+) -> list[_Result]:
+    results: list[_Result] = []
+    for source in sources:
+        sha256, decoded = _decode_one(source, how)
+        if isinstance(decoded, str):
+            results.append((sha256, decoded))
+        else:
+            results.append((sha256, _Waiting.of(decoded, aside, most)))
+    return results
 
 
-def _decode_one(source: Source, how: Decoding) -> _Result:
+def _decode_one(source: Source, how: Decoding) -> tuple[str, Decoded | str]:
     if isinstance(source, np.ndarray):
         return sha256_of(source), Decoded(shrink(source, how.side))
     try:

@@ -38,7 +38,7 @@ CODE: Mapping[str, Sequence[str]] = {
         *(f"datasets/{name}.py" for name in ("listing", "manifest", "pixels", "splits")),
         *("datasets/origin.py", "datasets/stats.py", "datasets/tree.py", "datasets/readers"),
         *(f"datasets/fetching/{name}.py" for name in ("headers", "placed_files", "unpacking")),
-        *("base/text.py", *_VALUES),
+        *("base/memory.py", "base/text.py", *_VALUES),
     ),
     "tune": _TRIAL,
     "evaluate": (*_TRIAL, "deployment", "search"),

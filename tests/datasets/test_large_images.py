@@ -7,14 +7,15 @@ import subprocess
 import sys
 import zlib
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from PIL import Image
 
+from pipeline.base import memory
 from pipeline.datasets import decoding, pixels
 from pipeline.datasets.decoding import Decoding, UnreadableError, examine, pixel_count
-from tests.support.miniatures import encoded
+from tests.support.miniatures import encoded, picture
 from tests.support.stages import ROOT
 
 GREY, RGB, RGBA = 0, 2, 6
@@ -107,6 +108,44 @@ def test_formats_whose_decoders_take_much_memory_have_a_lower_limit(
 def test_no_more_large_images_at_once_than_half_the_free_memory_holds(
     monkeypatch: pytest.MonkeyPatch, free: int, workers: int, places: int
 ) -> None:
-    memory = SimpleNamespace(available=free * GIB)
-    monkeypatch.setattr(pixels.psutil, "virtual_memory", lambda: memory)
+    monkeypatch.setattr(pixels, "free_memory", lambda: free * GIB)
     assert pixels._places_for_large(workers) == places
+
+
+def test_results_that_do_not_fit_into_memory_wait_in_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With little free memory one process works, and the store is the same."""
+    sources = []
+    for number in range(5):
+        sources.append(tmp_path / f"{number}.png")
+        sources[-1].write_bytes(encoded(picture(1, number, (40 * number + 8, 30)), "PNG"))
+    how = Decoding(None)
+    expected = pixels.write_store(sources, tmp_path / "a" / "pixels.bin", how, workers=1, title="t")
+    written = []
+    monkeypatch.setattr(pixels, "free_memory", lambda: 400_000)
+    make = pixels._Waiting.of
+
+    def noted(*given: Any) -> pixels._Waiting:
+        written.append(make(*given))
+        return written[-1]
+
+    monkeypatch.setattr(pixels._Waiting, "of", noted)
+    store = tmp_path / "b" / "pixels.bin"
+    assert pixels.write_store(sources, store, how, workers=8, title="t") == expected
+    assert [isinstance(each.pixels, Path) for each in written] == [False, *[True] * 4]
+    assert store.read_bytes() == (tmp_path / "a" / "pixels.bin").read_bytes()
+    assert [path.name for path in store.parent.iterdir()] == ["pixels.bin"]
+
+
+def test_a_container_may_have_less_memory_than_its_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = memory.free_memory()
+    (tmp_path / "max").write_text("3000000")
+    (tmp_path / "current").write_text("1000000")
+    group = (str(tmp_path / "max"), str(tmp_path / "current"))
+    monkeypatch.setattr(memory, "_GROUPS", (group,))
+    assert memory.free_memory() == 2_000_000
+    (tmp_path / "max").write_text("max")
+    assert memory.free_memory() > 2_000_000 < machine
