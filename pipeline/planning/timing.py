@@ -20,14 +20,23 @@ from pipeline.settings.point import Point
 from pipeline.settings.schema import Config, ModelConfig, RecipeConfig
 from pipeline.training.classifier import Classifier
 from pipeline.training.cropping import cropper
-from pipeline.training.data import Batch, StepAddress, TrainingCrops
-from pipeline.training.devices import resolve_data, resolve_device, resolve_precision
+from pipeline.training.data import EVALUATION_BATCH, Batch, StepAddress, TrainingCrops
+from pipeline.training.devices import (
+    autocast,
+    deterministic,
+    memory_explained,
+    resolve_data,
+    resolve_device,
+    resolve_precision,
+)
 from pipeline.training.losses import mixed_cross_entropy
 from pipeline.training.schedule import Schedule
 
 _IMAGES = 16
-"""Most images in a timed step; with more, the cost per image hardly changes."""
+"""Most images in a timed step on a processor, where more hardly change the cost per image. An
+accelerator is timed with the recipe's own batch: small ones leave it idle."""
 _STEPS = 2
+"""Timed steps; as many before them warm up."""
 _CLASSES = 100
 
 
@@ -61,16 +70,19 @@ class _Noise(PixelStore):
 
 
 def measure(cfg: Config) -> Speed:
-    """Time crops, forward, backward and update of ``cfg.model`` from a random start."""
+    """Time crops, forward, backward and update of ``cfg.model`` from a random start.
+
+    Raises UserError when an accelerator's memory is too small for a step of the recipe.
+    """
     device = resolve_device(cfg.machine.device)
     precision = resolve_precision(cfg.machine.precision, device)
     threads = cfg.machine.threads or threads_per_trial()
     torch.set_num_threads(threads)
     recipe = cfg.recipe
     at_once = recipe.micro_batch or recipe.batch_size
-    module = _module(cfg.model, recipe).to(device)
+    module = _module(cfg.model, recipe, compiled=cfg.machine.compile).to(device)
     optimizer = module.configure_optimizers()
-    rows = np.arange(min(at_once, _IMAGES))
+    rows = np.arange(at_once if device == "cuda" else min(at_once, _IMAGES))
     store = _Noise(cfg.dataset.store_side, len(rows))
     cut = cropper(store, recipe, resolve_data(cfg.machine.data, device), device)
     crops = TrainingCrops(cut, rows % _CLASSES, recipe, 0, mixup=False)
@@ -78,7 +90,7 @@ def measure(cfg: Config) -> Speed:
     def step(number: int) -> None:
         batch = crops[StepAddress(0, number, rows)]
         optimizer.zero_grad()
-        with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+        with autocast(precision, device):
             loss = _loss(module, batch, device)
         loss.backward()
         optimizer.step()
@@ -87,27 +99,36 @@ def measure(cfg: Config) -> Speed:
         for number in range(1, 1 + _STEPS):
             step(number)
 
-    saved = _saved_by(lambda: step(0))  # the first step also warms up
-    trained = _seconds(steps, device)
-    images = crops[StepAddress(0, 0, rows)].images.to(device)
-    module.eval()
-    with torch.inference_mode(), torch.autocast(device, torch.bfloat16, precision == "bf16"):
-        evaluated = _seconds(lambda: module(images), device)
-    values = sum(parameter.numel() for parameter in module.parameters())
-    memory = int(saved / len(rows) * at_once) + values * 4 * 3  # weights, gradients, momentum
-    train = trained / _STEPS / len(rows)
     free = torch.cuda.mem_get_info()[0] if device == "cuda" else psutil.virtual_memory().available
-    return Speed(device, precision, threads, train, evaluated / len(rows), memory, free)
+    with deterministic(precision), memory_explained(recipe, device):
+        saved = _saved_by(lambda: step(0))
+        if device == "cuda":
+            steps()
+        trained = _seconds(steps, device)
+        images = crops[StepAddress(0, 0, rows[:EVALUATION_BATCH])].images.to(device)
+        module.eval()
+        with torch.inference_mode(), autocast(precision, device):
+            if device == "cuda":
+                module(images)
+            evaluated = _seconds(lambda: module(images), device)
+    if device == "cuda":
+        memory = torch.cuda.max_memory_allocated()
+    else:
+        values = sum(parameter.numel() for parameter in module.parameters())
+        memory = int(saved / len(rows) * at_once) + values * 4 * 3  # weights, gradients, momentum
+    train = trained / _STEPS / len(rows)
+    return Speed(device, precision, threads, train, evaluated / len(images), memory, free)
 
 
-def _module(model: ModelConfig, recipe: RecipeConfig) -> Classifier:
+def _module(model: ModelConfig, recipe: RecipeConfig, *, compiled: bool) -> Classifier:
     network = build(model, _CLASSES, weights=None, seed=0)
     point = Point(lr=1e-4, l2_decay=0.0, label_smoothing=False, mixup=False)
-    return Classifier(network, model, recipe, point, Schedule(_CLASSES, recipe))
+    schedule = Schedule(_CLASSES, recipe)
+    return Classifier(network, model, recipe, point, schedule, compiled=compiled)
 
 
 def _loss(module: Classifier, batch: Batch, device: str) -> torch.Tensor:
-    logits = module(batch.images.to(device))
+    logits = module.step_forward(module.network, module.normalise(batch.images.to(device)))
     labels = batch.labels.to(device)
     return mixed_cross_entropy(logits, labels, None, 1.0, 0.0, reduction="sum") / len(labels)
 
@@ -127,6 +148,8 @@ def _saved_by(work: Callable[[], object]) -> int:
 
 
 def _seconds(work: Callable[[], object], device: str) -> float:
+    if device == "cuda":
+        torch.cuda.synchronize()
     start = time.monotonic()
     work()
     if device == "cuda":

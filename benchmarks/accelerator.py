@@ -1,0 +1,268 @@
+"""What a trial costs on an accelerator beyond its network, and whether its numbers repeat.
+
+    python benchmarks/accelerator.py [--device cuda] [--size 224] [--batch 256] [--json PATH]
+
+Needs torch, torchvision, Lightning, timm, torchmetrics, pyarrow, pydantic and Pillow: no MLflow, no
+Hydra, no network. It calls ``train()`` itself on a store of random images, and measures:
+
+* floor: a bare loop over batches that lie on the device, with a trial's flags, images a second;
+* trial: ``train()``, crops included; crops on the device, and on the host for comparison;
+* stock: Lightning, timm and torchvision's RandomResizedCrop in one process, in float32;
+* crops: the crops alone, in each way, and whether their bytes are equal;
+* compile: the floor compiled, and from how many steps that pays;
+* equal: two runs, and a run that was stopped and resumed, bit for bit; peak memory.
+
+Rates are measured from the end of the second step to the end of the last, the device waited for.
+``--config PATH`` takes a trial's configuration as JSON (``Config.model_dump_json``); otherwise the
+trial is ResNet50_vd from a random start.
+"""
+
+from __future__ import annotations
+
+import pipeline  # noqa: F401  # before torch: it says how OpenMP's threads wait
+
+# isort: split
+import argparse
+import json
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+from torch.optim.optimizer import register_optimizer_step_post_hook
+from without_mlflow import CLASSES, configuration, noise, train_stock
+
+from pipeline.base.files import write_json
+from pipeline.models.backbones import build
+from pipeline.settings.schema import Config
+from pipeline.training.augment import random_window
+from pipeline.training.compiling import compiled_forward, forward
+from pipeline.training.cropping import DeviceCropper, HostCropper, cropper
+from pipeline.training.data import SplitPlan
+from pipeline.training.devices import autocast, deterministic, resolve_device, resolve_precision
+from pipeline.training.trial import Result, train
+
+SKIPPED = 2
+"""Steps at the start of a measurement that do not count."""
+PLAN = SplitPlan(("train",), measure="val", predict=None)
+
+
+class StoppedError(Exception):
+    """Stands for the end of a trial's process."""
+
+
+class Bench:
+    """One load on one device, and the ways to carry it."""
+
+    def __init__(self, cfg: Config, folder: Path, device: str, precision: str, steps: int) -> None:
+        self.cfg, self.folder, self.device, self.precision = cfg, folder, device, precision
+        recipe = cfg.recipe
+        self.batch, self.size, self.steps = recipe.batch_size, recipe.image_size, steps
+        self.manifest, self.store = noise(folder, steps * self.batch, 8, recipe.resize_size)
+
+    def wait(self) -> None:
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+
+    @contextmanager
+    def timed(self) -> Iterator[list[float]]:
+        """Collect the times at which optimiser steps end; the first and last wait for the device.
+
+        With that of the last one, ``rate`` is the speed of all steps between.
+        """
+        ends: list[float] = []
+
+        def step(*_: object) -> None:
+            if len(ends) + 1 in (SKIPPED, self.steps):
+                self.wait()
+            ends.append(time.perf_counter())
+
+        handle = register_optimizer_step_post_hook(step)
+        try:
+            yield ends
+        finally:
+            handle.remove()
+
+    def rate(self, work: Callable[[], object]) -> float:
+        with self.timed() as ends:
+            work()
+        last = min(len(ends), self.steps) - 1
+        return self.batch * (last - SKIPPED + 1) / (ends[last] - ends[SKIPPED - 1])
+
+    def floor(self, precision: str, *, compiled: bool = False) -> float:
+        """Return images a second of a bare loop."""
+        network = build(self.cfg.model, CLASSES, weights=None, seed=0).to(self.device)
+        network = network.to(memory_format=torch.channels_last).train()
+        optimizer = torch.optim.SGD(
+            network.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4, fused=True
+        )
+        images = torch.randn(self.batch, 3, self.size, self.size, device=self.device)
+        images = images.contiguous(memory_format=torch.channels_last)
+        labels = torch.arange(self.batch, device=self.device) % CLASSES
+        logits_of = compiled_forward() if compiled else forward
+        at_once = self.cfg.recipe.micro_batch or self.batch
+
+        def loop() -> None:
+            for _ in range(self.steps):
+                optimizer.zero_grad()
+                for part in range(0, self.batch, at_once):
+                    some = slice(part, part + at_once)
+                    with autocast(precision, self.device):
+                        logits = logits_of(network, images[some])
+                    loss = cross_entropy(logits.float(), labels[some], reduction="sum")
+                    (loss / self.batch).backward()
+                optimizer.step()
+
+        with deterministic(precision):
+            return self.rate(loop)
+
+    def run(self, name: str, where: str, record: Any = lambda _: None) -> Result:
+        """Train the trial, or go on from its checkpoint ``name``."""
+        machine = self.cfg.machine.model_copy(update={"data": where})
+        return train(
+            self.cfg.model_copy(update={"machine": machine}),
+            PLAN,
+            self.manifest,
+            self.store,
+            None,
+            checkpoint=self.folder / f"{name}.ckpt",
+            record=record,
+            label=name,
+            precision=self.precision,
+            device=self.device,
+            threads=torch.get_num_threads(),
+            checkpoint_seconds=0 if name == "stopped" else 1e9,
+        )[0]
+
+    def stock(self) -> float:
+        """Return images a second of a plain Lightning script on the same images, in float32."""
+        return self.rate(
+            lambda: train_stock(self.cfg, self.manifest, self.store, self.device, self.steps)
+        )
+
+    def crops(self) -> dict[str, Any]:
+        """Return crops a second of each way, and whether the bytes are equal."""
+        rng, recipe = np.random.default_rng(0), self.cfg.recipe
+        rows = np.arange(self.batch)
+        windows = [random_window(*self.store.size(row), recipe, rng) for row in rows]
+        device = torch.device(self.device)
+        ways: dict[str, Any] = {
+            "host": HostCropper(self.store, recipe),
+            "resident": cropper(self.store, recipe, "device", self.device),
+            "packed": DeviceCropper(self.store, recipe, device, None),
+        }
+        expected = ways["host"].crops(rows, windows)
+        found: dict[str, Any] = {}
+        for name, way in ways.items():
+            equal = torch.equal(way.crops(rows, windows).cpu(), expected)
+            self.wait()
+            start = time.perf_counter()
+            for _ in range(3):
+                way.crops(rows, windows)
+            self.wait()
+            found[name] = {"per_second": 3 * self.batch / (time.perf_counter() - start)}
+            found[name]["equal"] = equal
+        return found
+
+    def repeats(self) -> dict[str, bool]:
+        """Return whether a second run and a resumed one give the numbers of the first."""
+
+        def stop(row: Any) -> None:
+            if row["epoch"] == 2:
+                raise StoppedError
+
+        whole, again = self.run("whole", "device"), self.run("again", "device")
+        try:
+            self.run("stopped", "device", stop)
+        except StoppedError:
+            resumed = self.run("stopped", "device")
+        host = self.run("host", "host")
+        return {
+            "two runs": again.curve == whole.curve,
+            "a resumed run": resumed.curve == whole.curve,
+            "crops on the host": host.curve == whole.curve,
+        }
+
+    def compiling(self, eager: float) -> dict[str, float | None]:
+        """Return the compiled floor's speed and start-up, and the steps from which it pays."""
+        start = time.perf_counter()
+        compiled = self.floor(self.precision, compiled=True)
+        seconds = time.perf_counter() - start - self.steps * self.batch / compiled
+        saved = self.batch / eager - self.batch / compiled
+        steps = seconds / saved if saved > 0 else None
+        return {"per_second": compiled, "seconds": seconds, "pays_from_steps": steps}
+
+
+def measure(bench: Bench, parts: list[str]) -> dict[str, Any]:
+    """Measure the parts that were asked for, and print each."""
+    found: dict[str, Any] = {}
+
+    def say(name: str, value: Any) -> None:
+        found[name] = value
+        print(f"{name:24} {json.dumps(value)}", flush=True)
+
+    if bench.device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    eager = bench.floor(bench.precision)
+    say("floor", eager)
+    if "trial" in parts:
+        say("trial", bench.rate(lambda: bench.run("trial", "device")))
+        say("trial_over_floor", found["trial"] / eager)
+        say("trial_host_crops", bench.rate(lambda: bench.run("trial host", "host")))
+    if bench.device == "cuda":
+        say("peak_gb", torch.cuda.max_memory_allocated() / 1e9)
+        if "tf32" in parts:
+            for precision in ("float32", "tf32"):
+                say(f"floor_{precision}", bench.floor(precision))
+    if "stock" in parts:
+        say("stock", bench.stock())
+    if "crops" in parts:
+        say("crops", bench.crops())
+    if "equal" in parts:
+        say("equal", bench.repeats())
+    if "compile" in parts:
+        say("compile", bench.compiling(eager))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    every = ["trial", "tf32", "stock", "crops", "equal", "compile"]
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--size", type=int, default=224, help="crops, in pixels")
+    parser.add_argument("--batch", type=int, default=256, help="images of a step")
+    parser.add_argument("--steps", type=int, default=20, help="steps of an epoch, at least 4")
+    parser.add_argument("--parts", nargs="+", default=every, choices=every, help="default: all")
+    parser.add_argument("--config", type=Path, help="a trial's configuration as JSON")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there, too")
+    arguments = parser.parse_args()
+    if arguments.steps < SKIPPED + 2:
+        parser.error(f"--steps: found {arguments.steps}; allowed: {SKIPPED + 2} or more")
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    device = resolve_device(arguments.device)
+    precision = resolve_precision(arguments.precision, device)
+    cfg = configuration(arguments.size, arguments.batch, epochs=2)
+    if arguments.config:
+        cfg = Config.model_validate_json(arguments.config.read_text())
+    name = torch.cuda.get_device_name() if device == "cuda" else "cpu"
+    about = {"device": name, "torch": torch.__version__, "precision": precision}
+    about |= {"arch": cfg.model.arch, "size": cfg.recipe.image_size, "batch": cfg.recipe.batch_size}
+    print(", ".join(f"{key} {value}" for key, value in about.items()), flush=True)
+    with TemporaryDirectory() as folder:
+        bench = Bench(cfg, Path(folder), device, precision, arguments.steps)
+        found = measure(bench, arguments.parts)
+    if arguments.json:
+        write_json(arguments.json, about | found)
+
+
+if __name__ == "__main__":
+    main()

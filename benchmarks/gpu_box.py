@@ -1,0 +1,173 @@
+"""Measure a machine with an accelerator, then train a grid of long curves on it; results as JSON.
+
+    python benchmarks/gpu_box.py pack BOX           where the project is installed
+    python benchmarks/gpu_box.py run BOX            on the machine to measure
+
+``pack`` copies what the grid needs into the folder BOX: a prepared dataset of the quickstart
+(``--dataset``), the weights of EfficientNet-Lite0, and the configuration of each point as JSON.
+``run`` needs this repository and BOX, and the packages that accelerator.py names: no network, no
+MLflow, no Hydra. It writes into BOX:
+
+* ``SIZE-BATCH.json`` for each load: accelerator.py's figures (floor, trial, stock, crops, ...);
+* ``together.json``: images a second in all of one, two and three trials at once on one card;
+* ``tests.txt``: the tests marked gpu;
+* ``grid.csv``: a row per point. An interrupted run continues at the next point.
+
+``--toy`` shrinks everything, for a try on a processor: ``run BOX --device cpu --toy``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+LOADS = ((224, 256), (224, 32), (64, 128), (64, 32))
+"""Size of the crops and batch of each measurement."""
+TOY = ((32, 4),)
+SMALL = (64, 32)
+"""The load of which several trials at once are tried."""
+CONFIGS = "configs.json"
+WEIGHTS = "weights"
+
+
+def pack(box: Path, dataset: str, epochs: int) -> None:
+    """Copy a prepared dataset, weights and configurations into ``box``."""
+    from pipeline.models.weights import locate
+    from pipeline.settings.compose import compose
+    from pipeline.settings.folders import prepared_dir, weights_dir
+
+    overrides = ["model=efficientnet_lite0", f"recipe.epochs={epochs}", "recipe.steps=null"]
+    overrides += ["recipe.image_size=64", "recipe.resize_size=72", "recipe.batch_size=128"]
+    cfg = compose(Path("quickstart"), [f"dataset={dataset}", *overrides])
+    weights = locate(cfg.model, weights_dir())
+    assert weights is not None
+    shutil.copytree(prepared_dir(dataset), box, dirs_exist_ok=True)
+    shutil.copy(weights.path, box / f"{WEIGHTS}{weights.path.suffix}")
+    space = compose(Path()).space
+    points = [cfg.model_copy(update=point.model_dump()) for point in space.points()]
+    (box / CONFIGS).write_text(json.dumps([each.model_dump(mode="json") for each in points]))
+    print(f"{box}: {len(points)} points of {dataset}, {epochs} epochs each")
+
+
+def accelerator(*arguments: object) -> list[str]:
+    return [sys.executable, str(HERE / "accelerator.py"), *map(str, arguments)]
+
+
+def measure(box: Path, device: str, toy: bool) -> None:
+    """Run accelerator.py at each load."""
+    steps, parts = (4, ["trial", "stock", "crops", "equal"]) if toy else (30, [])
+    for size, batch in TOY if toy else LOADS:
+        chosen = ["--parts", *parts] if parts else []
+        load = ("--device", device, "--size", size, "--batch", batch, "--steps", steps)
+        target = box / f"{size}-{batch}.json"
+        subprocess.run(accelerator(*load, "--json", target, *chosen), check=True)
+
+
+def together(box: Path, device: str, toy: bool) -> None:
+    """Train one, two and three trials at once; write the images a second of all of them."""
+    size, batch = TOY[0] if toy else SMALL
+    load = ("--device", device, "--size", size, "--batch", batch, "--steps", 4 if toy else 200)
+    rates: dict[int, float] = {}
+    for count in (1, 2) if toy else (1, 2, 3):
+        with TemporaryDirectory() as folder:
+            files = [Path(folder) / f"{number}.json" for number in range(count)]
+            started = [
+                subprocess.Popen(accelerator(*load, "--json", file, "--parts", "trial"))
+                for file in files
+            ]
+            ends = [process.wait() for process in started]
+            if any(ends):
+                raise SystemExit("a trial of several at once failed")
+            rates[count] = sum(json.loads(file.read_text())["trial"] for file in files)
+    best = max(rates, key=lambda count: rates[count])
+    print(f"images/s of trials at once: {rates}; best: {best}")
+    (box / "together.json").write_text(json.dumps({"per_second": rates, "best": best}))
+
+
+def tests(box: Path) -> None:
+    """Run the tests that need an accelerator."""
+    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-rs", "tests/training/test_gpu.py"]
+    done = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=False)
+    (box / "tests.txt").write_text(done.stdout)
+    print(done.stdout.splitlines()[-1])
+
+
+def grid(box: Path, device: str, points: int | None) -> None:
+    """Train the points that have no row yet; at most ``points``."""
+    from pipeline.datasets.manifest import PIXELS, Manifest
+    from pipeline.datasets.pixels import PixelStore
+    from pipeline.settings.schema import Config
+    from pipeline.training.data import SplitPlan
+    from pipeline.training.devices import resolve_device, resolve_precision
+    from pipeline.training.trial import train
+
+    device = resolve_device(device)
+    precision = resolve_precision("auto", device)
+    manifest = Manifest.load(box)
+    store = PixelStore(box / PIXELS, manifest)
+    (weights,) = box.glob(f"{WEIGHTS}.*")
+    table = box / "grid.csv"
+    done = len(table.read_text().splitlines()) - 1 if table.exists() else 0
+    configs = json.loads((box / CONFIGS).read_text())
+    for number in range(done, len(configs[:points])):
+        cfg = Config.model_validate(configs[number])
+        curve: list[Any] = []
+        start = time.monotonic()
+        with TemporaryDirectory() as scratch:
+            result, _ = train(
+                cfg,
+                SplitPlan(("train",), measure="val", predict=None),
+                manifest,
+                store,
+                weights,
+                checkpoint=Path(scratch) / "checkpoint.ckpt",
+                record=lambda row, into=curve: into.append(row["top1"]),
+                label=f"point {number + 1}/{len(configs)}",
+                precision=precision,
+                device=device,
+                threads=1,
+            )
+        row = {**cfg.point.model_dump(), "status": result.status, "objective": result.objective}
+        row |= {"loss": (result.metrics or {}).get("loss"), "curve": json.dumps(curve)}
+        row |= {"seconds": round(time.monotonic() - start, 2), "precision": precision}
+        with table.open("a", newline="") as file:
+            writer = csv.DictWriter(file, row)
+            if number == 0:
+                writer.writeheader()
+            writer.writerow(row)
+        print(f"point {number + 1}/{len(configs)}: {result.objective:.4f}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=("pack", "run"))
+    parser.add_argument("box", type=Path)
+    parser.add_argument("--dataset", default="fashion_mnist", help="to pack; must be prepared")
+    parser.add_argument("--epochs", type=int, default=20, help="of each point, to pack")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--toy", action="store_true", help="tiny loads and two points of the grid")
+    arguments = parser.parse_args()
+    box, device, toy = arguments.box.resolve(), arguments.device, arguments.toy
+    box.mkdir(parents=True, exist_ok=True)
+    if arguments.what == "pack":
+        pack(box, arguments.dataset, arguments.epochs)
+        return
+    measure(box, device, toy)
+    together(box, device, toy)
+    tests(box)
+    grid(box, device, 2 if toy else None)
+
+
+if __name__ == "__main__":
+    main()
