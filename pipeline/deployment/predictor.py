@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,10 +64,11 @@ def _accelerated(description: Description, weights: Path) -> Predictor | None:
     if not torch.cuda.is_available():
         return None
     network = load_network(description, weights).to("cuda")
+    one_at_a_time = threading.Lock()  # the setting of TF32 belongs to the whole process
 
     def probabilities(images: np.ndarray) -> np.ndarray:
         values = torch.from_numpy(images).to("cuda").permute(0, 3, 1, 2).float()
-        with torch.inference_mode(), as_delivered("cuda"):
+        with one_at_a_time, torch.inference_mode(), as_delivered("cuda"):
             shares: np.ndarray = network(values)[1].cpu().numpy()
         return shares
 

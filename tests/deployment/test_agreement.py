@@ -47,7 +47,7 @@ def test_every_way_to_the_model_gives_the_reported_answer_of_every_test_image(
 ) -> None:
     """A model trained in half precision is measured and delivered in float32."""
     root = insects(project.folder / "insects")
-    project.set(machine={"precision": "bf16", "threads": 1, "device": "cpu", "workers": 0})
+    project.set(machine={"precision": "bf16", "threads": 1, "device": "cpu"})
     own = ["dataset=folder", "dataset.name=insects", f"dataset.root={root}", "strategy=fixed"]
     own.append("evaluate.onnx_with_preprocessing=true")
     prepare.run(project.compose(*own))
