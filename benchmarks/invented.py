@@ -43,6 +43,7 @@ from pipeline.trials.contract import Trial, TrialResult
 from pipeline.trials.final_parts import Replays
 from pipeline.trials.identity import identity, key_of
 from pipeline.trials.journal import KEY_TAG, RESULT
+from pipeline.trials.lines import run_name
 from pipeline.trials.sweep import Sweep, opened, tags
 
 CODE = ("conf", "pipeline", "plugins", "published")
@@ -128,7 +129,7 @@ def trial(cfg: Config, sweep: Sweep, number: int) -> Trial:
     journal, resources = sweep.journal, sweep.resources
     plain = identity(cfg, Purpose.SEARCH, resources.environment)
     key, point = key_of(plain), cfg.point.model_dump()
-    name = f"{cfg.dataset.name} · {cfg.strategy.name} · trial {number}"
+    name = run_name(number, cfg.point)
     params = {**point, "seed": cfg.seed}
     common: dict[str, Any] = {"number": number, "point": point, "seed": cfg.seed, "key": key}
     told = {**tags(cfg, Purpose.SEARCH), "trial": str(number)}
@@ -151,7 +152,7 @@ def trial(cfg: Config, sweep: Sweep, number: int) -> Trial:
     now = int(time.time() * 1000)
     epochs = [Metric(f"val/{k}", v, now, int(row["epoch"])) for row in rows for k, v in row.items()]
     journal.client.log_batch(run_id, metrics=epochs)
-    journal.log(run_id, {"objective": result.objective, "cost/seconds": result.seconds})
+    journal.log(run_id, {"objective": result.objective, "wall/seconds": result.seconds})
     recorded = {**asdict(result), "identity": plain, "host": "invented", "device": "cpu"}
     recorded |= {
         "hardware": "invented",

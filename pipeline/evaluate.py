@@ -2,8 +2,7 @@
 
 Reads best.yaml; writes final.json, final_runs.csv, openings.csv, predictions.parquet and the model
 of the first seed. Refits are trials in the journal, so cells that chose the same point share them.
-Under the paddle protocol nothing is refitted: the result is the accuracy by which the point was
-selected.
+Under the paddle protocol nothing is refitted: the result is the accuracy that chose the point.
 Run: python -m pipeline.evaluate dataset=digits strategy=grid --config-path quickstart
 """
 

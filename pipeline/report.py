@@ -14,18 +14,16 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_json, write_text
-from pipeline.reporting import beside
-from pipeline.reporting.cell_tables import console_table
+from pipeline.reporting.console import first_screen
 from pipeline.reporting.content import compose_report
 from pipeline.reporting.for_dvc import metrics
 from pipeline.reporting.paddle_figures import FIGURES, figures, read_figures
 from pipeline.reporting.published import table1
 from pipeline.reporting.results import CellName, read_results
 from pipeline.reporting.summary import summarise
-from pipeline.reporting.tables import to_text
 from pipeline.reporting.writing import write_plots, write_report
 from pipeline.settings.command_line import stage
-from pipeline.settings.folders import report_dir
+from pipeline.settings.folders import PROGRAM, report_dir
 from pipeline.settings.schema import Config
 
 LOCAL_UI = "http://127.0.0.1:5000"
@@ -49,24 +47,22 @@ def report(cfg: Config) -> None:
     write_json(folder / "metrics.json", metrics(summaries))
     if cfg.protocol.name == "paddle":
         write_text(root / FIGURES, figures(summaries))
-    table = [to_text(console_table(summaries))] if summaries else []
     notes = [
         f"simulated, not trained: {cell.name}"
         for cell in results.cells
         if cell.best.machine.simulated
     ]
-    notes += beside.lines(summaries)
     notes += [f"missing: {cell.target}" for cell in results.missing]
     notes += [f"{subject}: {reason}" for subject, reason in planned.items()]
-    where = [f"report: {folder / 'report.html'}", "trials: make ui"]
+    where = [f"report: {folder / 'report.html'}", f"trials: {PROGRAM} ui"]
     summary = folder / "summary.txt"
-    write_text(summary, "\n".join([*table, *notes, *where]) + "\n")
+    write_text(summary, "\n".join([*first_screen(results.cells, summaries), *notes, *where]) + "\n")
     # `make` prints the summary, even if this stage had nothing to do
     print("\n".join([*notes, f"table: {summary}"]))
 
 
 def ui_address() -> str:
-    """Return the address of the MLflow UI: the tracking server if one is set, else `make ui`.
+    """Return the address of the MLflow UI: the tracking server if one is set, else that of `ui`.
 
     User name and password are removed, because people pass the page on.
     """

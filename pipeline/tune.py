@@ -29,12 +29,13 @@ from pipeline.base.errors import UserError
 from pipeline.base.text import gist
 from pipeline.projects import making
 from pipeline.projects.options import add_options
-from pipeline.settings.command_line import guarded, parser
+from pipeline.settings.command_line import banner, guarded, parser
 from pipeline.settings.compose import compose, compose_for_sweep, hydra_overrides
-from pipeline.settings.folders import CONFIG_NAME
+from pipeline.settings.folders import CONFIG_NAME, PROGRAM
 from pipeline.settings.machine import beyond_this_machine, take_own_device, threads
 from pipeline.trials.interruptions import interrupt, left_to_slurm
 
+_QUIET = "hydra/hydra_logging=quiet"
 _LOGS = {
     "ray": "/tmp/ray/session_latest/logs of the machine that ran it",
     "submitit": "{folder}/.submitit",
@@ -45,6 +46,7 @@ _LOGS = {
 def main() -> None:
     both = parser(__doc__ or "")
     add_options(both)
+    both.add_argument("-v", "--verbose", action="store_true", help="show Hydra's own lines, too")
     arguments = both.parse_args()
     images = [each for each in arguments.overrides if "=" not in each or Path(each).exists()]
     if images:
@@ -54,7 +56,7 @@ def main() -> None:
         if getattr(arguments, option) is not None:
             raise UserError(f"--{option} is for a project of your own images: give their folder")
     signal.signal(signal.SIGTERM, interrupt)
-    tune(arguments.config_path, arguments.overrides)
+    tune(arguments.config_path, arguments.overrides, verbose=arguments.verbose)
 
 
 def _own_images(images: Sequence[str], given: argparse.Namespace) -> None:
@@ -66,13 +68,14 @@ def _own_images(images: Sequence[str], given: argparse.Namespace) -> None:
     )
 
 
-def tune(config_dir: Path, overrides: Sequence[str]) -> None:
+def tune(config_dir: Path, overrides: Sequence[str], *, verbose: bool = False) -> None:
     """Run the sweep of a cell and export its tables.
 
     Raises UserError for bad input, before any trial, and when more trials failed than
-    ``tune.allowed_failures``.
+    ``tune.allowed_failures``. ``verbose`` shows Hydra's own lines, too.
     """
     cfg, launcher = compose_for_sweep(config_dir, overrides)
+    print(banner("tune", cfg), flush=True)
     _warn(beyond_this_machine(cfg.machine.threads))
     if cfg.machine.threads == 0:  # the jobs may run on other machines and must agree
         overrides = [*overrides, f"machine.threads={threads()}"]
@@ -88,7 +91,7 @@ def tune(config_dir: Path, overrides: Sequence[str]) -> None:
         shutil.rmtree(parent.folder, ignore_errors=True)
         os.environ[sweep.PARENT] = parent.run_id
         try:
-            _multirun(config_dir, overrides, parent.folder)
+            _multirun(config_dir, [*overrides, *([] if verbose else [_QUIET])], parent.folder)
         except Exception:
             parent.require_not_stopped()  # the cause, before what a launcher made of it
             raise
@@ -103,8 +106,8 @@ def tune(config_dir: Path, overrides: Sequence[str]) -> None:
                 f"{len(failed)} of {len(trials)} trials failed (tune.allowed_failures is "
                 f"{cfg.tune.allowed_failures}): "
                 + ", ".join(str(trial.number) for trial in failed)
-                + ". The traceback is error.txt of its run (make ui). The finished ones are kept; "
-                "mend the cause and run the same command again"
+                + f". The traceback is error.txt of its run ({PROGRAM} ui). The finished ones are "
+                "kept; mend the cause and run the same command again"
             )
         parent.export(trials)
 

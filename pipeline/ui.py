@@ -2,7 +2,8 @@
 
     vdtransfer ui            or: python -m pipeline.ui
 
-Starts MLflow's page on the journal of this folder. It listens on this machine alone.
+Starts MLflow's page on the journal of this folder, for this machine alone, and prints the address
+of its search trials, best first.
 """
 
 from __future__ import annotations
@@ -21,10 +22,14 @@ def main() -> None:
     argparse.ArgumentParser(
         prog=program(), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     ).parse_args()
-    from pipeline.trials.journal import tracking_uri  # mlflow takes seconds to import
+    from pipeline.trials.journal import experiments  # mlflow takes seconds to import
+    from pipeline.trials.store import tracking_uri
+    from pipeline.trials.views import view_address
 
-    uri = tracking_uri()
-    print(f"http://{HOST}:{PORT}/#/experiments (at the top left choose Model training)", flush=True)
+    uri, ui = tracking_uri(), f"http://{HOST}:{PORT}"
+    print("Ctrl-C ends it. The search trials, best first:")
+    for name, number in experiments().items():
+        print(f"  {name}: {view_address(ui, number)}", flush=True)
     command = [sys.executable, "-P", "-m", "mlflow", "ui", "--host", HOST, "--port", PORT]
     sys.exit(subprocess.run([*command, "--backend-store-uri", uri], check=False).returncode)
 

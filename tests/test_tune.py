@@ -115,7 +115,15 @@ def test_best_is_the_best_of_the_table(project):
     assert (best["n_trials"], best["space_size"], best["protocol"]) == (4, 4, "heldout")
     assert best["recipe"]["batch_size"] == 16
     (parent,) = project.parents()
-    assert parent.data.metrics["best/objective"] == top
+    assert parent.info.run_name.startswith("grid · digits · ")
+    assert (parent.data.metrics["best/objective"], parent.data.metrics["n_trials"]) == (top, 4)
+    [name] = [
+        run.info.run_name
+        for run in project.trained()
+        if run.data.tags["trial"] == str(best["trial"])
+    ]
+    assert name == f"trial {best['trial']:02} · {parent.data.tags['best.point']}"
+    assert parent.data.tags["best.point"].startswith(f"lr {best['point']['lr']} · l2_decay 0.0001")
     for name in ("trials.csv", "best.yaml"):
         assert project.artifact(parent, name) == (project.cell("grid") / name).read_text()
 
@@ -199,7 +207,7 @@ def test_a_job_that_an_engine_lost_is_one_message(project, monkeypatch):
         raise lost("Job 7_0 was cancelled\nand more")
 
     monkeypatch.setattr(hydra, "main", lambda **_: lambda _: cancelled)
-    with pytest.raises(UserError, match=r"submitit lost a job: Job 7_0 was cancelled\. The"):
+    with pytest.raises(UserError, match="submitit lost a job: Job 7_0 was cancelled and more"):
         project.tune("strategy=grid")
     assert statuses(project) == ["FAILED"]
 

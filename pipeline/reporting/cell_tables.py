@@ -24,7 +24,7 @@ def result_table(summaries: Sequence[CellSummary]) -> Table:
     figures = {
         strategy: _figures(strategy) for strategy in ordered({s.name.strategy for s in summaries})
     }
-    titles = _titles(summaries)
+    titles = cell_titles(summaries)
     columns = [column for column, _ in titles]
     columns += [column for each in figures.values() for column, _ in each]
     columns += [column for column, _ in beside.COLUMNS]
@@ -76,7 +76,7 @@ def cell_table(summaries: Sequence[CellSummary]) -> Table:
     """Make a row per cell with all its figures and its best point."""
     words = _words(summaries)
     figures: list[Figure] = [
-        *_titles(summaries),
+        *cell_titles(summaries),
         (Column("strategy", "Strategy"), lambda s: s.name.strategy),
         (Column("top1", "Test top-1 %", "share"), lambda s: s.top1),
         (Column("mean_class", "Mean per class %", "share"), lambda s: s.mean_class),
@@ -87,7 +87,6 @@ def cell_table(summaries: Sequence[CellSummary]) -> Table:
             lambda s: s.objective,
         ),
         (Column("trials", "Trials", "count"), lambda s: s.trials),
-        (Column("trained", "Trained", "count"), lambda s: s.trained),
     ]
     if any(s.diverged for s in summaries):
         figures.append((Column("diverged", "Diverged", "count"), lambda s: s.diverged))
@@ -103,9 +102,7 @@ def cell_table(summaries: Sequence[CellSummary]) -> Table:
         (Column("same_point_as", "Same point as"), lambda s: ", ".join(s.same_as)),
     ]
     caption = (
-        f"Each cell and the point it chose by {words.choice}. Trained: trials that ran "
-        "for this cell; the others had been trained before and were replayed. Learning rates are "
-        "per 256 images."
+        f"Each cell and the point it chose by {words.choice}. Learning rates are per 256 images."
     )
     if any(s.failed for s in summaries):
         caption += " What a failed trial took is not recorded."
@@ -118,25 +115,11 @@ def _value(name: str, summary: CellSummary) -> Value:
     return value
 
 
-def console_table(summaries: Sequence[CellSummary]) -> Table:
-    """Make a short table of cells that fits a terminal."""
-    cells = cell_table(summaries)
-    left_out = {column.key for column, _ in beside.COLUMNS}
-    left_out |= {"mean_class", "top5", _words(summaries).column, "refit_device_hours"}
-    kept = [i for i, column in enumerate(cells.columns) if column.key not in left_out]
-    return Table(
-        "console",
-        cells.caption,
-        [cells.columns[i] for i in kept],
-        [[row[i] for i in kept] for row in cells.rows],
-    )
-
-
 def _words(summaries: Sequence[CellSummary]) -> Wording:
     return wording(*(s.choice for s in summaries))
 
 
-def _titles(summaries: Sequence[CellSummary]) -> list[Figure]:
+def cell_titles(summaries: Sequence[CellSummary]) -> list[Figure]:
     """Return the columns that name a cell: the dataset, and the model if there are several."""
     dataset: Figure = (Column("dataset", "Dataset"), lambda s: s.dataset_title)
     model: Figure = (Column("model", "Model"), lambda s: s.model_title)

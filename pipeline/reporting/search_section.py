@@ -17,6 +17,7 @@ from pipeline.reporting.places import (
 )
 from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Run, Table, Value
+from pipeline.settings.folders import PROGRAM
 from pipeline.trials.contract import CurveRow, TrialRow
 
 FAINT_EPOCHS = 30
@@ -168,8 +169,8 @@ def trial_table(cell: Cell) -> Details:
     table = Table(
         name=f"trials-{cell.name}",
         caption=(
-            f"Trials of {cell.name.strategy}. A run opens in the MLflow UI while `make ui` runs "
-            "(or on the tracking server the report was made with)."
+            f"Trials of {cell.name.strategy}. A run opens in the MLflow UI while "
+            f"`{PROGRAM} ui` runs (or on the tracking server the report was made with)."
         ),
         columns=columns,
         rows=rows,

@@ -42,7 +42,6 @@ class CellSummary:
     """How many trainings have opened the test split of the data."""
     published: float | None
     trials: int
-    trained: int
     failed: int
     diverged: int
     hours: float
@@ -113,7 +112,6 @@ def _summary(
         openings=_opened(final, by_name.values()) if final else None,
         published=published.top1.get(name.strategy) if published else None,
         trials=len(cell.trials),
-        trained=sum(not run.replayed for run in cell.runs),
         failed=statuses.count("failed"),
         diverged=statuses.count("diverged"),
         hours=_hours(cell.runs),

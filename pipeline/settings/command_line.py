@@ -52,6 +52,13 @@ def parser(doc: str) -> argparse.ArgumentParser:
     return made
 
 
+def banner(name: str, cfg: Config) -> str:
+    """Return the line with which a stage begins: its name, and the dataset or cell it works on."""
+    cell = (cfg.dataset.title, cfg.model.name, cfg.strategy.name)
+    works_on = {"download": cell[:1], "prepare": cell[:1], "report": (cfg.title,)}.get(name, cell)
+    return f"── {' · '.join((name, *works_on))} ".ljust(72, "─")
+
+
 def stage(run: Callable[[Config], None], doc: str) -> None:
     """Compose and check the configuration, then run the stage with it.
 
@@ -64,7 +71,9 @@ def stage(run: Callable[[Config], None], doc: str) -> None:
         if not told.handlers:
             told.addHandler(logging.StreamHandler())
         told.setLevel(logging.INFO)
-        run(compose(arguments.config_path, arguments.overrides))
+        cfg = compose(arguments.config_path, arguments.overrides)
+        print(banner(Path(sys.argv[0]).stem, cfg), flush=True)
+        run(cfg)
 
     guarded(main)
 

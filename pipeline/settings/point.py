@@ -50,6 +50,16 @@ class Point(Model):
     mixup: Annotated[bool, Shown("Mixup")]
 
     @property
+    def brief(self) -> str:
+        """Return the point in one line: the numbers with their names, and the flags that are on."""
+        values = {name: getattr(self, name) for name in HYPERPARAMETERS}
+        return " · ".join(
+            name if value is True else f"{name} {value:g}"
+            for name, value in values.items()
+            if value is not False
+        )
+
+    @property
     def point(self) -> Point:
         """Return the point alone, from a model that holds more than a point."""
         return Point.model_construct(**{name: getattr(self, name) for name in HYPERPARAMETERS})

@@ -37,6 +37,7 @@ from pipeline.trials.store import (
     require_artifacts,
     tracking_uri,
 )
+from pipeline.trials.views import experiment_tags
 
 RESULT = "result.json"
 KEY_TAG = "trial.key"
@@ -87,6 +88,7 @@ class Journal:
         every method, raises JournalLostError when the store cannot be reached or written.
         """
         uri = tracking_uri()
+        tags = {_DESCRIPTION: description, **experiment_tags()}
         with _first_use(uri) as client:
             experiment = client.get_experiment_by_name(project)
             if experiment is None:
@@ -94,10 +96,10 @@ class Journal:
                 if uri.startswith("sqlite:"):
                     artifacts().mkdir(parents=True, exist_ok=True)
                     store = artifacts().as_uri()
-                tags = {_DESCRIPTION: description}
                 return cls(client, client.create_experiment(project, store, tags))
-            if description and experiment.tags.get(_DESCRIPTION) != description:
-                client.set_experiment_tag(experiment.experiment_id, _DESCRIPTION, description)
+            for key, value in tags.items() if description else ():
+                if experiment.tags.get(key) != value:
+                    client.set_experiment_tag(experiment.experiment_id, key, value)
         if experiment.lifecycle_stage != "active":
             raise UserError(
                 f"MLflow experiment '{project}' is deleted; restore it with "
@@ -262,6 +264,19 @@ class Journal:
             return str(known[0].info.run_id)
         every = {**tags, "replay_of": finished.run_id}
         return self.start(name, parent_id=parent_id, params=params, tags=every)
+
+
+def experiments() -> dict[str, str]:
+    """Return the experiments of this journal that have a view of their trials: id by name.
+
+    Creates or migrates the database. Raises JournalLostError when it cannot be used.
+    """
+    with _first_use(tracking_uri()) as client:
+        return {
+            each.name: each.experiment_id
+            for each in client.search_experiments()
+            if experiment_tags().keys() <= each.tags.keys()
+        }
 
 
 def main() -> None:

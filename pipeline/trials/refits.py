@@ -16,6 +16,7 @@ from pipeline.trials import sweep
 from pipeline.trials.contract import BestFile, ClassRow, Figures
 from pipeline.trials.identity import Environment
 from pipeline.trials.journal import Journal
+from pipeline.trials.lines import refit_line
 from pipeline.trials.openings import Opening
 from pipeline.trials.run import Outcome, TrialFailedError, run
 from pipeline.trials.run_rows import FinalRunRow
@@ -25,7 +26,7 @@ METRICS = ("top1", "top5", "mean_class", "paddle_batch_mean", "loss")
 
 
 def refit(cfg: Config, seed: int, journal: Journal) -> Outcome:
-    """Train the point of ``cfg`` on train and validation and predict the test split.
+    """Train the point of ``cfg`` on train and validation, predict the test split, print a line.
 
     Raises UserError when the trial fails or diverges.
     """
@@ -35,7 +36,7 @@ def refit(cfg: Config, seed: int, journal: Journal) -> Outcome:
             cfg,
             Purpose.FINAL,
             journal,
-            name=f"{cfg.dataset.name} · final · lr {cfg.lr:g} · seed {seed}",
+            name=f"seed {seed} · {cfg.dataset.name} · {cfg.point.brief}",
             label=f"{cell_name(cfg)} seed {seed}",
             parent_id=None,
             tags=sweep.tags(cfg, Purpose.FINAL),
@@ -47,6 +48,7 @@ def refit(cfg: Config, seed: int, journal: Journal) -> Outcome:
             f"{cell_name(cfg)}: the refit with seed {seed} diverged at a learning rate of "
             f"{cfg.lr:g}. Leave that rate out of the space and run tune again"
         )
+    print(refit_line(cfg, outcome.result, replayed=outcome.replayed), flush=True)
     return outcome
 
 

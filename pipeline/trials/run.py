@@ -192,7 +192,7 @@ class _Job:
         )
 
     def _measure(self, run_id: str, result: TrialResult) -> None:
-        metrics = {"cost/seconds": result.seconds, "cost/fit_seconds": result.fit_seconds}
+        metrics = {"wall/seconds": result.seconds, "wall/fit_seconds": result.fit_seconds}
         if self.purpose is Purpose.SEARCH:  # a final trial's objective is its test accuracy
             metrics["objective"] = result.objective
         elif result.metrics is not None:

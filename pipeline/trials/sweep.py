@@ -23,7 +23,7 @@ from pipeline.base.locks import alone
 from pipeline.settings.compose import check
 from pipeline.settings.folders import results_dir, sweep_dir
 from pipeline.settings.machine import take_own_device
-from pipeline.settings.schema import OBJECTIVE_TITLES, Config
+from pipeline.settings.schema import Config
 from pipeline.training.data import Purpose
 from pipeline.trials import records
 from pipeline.trials.clock import counting, require_time
@@ -31,8 +31,9 @@ from pipeline.trials.contract import BestFile, Machine, Trial
 from pipeline.trials.deciding_code import code_digest
 from pipeline.trials.identity import identity, key_of, versions
 from pipeline.trials.journal import Journal
+from pipeline.trials.lines import best_so_far, run_name, trial_line
 from pipeline.trials.resources import Resources, find_resources
-from pipeline.trials.run import Outcome, TrialFailedError, run
+from pipeline.trials.run import TrialFailedError, run
 from pipeline.trials.tables import best, write_trials
 
 PARENT = "VDTRANSFER_PARENT_RUN"
@@ -100,6 +101,7 @@ class Sweep:
         assert chosen.result is not None
         values = {"best/objective": chosen.result.objective, "best/trial": chosen.number}
         self.journal.log(self.run_id, {**values, "n_trials": len(trials)})
+        self.journal.tag(self.run_id, {"best.point": chosen.point.brief})
 
     def _facts(self, chosen: Trial, n_trials: int) -> BestFile:
         cfg, environment = self.cfg, self.resources.environment
@@ -147,7 +149,7 @@ def opened(cfg: Config) -> Iterator[Sweep]:
     """
     resources = find_resources(cfg)
     journal = Journal.open(cfg.project, cfg.title)
-    cell = f"{cfg.dataset.name} · {cfg.model.name} · {cfg.strategy.name}"
+    cell = f"{cfg.strategy.name} · {cfg.dataset.name} · {cfg.model.name}"
     fingerprint = _fingerprint(cfg, resources)
     folder = sweep_dir(cfg)
     with alone(folder.with_name(f".{folder.name}.lock"), f"cell {cell}"):
@@ -237,14 +239,13 @@ def _trial(composed: DictConfig) -> float:
     number, total = int(hydra.job.num), _total(cfg)
     folder = Path(hydra.runtime.output_dir)
     trial = Trial(number=number, point=cfg.point, seed=cfg.seed)
-    name = f"{cfg.dataset.name} · {cfg.strategy.name} · trial {number}"
     try:
         outcome = run(
             cfg,
             Purpose.SEARCH,
             Journal.open(cfg.project),
-            name=name,
-            label=f"trial {number + 1}/{total}{_best_so_far(folder.parent)}",
+            name=run_name(number, cfg.point),
+            label=f"trial {number + 1}/{total}  {best_so_far(records.read(folder.parent))}",
             parent_id=os.environ[PARENT],
             tags={**tags(cfg, Purpose.SEARCH), "trial": str(number)},
             before_training=lambda: require_time(cfg, folder.parent, records.read(folder.parent)),
@@ -253,14 +254,21 @@ def _trial(composed: DictConfig) -> float:
         records.leave_not_begun(folder)
         raise
     except TrialFailedError as error:
-        records.leave(folder, trial.model_copy(update={"error": str(error)}))
+        _end(cfg, folder, trial.model_copy(update={"error": str(error)}))
         _require_no_common_cause(folder.parent, cfg)
         return math.nan
     facts = {"key": outcome.key, "run_id": outcome.run_id, "replayed": outcome.shared}
-    records.leave(folder, trial.model_copy(update={**facts, "result": outcome.result}))
-    if cfg.strategy.name in _GIVEN:  # the skopt sweeper prints its own line
-        print(_line(number, total, cfg, outcome), flush=True)
+    trial = trial.model_copy(update={**facts, "result": outcome.result})
+    _end(cfg, folder, trial, replayed=outcome.replayed)
     return outcome.result.objective
+
+
+def _end(cfg: Config, job: Path, trial: Trial, *, replayed: bool = False) -> None:
+    """Write down a trial that has ended, and print its line."""
+    records.leave(job, trial)
+    so_far = records.read(job.parent)
+    line = trial_line(trial, cfg, _total(cfg), job.parent, so_far, replayed=replayed)
+    print(line, flush=True)
 
 
 def _require_no_common_cause(folder: Path, cfg: Config) -> None:
@@ -277,20 +285,3 @@ def _require_no_common_cause(folder: Path, cfg: Config) -> None:
 
 def _total(cfg: Config) -> int:
     return cfg.search.trials(cfg.strategy.name, cfg.space.size())
-
-
-def _best_so_far(folder: Path) -> str:
-    objectives = [trial.result.objective for trial in records.read(folder) if trial.result]
-    return f", best {max(objectives):.4f}" if objectives else ""
-
-
-def _line(number: int, total: int, cfg: Config, outcome: Outcome) -> str:
-    values = "  ".join(
-        f"{key}={str(value).lower() if isinstance(value, bool) else format(value, 'g')}"
-        for key, value in cfg.point.model_dump().items()
-    )
-    result = outcome.result
-    how = "replayed" if outcome.replayed else f"{result.seconds:.1f} s"
-    shown = "diverged" if result.status == "diverged" else f"{result.objective:.4f}"
-    measure = OBJECTIVE_TITLES[cfg.objective]
-    return f"trial {number + 1}/{total}  {values} -> val {measure} {shown}  ({how})"

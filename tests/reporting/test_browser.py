@@ -24,8 +24,9 @@ from pipeline.reporting.published import table1
 from pipeline.reporting.results import CellName, read_results
 from pipeline.reporting.summary import summarise
 from pipeline.reporting.writing import write_report
-from pipeline.trials.journal import Journal
+from pipeline.trials.journal import Journal, experiments
 from pipeline.trials.store import tracking_uri
+from pipeline.trials.views import view_address
 from tests.engines.ports import free_ports
 from tests.engines.server import running
 from tests.support.synthetic_results import Benchmark, table
@@ -243,6 +244,41 @@ def test_a_link_opens_its_run_in_the_mlflow_ui(
         playwright.expect(heading).to_be_visible(timeout=30_000)
         playwright.expect(page.get_by_text("Runs", exact=True).first).to_be_visible()
         assert page.get_by_text("Evaluation runs").count() == 0
+        page.close()
+
+
+def test_the_view_of_the_trials_is_filtered_sorted_and_has_the_points_columns(
+    browser: Any, tmp_path: Path, empty_journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "runs").mkdir()
+    shutil.copy(empty_journal, tmp_path / "runs" / "mlflow.db")
+    journal = Journal.open("viewed")
+    assert experiments() == {"viewed": journal.experiment_id}
+    for name, purpose, objective in (
+        ("trial 00", "search", 0.5),
+        ("trial 01", "search", 0.75),
+        ("seed 0", "final", 0.9),
+    ):
+        run_id = journal.start(name, parent_id=None, params={"lr": 0.1}, tags={"purpose": purpose})
+        journal.log(run_id, {"objective": objective})
+    (port,) = free_ports(1)
+    ui = f"http://127.0.0.1:{port}"
+    mlflow = [sys.executable, "-m", "mlflow", "ui", "--port", str(port)]
+    mlflow += ["--backend-store-uri", tracking_uri()]
+    with running(mlflow, ui, tmp_path / "ui.log", os.environ):
+        page = browser.new_page(viewport={"width": 1600, "height": 900})
+        page.goto(view_address(ui, journal.experiment_id))
+        best = page.get_by_text("trial 01", exact=True).first
+        playwright.expect(best).to_be_visible(timeout=60_000)
+        other = page.get_by_text("trial 00", exact=True).first
+        assert best.bounding_box()["y"] < other.bounding_box()["y"]
+        assert page.get_by_text("seed 0", exact=True).count() == 0
+        for column in ("lr", "objective"):
+            playwright.expect(page.get_by_text(column, exact=True).first).to_be_visible()
+        for word in ("searchFilter", "orderByKey", "workflowType=machine_learning"):
+            assert word in page.url
         page.close()
 
 

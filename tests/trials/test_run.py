@@ -67,7 +67,7 @@ def test_curves_and_cost_stand_in_the_run_for_people(project):
         (row.epoch, row.top1) for row in outcome.result.curve
     ]
     assert trained.data.metrics["objective"] == outcome.result.objective
-    assert trained.data.metrics["cost/seconds"] == outcome.result.seconds
+    assert trained.data.metrics["wall/seconds"] == outcome.result.seconds
     assert trained.data.params["lr"] == "0.3"
     assert trained.data.tags["strategy"] == "fixed"
 

@@ -1,0 +1,59 @@
+"""Write the report's first screen for a terminal: the answer, and what each strategy chose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.reporting import beside
+from pipeline.reporting.answer import answer, strategy_table
+from pipeline.reporting.cell_tables import STRATEGY_TITLES, cell_titles
+from pipeline.reporting.places import describe, places
+from pipeline.reporting.results import Cell
+from pipeline.reporting.summary import CellSummary
+from pipeline.reporting.tables import Column, Table, to_text
+
+_ON_PAGE = "reading"
+"""A column of long sentences."""
+
+
+def first_screen(cells: Sequence[Cell], summaries: Sequence[CellSummary]) -> list[str]:
+    """Return the lines: for one dataset the answer and its strategies, for many a row per cell."""
+    every = places(cells)
+    if len(every) != 1:
+        return [to_text(_cells(summaries)), *beside.lines(summaries)] if summaries else []
+    facts = answer(every[0], summaries)
+    known = facts.lines if facts else []
+    width = max((len(name) for name, _ in known), default=0)
+    shown = [f"{name:<{width}}  {text.replace('`', '')}" for name, text in known]
+    return [*shown, *([""] if shown else []), to_text(_short(strategy_table(every[0], summaries)))]
+
+
+def _short(table: Table) -> Table:
+    kept = [number for number, column in enumerate(table.columns) if column.key != _ON_PAGE]
+    columns = [table.columns[number] for number in kept]
+    rows = [[row[number] for number in kept] for row in table.rows]
+    return Table(table.name, table.caption, columns, rows)
+
+
+def _cells(summaries: Sequence[CellSummary]) -> Table:
+    titles = cell_titles(summaries)
+    columns = [
+        *(column for column, _ in titles),
+        Column("strategy", "Strategy"),
+        Column("top1", "Test top-1 %", "share"),
+        Column("trials", "Trainings", "count"),
+        Column("seconds", "Device time", "duration"),
+        Column("setting", "Setting"),
+    ]
+    rows = [
+        [
+            *(title(each) for _, title in titles),
+            STRATEGY_TITLES.get(each.name.strategy, each.name.strategy),
+            each.top1,
+            each.trials,
+            3600 * each.hours,
+            describe(each.point),
+        ]
+        for each in summaries
+    ]
+    return Table("console", "Each cell and the point it chose.", columns, rows)

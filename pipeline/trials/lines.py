@@ -1,0 +1,80 @@
+"""Word what a person sees of a trial: the name of its run, and its line in the terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.base.text import duration
+from pipeline.settings.point import Point
+from pipeline.settings.schema import OBJECTIVE_TITLES, Config
+from pipeline.trials.contract import Trial, TrialResult
+
+_BEGUN = "multirun.yaml"
+"""The file that a sweeper writes before its first job."""
+
+
+def run_name(number: int, point: Point) -> str:
+    """Return the name of a trial's run. Names differ early, because the UI cuts their end."""
+    return f"trial {number:02} · {point.brief}"
+
+
+def best_so_far(trials: Sequence[Trial]) -> str:
+    """Return the words for the best objective, or nothing before the first."""
+    objectives = [trial.result.objective for trial in trials if trial.result]
+    return f"best {max(objectives):.4f}" if objectives else ""
+
+
+def trial_line(
+    trial: Trial,
+    cfg: Config,
+    total: int,
+    sweep: Path,
+    trials: Sequence[Trial],
+    *,
+    replayed: bool,
+) -> str:
+    """Return the line of a trial that has ended: result, time, best so far, time left, point.
+
+    ``trials`` are those of the sweep in the folder ``sweep`` so far, this one too.
+    """
+    width = len(str(total))
+    if trial.result is None:
+        shown = "failed"
+    elif trial.result.status == "diverged":
+        shown = "diverged"
+    else:
+        shown = f"{trial.result.objective:.4f}"
+    took = "" if trial.result is None else f"{trial.result.seconds:.1f} s"
+    parts = [
+        f"trial {trial.number + 1:{width}}/{total}",
+        f"val {OBJECTIVE_TITLES[cfg.objective]} {shown:<8}",
+        f"{'replayed' if replayed else took:>9}",
+        best_so_far(trials),
+        _left(total - len(trials), sweep, trials),
+        trial.point.brief if trial.result else f"{trial.point.brief}: {trial.error}",
+    ]
+    return "  ".join(part for part in parts if part)
+
+
+def refit_line(cfg: Config, result: TrialResult, *, replayed: bool) -> str:
+    """Return the line of a refit."""
+    assert result.metrics is not None
+    took = "replayed" if replayed else f"{result.seconds:.1f} s"
+    return (
+        f"refit seed {cfg.seed}  test top-1 {result.metrics.top1:.4f}  {took:>9}  {cfg.point.brief}"
+    )
+
+
+def _left(remaining: int, sweep: Path, trials: Sequence[Trial]) -> str:
+    """Say how long the rest of a sweep takes at most, at the pace of its trials so far."""
+    try:
+        begun = (sweep / _BEGUN).stat().st_mtime
+    except FileNotFoundError:
+        return ""
+    finished = [trial.result.finished.timestamp() for trial in trials if trial.result]
+    trained = sum(each >= int(begun) for each in finished)  # the others were replayed
+    if not remaining or not trained:
+        return ""
+    return f"up to {duration((time.time() - begun) / trained * remaining)} left"

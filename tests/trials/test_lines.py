@@ -1,0 +1,90 @@
+"""What a person sees of a trial in the terminal, and the names of runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.settings.point import Point
+from pipeline.settings.schema import Config
+from pipeline.trials.contract import Trial, TrialResult
+from pipeline.trials.lines import refit_line, run_name, trial_line
+
+POINT = Point(lr=0.1, l2_decay=0.0001, label_smoothing=False, mixup=True)
+
+
+@pytest.fixture
+def cfg(project: Any) -> Config:
+    composed: Config = project.compose()
+    return composed
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    """A sweep that began 100 seconds ago."""
+    begun = tmp_path / "multirun.yaml"
+    begun.touch()
+    os.utime(begun, (time.time() - 100,) * 2)
+    return tmp_path
+
+
+def trial(number: int, objective: float | None = 0.5, *, ago: float = 0.0) -> Trial:
+    """A trial that was trained ``ago`` seconds ago; a failed one without ``objective``."""
+    if objective is None:
+        return Trial(number=number, point=POINT, seed=7, error="no memory")
+    facts = {"train_loss": 1.0, "curve": [], "identity": {}, "host": "", "device": "cpu"}
+    facts |= {"hardware": "", "threads": 1, "seconds": 12.34, "fit_seconds": 12.0, "epoch": 3}
+    finished = datetime.now(UTC) - timedelta(seconds=ago)
+    result = TrialResult.model_validate(
+        {
+            **facts,
+            "status": "finished",
+            "objective": objective,
+            "metrics": {"loss": 1.0, "top1": objective},
+            "finished": finished,
+        }
+    )
+    return Trial(number=number, point=POINT, seed=7, result=result)
+
+
+def test_names_of_runs_begin_with_what_differs() -> None:
+    assert run_name(7, POINT) == "trial 07 · lr 0.1 · l2_decay 0.0001 · mixup"
+
+
+def test_a_line_says_result_time_best_rest_and_point(cfg: Config, sweep: Path) -> None:
+    so_far = [trial(0, 0.75), trial(1)]
+    line = trial_line(so_far[1], cfg, 12, sweep, so_far, replayed=False)
+    assert line == (
+        "trial  2/12  val top-1 0.5000       12.3 s  best 0.7500  up to 8.3 minutes left  "
+        "lr 0.1 · l2_decay 0.0001 · mixup"
+    )
+
+
+def test_the_time_left_counts_no_replayed_trial(cfg: Config, sweep: Path) -> None:
+    replayed, trained = trial(0, ago=3600), trial(1)
+    first = trial_line(replayed, cfg, 4, sweep, [replayed], replayed=True)
+    assert " replayed " in first
+    assert "left" not in first
+    assert "up to 3.3 minutes left" in trial_line(
+        trained, cfg, 4, sweep, [replayed, trained], replayed=False
+    )
+
+
+def test_the_last_line_has_no_time_left_and_a_failure_its_reason(cfg: Config, sweep: Path) -> None:
+    line = trial_line(trial(0, None), cfg, 1, sweep, [trial(0, None)], replayed=False)
+    assert "left" not in line
+    assert line.endswith("mixup: no memory")
+    assert "val top-1 failed" in line
+
+
+def test_a_refit_has_a_line_of_the_same_form(cfg: Config) -> None:
+    result = trial(0, 0.9).result
+    assert result is not None
+    line = refit_line(cfg, result, replayed=False)
+    assert re.match(r"refit seed 7  test top-1 0\.9000     12\.3 s  lr ", line)
