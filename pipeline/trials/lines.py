@@ -6,7 +6,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.base.text import duration
+import yaml
+
+from pipeline.base.text import count, duration
 from pipeline.settings.point import Point
 from pipeline.settings.schema import OBJECTIVE_TITLES, Config
 from pipeline.trials.contract import Trial, TrialResult
@@ -56,6 +58,14 @@ def trial_line(
         trial.point.brief if trial.result else f"{trial.point.brief}: {trial.error}",
     ]
     return "  ".join(part for part in parts if part)
+
+
+def end_line(sweep: Path, chosen: Trial, n_trials: int) -> str:
+    """Return the line at the end of a sweep: why the sweeper ended it, and the chosen trial."""
+    results = sweep / "optimization_results.yaml"
+    known = yaml.safe_load(results.read_bytes()) if results.exists() else {}
+    reason = known.get("stop_reason") or count(n_trials, "trial")
+    return f"{reason}; chosen: trial {chosen.number}, {chosen.point.brief}"
 
 
 def refit_line(cfg: Config, result: TrialResult, *, replayed: bool) -> str:

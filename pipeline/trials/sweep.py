@@ -31,7 +31,7 @@ from pipeline.trials.contract import BestFile, Machine, Trial
 from pipeline.trials.deciding_code import code_digest
 from pipeline.trials.identity import identity, key_of, versions
 from pipeline.trials.journal import Journal
-from pipeline.trials.lines import best_so_far, run_name, trial_line
+from pipeline.trials.lines import best_so_far, end_line, run_name, trial_line
 from pipeline.trials.resources import Resources, find_resources
 from pipeline.trials.run import TrialFailedError, run
 from pipeline.trials.tables import best, write_trials
@@ -102,6 +102,7 @@ class Sweep:
         values = {"best/objective": chosen.result.objective, "best/trial": chosen.number}
         self.journal.log(self.run_id, {**values, "n_trials": len(trials)})
         self.journal.tag(self.run_id, {"best.point": chosen.point.brief})
+        print(end_line(self.folder, chosen, len(trials)), flush=True)
 
     def _facts(self, chosen: Trial, n_trials: int) -> BestFile:
         cfg, environment = self.cfg, self.resources.environment

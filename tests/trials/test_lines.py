@@ -14,7 +14,7 @@ import pytest
 from pipeline.settings.point import Point
 from pipeline.settings.schema import Config
 from pipeline.trials.contract import Trial, TrialResult
-from pipeline.trials.lines import refit_line, run_name, trial_line
+from pipeline.trials.lines import end_line, refit_line, run_name, trial_line
 
 POINT = Point(lr=0.1, l2_decay=0.0001, label_smoothing=False, mixup=True)
 
@@ -81,6 +81,13 @@ def test_the_last_line_has_no_time_left_and_a_failure_its_reason(cfg: Config, sw
     assert "left" not in line
     assert line.endswith("mixup: no memory")
     assert "val top-1 failed" in line
+
+
+def test_the_end_says_why_and_what_was_chosen(sweep: Path) -> None:
+    chosen = "chosen: trial 3, lr 0.1 · l2_decay 0.0001 · mixup"
+    assert end_line(sweep, trial(3), 12) == f"12 trials; {chosen}"
+    (sweep / "optimization_results.yaml").write_text("stop_reason: no gain in 10 trials\n")
+    assert end_line(sweep, trial(3), 12) == f"no gain in 10 trials; {chosen}"
 
 
 def test_a_refit_has_a_line_of_the_same_form(cfg: Config) -> None:
