@@ -212,14 +212,19 @@ def test_trials_link_to_their_mlflow_run(visit: Visit) -> None:
     assert re.fullmatch(address, link.get_attribute("href"))
 
 
-def test_a_link_opens_its_run_in_the_mlflow_ui(
-    browser: Any, tmp_path: Path, empty_journal: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On the side for model training: MLflow's UI itself starts on another."""
+@pytest.fixture
+def journal_here(tmp_path: Path, empty_journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty journal in the working directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     (tmp_path / "runs").mkdir()
     shutil.copy(empty_journal, tmp_path / "runs" / "mlflow.db")
+
+
+def test_a_link_opens_its_run_in_the_mlflow_ui(
+    browser: Any, tmp_path: Path, journal_here: None
+) -> None:
+    """On the side for model training: MLflow's UI itself starts on another."""
     journal = Journal.open("linked")
     run_id = journal.start("digits · fixed · trial 0", parent_id=None, params={}, tags={})
     Benchmark(strategies=("fixed",)).write(tmp_path)
@@ -248,12 +253,8 @@ def test_a_link_opens_its_run_in_the_mlflow_ui(
 
 
 def test_the_view_of_the_trials_is_filtered_sorted_and_has_the_points_columns(
-    browser: Any, tmp_path: Path, empty_journal: Path, monkeypatch: pytest.MonkeyPatch
+    browser: Any, tmp_path: Path, journal_here: None
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    (tmp_path / "runs").mkdir()
-    shutil.copy(empty_journal, tmp_path / "runs" / "mlflow.db")
     journal = Journal.open("viewed")
     assert experiments() == {"viewed": journal.experiment_id}
     for name, purpose, objective in (
