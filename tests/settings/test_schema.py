@@ -73,7 +73,7 @@ def test_a_name_may_be_anybodys(name):
 
 
 def test_the_machine_is_told_in_known_words():
-    refused(MachineConfig, {"precision": "fp16"}, "'auto', 'float32' or 'bf16'")
+    refused(MachineConfig, {"precision": "fp8"}, "'auto', 'float32', 'tf32', 'bf16' or 'fp16'")
     refused(MachineConfig, {"threads": -1}, "greater than or equal to 0")
 
 
