@@ -2,9 +2,9 @@
 
 Reads what evaluate wrote for the strategies of one dataset and model. After each planned look the
 points of undecided comparisons are refitted with more seeds, up to ``evaluate.budget``. Writes to
-decided/DATASET/MODEL: looks.json, the added openings of the test split in openings.csv, and for
-each strategy with added seeds more_seeds.json, final_runs.csv and predictions.parquet. With a list
-of seeds nothing is added.
+results/.decided/DATASET/MODEL: looks.json, the added openings of the test split in openings.csv,
+and for each strategy with added seeds more_seeds.json, final_runs.csv and predictions.parquet. With
+a list of seeds nothing is added.
 Run: python -m pipeline.decide dataset=digits --config-path quickstart
 """
 

@@ -13,7 +13,7 @@ from pipeline.reporting.results import Cell, CellName, read_results
 from tests.support.small_project import SmallProject
 
 MODEL = "resnet50_vd_random"
-FOLDER = Path("decided/digits") / MODEL
+FOLDER = Path("results/.decided/digits") / MODEL
 
 
 def cells() -> list[Cell]:

@@ -197,7 +197,7 @@ class Pipeline:
                 *("defaults", "project", "datasets", "models", "strategies", "model"),
                 *(*point, "evaluate", "machine"),
             ],
-            outs=[{self._here(f"decided/{_PLACE}"): Inline(persist=True)}],
+            outs=[{self._here(f"results/.decided/{_PLACE}"): Inline(persist=True)}],
         )
 
     def _report(self, planned: Sequence[str]) -> dict[str, Any]:
@@ -205,12 +205,7 @@ class Pipeline:
             "report",
             "tables, figures and the page, from the exported results",
             "",
-            deps=[
-                self._here("results"),
-                *([self._here("decided")] if self.refits else []),
-                *self._checkout("published"),
-                *self.report_reads,
-            ],
+            deps=[self._here("results"), *self._checkout("published"), *self.report_reads],
             params=["defaults", "title", "datasets", "models", "strategies", *planned],
             outs=[self._here("report")],
         )

@@ -87,8 +87,8 @@ def results_dir(cfg: Config) -> Path:
 
 
 def decided_dir(root: Path, dataset: str, model: str) -> Path:
-    """Return the folder of the seeds that decide adds; outside results/, which the stage reads."""
-    return root / "decided" / dataset / model
+    """Return the folder of the seeds that decide adds; no dataset's name begins with a dot."""
+    return root / "results" / ".decided" / dataset / model
 
 
 def report_dir(cfg: Config) -> Path:

@@ -68,5 +68,4 @@ def _elsewhere(root: Path) -> Iterator[Opening]:
 
 
 def _lists(results: Path) -> list[Path]:
-    decided = results.with_name("decided")
-    return sorted([*results.glob(f"*/*/*/{OPENINGS}"), *decided.glob(f"*/*/{OPENINGS}")])
+    return sorted(results.glob(f"*/*/*/{OPENINGS}"))  # decide's are below .decided/

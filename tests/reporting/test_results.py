@@ -164,7 +164,7 @@ def test_added_seeds_count_with_the_refits_they_follow(root: Path) -> None:
     final = json.loads((root / GRID / "final.json").read_text())
     more = {name: final[name] for name in names} | {"follows": final["keys"][0]}
     more |= {"seeds": [3, 4, 5], "keys": ["a", "b", "c"]}
-    folder = root / "decided" / GRID.relative_to("results")
+    folder = root / "results" / ".decided" / GRID.relative_to("results")
     folder.mkdir(parents=True)
     shutil.copy(root / GRID / "final_runs.csv", folder)
     (folder / "more_seeds.json").write_text(json.dumps(more))
