@@ -185,9 +185,10 @@ def main() -> None:
     results: dict[str, dict[str, Row]] = {}
     for name in arguments.sets:
         with TemporaryDirectory() as folder:
-            write_folders(SETS[name](), Path(folder) / name)
+            images = Path(folder) / f"{name}_images"
+            write_folders(SETS[name](), images)
             for title, way in ways.items():
-                row = measured(way, Path(folder) / name, arguments.minutes)
+                row = measured(way, images, arguments.minutes)
                 results.setdefault(name, {})[title] = row
                 interval = f"{100 * row['low']:.1f} to {100 * row['high']:.1f}"
                 print(
