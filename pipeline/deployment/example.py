@@ -89,19 +89,20 @@ def resized_like_opencv(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     left, right, across = neighbours(image.shape[1], size[0])
     above, below, down = neighbours(image.shape[0], size[1])
     across, down = across[None, :, None], down[:, None, None]
-    wide = image.astype(np.int64)
-    wide = wide[:, left] * (2048 - across) + wide[:, right] * across
-    total = wide[above] * (2048 - down) + wide[below] * down
-    return ((total + (1 << 21)) >> 22).astype(np.uint8)
+    wide = image.astype(np.int32)
+    wide = (wide[:, left] * (2048 - across) + wide[:, right] * across) >> 4
+    quarters = (wide[above] * (2048 - down) >> 16) + (wide[below] * down >> 16)
+    return ((quarters + 2) >> 2).astype(np.uint8)
 
 
 def neighbours(source: int, target: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the two source pixels of each target pixel, and the second one's weight of 2048."""
-    place, rest = np.divmod((2 * np.arange(target) + 1) * source - target, 2 * target)
-    weight = ((rest << 12) + 2 * target) // (4 * target)
-    weight = np.where((place >= 0) & (place < source - 1), weight, 0)
-    first = np.clip(place, 0, source - 1)
-    return first, np.minimum(first + 1, source - 1), weight
+    scale = 1 / (target / source)
+    position = ((np.arange(target) + 0.5) * scale - 0.5).astype(np.float32)
+    place = np.floor(position)
+    weight = np.rint((position - place) * np.float32(2048)).astype(np.int32)
+    first = place.astype(np.int64)
+    return np.clip(first, 0, source - 1), np.clip(first + 1, 0, source - 1), weight
 
 
 if __name__ == "__main__":
