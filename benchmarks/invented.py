@@ -109,8 +109,11 @@ def prepared(cfg: Config) -> None:
     classes = dataset.classes
     assert classes is not None
     write_manifest(dataset.name, stored, splits, dataset.name, classes)
-    told = {"totals": counts, "accepted_counts": False, "duplicates": [], "unreadable": []}
-    write_json(folder / STATS, told)
+    none = ("duplicates", "unreadable", "left_out", "two_labels", "repeated_rows", "dim")
+    nothing = {**dict.fromkeys(none, ()), "left_out_classes": {}, "repeated_kept": {}}
+    shares = {split: {"class0": images // classes} for split, images in counts.items()}
+    stats = {"totals": counts, "counts": shares, "accepted_counts": False, **nothing}
+    write_json(folder / STATS, stats)
 
 
 def tuned(cfg: Config) -> None:
@@ -132,10 +135,10 @@ def trial(cfg: Config, sweep: Sweep, number: int) -> Trial:
     name = run_name(number, cfg.point)
     params = {**point, "seed": cfg.seed}
     common: dict[str, Any] = {"number": number, "point": point, "seed": cfg.seed, "key": key}
-    told = {**tags(cfg, Purpose.SEARCH), "trial": str(number)}
+    labelled = {**tags(cfg, Purpose.SEARCH), "trial": str(number)}
     known = journal.finished(journal.tries(key))
     if known is not None:
-        mirror = journal.mirror(known, name, sweep.run_id, params, told)
+        mirror = journal.mirror(known, name, sweep.run_id, params, labelled)
         if mirror is not None:
             journal.log(mirror, {"objective": known.result["objective"]})
             journal.close(mirror, "FINISHED")
@@ -144,8 +147,8 @@ def trial(cfg: Config, sweep: Sweep, number: int) -> Trial:
     rows: list[dict[str, float]] = []
     plan = split_plan(cfg.protocol, Purpose.SEARCH)
     result, _ = invented_training(cfg, plan, resources.manifest, record=rows.append)
-    told[KEY_TAG] = key
-    run_id = journal.start(name, parent_id=sweep.run_id, params=params, tags=told)
+    labelled[KEY_TAG] = key
+    run_id = journal.start(name, parent_id=sweep.run_id, params=params, tags=labelled)
     journal.write_json(run_id, "config.json", cfg.model_dump(mode="json"))
     where = str(prepared_dir(cfg.dataset.name))
     journal.log_dataset(run_id, cfg.dataset.name, resources.manifest.digest, where, "train")
@@ -170,7 +173,9 @@ def invented() -> Iterator[None]:
     with (
         patch("pipeline.trials.run.train", invented_training),
         patch("pipeline.evaluate.replays", invented_replays),
-        patch("pipeline.evaluate.package_final", invented_model),
+        patch("pipeline.deployment.final_model.images_of", lambda *_: np.empty(0)),
+        patch("pipeline.deployment.final_model.package", invented_model),
+        patch("pipeline.evaluate.write_card", lambda *_: None),
         patch("pipeline.evaluate.register_final", lambda *_: "not registered"),
     ):
         yield
@@ -187,10 +192,11 @@ def invented_training(
     if plan.predict is not None:
         final = predicted(cfg, manifest, top)
         labels = torch.from_numpy(manifest.labels[manifest.rows(TEST)])
-        found = measure(final.logits, labels)
-        values = {**found.scalars(), "per_class": found.per_class, "confusion": found.confusion}
+        figures = measure(final.logits, labels)
+        per_class = {"per_class": figures.per_class, "confusion": figures.confusion}
+        values = {**figures.scalars(), **per_class}
         epochs = cfg.recipe.epochs or 0
-        whole = Result("finished", found.top1, epochs, None, values, [], seconds, seconds)
+        whole = Result("finished", figures.top1, epochs, None, values, [], seconds, seconds)
         return whole, final
     curve = []
     for epoch in range(1, (cfg.recipe.epochs or 0) + 1):
@@ -200,6 +206,7 @@ def invented_training(
         curve.append(row)
         record(row)
     last = {name: value for name, value in curve[-1].items() if name not in ("epoch", "train_loss")}
+    last["temperature"] = 1.0
     train_loss = curve[-1]["train_loss"]
     return (
         Result("finished", last["top1"], len(curve), train_loss, last, curve, seconds, seconds),
@@ -226,7 +233,10 @@ def invented_replays(_: Path, options: SkoptSweeperConf) -> Replays:
     return Replays(gaps=falling.round(9).tolist())
 
 
-def invented_model(*arguments: Any) -> None:
-    folder: Path = arguments[-1]
+def invented_model(*arguments: Any) -> np.ndarray:
+    """Write a model folder without a model, and return the logits that the trial recorded."""
+    measured, folder = arguments[-2:]
     folder.mkdir(exist_ok=True)
     (folder / "model.onnx").write_text("no model")
+    logits: np.ndarray = measured.logits
+    return logits

@@ -80,11 +80,11 @@ def look_ups() -> tuple[list[float], list[float]]:
     seconds, processor = [], []
     for key in random.Random(0).sample(keys, LOOK_UPS):
         start, before = time.monotonic(), time.process_time()
-        found = journal.finished(journal.tries(key))
+        finished = journal.finished(journal.tries(key))
         seconds.append(time.monotonic() - start)
         processor.append(time.process_time() - before)
-        assert found is not None
-        assert found.result["curve"]
+        assert finished is not None
+        assert finished.result["curve"]
     return seconds, processor
 
 
@@ -121,19 +121,19 @@ def measured() -> dict[str, Any]:
     }
 
 
-def described(found: dict[str, Any]) -> str:
-    report, look_up = found["report"], found["look_up"]
+def described(figures: dict[str, Any]) -> str:
+    report, look_up = figures["report"], figures["look_up"]
 
     def times(cost: dict[str, float]) -> str:
         return f"{cost['seconds']:.1f} s, {cost['processor_seconds']:.1f} s of processor time"
 
     return "\n".join(
         [
-            f"journal     {found['runs']:,} runs, {found['search_trials']:,} trained for searches",
-            f"machine     {os.cpu_count()} cores, load {found['load']:.1f}",
+            f"journal     {figures['runs']:,} runs, {figures['search_trials']:,} trained to search",
+            f"machine     {os.cpu_count()} cores, load {figures['load']:.1f}",
             f"report      {times(report)}, peak {report['peak_bytes'] / 1e6:.0f} MB, "
-            f"page {found['page_bytes'] / 1e6:.1f} MB",
-            f"dvc status  {times(found['dvc_status'])}",
+            f"page {figures['page_bytes'] / 1e6:.1f} MB",
+            f"dvc status  {times(figures['dvc_status'])}",
             f"look-up     median {1000 * look_up['median_seconds']:.0f} ms, "
             f"{1000 * look_up['median_processor_seconds']:.0f} ms of processor time, "
             f"slowest of {look_up['count']} {1000 * look_up['slowest_seconds']:.0f} ms",
@@ -150,10 +150,10 @@ def main() -> None:
     arguments = parser.parse_args()
     made(arguments.folder)
     with chdir(arguments.folder):
-        found = measured()
-    print(described(found))
+        figures = measured()
+    print(described(figures))
     if arguments.json:
-        write_json(arguments.json, found)
+        write_json(arguments.json, figures)
 
 
 if __name__ == "__main__":
