@@ -1,4 +1,4 @@
-"""What a trial costs on an accelerator beyond its network, and whether its numbers repeat.
+"""Measure what a trial costs on an accelerator beyond its network, and whether its numbers repeat.
 
     python benchmarks/accelerator.py [--device cuda] [--size 224] [--batch 256] [--json PATH]
 
@@ -54,7 +54,7 @@ PLAN = SplitPlan(("train",), measure="val", predict=None)
 
 
 class StoppedError(Exception):
-    """Stands for the end of a trial's process."""
+    """Raised in place of the end of a trial's process."""
 
 
 class Bench:
@@ -123,7 +123,7 @@ class Bench:
             return self.rate(loop)
 
     def run(self, name: str, where: str, record: Any = lambda _: None) -> Result:
-        """Train the trial, or go on from its checkpoint ``name``."""
+        """Train the trial, or continue from its checkpoint ``name``."""
         machine = self.cfg.machine.model_copy(update={"data": where})
         return train(
             self.cfg.model_copy(update={"machine": machine}),

@@ -5,7 +5,7 @@
 
 ``pack`` copies what the grid needs into the folder BOX: a prepared dataset of the quickstart
 (``--dataset``), the weights of EfficientNet-Lite0, and the configuration of each point as JSON.
-``run`` needs this repository and BOX, and the packages that accelerator.py names: no network, no
+``run`` needs this repository, BOX and the packages that benchmarks/README.md lists: no network, no
 MLflow, no Hydra. It writes into BOX:
 
 * ``SIZE-BATCH.json`` for each load: accelerator.py's figures (floor, trial, stock, crops, ...);
@@ -34,7 +34,7 @@ LOADS = ((224, 256), (224, 32), (64, 128), (64, 32))
 """Size of the crops and batch of each measurement."""
 TOY = ((32, 4),)
 SMALL = (64, 32)
-"""The load of which several trials at once are tried."""
+"""The load at which several trials are tried at once."""
 CONFIGS = "configs.json"
 WEIGHTS = "weights"
 

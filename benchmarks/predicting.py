@@ -1,4 +1,4 @@
-"""How near `predict` comes to what its machine can do, on JPEG files of 500x375.
+"""Measure how near `predict` comes to what its machine can do, on JPEG files of 500x375.
 
     python benchmarks/predicting.py [--images 2000] [--block 250] [--arch resnet50_vd] [--json PATH]
 

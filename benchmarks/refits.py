@@ -1,8 +1,8 @@
 """Train the best points of a grid again under other seeds: does a lucky trial stay good?
 
 Run: python benchmarks/refits.py digits          (or fashion_mnist, its files placed by hand)
-Trains the ten best points of benchmarks/grids/DATASET.csv, and ten random ones of the rest of the
-best learning rate, five times each with the images and the network of the grid. Only the seed
+Trains the ten best points of benchmarks/grids/DATASET.csv, and ten random ones among the others of
+the best learning rate, five times each with the images and the network of the grid. Only the seed
 differs: the head's first weights, the order of the images and their augmentation. Resumable:
 trainings that stand in benchmarks/refits/DATASET.csv are not made again.
 """
@@ -25,7 +25,7 @@ SEEDS = (101, 102, 103, 104, 105)
 
 
 def chosen(grid: pd.DataFrame) -> pd.DataFrame:
-    """Return the best rows of ``grid``, and random ones of the rest of its best learning rate.
+    """Return the best rows of ``grid``, and random ones of the others of its best learning rate.
 
     The best learning rate has the highest mean objective. A column ``group`` says which is which.
     """

@@ -1,4 +1,4 @@
-"""What a trial costs beyond the arithmetic of its network, on the processor.
+"""Measure what a trial costs on the processor beyond the arithmetic of its network.
 
     python benchmarks/throughput.py [--size 224 64] [--json PATH]
 

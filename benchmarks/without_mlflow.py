@@ -1,4 +1,4 @@
-"""Trials, images and a stock script for benchmarks on machines without MLflow and Hydra."""
+"""Make trials, images and a stock script for benchmarks on machines without MLflow and Hydra."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from pipeline.trials.tables import write_rows
 
 
 def decide(cfg: Config) -> None:
-    """Add seeds to the cells of a dataset and model until their comparisons end.
+    """Add seeds to the cells of a dataset and model until no comparison needs more.
 
     Raises UserError when data or weights are missing or have changed, or a refit fails.
     """

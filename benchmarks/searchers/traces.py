@@ -1,4 +1,4 @@
-"""Replayed searches kept on disk, so that an interrupted comparison continues where it stopped."""
+"""Keep replayed searches on disk, so that an interrupted comparison continues where it stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say how much memory is free, for this process and the limits it runs under."""
+"""Measure the memory that is free for this process, within the limits it runs under."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def calibration(logits: np.ndarray, labels: np.ndarray, temperature: float) -> C
 
 
 def reliability(confidence: np.ndarray, right: np.ndarray) -> list[Reliability]:
-    """Divide images by the probability of their predicted class; leave out empty bins.
+    """Group images into bins by the probability of their predicted class; omit empty bins.
 
     ``confidence`` and ``right`` are [N]: the probability, and whether the prediction is right.
     """

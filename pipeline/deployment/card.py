@@ -1,4 +1,4 @@
-"""Write the model card: the README.md of a model folder. Its names come from outside."""
+"""Write the model card, the README.md of a model folder. The names in it come from outside."""
 
 from __future__ import annotations
 

@@ -24,9 +24,9 @@ from pipeline.settings.machine import threads_alone
 BATCH = 16
 """Largest number of images that a thread hands to the network at once."""
 LARGE = 25_000_000
-"""Pixels of an image file that is decoded alone, because it takes much memory."""
+"""An image file of at least this many pixels is decoded alone, because it takes much memory."""
 _FEW = 32
-"""So many images need no progress bar."""
+"""Up to this many images get no progress bar."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -58,11 +58,11 @@ def predictions(
 ) -> Iterator[Prediction]:
     """Yield a prediction for every readable image, in order; pass the others to ``unreadable``.
 
-    A bar counts the images, unless they are few, or ``rows_shown``: then the terminal shows the
-    predictions as they come. Raises UserError when the model's output is not a number.
+    A progress bar counts the images. There is none for a few images, and none with ``rows_shown``,
+    where the terminal shows each prediction. Raises UserError when the model returns NaN.
 
     Each thread decodes some images and runs the network on them by itself. That takes less time
-    than threads within the network, which wait for each other where cores have other work.
+    than threads within the network, which wait for each other when a core has other work.
     """
     workers, batch = _shares(model, len(paths))
     chunks = [paths[start : start + batch] for start in range(0, len(paths), batch)]
@@ -84,7 +84,7 @@ def predictions(
 
 
 def _shares(model: Predictor, images: int) -> tuple[int, int]:
-    """Return the number of threads, and of images in a batch of one thread.
+    """Return the number of threads, and the number of images in the batch of a thread.
 
     Together they hold at most the pixels that the model says it has memory for, or one image.
     """
@@ -105,7 +105,7 @@ def _in_order(
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-    finally:  # after an error, or if nobody reads on
+    finally:  # also after an error, or when the caller stops early
         for future in waiting:
             future.cancel()
 

@@ -82,8 +82,8 @@ class Description(BaseModel):
     def image(self, data: bytes) -> np.ndarray:
         """Decode, resize and crop an image file to uint8 [image_size, image_size, 3].
 
-        The way of a test image through prepare and evaluate, byte for byte. Raises
-        UnreadableError for whatever is no image, or is one that takes too much memory.
+        Gives the bytes that prepare and evaluate give for a test image. Raises UnreadableError for
+        a file that is no image, and for an image that takes too much memory.
         """
         stated = self.decoding.model_dump()
         most = min(self.decoding.max_pixels, MOST_PIXELS)

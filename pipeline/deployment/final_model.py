@@ -42,7 +42,7 @@ REQUIREMENTS = ("mlflow", "numpy", "onnx", "onnxruntime")
 
 @dataclass(frozen=True)
 class Delivered:
-    """What the packaged model does on the test split."""
+    """The results of the packaged model on the test split."""
 
     figures: Figures
     calibration: Calibration
@@ -103,7 +103,7 @@ def describe(cfg: Config, resources: Resources, key: str, temperature: float) ->
 
 
 def write_card(cfg: Config, final: FinalFile, folder: Path) -> None:
-    """Write the model card of the model in ``folder``; measures how long it takes here."""
+    """Write the model card of the model in ``folder``; measures how fast the model is here."""
     description = read(folder / DESCRIPTION)
     cost = measure_cost(folder / ONNX, description.image_size)
     write_text(folder / CARD, card(cfg, description, final, cost))
@@ -128,7 +128,7 @@ def register_final(
 ) -> str:
     """Register the packaged model in ``folder`` for its dataset, once; return its status in words.
 
-    ``objective`` is the one that chose it, on validation.
+    ``objective`` is the value on validation for which its point was chosen.
     """
     point = cfg.point.model_dump()
     name = f"vdtransfer-{cfg.project}-{cfg.dataset.name}"

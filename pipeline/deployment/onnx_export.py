@@ -31,7 +31,7 @@ class OnnxMismatchError(RuntimeError):
 
 @dataclass(frozen=True)
 class Measured:
-    """Images, and what PyTorch computed of them when the network was measured."""
+    """Images, and what PyTorch computed for them when the network was measured."""
 
     batches: Iterable[np.ndarray]
     """The images as the network receives them: uint8 [N, S, S, 3] each."""

@@ -21,7 +21,7 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Cost:
-    """What a model takes, in onnxruntime on the processor, without decoding images."""
+    """The size and the speed of a model in onnxruntime on the processor, without decoding."""
 
     megabytes: float
     """Of the ONNX file."""

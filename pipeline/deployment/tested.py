@@ -1,4 +1,4 @@
-"""Read, measure and write what the refits of a cell answer for every test image."""
+"""Read, measure and write the answers of a cell's refits for every test image."""
 
 from __future__ import annotations
 

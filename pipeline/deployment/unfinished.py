@@ -21,7 +21,7 @@ from pipeline.deployment.printing import plain, write_csv
 
 @dataclass(frozen=True)
 class Request:
-    """What decides the rows of the file, besides the images."""
+    """The settings that decide the rows of the file, besides the images."""
 
     model: Description
     top_k: int
@@ -41,8 +41,8 @@ def write(
 ) -> int:
     """Write ``path`` with the predictions of the images; return how many were there already.
 
-    Until all are there, they are in a file beside it with a line of JSON for each image, which a
-    stopped run leaves. Raises UserError if ``path`` exists, if another process writes it, or if a
+    Until all are made, they are in a file beside it, which a stopped run leaves: a line of JSON for
+    each image. Raises UserError if ``path`` exists, if another process writes it, or if a
     stopped run used another model or other options.
     """
     if path.exists():
@@ -79,7 +79,7 @@ def _alone(unfinished: Path) -> Iterator[None]:
 
 
 def _done(file: IO[bytes], name: Path, request: Request) -> set[str]:
-    """Return the paths that a stopped run left; cut off half a line, and begin an empty file."""
+    """Return the paths that a stopped run finished; cut off half a line; begin an empty file."""
     file.seek(0)
     data = file.read()
     whole = data.rfind(b"\n") + 1

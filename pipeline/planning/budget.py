@@ -27,7 +27,7 @@ class _Rung:
 
 
 _WHOLE = (_Rung(40, 3, MOST_TRIALS), _Rung(20, 3, 8), _Rung(12, 3, 6))
-"""Tried at every image size, from the largest on: a shorter search before smaller images."""
+"""Tried at every image size, the largest first: a shorter search comes before smaller images."""
 _SHORT = (
     *(_Rung(8, 3, 5), _Rung(8, 1, 4), _Rung(5, 1, 4), _Rung(3, 1, 3)),
     *(_Rung(3, 1, 1), _Rung(2, 1, 1), _Rung(1, 1, 1)),
@@ -37,7 +37,7 @@ _SHORT = (
 
 @dataclass(frozen=True)
 class Plan:
-    """A search that fits its time; times are in seconds, as estimated."""
+    """A search that fits the hours; its times are estimates in seconds."""
 
     side: int
     epochs: int
@@ -58,8 +58,8 @@ def fit(
 ) -> Plan:
     """Return the best search that fits ``hours``.
 
-    ``overhead`` are the seconds that everything but training takes. ``measure`` times training at a
-    size in pixels; it is called for one of ``sides`` after the other until a search fits. Raises
+    ``overhead`` is the time of everything but training, in seconds. ``measure`` times training at
+    an image size in pixels; it is called for each of ``sides`` in turn until a search fits. Raises
     UserError, with the least hours, if not even one trial and one refit fit.
     """
     left = hours * HOUR - overhead

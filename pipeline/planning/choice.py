@@ -22,16 +22,16 @@ _LEAST_PRETRAINED = 64
 
 @dataclass(frozen=True)
 class Choice:
-    """A network and the size of its images, with the reason for people to read."""
+    """A network, and the reason for it in words for people to read."""
 
     model: str
     reason: str
 
 
 def choose(side: int, *, accelerator: bool, require_weights: Callable[[str], object]) -> Choice:
-    """Choose a network for images of a short side, in pixels.
+    """Choose a network for images whose short side has ``side`` pixels.
 
-    ``require_weights`` gets the weights of a model and raises UserError if it cannot.
+    ``require_weights`` fetches the weights of a model and raises UserError if it cannot.
     """
     reason = "there is no accelerator here, on which a large network would take days"
     if accelerator:

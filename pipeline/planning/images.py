@@ -22,7 +22,7 @@ from pipeline.settings.dataset import CountsConfig, DatasetConfig
 from pipeline.settings.folders import raw_dir, unpacked_dir
 
 _LOOKED_AT = 100
-"""Most images whose size is read, evenly spread over the list."""
+"""Maximum number of images whose size is read; they are evenly spread over the list."""
 _UNKNOWN_SIDE = 256
 """The short side that is assumed if no header can be read; prepare names such files later."""
 
@@ -39,7 +39,7 @@ class Images:
     short_side: int
     """The median short side of some images, in pixels."""
     rare: dict[str, int]
-    """Classes that are left out for having too few images, with their number."""
+    """Number of images of each class that is left out because it has too few."""
 
     def lines(self) -> list[tuple[str, str]]:
         """Return what a person should know of the images, as (title, text)."""
@@ -75,7 +75,7 @@ class Images:
 
 
 def survey(dataset: DatasetConfig) -> Images:
-    """List a person's images and split them, without a look at their content.
+    """List a person's images and split them, without reading their content.
 
     Identical files, which prepare keeps in one split, count one by one here. Raises UserError if
     nothing could be trained on them.

@@ -1,4 +1,4 @@
-"""Measure what training costs here: a few real steps of a recipe, nothing downloaded or kept."""
+"""Time a few real training steps of a recipe on this machine, without downloading anything."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from pipeline.training.losses import mixed_cross_entropy
 from pipeline.training.schedule import Schedule
 
 _IMAGES = 16
-"""Most images in a timed step on a processor, where more hardly change the cost per image. An
-accelerator is timed with the recipe's own batch: small ones leave it idle."""
+"""Maximum batch of a timed step on a processor, where more images hardly change the time of one. An
+accelerator is timed with the recipe's own batch, because small batches leave it idle."""
 _STEPS = 2
 """Timed steps; as many before them warm up."""
 _CLASSES = 100
@@ -44,8 +44,8 @@ _CLASSES = 100
 class Speed:
     """The measured speed: ``train`` and ``evaluate`` are seconds per image.
 
-    ``memory`` is the bytes of a training step at the recipe's batch (or micro-batch) size, and
-    ``free`` the free bytes.
+    ``memory`` is what a training step takes at the recipe's batch (or micro-batch) size, and
+    ``free`` is the free memory, both in bytes.
     """
 
     device: str

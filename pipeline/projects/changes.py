@@ -16,7 +16,7 @@ from pipeline.planning.images import Images
 def changes(pictures: Images, folder: Path, prepared: Path) -> str | None:
     """Say how many images are new or gone since ``prepared`` was written; None if none are.
 
-    Where the settings limit the images, those beyond the limit count as new.
+    Where the settings limit the number of images, those beyond the limit count as new.
 
     Raises UserError when a class is gone, because the next run would replace the results.
     """

@@ -249,7 +249,7 @@ def _require_same_plan(
 
 
 def _require_digestible(images: Path) -> None:
-    """Raise UserError for entries at which DVC, which reads every file, would stop or hang."""
+    """Raise UserError for entries that would stop or hang DVC, because it reads every file."""
     faults = list(irregular_below(images)) if images.is_dir() else []
     if faults:
         shown = "".join(f"\n  {printable(path)}: {reason}" for path, reason in faults[:10])

@@ -1,4 +1,4 @@
-"""Define the arguments by which a project of one's own images is made."""
+"""Define the arguments of the commands that make a project of a person's own images."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def dataset_settings(settings: Sequence[str]) -> dict[str, Any]:
-    """Return what ``dataset.KEY=VALUE`` settings set. Raises UserError for any other."""
+    """Parse settings such as ``dataset.KEY=VALUE``. Raises UserError for any other."""
     values = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
@@ -59,6 +59,6 @@ def dataset_settings(settings: Sequence[str]) -> dict[str, Any]:
 
 
 def require_hours(hours: float | None) -> None:
-    """Raise UserError unless ``--hours`` is a time."""
+    """Raise UserError unless ``--hours`` is a number above 0."""
     if hours is not None and not 0 < hours < float("inf"):
         raise UserError(f"--hours: found {hours:g}; allowed: a number above 0")

@@ -32,9 +32,9 @@ _SMALL_NETWORKS = {
     "lr": 0.3,
     "space": {"lr": [1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001]},
 }
-"""Small networks want larger learning rates than ResNet50_vd (benchmarks/pretrained.py)."""
+"""Small networks need larger learning rates than ResNet50_vd (benchmarks/pretrained.py)."""
 _BATCH, _LEAST_BATCH = 32, 4
-"""Images of a step in recipe quick20, and the fewest that batch norm does with."""
+"""Batch size of recipe quick20, and the smallest one at which batch norm still works."""
 _STAGES = 4
 """Processes that a project starts after this one: prepare, tune, evaluate, report."""
 
@@ -55,11 +55,11 @@ def propose(
     hours: float | None = None,
     dataset: Mapping[str, Any] = MappingProxyType({}),
 ) -> Proposal:
-    """Propose the settings of a project, and say in lines of (title, text) what it will do.
+    """Propose a project's settings, and say in lines of (title, text) what the project will do.
 
-    ``model`` may be ``auto``, which None means too. With ``hours`` the search is fitted into them.
-    ``dataset`` are changes to the dataset's settings. Raises UserError when nothing can be trained
-    on the images or the hours are too few.
+    ``model`` may be ``auto``; None means the same. With ``hours`` the search is fitted into them.
+    ``dataset`` holds changes to the dataset's settings. Raises UserError when the images cannot be
+    trained on or the hours are too few.
     """
     chosen = strategies or ",".join(STRATEGIES if hours is None else SEARCHES[:1])
     if hours is not None and chosen not in SEARCHES:
@@ -99,7 +99,7 @@ def _chosen(pictures: Images, draft: dict[str, Any]) -> Choice:
 
 def time_needed(cfg: Config) -> str:
     """Time a few steps of a project's recipe; say what its search does and how long it takes."""
-    from pipeline.planning.timing import measure, seconds_of  # torch: only when it is needed
+    from pipeline.planning.timing import measure, seconds_of  # torch takes seconds to import
 
     speed, counted = measure(cfg), trials(cfg)
     images = expected_images(cfg.dataset)
@@ -120,7 +120,7 @@ def _fitted(values: dict[str, Any], pictures: Images, sizes: Sequence[int], hour
 
     cfg = _composed(values)
     started = psutil.Process().create_time()
-    overhead = (1 + _STAGES) * (time.time() - started)  # each starts as this one has
+    overhead = (1 + _STAGES) * (time.time() - started)  # each starts as slowly as this one
     speeds: dict[int, Speed] = {}
     stored = f"dataset.store_side={min(FULL_SIDE, pictures.short_side)}"
 

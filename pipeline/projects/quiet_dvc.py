@@ -1,4 +1,4 @@
-"""Run DVC so that it prints nothing but warnings and errors: its own --quiet hides those too.
+"""Run DVC and print only its warnings and errors. Its own --quiet hides those too.
 
 python -m pipeline.projects.quiet_dvc repro quickstart/dvc.yaml
 """

@@ -1,4 +1,4 @@
-"""Say what a test accuracy is to be read beside: guessing, and how often the split was opened."""
+"""Word what stands beside a test accuracy: guessing, and how often the split was opened."""
 
 from __future__ import annotations
 

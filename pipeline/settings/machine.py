@@ -26,7 +26,7 @@ LAUNCHER = "VDTRANSFER_LAUNCHER"
 GPUS = "VDTRANSFER_GPUS"
 MINUTES = "VDTRANSFER_MINUTES"
 STARTED = "VDTRANSFER_STARTED"
-"""When the command began whose time counts for ``search.max_hours``, in seconds since 1970."""
+"""Start of the command whose time counts for ``search.max_hours``, in seconds since 1970."""
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 _READ_BY = {"processes": (PROCESSES,), "ray": (GPUS,), "slurm": (GPUS, MINUTES)}

@@ -38,14 +38,14 @@ class Cropper(Protocol):
     store: PixelStore
 
     def crops(self, rows: NDArray[np.int64], windows: Sequence[Window]) -> Tensor:
-        """Cut a window out of the image of each row; uint8 [N, size, size, 3]."""
+        """Cut a window out of the image of each row; return uint8 [N, size, size, 3]."""
 
     def tensor(self, values: NDArray[np.int64]) -> Tensor:
         """Copy an array to where the crops are."""
 
 
 def cropper(store: PixelStore, recipe: RecipeConfig, where: Where, device: str) -> Cropper:
-    """Make what cuts crops on the host or on ``device``.
+    """Make a cropper that works on the host or on ``device``.
 
     Raises UserError if the device does not give the host's bytes.
     """
@@ -131,13 +131,13 @@ def _place(first: int, stride: int, window: Window) -> Place:
 
 
 _kept: dict[tuple[str, int, torch.device], Tensor] = {}
-"""The store that is on a device, by its digest and size; one, since trials in turn share it."""
+"""The store on a device, by digest, size and device. Only one is kept: trials in turn share it."""
 
 
 def resident(store: PixelStore, device: torch.device) -> Tensor | None:
     """Return the pixels of a store on ``device``, [P, 3]; None if they take too much memory.
 
-    They are copied once per process, and stay for its later trials.
+    The pixels are copied once per process, and later trials of the process use them again.
     """
     key = (store.digest, len(store.pixels), device)
     if key not in _kept:

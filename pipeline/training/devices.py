@@ -58,7 +58,7 @@ def resolve_data(data: Literal["auto", "host", "device"], device: str) -> Where:
 
 
 def precision_plugin(precision: str, device: str) -> Precision:
-    """Make Lightning's plugin for a precision; fp16 scales the loss, so that gradients last."""
+    """Make Lightning's plugin for a precision; fp16 scales the loss to keep small gradients."""
     if precision == "bf16":
         return MixedPrecision("bf16-mixed", device)
     if precision == "fp16":

@@ -21,7 +21,7 @@ from pipeline.training.augment import Resize
 BITS = 22
 """A coefficient of Pillow is a multiple of 2^-22."""
 CHUNK_BYTES = 2**28
-"""Memory for the sums of the images that are resized at once."""
+"""Maximum memory for the sums of the images that are resized at once."""
 
 
 class Place(NamedTuple):
@@ -63,15 +63,16 @@ class Axis(NamedTuple):
 
 
 class Rounding(NamedTuple):
-    """Bits that are dropped on the way to a byte, and what is added before."""
+    """The number of bits that are dropped in each step on the way from sums to bytes."""
 
     half: int
+    """Added to the sum over the inner axis, so that dropping its bits rounds it."""
     inner: int
-    """From the sum over the inner axis, after ``half`` was added."""
+    """Bits dropped from that sum."""
     product: int
-    """From each product of such a sum with a weight of the outer axis."""
+    """Bits dropped from each product of such a sum with a weight of the outer axis."""
     outer: int
-    """From the sum of these products, rounded to the nearest."""
+    """Bits dropped from the sum of these products, which is rounded to the nearest."""
 
 
 ROUNDING: dict[Resize, Rounding] = {
@@ -97,7 +98,7 @@ class Plan(NamedTuple):
     flip: Tensor
     rounding: Rounding
     lines: int
-    """Most source lines that an image needs along the outer axis."""
+    """Maximum number of source lines that an image needs along the outer axis."""
 
 
 def resample(pixels: Tensor, places: NDArray[np.int64], size: int, resize: Resize) -> Tensor:
@@ -153,7 +154,7 @@ def planned(places: NDArray[np.int64], size: int, resize: Resize, device: torch.
 
 
 def _taps(axis: NDArray[np.int64], resize: Resize) -> int:
-    """Return the most source pixels of an output pixel; ``axis`` has length, target and start."""
+    """Return the maximum number of taps; the columns of ``axis`` are length, target and start."""
     if resize == "opencv":
         return 2
     return 2 * int(np.ceil(np.maximum(axis[:, 0] / axis[:, 1], 1.0)).max()) + 1
@@ -172,7 +173,7 @@ def _antialias(length: Tensor, target: Tensor, start: Tensor, size: int, taps: i
     inside = (distance < 1) & (source < stop[..., None])
     weights = torch.where(inside, 1 - distance, 0.0)
     total = weights[..., 0]
-    for tap in range(1, taps):  # in Pillow's order, on which a sum of floats depends
+    for tap in range(1, taps):  # a sum of floats depends on its order; this is Pillow's
         total = total + weights[..., tap]
     weights = weights * (1 / total)[..., None]
     return Axis(length[:, 0], first, (0.5 + weights * (1 << BITS)).int())
@@ -190,7 +191,7 @@ def _opencv(length: Tensor, target: Tensor, start: Tensor, size: int, _taps: int
 
 
 def summed(pixels: Tensor, plan: Plan) -> Tensor:
-    """Sum the taps of a plan, some images at a time; uint8 [N, size, size, 3]."""
+    """Sum the taps of a plan, some images at a time; return uint8 [N, size, size, 3]."""
     images, size = plan.inner.first.shape
     at_once = max(1, CHUNK_BYTES // (plan.lines * size * 3 * 4))
     out = torch.empty(images, size, size, 3, dtype=torch.uint8, device=pixels.device)

@@ -1,4 +1,4 @@
-"""Sum the crops of a batch in one Triton kernel: :func:`pipeline.training.resampling.summed`."""
+"""Compute :func:`pipeline.training.resampling.summed` in one Triton kernel."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor
 from pipeline.training.resampling import Plan
 
 BLOCK = 256
-"""Output pixels of a program."""
+"""Output pixels per program of the kernel."""
 BITS = ("half", "inner_bits", "product_bits", "outer_bits")
-"""The kernel's names of the fields of a Rounding."""
+"""The kernel's names for the fields of a Rounding, in their order."""
 
 
 @triton.jit
@@ -79,7 +79,7 @@ def _sum(  # type: ignore[no-untyped-def]
 
 
 def summed(pixels: Tensor, plan: Plan) -> Tensor:
-    """Sum the taps of a plan in one kernel; uint8 [N, size, size, 3]."""
+    """Sum the taps of a plan in one kernel; return uint8 [N, size, size, 3]."""
     images, size = plan.inner.first.shape
     out = torch.empty(images, size, size, 3, dtype=torch.uint8, device=pixels.device)
     _sum[(images, triton.cdiv(size * size, BLOCK))](

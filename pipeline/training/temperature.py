@@ -1,4 +1,4 @@
-"""Fit the temperature that makes a network's probabilities as sure as they are right."""
+"""Fit the temperature that calibrates a network's probabilities."""
 
 from __future__ import annotations
 

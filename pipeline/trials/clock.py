@@ -1,7 +1,7 @@
 """Count the time that a search has taken, over all processes that worked on it.
 
-The count lies in a file beside the sweep's folder. It decides when a search with ``max_hours``
-ends, and no number of any trial.
+The count is in a file beside the sweep's folder. It decides when a search with ``max_hours`` ends,
+but no number of any trial.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from pipeline.trials.identity import identity, key_of
 from pipeline.trials.resources import Resources, find_resources
 
 _PROCESSES_AFTER = 2
-"""Stages after a search, evaluate and report: each takes its start-up, too."""
+"""The stages evaluate and report come after a search, and each needs time to start, too."""
 _TICK_SECONDS = 2.0
-"""A killed process loses at most so much of the count."""
+"""A killed process loses at most this much of the count."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Clock:
     """What the file holds; times are in seconds."""
 
     key: str
-    """What the search computes; another one starts its count at 0."""
+    """A digest of what the search computes; another search starts its count at 0."""
     seconds: float
     start_up: float
     """Time from the start of the last process to its first trial."""
@@ -54,8 +54,9 @@ def clock_file(sweep: Path) -> Path:
 def counting(cfg: Config, resources: Resources, sweep: Path) -> Iterator[None]:
     """Count the time until the block ends, if the search has ``max_hours``.
 
-    It begins with the start of the command that led to this process, and goes on from the earlier
-    count of ``sweep`` if that searched for the same. More hours or trials are no other search.
+    The count begins at the start of the command that led to this process. It is added to the
+    earlier count of ``sweep`` if that was the same search; a search with more hours or more trials
+    counts as the same.
     """
     if not _has_limit(cfg):
         yield
@@ -72,7 +73,7 @@ def counting(cfg: Config, resources: Resources, sweep: Path) -> Iterator[None]:
 
     def write() -> None:
         clock = Clock(key, earlier + time.time() - began, start_up)
-        with suppress(OSError):  # a full disk is reported by what needs it
+        with suppress(OSError):  # on a full disk the trial itself reports the error
             write_json(path, asdict(clock))
 
     def tick() -> None:

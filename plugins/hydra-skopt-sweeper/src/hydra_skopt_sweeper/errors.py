@@ -1,4 +1,4 @@
-"""The error of the sweeper, and the one by which a task ends its sweep."""
+"""Define the error of the sweeper, and the exception by which a task ends its sweep."""
 
 from hydra.errors import CompactHydraException
 
