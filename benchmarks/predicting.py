@@ -6,10 +6,10 @@ Images per second, in turns over blocks of the same files, in one process:
 
 * decoding: Pillow reads and decodes the files to RGB, in a process for each core;
 * network: onnxruntime with its own defaults on batches of 32 that lie ready in memory;
-* predict: this project's way from the files to ranked classes, without its start.
+* predict: this project, from the files to ranked classes, without its start.
 
 The first two are floors: predict has to do both. The ratio is predict over the slower floor, the
-median over turns, so that what else the machine does meets all three. Where one of the two costs
+median over turns, so that other work on the machine affects all three. Where one of the two costs
 little beside the other the ratio can reach 1. Where they cost the same, the same cores do both, and
 it cannot exceed a half.
 """

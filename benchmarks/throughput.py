@@ -12,8 +12,8 @@ Images per second of training ResNet50_vd, in turns, in one process, each by its
   write it: float32, default memory format, default DataLoader.
 
 Every turn is two epochs, timed from the end of its second step to the end of its last; validation
-of two images is in the trial's time. A ratio is the median over turns, so that what else the
-machine does meets both sides; processor time, of all threads, is steadier still on a machine that
+of two images is in the trial's time. A ratio is the median over turns, so that other work on
+the machine affects both sides; processor time, of all threads, is steadier still on a machine that
 has other work. Then the fixed cost: what the second and later trials of a process
 take outside fit.
 """

@@ -3,7 +3,7 @@
 MODEL is the folder `model` of a cell's results, or the model.onnx in it. Images are decoded,
 resized and cropped as those of the test split were.
   python -m pipeline.predict results/flowers102/resnet50_vd/bayes/model photo.jpg holiday/
-With --output the predictions of many files go to a CSV file; the same command goes on after a stop.
+With --output the predictions go to a CSV file; after a stop the same command continues.
 With --evaluate the one folder holds a folder per class, and the accuracy is printed.
 Exit code 0: every image was read; 1: some were not, each named on stderr; 2: bad arguments.
 """

@@ -5,8 +5,8 @@
 
 An argument without '=', or one that exists, is a path to images; the others are overrides. The
 stage searches one cell on train and validation.
-Finished trials are replayed from the MLflow journal, so an interrupted sweep goes on where it
-stopped. Writes trials.csv, curves.csv, runs.csv and best.yaml under results/.
+Finished trials are replayed from the MLflow journal, so an interrupted sweep continues where
+it stopped. Writes trials.csv, curves.csv, runs.csv and best.yaml under results/.
 """
 
 from __future__ import annotations
