@@ -20,6 +20,7 @@ from pipeline.reporting.comparisons import PAIRS, difference
 from pipeline.reporting.results import Cell, CellName, read_results
 from pipeline.settings.command_line import stage
 from pipeline.settings.folders import decided_dir
+from pipeline.settings.machine import take_own_device
 from pipeline.settings.schema import Config, StrategyConfig
 from pipeline.trials.more_seeds import MORE_SEEDS, MoreSeeds
 from pipeline.trials.tables import write_rows
@@ -85,6 +86,7 @@ def _add_seeds(cfg: Config, cell: Cell, seeds: Sequence[int], folder: Path) -> N
     assert cell.final is not None
     strategy = StrategyConfig.model_validate({"name": cell.name.strategy})
     cfg = cfg.model_copy(update={**cell.best.point.model_dump(), "strategy": strategy})
+    take_own_device(cfg.machine)
     resources = find_resources(cfg)
     require_same(cfg, cell.folder / "best.yaml", cell.best, resources.environment)
     journal = Journal.open(cfg.project, cfg.title)

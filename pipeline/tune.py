@@ -62,6 +62,8 @@ def main() -> None:
 def _own_images(images: Sequence[str], given: argparse.Namespace) -> None:
     if len(images) > 1:
         raise UserError(f"found {images[0]} and {images[1]}: give one folder of images")
+    if given.verbose or given.config_path != Path():
+        raise UserError("--verbose and --config-path are for a cell, not for a folder of images")
     settings = [each for each in given.overrides if each not in images]
     making.run(
         making.make(images[0], given.name, given.model, given.strategies, given.hours, settings)

@@ -330,6 +330,13 @@ def test_nothing_is_written_where_it_is_refused(prepare, own, tmp_path):
     assert not (into / PIXELS).exists()
 
 
+def test_a_table_may_lie_in_the_folder_where_the_program_works(prepare, own, tmp_path):
+    rows = [f"{path.relative_to(tmp_path)},{path.parent.name}" for path in own.rglob("*.*")]
+    (tmp_path / "images.csv").write_text("\n".join(["path,label", *rows]))
+    prepare(root="images.csv")
+    assert (tmp_path / "data/prepared/folder" / MANIFEST).exists()
+
+
 def test_a_folder_that_changes_while_it_is_read_is_refused(prepare, own, tmp_path, monkeypatch):
     def slow_disk(*arguments, **options):
         monkeypatch.undo()

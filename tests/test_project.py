@@ -136,6 +136,7 @@ def test_a_project_is_not_turned_into_another(here, changed, message):
         ({"data": "images", "model": "resnet50vd"}, "Did you mean 'resnet50_vd'"),
         ({"data": "images", "strategies": "fixed,bayez"}, "Did you mean 'bayes'"),
         ({"data": "a${b}"}, "may not hold"),
+        ({"data": ".", "name": "here"}, "the project would lie among the images"),
     ],
 )
 def test_what_cannot_be_is_one_message_and_leaves_nothing(here, asked, message):

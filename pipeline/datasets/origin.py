@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.datasets.readers import table
 from pipeline.settings.dataset import DatasetConfig
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -22,20 +23,24 @@ def origin(dataset: DatasetConfig, raw: Path) -> str:
     digest = hashlib.sha256(json.dumps(dataset.model_dump(mode="json")).encode())
     for module in (_PACKAGE / "prepare.py", *sorted((_PACKAGE / "datasets").rglob("*.py"))):
         digest.update(module.read_bytes())
-    for folder in (raw, *([_folder(Path(dataset.root))] if dataset.root else [])):
-        for path in _files(folder):
+    roots = [raw, Path(dataset.root)] if dataset.root else [raw]
+    for root in roots:
+        for path in _listed(root) if root.is_file() else _below(root):
             about = path.stat()
-            state = f"{path.relative_to(folder)} {about.st_size} {about.st_mtime_ns}\n"
+            state = f"{path} {about.st_size} {about.st_mtime_ns}\n"
             digest.update(state.encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
-def _folder(root: Path) -> Path:
-    """Return the folder with the images: ``root``, or where the table ``root`` lies."""
-    return root.parent if root.is_file() else root
+def _listed(path: Path) -> Iterator[Path]:
+    """Yield a table and the images it lists; other files of its folder may change meanwhile."""
+    yield path
+    for image in sorted({path.parent / entry.path for entry in table.read(path).entries}):
+        if image.is_file():
+            yield image
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _below(folder: Path) -> Iterator[Path]:
     for where, folders, names in os.walk(folder):
         folders.sort()
         yield from (path for name in sorted(names) if (path := Path(where, name)).is_file())

@@ -43,13 +43,18 @@ def write(
 
     Until all are made, they are in a file beside it, which a stopped run leaves: a line of JSON for
     each image. Raises UserError if ``path`` exists, if another process writes it, or if a
-    stopped run used another model or other options.
+    stopped run had another model, other options or other images.
     """
     if path.exists():
         raise UserError(f"--output: {path} exists; remove it, or choose another name")
     unfinished = path.with_name(f"{path.name}.unfinished")
     with _alone(unfinished), unfinished.open("a+b") as file:
         done = _done(file, unfinished, request)
+        if others := sorted(done - {str(image) for image in images}):
+            raise UserError(
+                f"{unfinished} was left by a run over other images, such as {others[0]}; finish "
+                "it with those, or remove it"
+            )
         for each in predict([image for image in images if str(image) not in done]):
             file.write(f"{json.dumps(plain(each, request.least))}\n".encode())
             file.flush()

@@ -88,6 +88,11 @@ def make(
     _require_digestible(images)
     name = _checked_name(name or _own_name() or default_name(images), spell)
     folder = project_folder(name)
+    if images.is_dir() and folder.resolve().is_relative_to(images.resolve()):
+        raise UserError(
+            f"{printable(images)}: the project would lie among the images. Start the command in "
+            "another folder"
+        )
     params = folder / f"{CONFIG_NAME}.yaml"
     if params.exists():
         options = {"model": None if model == AUTO else model, "strategies": strategies}

@@ -143,8 +143,9 @@ def test_a_container_may_have_less_memory_than_its_machine(
 ) -> None:
     machine = memory.free_memory()
     (tmp_path / "max").write_text("3000000")
-    (tmp_path / "current").write_text("1000000")
-    group = (str(tmp_path / "max"), str(tmp_path / "current"))
+    (tmp_path / "current").write_text("1500000")
+    (tmp_path / "memory.stat").write_text("anon 900000\ninactive_file 500000\n")
+    group = (tmp_path, "max", "current", "inactive_file")
     monkeypatch.setattr(memory, "_GROUPS", (group,))
     assert memory.free_memory() == 2_000_000
     (tmp_path / "max").write_text("max")

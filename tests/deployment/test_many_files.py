@@ -103,6 +103,10 @@ def test_what_cannot_be_gone_on_with_is_refused(model: Path, photos: Path, tmp_p
     left.write_text('{"request": "of another model"}\n')
     with pytest.raises(UserError, match=r"unfinished was left by another model or other options"):
         main(asked)
+    request = unfinished.Request(predictor.load(model).description, 5, 0.0)
+    left.write_text(f'{{"request": "{request.digest}"}}\n{{"path": "elsewhere.jpg"}}\n')
+    with pytest.raises(UserError, match=r"a run over other images, such as elsewhere\.jpg"):
+        main(asked)
     left.write_text("[]\n")
     with pytest.raises(UserError, match="unfinished is damaged; remove it to begin again"):
         main(asked)
