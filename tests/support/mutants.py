@@ -19,14 +19,21 @@ ROOT = Path(__file__).parents[2]
 AT_ONCE = 2
 
 
+def mutated(module: str, old: str, new: str) -> str:
+    """Return the text of a module with ``old``, which must occur once, replaced by ``new``."""
+    text = (ROOT / "pipeline" / module).read_text()
+    if not old:
+        return text
+    assert text.count(old) == 1, f"{module}: {text.count(old)} times {old!r}"
+    return text.replace(old, new)
+
+
 def copied(folder: Path, module: str, old: str, new: str) -> None:
-    """Copy what verification reads to ``folder`` and replace ``old``, which must be there once."""
+    """Copy what verification reads to ``folder``, with ``module`` mutated."""
+    text = mutated(module, old, new)
     for part in ("pipeline", "tests/golden"):
         shutil.copytree(ROOT / part, folder / part)
-    path = folder / "pipeline" / module
-    text = path.read_text()
-    assert not old or text.count(old) == 1, f"{module}: {text.count(old)} times {old!r}"
-    path.write_text(text.replace(old, new) if old else text)
+    (folder / "pipeline" / module).write_text(text)
 
 
 def verify(folder: Path, mutant: list[str]) -> None:
