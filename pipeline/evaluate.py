@@ -48,7 +48,7 @@ from pipeline.trials.refits import (
 from pipeline.trials.resources import Resources, find_resources
 from pipeline.trials.run import Outcome
 from pipeline.trials.run_rows import FinalRunRow
-from pipeline.trials.tables import read_file, read_rows, write_rows
+from pipeline.trials.tables import numbered, read_file, read_rows, write_rows
 
 
 def evaluate(cfg: Config) -> None:
@@ -81,7 +81,7 @@ def evaluate(cfg: Config) -> None:
     write_rows(folder / "final_runs.csv", FinalRunRow, rows)
     curve = []
     if delivered is not None:
-        whole = read_rows(folder / "trials.csv", TrialRow)[best.trial].top1
+        whole = numbered(read_rows(folder / "trials.csv", TrialRow), best.trial).top1
         searched = cfg.model_copy(update={"seed": best.seed})
         curve = learning_curve(searched, resources.manifest, journal, whole)
     final = _final(cfg, resources, outcomes, results, replayed, delivered, curve)

@@ -50,7 +50,7 @@ def indistinct(place: Place, cell: Cell) -> str | None:
     """Say how many settings lie within the interval of the best one's validation accuracy."""
     assert cell.final is not None
     images = cell.final.images.val
-    best = cell.trials[cell.best.trial].top1
+    best = cell.chosen.top1
     if cell.best.choice != ("heldout", "top1") or best is None or not images:
         return None
     low = wilson_interval(round(best * images), images).low or 0.0

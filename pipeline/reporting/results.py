@@ -16,7 +16,7 @@ from pipeline.trials.contract import BestFile, CurveRow, FinalFile, TrialRow
 from pipeline.trials.more_seeds import MORE_SEEDS, MoreSeeds, joined
 from pipeline.trials.openings import Opening, listed
 from pipeline.trials.run_rows import FinalRunRow, RunRow
-from pipeline.trials.tables import damaged, read_file, read_rows
+from pipeline.trials.tables import damaged, numbered, read_file, read_rows
 
 
 @dataclass(frozen=True, order=True)
@@ -46,6 +46,11 @@ class Cell:
     """Folders of the ``predictions.parquet`` of these seeds."""
     openings: list[Opening]
     """Trainings that opened the test split of its data, here and in other pipelines."""
+
+    @property
+    def chosen(self) -> TrialRow:
+        """The trial that best.yaml names."""
+        return numbered(self.trials, self.best.trial)
 
 
 @dataclass(frozen=True)
@@ -88,11 +93,12 @@ def _read_cell(root: Path, name: CellName) -> Cell | None:
     trials = read_rows(tuned[0], TrialRow)
     runs = read_rows(tuned[2], RunRow)
     best = read_file(tuned[3], BestFile)
-    if [row.trial for row in trials] != list(range(len(trials))):
-        raise damaged(tuned[0], "the column trial must count 0, 1, 2, ...")
+    numbers = [row.trial for row in trials]
+    if numbers != sorted(set(numbers)):
+        raise damaged(tuned[0], "the column trial must rise from row to row")
     if [row.key for row in runs] != [row.key for row in trials]:
         raise damaged(tuned[2], "its keys differ from those of trials.csv")
-    if best.trial >= len(trials) or trials[best.trial].key != best.key:
+    if (best.trial, best.key) not in [(row.trial, row.key) for row in trials]:
         raise damaged(tuned[3], f"trial {best.trial} of trials.csv is not the one it names")
     final, final_runs = _read_final(folder, best)
     folders, decided = [folder], decided_dir(root, name.dataset, name.model)

@@ -38,7 +38,7 @@ def search_section(place: Place) -> Section:
 def learning_curves(place: Place) -> list[Block]:
     """Draw the curves of the best and the median trial of the sweep with the most trials."""
     cell = max(place.cells.values(), key=lambda each: len(each.trials))
-    chosen = {"best": cell.trials[cell.best.trial]}
+    chosen = {"best": cell.chosen}
     ranked = sorted(
         (row for row in cell.trials if row.objective is not None),
         key=lambda row: (row.objective, row.trial),

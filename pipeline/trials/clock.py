@@ -55,15 +55,15 @@ def counting(cfg: Config, resources: Resources, sweep: Path) -> Iterator[None]:
     """Count the time until the block ends, if the search has ``max_hours``.
 
     The count begins at the start of the command that led to this process. It is added to the
-    earlier count of ``sweep`` if that was the same search; a search with more hours or more trials
-    counts as the same.
+    earlier count of ``sweep`` if that was the same search. With more hours or more trials it is the
+    same; with another space, first point or objective, which lead to other trials, it is not.
     """
     if not _has_limit(cfg):
         yield
         return
     plain = identity(cfg, Purpose.SEARCH, resources.environment)
-    del plain["point"]
-    path, key = clock_file(sweep), key_of(plain)
+    path = clock_file(sweep)
+    key = key_of([plain, cfg.space.model_dump(), cfg.objective])
     process = psutil.Process().create_time()
     began = float(os.environ.get(STARTED) or process)
     start_up = time.time() - process
@@ -92,26 +92,34 @@ def counting(cfg: Config, resources: Resources, sweep: Path) -> Iterator[None]:
 
 
 def require_time(cfg: Config, sweep: Path, trials: Sequence[Trial]) -> None:
-    """Raise StopSweep if another trial would leave too little time for the refits.
+    """Raise StopSweep if another trial would leave too little time for what evaluate trains.
 
-    ``trials`` are those of the sweep so far: their mean time says how long a trial takes. Until one
-    of them gave a measurement there is always time.
+    ``trials`` are those of the sweep so far. The mean time of those that gave a measurement says
+    how long a trial takes, because one that diverges ends early. Until there is one, there is
+    always time.
     """
     results = [trial.result for trial in trials if trial.result]
+    seconds = [result.seconds for result in results if result.metrics is not None]
     clock = _read(clock_file(sweep))
-    if not _has_limit(cfg) or clock is None or all(each.metrics is None for each in results):
+    if not _has_limit(cfg) or clock is None or not seconds:
         return
     assert cfg.search.max_hours is not None
-    trial = fmean(each.seconds for each in results)
-    rows = find_resources(cfg).manifest.rows
-    share = len(rows(["train", "val"])) / len(rows(["train"]))
-    needed = trial + len(cfg.evaluate.first_seeds) * share * trial
+    needed = fmean(seconds) * (1 + _trials_after(cfg))
     left = cfg.search.max_hours * 3600 - clock.seconds - _PROCESSES_AFTER * clock.start_up
     if left < needed:
         raise StopSweep(
             f"search.max_hours={cfg.search.max_hours:g} is used up: {duration(max(left, 0))} are "
             f"left, one more trial and the refits take {duration(needed)}"
         )
+
+
+def _trials_after(cfg: Config) -> float:
+    """Return how many trials take as long as what evaluate trains: refits and shares."""
+    if cfg.protocol.name == "paddle":
+        return 0
+    rows = find_resources(cfg).manifest.rows
+    refit = len(rows(["train", "val"])) / len(rows(["train"]))
+    return len(cfg.evaluate.first_seeds) * refit + sum(cfg.evaluate.train_shares)
 
 
 def _has_limit(cfg: Config) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import os
 import re
@@ -65,8 +66,7 @@ class Sweep:
     def require_whole(self) -> None:
         """Raise UserError if the sweep ended early, even if the sweeper did not notice."""
         self.require_not_stopped()
-        jobs = records.begun(self.folder)
-        jobs |= {str(number) for number in range(self._launched())}
+        jobs = records.begun(self.folder) | self._launched()
         lost = sorted(jobs - {str(trial.number) for trial in self.trials()}, key=int)
         if lost:
             raise UserError(
@@ -74,12 +74,19 @@ class Sweep:
                 "it ended. The others are kept; run the same command to go on"
             )
 
-    def _launched(self) -> int:
-        """Return how many jobs the sweeper launched: all points, or what a search wrote down."""
+    def _launched(self) -> set[str]:
+        """Return the numbers of the jobs that must have a trial.
+
+        These are all points, or the jobs that a search wrote down; it leaves out those that had no
+        time to begin.
+        """
         if self.cfg.strategy.name in _GIVEN:
-            return _total(self.cfg)
+            return {str(number) for number in range(_total(self.cfg))}
         table = self.folder / "sweep.csv"
-        return len(table.read_text(encoding="utf-8").splitlines()) - 1 if table.exists() else 1
+        if not table.exists():
+            return {"0"}
+        with table.open(encoding="utf-8", newline="") as file:
+            return {row["job"] for row in csv.DictReader(file)}
 
     def export(self, trials: list[Trial]) -> None:
         """Write the tables of the cell. Raises UserError when no trial gave a measurement."""

@@ -102,6 +102,11 @@ def read_rows(path: Path, kind: type[M]) -> list[M]:
         raise damaged(path, f"line {reader.line_num}: {_first(error)}") from error
 
 
+def numbered(trials: Sequence[TrialRow], number: int) -> TrialRow:
+    """Return the row of a trial. A number may be absent: a job that had no time left no trial."""
+    return next(row for row in trials if row.trial == number)
+
+
 def read_file(path: Path, kind: type[M]) -> M:
     """Read a JSON or YAML file. Raises UserError with file, key and remedy if it is damaged."""
     try:

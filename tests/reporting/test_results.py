@@ -117,7 +117,7 @@ def best(**changes: object) -> Callable[[Path], None]:
         (edit("trials.csv", "objective", "target"), r"trials\.csv: it lacks the columns objective"),
         (edit("trials.csv", "finished", "done"), r"trials\.csv: line 2: status: .*'done'"),
         (edit("trials.csv", "finished", "failed"), r"line 2: .*a failed trial with objective"),
-        (edit("trials.csv", "\n1,", "\n7,"), r"trials\.csv: the column trial must count"),
+        (edit("trials.csv", "\n1,", "\n7,"), r"trials\.csv: the column trial must rise"),
         (edit("runs.csv", "12.5", "-1"), r"runs\.csv: line 2: seconds: .*'-1'"),
         (edit("curves.csv", "\n0,1,", "\n0,0,"), r"curves\.csv: line 2: epoch"),
         (cut("trials.csv"), r"trials\.csv: "),

@@ -4,11 +4,14 @@ import json
 import time
 
 import pytest
+from hydra_skopt_sweeper.errors import StopSweep
 
 from pipeline.report import report
+from pipeline.settings.folders import sweep_dir
 from pipeline.settings.machine import STARTED
-from pipeline.trials.clock import clock_file
-from tests.support.small_project import BUDGET, KEY
+from pipeline.trials.clock import clock_file, require_time
+from pipeline.trials.contract import Trial, TrialResult
+from tests.support.small_project import BUDGET, KEY, PARAMS
 
 
 def limited(project, hours, **budget):
@@ -17,6 +20,13 @@ def limited(project, hours, **budget):
 
 def trials(project):
     return [row["key"] for row in project.table("bayes", "trials")]
+
+
+def spend(project, hours):
+    """Write down that the search with ``bayes`` has used so many hours."""
+    file = clock_file(sweep_dir(project.compose("strategy=bayes")))
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"seconds": hours * 3600}))
+    return file
 
 
 @pytest.fixture
@@ -53,9 +63,7 @@ def test_a_search_that_ended_in_time_is_replayed_and_goes_on_with_more_hours(pro
 def test_time_before_an_interruption_counts_and_another_search_begins_anew(project, now):
     limited(project, 1000)
     project.tune("strategy=bayes")
-    [file] = (project.folder / "runs" / "sweeps").rglob(clock_file(project.folder / "bayes").name)
-    clock = json.loads(file.read_text())
-    file.write_text(json.dumps(clock | {"seconds": 999.99 * 3600}))
+    file = spend(project, 999.99)
     limited(project, 1000, n_trials=4)
     project.tune("strategy=bayes")
     assert len(trials(project)) == 3  # those of the first search are replayed, no other begins
@@ -63,6 +71,78 @@ def test_time_before_an_interruption_counts_and_another_search_begins_anew(proje
     project.tune("strategy=bayes", "recipe.epochs=2")
     assert len(trials(project)) == 4
     assert json.loads(file.read_text())["seconds"] < 3600
+
+
+def test_another_space_first_point_or_objective_begins_anew(project, now):
+    search = {"bayes": BUDGET, "max_hours": 1000}
+    project.set(search=search)
+    project.tune("strategy=bayes")
+    space = {**PARAMS["space"], "lr": [1.0, 0.3]}
+    for change in ({"space": space}, {"lr": 0.03}, {"objective": "loss"}):
+        file = spend(project, 999.99)
+        project.set(search=search, **change)
+        project.tune("strategy=bayes")
+        assert len(trials(project)) == BUDGET["n_trials"], change
+        assert json.loads(file.read_text())["seconds"] < 3600, change
+
+
+def test_a_trial_without_time_may_stand_before_a_replayed_one(project, now, capsys):
+    budget = BUDGET | {"n_trials": 4, "batch_size": 2}
+    project.set(
+        search={"bayes": budget, "max_hours": 1000}, evaluate={"seeds": [0], "train_shares": [0.5]}
+    )
+    project.tune("strategy=bayes")
+    lost = next(run for run in project.trained() if run.data.tags["trial"] == "2")
+    project.client.delete_run(lost.info.run_id)  # a kill came before its end
+    spend(project, 999.99)
+    project.tune("strategy=bayes")
+    rows = project.table("bayes", "trials")
+    assert [row["trial"] for row in rows] == ["0", "1", "3"]
+    chosen = max(rows, key=lambda row: float(row["objective"]))
+    assert chosen["trial"] == "3"  # it stands in row 2
+    assert "chosen: trial 3, " in capsys.readouterr().out
+    project.evaluate("strategy=bayes")
+    final = json.loads((project.cell("bayes") / "final.json").read_text())
+    assert final["learning_curve"][-1]["top1"] == float(chosen["top1"])
+    report(project.compose("strategies=[bayes]"))
+    said = (project.folder / "report" / "report.md").read_text()
+    assert "the search ended after 3 trials because its hours" in said
+
+
+@pytest.mark.parametrize(
+    ("settings", "needed"),
+    [
+        ([], 60 + 2 * 60 * 100 / 60),  # refits train on the 40 validation images, too
+        (["evaluate.train_shares=[0.5, 0.25]"], 60 + 2 * 60 * 100 / 60 + 0.75 * 60),
+        (["protocol=paddle", "evaluate.train_shares=[0.5]"], 60),
+    ],
+)
+def test_the_time_needed_is_that_of_a_measured_trial_and_what_evaluate_trains(
+    project, settings, needed
+):
+    limited(project, 1)
+    cfg = project.compose("strategy=bayes", *settings)
+    file = clock_file(sweep_dir(cfg))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    measured = {"top1": 0.5, "top5": 0.5, "mean_class": 0.5, "loss": 1.0}
+    ended = [(60.0, measured), (2.0, None)]  # the second diverged
+    so_far = [
+        Trial.model_construct(
+            number=number,
+            point=cfg.point,
+            result=TrialResult.model_construct(seconds=seconds, metrics=metrics),
+        )
+        for number, (seconds, metrics) in enumerate(ended)
+    ]
+
+    def leave(seconds):
+        file.write_text(json.dumps({"key": "", "seconds": 3600 - seconds, "start_up": 0.0}))
+
+    leave(needed + 1)
+    require_time(cfg, sweep_dir(cfg), so_far)
+    leave(needed - 1)
+    with pytest.raises(StopSweep, match="used up"):
+        require_time(cfg, sweep_dir(cfg), so_far)
 
 
 def test_a_grid_has_no_limit(project, now):

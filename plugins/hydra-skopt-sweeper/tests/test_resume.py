@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra_skopt_sweeper.errors import SweepError
+from hydra_skopt_sweeper.errors import StopSweep, SweepError
 from sweeping import PARAMS, read_results, read_rows, run_app, sweep_here, timeless
 
 RESUME = "hydra.sweeper.resume=true"
@@ -86,6 +86,26 @@ def test_another_search_is_refused_by_the_name_of_the_field(
     with pytest.raises(SweepError, match=f"cannot resume .*: {field} was"):
         sweep_here(tmp_path, never, arguments, resume=True, n_trials=3, **changed)
     assert read_rows(tmp_path) == before
+
+
+def test_a_job_that_stopped_within_a_batch_leaves_no_gap_in_the_trials(tmp_path: Path) -> None:
+    calls: list[float] = []
+
+    def task(cfg: Any) -> float:
+        calls.append(cfg.lr)
+        if len(calls) == 2:
+            raise StopSweep("time is over")
+        return float(cfg.lr)
+
+    options = {"batch_size": 3, "n_trials": 6}
+    sweep_here(tmp_path, task, **options)
+    kept = read_rows(tmp_path)
+    assert [(row["trial"], row["job"]) for row in kept] == [("0", "0"), ("1", "2")]
+    sweep_here(tmp_path, task, **options, resume=True)
+    rows = read_rows(tmp_path)
+    assert rows[:2] == kept
+    assert [row["trial"] for row in rows] == ["0", "1", "2", "3", "4", "5"]
+    assert [row["dir"] for row in rows] == ["0", "2", "3", "4", "5", "6"]
 
 
 def test_failures_at_the_end_are_tried_again(tmp_path: Path) -> None:

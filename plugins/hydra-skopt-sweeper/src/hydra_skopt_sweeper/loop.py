@@ -116,7 +116,8 @@ class Sweep:
 
         Raises the error of the first failed job if `on_failure` is "raise".
         """
-        first, repeats = len(self._trials), self._options.repeats
+        repeats = self._options.repeats
+        first = max((trial.job + repeats for trial in self._trials), default=0)
         jobs = self._launch_all(proposals, first) if proposals else []
         outcomes = [
             outcome(jobs[i * repeats : (i + 1) * repeats], self._folder)
@@ -124,11 +125,12 @@ class Sweep:
         ]
         stops = [str(each.error) for each in outcomes if isinstance(each.error, StopSweep)]
         self._stopped = next(iter(stops), None)
-        made = [
-            self._trial(first + i, proposal, result)
+        begun = [
+            (first + i * repeats, proposal, result)
             for i, (proposal, result) in enumerate(zip(proposals, outcomes, strict=True))
             if not isinstance(result.error, StopSweep)
         ]
+        made = [self._trial(len(self._trials) + i, *each) for i, each in enumerate(begun)]
         self._learn(made)
         write_table(self._folder, self._names, self._trials)
         self._write_results(None)
@@ -147,13 +149,13 @@ class Sweep:
             for proposal in proposals
             for run in range(repeats)
         ]
-        return self._launch(batch, first * repeats)
+        return self._launch(batch, first)
 
-    def _trial(self, number: int, proposal: Proposal, result: Outcome) -> Trial:
+    def _trial(self, number: int, job: int, proposal: Proposal, result: Outcome) -> Trial:
         towards = sign(self._options.direction)
         return Trial(
             trial=number,
-            job=number * self._options.repeats,
+            job=job,
             dir=result.dir,
             kind=proposal.kind,
             status="finished" if result.error is None else "failed",
