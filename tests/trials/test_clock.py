@@ -73,6 +73,7 @@ def test_time_before_an_interruption_counts_and_another_search_begins_anew(proje
     assert json.loads(file.read_text())["seconds"] < 3600
 
 
+@pytest.mark.slow
 def test_another_space_first_point_or_objective_begins_anew(project, now):
     search = {"bayes": BUDGET, "max_hours": 1000}
     project.set(search=search)
@@ -86,6 +87,7 @@ def test_another_space_first_point_or_objective_begins_anew(project, now):
         assert json.loads(file.read_text())["seconds"] < 3600, change
 
 
+@pytest.mark.slow
 def test_a_trial_without_time_may_stand_before_a_replayed_one(project, now, capsys):
     budget = BUDGET | {"n_trials": 4, "batch_size": 2}
     project.set(
