@@ -56,5 +56,5 @@ def test_eight_processes_and_a_parallel_sweep_share_the_journal(
         journal = {"MLFLOW_TRACKING_URI": address}
         read_all(project.folder, environment | journal)
         again = tune(project, journal, *grid)
-        assert again.stdout.count("(replayed)") == 4
+        assert again.stdout.count("  replayed  ") == 4
         assert tables(project, "grid") == expected

@@ -147,7 +147,7 @@ def test_links_land_where_they_say_before_any_figure_is_drawn(browser: Any, visi
             "Math.max(0, innerHeight - (document.body.scrollHeight - e.offsetTop))]"
         )
         assert abs(top - least) < 40
-    assert links.count() == 3
+    assert links.count() == 4
     page.close()
 
 

@@ -205,6 +205,7 @@ def inputs(folder: Path, model: Path, draw: random.Random) -> Iterator[Input]:
 def import_everything(folder: Path, model: Path) -> None:
     """Read a good file of each kind, so that later only an input can cause an import."""
     Image.init()
+    b"".decode("raw_unicode_escape")  # of pickled text
     description = described(model / predictor.DESCRIPTION)
     network.load(description, model / predictor.WEIGHTS)
     description.image(picture())
