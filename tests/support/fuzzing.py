@@ -7,6 +7,7 @@ inputs of each kind were read and refused, whatever else was raised, and what th
 
 from __future__ import annotations
 
+import codecs
 import collections
 import io
 import itertools
@@ -205,7 +206,7 @@ def inputs(folder: Path, model: Path, draw: random.Random) -> Iterator[Input]:
 def import_everything(folder: Path, model: Path) -> None:
     """Read a good file of each kind, so that later only an input can cause an import."""
     Image.init()
-    b"".decode("raw_unicode_escape")  # of pickled text
+    codecs.lookup("raw_unicode_escape")  # of pickled text
     description = described(model / predictor.DESCRIPTION)
     network.load(description, model / predictor.WEIGHTS)
     description.image(picture())
