@@ -36,7 +36,7 @@ from pipeline.settings.schema import Config
 from pipeline.training.addresses import generator
 from pipeline.training.data import SplitPlan
 from pipeline.training.schedule import REFERENCE_BATCH
-from pipeline.training.trial import train
+from pipeline.training.trial import FinalOutput, Result, train
 from pipeline.trials.tables import write_csv
 
 GRIDS = Path(__file__).parent / "grids"
@@ -81,6 +81,26 @@ def audited(manifest: Manifest, sizes: Mapping[str, int], seed: int) -> Manifest
     return Manifest.of(table.take(pa.array(keep)), manifest.class_names, manifest.pixels_sha256)
 
 
+def trained(
+    cfg: Config, plan: SplitPlan, manifest: Manifest, store: PixelStore, weights: Path | None
+) -> tuple[Result, FinalOutput | None]:
+    """Train without a journal, in float32 on one thread of the processor."""
+    with TemporaryDirectory() as scratch:
+        return train(
+            cfg,
+            plan,
+            manifest,
+            store,
+            weights,
+            checkpoint=Path(scratch) / "checkpoint.ckpt",
+            record=lambda row: None,
+            label="trial",
+            precision="float32",
+            device="cpu",
+            threads=1,
+        )
+
+
 class Training:
     """Trainings on the same images of one dataset."""
 
@@ -106,20 +126,8 @@ class Training:
         """Train one point, by default with the seed of the configuration, and measure it."""
         changes = {**point.model_dump(), "seed": self.cfg.seed if seed is None else seed}
         changes["lr"] *= REFERENCE_BATCH / self.cfg.recipe.batch_size
-        with TemporaryDirectory() as scratch:
-            result, final = train(
-                self.cfg.model_copy(update=changes),
-                PLAN,
-                self._manifest,
-                self._store,
-                self._weights,
-                checkpoint=Path(scratch) / "checkpoint.ckpt",
-                record=lambda row: None,
-                label="trial",
-                precision="float32",
-                device="cpu",
-                threads=1,
-            )
+        cfg = self.cfg.model_copy(update=changes)
+        result, final = trained(cfg, PLAN, self._manifest, self._store, self._weights)
         labels = self._manifest.labels[self._manifest.rows(("test",))]
         test = None
         if final is not None:

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from grid import trained
 from tqdm import tqdm
 
 from pipeline.base.files import write_json
@@ -28,7 +29,6 @@ from pipeline.settings.compose import compose
 from pipeline.settings.folders import raw_dir, unpacked_dir, weights_dir
 from pipeline.settings.schema import Config
 from pipeline.training.data import SplitPlan
-from pipeline.training.trial import train
 
 QUICKSTART = Path("quickstart")
 MODELS = ("efficientnet_lite0", "resnet50_vd_random")
@@ -38,20 +38,7 @@ PLAN = SplitPlan(("train",), measure="val", predict=None)
 def curve(cfg: Config, manifest: Manifest, store: PixelStore) -> list[float]:
     """Top-1 on validation after each epoch."""
     weights = locate(cfg.model, weights_dir())
-    with TemporaryDirectory() as scratch:
-        result, _ = train(
-            cfg,
-            PLAN,
-            manifest,
-            store,
-            weights.path if weights else None,
-            checkpoint=Path(scratch) / "checkpoint.ckpt",
-            record=lambda row: None,
-            label="trial",
-            precision="float32",
-            device="cpu",
-            threads=1,
-        )
+    result, _ = trained(cfg, PLAN, manifest, store, weights.path if weights else None)
     return [row["top1"] for row in result.curve]
 
 
