@@ -31,6 +31,7 @@ from pipeline.base.files import write_json, write_yaml
 from pipeline.datasets.listing import Split
 from pipeline.datasets.manifest import PIXELS, STATS, Manifest
 from pipeline.datasets.pixels import Stored
+from pipeline.decide import decide
 from pipeline.evaluate import evaluate
 from pipeline.planning.estimates import expected_images
 from pipeline.settings.compose import compose
@@ -89,6 +90,8 @@ def made(folder: Path) -> None:
             if not (results_dir(cfg) / "final.json").exists():
                 with invented():
                     evaluate(cfg)
+        for dataset in params["datasets"]:
+            decide(compose(Path(), [f"dataset={dataset}", f"model={MODEL}"]))
 
 
 def prepared(cfg: Config) -> None:
