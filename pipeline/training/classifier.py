@@ -76,11 +76,12 @@ class Classifier(pl.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return SGD with L2 decay on every parameter, including batch norm and biases.
 
-        ``fused`` reads the weights once instead of four times.
+        ``fused`` reads the weights once instead of four times. Momentum begins at zero: else torch
+        leaves it uninitialised when the loss scaling of fp16 skips the first step.
         """
         peak = self.schedule.peak(self.point.lr)
         decay = self.point.l2_decay
-        return torch.optim.SGD(
+        optimizer = torch.optim.SGD(
             parameter_groups(self.network, self.recipe.stage_lr),
             lr=peak,
             momentum=self.recipe.momentum,
@@ -88,6 +89,9 @@ class Classifier(pl.LightningModule):
             weight_decay=decay / peak if self.recipe.decay_over_lr else decay,
             fused=True,
         )
+        for parameter in self.network.parameters():
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        return optimizer
 
     def training_step(self, batch: Batch, _index: int) -> None:
         optimizer = self.optimizers()

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.util import find_spec
 from typing import Literal, Protocol
@@ -57,15 +59,21 @@ def cropper(store: PixelStore, recipe: RecipeConfig, where: Where, device: str) 
 
 
 class HostCropper:
-    """Cuts crops one after another with Pillow or numpy, in this process."""
+    """Cuts crops with Pillow or numpy, on as many threads as torch uses."""
 
     def __init__(self, store: PixelStore, recipe: RecipeConfig) -> None:
         self.store, self.size, self.resize = store, recipe.image_size, recipe.resize
+        threads = torch.get_num_threads()
+        self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def crops(self, rows: NDArray[np.int64], windows: Sequence[Window]) -> Tensor:
         images = np.empty((len(rows), self.size, self.size, 3), np.uint8)
-        for slot, (row, window) in enumerate(zip(rows, windows, strict=True)):
+
+        def cut(slot: int, row: np.int64, window: Window) -> None:
             images[slot] = crop(self.store.image(int(row)), window, self.size, self.resize)
+
+        each = self.pool.map if self.pool else map
+        deque(each(cut, range(len(rows)), rows, windows), maxlen=0)
         return torch.from_numpy(images)
 
     def tensor(self, values: NDArray[np.int64]) -> Tensor:
@@ -146,7 +154,10 @@ def resident(store: PixelStore, device: torch.device) -> Tensor | None:
             torch.cuda.empty_cache()  # else the last store's memory does not count as free
         if SHARE * len(store.pixels) >= _free_bytes(device):
             return None
-        _kept[key] = _copied(store.pixels, device)
+        try:
+            _kept[key] = _copied(store.pixels, device)
+        except torch.OutOfMemoryError:  # another process was faster, or its share is limited
+            return None
     return _kept[key]
 
 

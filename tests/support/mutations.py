@@ -131,6 +131,31 @@ MUTATIONS = {
 }
 """Changes after which trials compute other numbers: module, what it says, what it says then."""
 
+RESAMPLING, CROPPING = "training/resampling.py", "training/cropping.py"
+CROPS = {
+    "rounding of the inner axis": (RESAMPLING, "half=1 << (BITS - 1)", "half=0"),
+    "rounding of the outer axis": (RESAMPLING, "1 << (rounding.outer - 1)", "0"),
+    "rounding of a coefficient": (RESAMPLING, "(0.5 + weights * ", "(weights * "),
+    "rounding as OpenCV's, on a device": (RESAMPLING, "inner=4, product=16", "inner=3, product=17"),
+    "axis that comes first": (RESAMPLING, "> 2 * (width - target", "> (width - target"),
+    "number of taps": (RESAMPLING, "2 * int(np.ceil(", "2 * int(np.floor("),
+    "clip at the first pixel": (RESAMPLING, "number).clamp(min=0)", "number)"),
+    "clip at the last pixel": (RESAMPLING, "self.length[:, None] - 1", "self.length[:, None]"),
+    "an enlarged box": (RESAMPLING, "scale.clamp(min=1.0)", "scale"),
+    "side that is mirrored": (RESAMPLING, "done.flip(2)", "done.flip(1)"),
+    "a turned crop": (RESAMPLING, "done.transpose(1, 2), done)", "done, done)"),
+    "first pixel of a box": (CROPPING, "top * width + left", "top * width + left + 1"),
+    "length of a line": (
+        CROPPING,
+        "_place(first, width, window)",
+        "_place(first, width + 1, window)",
+    ),
+    "place of a copied box": (CROPPING, "* (bottom - top)\n", "* (bottom - top) - 1\n"),
+    "a copied box": (CROPPING, "[top:bottom, left:right]", "[top:bottom, left:right][::-1]"),
+    "start in a resized box": (CROPPING, "*window.start, window.flip", "0, 0, window.flip"),
+}
+"""Changes after which crops on a device have other bytes than those of the host."""
+
 DEFAULTS = {
     "momentum": ("settings/schema.py", "momentum: Fraction = 0.9", "momentum: Fraction = 0.8"),
     "mixup_alpha": (

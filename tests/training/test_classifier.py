@@ -36,6 +36,19 @@ def test_the_peak_rate_is_scaled_with_the_batch_and_momentum_is_the_recipes():
     assert (group["momentum"], group["nesterov"], group["dampening"]) == (0.5, True, 0)
 
 
+def test_a_first_step_that_loss_scaling_skips_leaves_no_momentum(monkeypatch):
+    """Torch would leave whatever was in that memory; here that is NaN."""
+    full_like = torch.full_like
+    monkeypatch.setattr(torch, "empty_like", lambda tensor: full_like(tensor, float("nan")))
+    module = classifier()
+    optimizer = module.configure_optimizers()
+    for parameter in module.network.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.grad_scale, optimizer.found_inf = torch.ones(()), torch.ones(())
+    optimizer.step()
+    assert not any(state["momentum_buffer"].any() for state in optimizer.state.values())
+
+
 def test_kornbliths_decay_is_divided_by_the_rate():
     (group,) = classifier(lr=0.8, decay_over_lr=True).configure_optimizers().param_groups
     assert group["weight_decay"] == pytest.approx(1e-3 / 0.1)

@@ -2,6 +2,7 @@
 
 import importlib
 from importlib.util import find_spec
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from pipeline.training import cropping, resampling
 from pipeline.training.augment import Window, centre_window, crop, random_box, random_window
 from pipeline.training.cropping import DeviceCropper, HostCropper, cropper
 from pipeline.training.resampling import planned, resample, summed
+from tests.support.mutants import mutated
+from tests.support.mutations import CROPS
 
 CPU = torch.device("cpu")
 RESIZES = ["antialias", "opencv"]
@@ -95,6 +98,40 @@ def test_crops_of_the_recipes_size_have_the_bytes_of_the_host(resize):
     assert torch.equal(there.crops(rows, windows), expected)
 
 
+def require_the_hosts_bytes(device_cropper):
+    """Compare crops of all kinds: reduced, enlarged, turned, at each border, mirrored, centred."""
+    sizes = [(60, 60), (97, 41), (33, 210), (48, 60), (24, 24), (12, 9)]
+    boxes = [(0, 0, 1, 1), (3, 5, 12, 9), (1, 0, 12, 8), (0, 2, 7, 9)]
+    store = Images(sizes, 5)
+    cuts = [(row, Window(box, (24, 24), flip=row % 2 == 0)) for row in range(6) for box in boxes]
+    cuts += [(row, Window((0, 0, *store.size(row)), (24, 24), flip=row > 1)) for row in range(6)]
+    cuts += [(row, centre_window(*store.size(row), 28, 24)) for row in range(6)]
+    rows, windows = np.array([row for row, _ in cuts]), [window for _, window in cuts]
+    pixels = torch.from_numpy(store.pixels).view(-1, 3)
+    for resize in RESIZES:
+        recipe = recipe_of(24, resize)
+        expected = HostCropper(store, recipe).crops(rows, windows)
+        for kept in (pixels, None):
+            there = device_cropper(store, recipe, CPU, kept)
+            assert torch.equal(there.crops(rows, windows), expected)
+
+
+def test_the_crops_that_find_mutants_have_the_bytes_of_the_host():
+    require_the_hosts_bytes(DeviceCropper)
+
+
+@pytest.mark.parametrize("name", CROPS)
+def test_a_changed_crop_is_noticed(name, monkeypatch):
+    path, old, new = CROPS[name]
+    changed = ModuleType(path)
+    exec(mutated(path, old, new), changed.__dict__)
+    if path == "training/resampling.py":
+        monkeypatch.setattr(cropping, "planned", changed.planned)
+        monkeypatch.setattr(cropping, "_summing", lambda _: changed.summed)
+    with pytest.raises((AssertionError, IndexError, ValueError)):
+        require_the_hosts_bytes(getattr(changed, "DeviceCropper", DeviceCropper))
+
+
 def test_some_images_at_a_time_give_the_same_bytes(monkeypatch):
     store = Images([(40, 30), (90, 200), (33, 70)], 3)
     windows = [centre_window(*store.size(row), 24, 20) for row in range(3)]
@@ -112,6 +149,27 @@ def test_a_store_is_copied_once_and_only_while_it_is_small(monkeypatch):
     monkeypatch.setattr(cropping, "_free_bytes", lambda _: 3 * len(store.pixels))
     assert cropping.resident(store, CPU) is first
     assert cropping.resident(Images([(30, 20)], 2), CPU) is None
+
+
+def test_a_store_that_does_not_fit_after_all_is_not_kept(monkeypatch):
+    """As when another trial on the card was faster."""
+
+    def full(*_):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(cropping, "_copied", full)
+    assert cropping.resident(Images([(30, 20)], 3), CPU) is None
+
+
+def test_threads_of_the_host_change_no_byte(monkeypatch):
+    store, recipe, rows = Images([(90, 70)], 4), recipe_of(24, "antialias"), np.zeros(50, np.int64)
+    rng = np.random.default_rng(0)
+    windows = [random_window(90, 70, recipe, rng) for _ in rows]
+    cut = []
+    for threads in (1, 3):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        cut.append(HostCropper(store, recipe).crops(rows, windows))
+    assert torch.equal(*cut)
 
 
 def test_other_bytes_than_the_hosts_are_refused(monkeypatch):

@@ -3,6 +3,7 @@
 import math
 import signal
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,20 @@ def test_checkpoints_hold_plain_tensors_and_numbers(trials):
     trials.train({"mixup": "true"}, "a.ckpt")
     torch.load("a.ckpt", weights_only=True)
     assert sorted(path.name for path in Path().glob("*.ckpt*")) == ["a.ckpt"]
+
+
+def test_a_trial_in_fp16_continues_with_its_loss_scale(trials, monkeypatch):
+    """On a processor, where nobody can choose fp16; its first steps overflow and are skipped."""
+    high = 2.0**24
+    monkeypatch.setattr(torch.amp, "GradScaler", partial(torch.amp.GradScaler, init_scale=high))
+    values = {"recipe.epochs": 3}
+    whole, _ = trials.train(values, "whole.ckpt", precision="fp16")
+    trials.die_after(1, values, "cut.ckpt", precision="fp16")
+    scaler = torch.load("cut.ckpt", weights_only=True)["MixedPrecision"]
+    assert 1 < scaler["scale"] < high
+    resumed, _ = trials.train(values, "cut.ckpt", precision="fp16")
+    assert (resumed.curve, numbers(resumed)) == (whole.curve, numbers(whole))
+    assert (whole.status, len(whole.curve)) == ("finished", 3)
 
 
 class Terminating:
