@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -41,45 +41,25 @@ def same(entries: Iterable[Entry], title: str) -> dict[str, str]:
     return {path: paths[0] for paths in groups.values() if len(paths) > 1 for path in paths}
 
 
-def across_splits(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the images that are in more than one split; what is measured on them is leaked.
+def differing(rows: Iterable[Mapping[str, Any]], column: str) -> list[dict[str, Any]]:
+    """Return the groups of identical images whose rows differ in ``column``.
 
-    Each dict has ``sha256``, ``paths`` and ``splits`` of one group of identical files.
+    Images in more than one ``split`` leak into what is measured; with more than one ``class_name``
+    at least one label is wrong. Each dict has ``sha256``, ``paths`` and the values of the column,
+    such as ``splits``.
     """
-    return [
-        {"sha256": sha256, "paths": _column(group, "path"), "splits": _column(group, "split")}
-        for sha256, group in _groups(rows)
-        if len(set(_column(group, "split"))) > 1
-    ]
-
-
-def under_labels(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the images that have more than one label; at least one of the labels is wrong.
-
-    Each dict has ``sha256``, ``paths`` and ``class_names`` of one group of identical files.
-    """
+    groups = defaultdict(list)
+    for row in rows:
+        groups[row["sha256"]].append(row)
     return [
         {
             "sha256": sha256,
-            "paths": _column(group, "path"),
-            "class_names": _column(group, "class_name"),
+            "paths": [row["path"] for row in group],
+            f"{column}s": [row[column] for row in group],
         }
-        for sha256, group in _groups(rows)
-        if len(set(_column(group, "class_name"))) > 1
+        for sha256, group in sorted(groups.items())
+        if len({row[column] for row in group}) > 1
     ]
-
-
-def _groups(
-    rows: Iterable[Mapping[str, Any]],
-) -> Iterator[tuple[str, Sequence[Mapping[str, Any]]]]:
-    alike = defaultdict(list)
-    for row in rows:
-        alike[row["sha256"]].append(row)
-    yield from sorted(alike.items())
-
-
-def _column(rows: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
-    return [row[name] for row in rows]
 
 
 def _size(source: Source) -> int:

@@ -60,8 +60,8 @@ def of(
             }
             for group in listing.left_out
         ],
-        "duplicates": contents.across_splits(rows),
-        "two_labels": contents.under_labels(rows),
+        "duplicates": contents.differing(rows, "split"),
+        "two_labels": contents.differing(rows, "class_name"),
         "repeated_rows": len(listing.entries) - len({entry.path for entry in listing.entries}),
         "repeated_kept": _repeated(rows),
         "dim": _dim(dataset, stored),

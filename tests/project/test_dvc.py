@@ -61,8 +61,10 @@ def test_every_dvc_yaml_is_what_the_template_says():
 
 
 def imported(path):
-    """The modules of pipeline/ that a module imports, wherever in it."""
+    """The modules of pipeline/ that a module imports, wherever in it, also by a reader's name."""
     names = set()
+    if path == ROOT / "pipeline" / "datasets" / "readers" / "__init__.py":
+        return set(path.parent.glob("*.py")) - {path}
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}

@@ -138,7 +138,7 @@ def oxford_iiit_pet(folder: Path) -> Miniature:
 
 def flowers102(folder: Path) -> Miniature:
     """All 102 classes, labels and image numbers from 1, shuffled; test is the large split."""
-    from pipeline.datasets.readers.flowers102 import CLASSES
+    from torchvision.datasets import Flowers102
 
     order = np.random.default_rng(0).permutation(408)
     labels = np.empty(408, np.uint8)
@@ -150,7 +150,7 @@ def flowers102(folder: Path) -> Miniature:
     (folder / "imagelabels.mat").write_bytes(_mat(labels=labels[None]))
     (folder / "setid.mat").write_bytes(_mat(trnid=train, valid=val, tstid=test))
     files = ("102flowers.tgz", "imagelabels.mat", "setid.mat")
-    return Miniature("flowers102", folder, files, CLASSES, (102, 102, 204))
+    return Miniature("flowers102", folder, files, tuple(Flowers102.classes), (102, 102, 204))
 
 
 def food101(folder: Path) -> Miniature:
@@ -323,7 +323,7 @@ def fgvc_aircraft(folder: Path) -> Miniature:
 
 
 def fashion_mnist(folder: Path) -> Miniature:
-    from pipeline.datasets.readers.fashion_mnist import CLASSES
+    from torchvision.datasets import FashionMNIST
 
     files = []
     for prefix, start, count in (("train", 0, 60), ("t10k", 60, 20)):
@@ -335,7 +335,9 @@ def fashion_mnist(folder: Path) -> Miniature:
             head = bytes((0, 0, 8, array.ndim)) + np.array(array.shape, ">u4").tobytes()
             files.append(f"{prefix}-{name}-ubyte.gz")
             (folder / files[-1]).write_bytes(gzip.compress(head + array.tobytes(), mtime=0))
-    return Miniature("fashion_mnist", folder, tuple(files), CLASSES, (60, 0, 20))
+    return Miniature(
+        "fashion_mnist", folder, tuple(files), tuple(FashionMNIST.classes), (60, 0, 20)
+    )
 
 
 PUBLIC: dict[str, Callable[[Path], Miniature]] = {

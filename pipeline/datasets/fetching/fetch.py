@@ -1,8 +1,4 @@
-"""Fetch the files of a dataset from the first source that has them, and verify them.
-
->>> path = fetch(archive, Path("data/raw/dtd"))      # doctest: +SKIP
->>> unpack(path, Path("data/unpacked/dtd"))          # doctest: +SKIP
-"""
+"""Fetch the files of a dataset from the first source that has them, and verify them."""
 
 from __future__ import annotations
 
@@ -17,10 +13,7 @@ from pipeline.datasets.fetching.hub import (
     web_address,
 )
 from pipeline.datasets.fetching.transfer import PATIENCE, Patience, TransferError, discard, transfer
-from pipeline.datasets.fetching.unpacking import unpack
 from pipeline.settings.dataset import ArchiveConfig
-
-__all__ = ["NotFetchedError", "described", "fetch", "part_of", "unpack"]
 
 
 class NotFetchedError(UserError):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,36 +36,21 @@ class Archives:
 
     def unpacked(self, name: str) -> Path:
         """Unpack an archive, unless that was done before, and return the folder."""
-        return self._unpacked(self.file(name))
+        return self._once(self.file(name), unpack)
 
     def unpacked_inner(self, archive: Path) -> Path:
         """Unpack an archive that was itself in an archive, and return the folder."""
         if not archive.is_file():
             raise UserError(f"{archive} is not there: the archive does not have the known layout")
-        return self._unpacked(archive)
+        return self._once(archive, unpack)
 
     def extracted(self, name: str, extract: Callable[[Path, Path], None]) -> Path:
-        """Return a folder that ``extract(file, folder)`` filled once, for files of other kinds."""
-        source = self.file(name)
-        folder = self._folder(source)
-        if not folder.is_dir():
-            self.scratch.mkdir(parents=True, exist_ok=True)
-            made = Path(tempfile.mkdtemp(dir=self.scratch, prefix=".extracting."))
-            try:
-                extract(source, made)
-                made.chmod(0o755)
-                made.rename(folder)
-            except BaseException:
-                shutil.rmtree(made, ignore_errors=True)
-                raise
-        return folder
+        """Return a folder that ``extract(file, folder)`` made once, for files of other kinds."""
+        return self._once(self.file(name), extract)
 
-    def _unpacked(self, archive: Path) -> Path:
-        folder = self._folder(archive)
-        if not folder.is_dir():
-            unpack(archive, folder)
-        return folder
-
-    def _folder(self, archive: Path) -> Path:
+    def _once(self, archive: Path, make: Callable[[Path, Path], None]) -> Path:
         about = archive.stat()
-        return self.scratch / f"{archive.name}-{about.st_size:x}-{about.st_mtime_ns:x}"
+        folder = self.scratch / f"{archive.name}-{about.st_size:x}-{about.st_mtime_ns:x}"
+        if not folder.is_dir():
+            make(archive, folder)
+        return folder

@@ -19,6 +19,11 @@ MOST_BYTES = 64 * 2**30
 """Largest file that is accepted if its size is not stated."""
 PROGRESS = 1 << 20
 """Once this many bytes have arrived, a dropped connection does not count as one more failure."""
+_KINDS: dict[type[Exception], str] = {
+    httpx.ConnectTimeout: "no answer in time",
+    httpx.ReadTimeout: "the server fell silent",
+    httpx.ConnectError: "no connection",
+}
 PASSING = {408, 425, 429, 500, 502, 503, 504}
 """HTTP statuses after which the request is tried again."""
 
@@ -140,21 +145,20 @@ class _Pace:
         self.since, self.received = time.monotonic(), 0
 
 
+@dataclass
 class _Attempt:
     """The requests for one file, made one after the other."""
 
-    def __init__(
-        self, url: str, part: Path, size: int | None, any_source: bool, patience: Patience
-    ) -> None:
-        self.url = url
-        self.part = part
-        self.size = size
-        self.any_source = any_source
-        self.patience = patience
-        self.note = _note(part)
-        self.ranges = True
-        self.answered = False
-        self.whole = False
+    url: str
+    part: Path
+    size: int | None
+    any_source: bool
+    patience: Patience
+    ranges: bool = True
+    """Whether the server sends the byte ranges that it is asked for."""
+    answered: bool = False
+    whole: bool = False
+    """Whether all bytes came in one response."""
 
     def run(self, client: httpx.Client) -> None:
         have, headers = self._resumption()
@@ -183,7 +187,7 @@ class _Attempt:
         if self.any_source:
             return have, headers
         try:
-            note = json.loads(self.note.read_text())
+            note = json.loads(_note(self.part).read_text())
             validator = note["validator"] if note["url"] == self.url else None
         except (OSError, ValueError, KeyError, TypeError):
             validator = None
@@ -212,7 +216,7 @@ class _Attempt:
             raise TransferError(f"offers {most:,} bytes; without a stated size {MOST_BYTES:,} go")
         if total is not None:
             require_room(self.part.parent, total - have)
-        write_json(self.note, {"url": self.url, "validator": _validator(response)})
+        write_json(_note(self.part), {"url": self.url, "validator": _validator(response)})
         with (
             full_disk_explained(self.part.parent),
             self.part.open("ab" if have else "wb") as target,
@@ -269,13 +273,4 @@ def _total(response: httpx.Response) -> int | None:
 
 
 def _sentence(error: Exception) -> str:
-    match error:
-        case httpx.ConnectTimeout():
-            kind = "no answer in time"
-        case httpx.ReadTimeout():
-            kind = "the server fell silent"
-        case httpx.ConnectError():
-            kind = "no connection"
-        case _:
-            return str(error)
-    return f"{kind}: {error}" if str(error) else kind
+    return ": ".join(filter(None, [_KINDS.get(type(error)), str(error)]))

@@ -74,7 +74,7 @@ def unpack(archive: Path, into: Path) -> None:
     if into.exists():
         raise FileExistsError(f"{into} is there already")
     with (
-        _whole_folder(into) as folder,
+        whole_folder(into) as folder,
         _explained(archive, into),
         archive.open("rb") as source,
         bytes_bar(f"unpacking {archive.name}", archive.stat().st_size) as bar,
@@ -197,8 +197,11 @@ class _Writer:
 
 
 @contextmanager
-def _whole_folder(into: Path) -> Iterator[Path]:
-    """Give a locked temporary folder, which is renamed to ``into`` if the block succeeds."""
+def whole_folder(into: Path) -> Iterator[Path]:
+    """Give a locked temporary folder, which is renamed to ``into`` if the block succeeds.
+
+    It removes the temporary folders of processes that were killed.
+    """
     into.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{into.name}.unpacking."
     for other in into.parent.glob(f"{prefix}*"):

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from pipeline.base.errors import UserError
 from pipeline.datasets.fetching.placed_files import Archives
+from pipeline.datasets.fetching.unpacking import whole_folder
 from pipeline.datasets.listing import Entry, Listing
 from pipeline.datasets.readers.split_names import split_of
 
@@ -59,13 +60,11 @@ def _class_names(table: Path) -> list[str]:
 
 def _extract(table: Path, into: Path) -> None:
     """Write one file per row, named by its number; an empty file for a row without an image."""
-    row = 0
     try:
-        with pq.ParquetFile(table) as parquet:
-            for batch in parquet.iter_batches(batch_size=_ROWS, columns=["image"]):
-                for image in batch.column("image").to_pylist():
-                    data = (image or {}).get("bytes") or b""
-                    (into / f"{row:06d}").write_bytes(data)
-                    row += 1
+        with whole_folder(into) as folder, pq.ParquetFile(table) as parquet:
+            batches = parquet.iter_batches(batch_size=_ROWS, columns=["image"])
+            images = (image for batch in batches for image in batch.column("image").to_pylist())
+            for row, image in enumerate(images):
+                (folder / f"{row:06d}").write_bytes((image or {}).get("bytes") or b"")
     except (pa.ArrowException, KeyError) as error:
         raise UserError(f"{table} cannot be read ({error}); fetch it again") from error

@@ -13,21 +13,11 @@ from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Entry, Listing, Split
 from pipeline.settings.dataset import DatasetConfig
 
-CLASSES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
-
 
 def read(dataset: DatasetConfig, archives: Archives) -> Listing:
+    from torchvision.datasets import FashionMNIST  # slow to import
+
+    names = FashionMNIST.classes
     entries: list[Entry] = []
     files: list[tuple[Split, str]] = [("train", "train"), ("test", "t10k")]
     for split, prefix in files:
@@ -36,13 +26,13 @@ def read(dataset: DatasetConfig, archives: Archives) -> Listing:
         images, labels = _idx(image_file, 3), _idx(label_file, 1)
         if len(images) != len(labels):
             raise UserError(f"{image_file} has {len(images)} images, {label_file} {len(labels)}")
-        if len(labels) and labels.max() >= len(CLASSES):
+        if len(labels) and labels.max() >= len(names):
             raise UserError(f"{label_file}: label {labels.max()} is not one of 0..9")
         entries += [
             Entry(path=f"{split}/{index:05d}", label=int(label), split=split, source=image)
             for index, (image, label) in enumerate(zip(images, labels, strict=True))
         ]
-    return Listing(list(CLASSES), entries)
+    return Listing(names, entries)
 
 
 def _idx(path: Path, dimensions: int) -> np.ndarray:

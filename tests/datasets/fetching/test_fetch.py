@@ -354,32 +354,32 @@ import sys
 from pathlib import Path
 from pipeline.settings.dataset import ArchiveConfig
 from pipeline.datasets.fetching.fetch import NotFetchedError, fetch
-try:
-    print(fetch(ArchiveConfig(file="a.bin", urls=[sys.argv[1]]), Path(sys.argv[2])))
-except NotFetchedError as error:
-    print(error)
+for url in sys.argv[2:]:
+    try:
+        print(fetch(ArchiveConfig(file=url[-5:], urls=[url]), Path(sys.argv[1])))
+    except NotFetchedError as error:
+        print(error)
 """
 
 
-def test_fetches_from_the_hub(server: Server, raw: Path) -> None:
+def test_fetches_data_sets_and_models_from_the_hub(server: Server, raw: Path) -> None:
     server.headers["X-Repo-Commit"] = "a" * 40  # with this the server speaks as the hub does
-    (server.folder / "datasets/one/set/resolve/abc/data").mkdir(parents=True)
-    (server.folder / "datasets/one/set/resolve/abc/data/a.bin").write_bytes(CONTENT)
-
-    def run(url: str) -> str:
-        return subprocess.run(
-            [sys.executable, "-c", FETCH_FROM_HUB, url, raw],
-            env=os.environ | {"HF_ENDPOINT": server.url},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-
-    absent = run("hf://datasets/one/set@abc/other.bin")
-    assert "get it from https://huggingface.co/datasets/one/set/resolve/abc/other.bin" in absent
-    assert run("hf://datasets/one/set@abc/data/a.bin").strip() == str(raw / "a.bin")
-    assert (raw / "a.bin").read_bytes() == CONTENT
-    assert sorted(p.name for p in raw.iterdir()) == ["a.bin", "digests.yaml"]
+    for name in ("datasets/one/set/resolve/abc/data/a.bin", "one/net/resolve/main/b.bin"):
+        (server.folder / name).parent.mkdir(parents=True)
+        (server.folder / name).write_bytes(CONTENT)
+    urls = ("datasets/one/set@abc/c.bin", "datasets/one/set@abc/data/a.bin", "one/net/b.bin")
+    printed = subprocess.run(
+        [sys.executable, "-c", FETCH_FROM_HUB, raw, *(f"hf://{url}" for url in urls)],
+        env=os.environ | {"HF_ENDPOINT": server.url},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "get it from https://huggingface.co/datasets/one/set/resolve/abc/c.bin" in printed
+    assert printed.splitlines()[-2:] == [str(raw / "a.bin"), str(raw / "b.bin")]
+    assert (raw / "a.bin").read_bytes() == (raw / "b.bin").read_bytes() == CONTENT
+    files = sorted(path.name for path in raw.iterdir() if path.is_file())
+    assert files == ["a.bin", "b.bin", "digests.yaml"]
 
 
 def test_a_hub_that_is_down_is_asked_once_for_each_further_file(
@@ -387,16 +387,16 @@ def test_a_hub_that_is_down_is_asked_once_for_each_further_file(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.url)
     monkeypatch.setattr(hub, "_gave_up", {server.url})
-    hub._unreachable.cache_clear()
     path = "datasets/one/set/resolve/main/a.bin"
     server.faults[path] = [Status(503)]
     with pytest.raises(NotFetchedError, match="still answers HTTP 503"):
         fetch(archive("hf://datasets/one/set/a.bin"), raw, QUICK)
     assert [request.path for request in server.requests if request.path] == [path]
-    hub._unreachable.cache_clear()
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://x/a", "hf://models/x/y", "nonsense"])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://x/a", "hf://datasets/x/y", "nonsense"]
+)
 def test_other_kinds_of_addresses_are_refused(raw: Path, url: str) -> None:
     with pytest.raises(NotFetchedError, match="tried"):
         fetch(archive(url), raw, QUICK)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from pipeline.base.errors import UserError
 from pipeline.datasets.fetching import unpacking
-from pipeline.datasets.fetching.fetch import unpack
+from pipeline.datasets.fetching.unpacking import unpack
 
 FILES = {"a/one.jpg": b"1" * 5000, "a/b c/zwei ü.jpg": b"2", "top.txt": b""}
 

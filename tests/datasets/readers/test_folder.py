@@ -9,8 +9,6 @@ import pytest
 from pipeline.base.errors import UserError
 from pipeline.datasets import readers
 from pipeline.datasets.fetching.placed_files import Archives
-from pipeline.datasets.manifest import SCHEMA, Manifest
-from pipeline.datasets.readers.paddle_lists import export_lists
 from pipeline.settings.dataset import DatasetConfig
 from tests.support.miniatures import jpeg
 
@@ -138,31 +136,6 @@ def test_parquet_without_splits_and_with_numbers(tmp_path):
     pq.write_table(pa.table({"path": paths, "label": labels}), tmp_path / "list.parquet")
     assert read(tmp_path).class_names == ["2", "9", "10"]
     assert {split for _, split in found(tmp_path).values()} == {None}
-
-
-def test_exported_lists_come_back(tmp_path):
-    fill(tmp_path, "a/1.jpg", "a/2 3.jpg", "b/1.jpg")
-    columns = [
-        ["a/1.jpg", "a/2 3.jpg", "b/1.jpg"],
-        [0, 0, 1],
-        ["a", "a", "b c"],
-        ["train", "test", "train"],
-        ["x"] * 3,
-        [0] * 3,
-        [1] * 3,
-        [1] * 3,
-    ]
-    table = pa.table(dict(zip(SCHEMA.names, columns, strict=True)), schema=SCHEMA)
-    manifest = Manifest.of(table, ["a", "b c"], "0" * 64)
-    with pytest.raises(UserError, match=r"2 3\.jpg"):
-        export_lists(manifest, tmp_path)
-    export_lists(manifest, tmp_path, "\t")
-    assert (tmp_path / "train_list.txt").read_text() == "a/1.jpg\t0\nb/1.jpg\t1\n"
-    assert found(tmp_path) == {
-        "a/1.jpg": ("a", "train"),
-        "a/2 3.jpg": ("a", "test"),
-        "b/1.jpg": ("b c", "train"),
-    }
 
 
 def write(path, text):

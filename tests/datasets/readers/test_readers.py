@@ -92,8 +92,10 @@ def _look(image):
 
 
 def test_flowers_are_not_swapped(build):
-    counts = read(build("flowers102")).count()
-    assert counts["test"] > counts["train"]
+    listing = read(build("flowers102"))
+    assert listing.count()["test"] > listing.count()["train"]
+    assert listing.class_names[:2] == ["pink primrose", "hard-leaved pocket orchid"]
+    assert listing.class_names[-1] == "blackberry lily"
 
 
 def test_partitions_differ(build):
