@@ -19,10 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
-from scipy.special import ndtr, stdtrit
+from scipy.special import ndtr, ndtri, stdtrit
 
 from pipeline.base.looks import MOST_SEEDS
-from pipeline.base.statistics import Interval
+from pipeline.base.statistics import Interval, wilson_interval
 
 CURTAILED = 0.1
 """Chance of a verdict below which no more seeds are spent on it."""
@@ -128,6 +128,27 @@ def compare(first: ArrayLike, second: ArrayLike, looks: int = 1) -> Comparison:
         images=images,
         looks=looks,
     )
+
+
+def accuracy_interval(right: ArrayLike) -> Interval:
+    """Bound the accuracy of one setting over other seeds and other images of the kind.
+
+    ``right`` holds the right answers, [seeds, images] of 0 and 1. This is Wilson's interval for
+    the number of images that alone would give the error of both, at most the images there are
+    (effective sample size: Korn and Graubard, Confidence Intervals for Proportions with Small
+    Expected Number of Positive Counts, 1998; degrees of freedom: Satterthwaite, An Approximate
+    Distribution of Estimates of Variance Components, 1946). Raises ValueError as :func:`compare`.
+    """
+    answers = np.asarray(right, np.float64)
+    both = compare(answers, np.zeros_like(answers))
+    share, error, tail = both.mean, both.seed_error + both.image_error, 1 - ERRORS / 2
+    images = float(both.images)
+    if error > 0:
+        by_seed, by_image = both.seed_error**2, both.image_error**2
+        free = error**2 / (by_seed / (both.seeds - 1) + by_image / (both.images - 1))
+        widened = error * (stdtrit(free, tail) / ndtri(tail)) ** 2
+        images = float(min(images, share * (1 - share) / widened))
+    return wilson_interval(share * images, images, 1 - ERRORS)
 
 
 def decided(comparisons: Sequence[Comparison], level: float = 1 - ERRORS) -> list[bool]:

@@ -50,7 +50,25 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     return Interval(mean, mean - reach, mean + reach)
 
 
-def wilson_interval(successes: int, total: int, level: float = 0.95) -> Interval:
+def additive_noise(grid: ArrayLike, least: int = 4) -> float | None:
+    """Estimate the standard deviation of one value of a full grid: that around an additive fit.
+
+    The interactions of a grid that was measured once stand for its noise (Daniel, "Applications of
+    Statistics to Industrial Experimentation", 1976), so it is too large where there are any.
+    Returns None for a grid with holes or with fewer than ``least`` degrees of freedom.
+    """
+    values = np.asarray(grid, dtype=np.float64)
+    free = values.size - 1 - sum(length - 1 for length in values.shape)
+    if free < least or not np.isfinite(values).all():
+        return None
+    rest = values - values.mean()
+    for axis in range(values.ndim):
+        others = tuple(each for each in range(values.ndim) if each != axis)
+        rest = rest - rest.mean(axis=others, keepdims=True)
+    return math.sqrt(float((rest**2).sum()) / free)
+
+
+def wilson_interval(successes: float, total: float, level: float = 0.95) -> Interval:
     """Compute Wilson's score interval for a share, such as the accuracy on ``total`` images.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.

@@ -21,14 +21,11 @@ def answer(place: Place, summaries: Sequence[CellSummary]) -> Facts | None:
     if cell is None or cell.final is None:
         return None
     final, strategy = cell.final, cell.name.strategy
-    seeds = ", ".join(f"{100 * top1:.2f}" for top1 in final.top1)
-    mean = sum(final.top1) / len(final.top1)
-    refits = f"refits: {seeds}" if len(final.top1) > 1 else "one training"
+    [summary] = [each for each in summaries if each.name == cell.name]
     lines = [
         ("Setting to use", f"{describe(cell.best.point)} (found by {strategy})"),
-        ("Test accuracy", f"{100 * mean:.2f} % of {final.images.test:,} images ({refits})"),
+        ("Test accuracy", accuracy(summary, final.images.test)),
     ]
-    [summary] = [each for each in summaries if each.name == cell.name]
     lines += [
         (name, text)
         for name, text in (
@@ -46,6 +43,48 @@ def answer(place: Place, summaries: Sequence[CellSummary]) -> Facts | None:
         lines.append(("Model", f"`{folder}`"))
         lines.append(("Classify an image", f"`{PROGRAM} predict {folder} IMAGE`"))
     return Facts(lines)
+
+
+def accuracy(summary: CellSummary, images: int) -> str:
+    """Say how good a setting is and how sure that is, with the accuracy of every refit."""
+    assert summary.top1 is not None
+    top1, seeds = summary.top1, [show(each, "share") for each in summary.seed_top1]
+    sure = ""
+    if top1.low is not None and top1.high is not None:
+        sure = f", with 95 % confidence {show(top1.low, 'share')} to {show(top1.high, 'share')} %"
+    refits = f"refits {', '.join(seeds)}" if len(seeds) > 1 else "one training"
+    return f"{show(top1.mean, 'share')} % of {images:,} images{sure} ({refits})"
+
+
+def answer_table(places: Sequence[Place], summaries: Sequence[CellSummary]) -> Table | None:
+    """Make a row with the answer for each dataset and model; None before a cell is evaluated."""
+    by_name = {summary.name: summary for summary in summaries}
+    several = len({place.model for place in places}) > 1
+    rows: list[list[Value]] = []
+    for place in places:
+        cell = final_cell(place)
+        if cell is None or cell.final is None:
+            continue
+        summary, strategy = by_name[cell.name], cell.name.strategy
+        difference = None if strategy == "fixed" else gain(place, strategy, "fixed")[0]
+        model = (cell.folder / "model").as_posix() if summary.protocol == "heldout" else None
+        title = place.title if several else place.dataset_title
+        rows.append([title, describe(summary.point), summary.top1, difference, model])
+    if not rows:
+        return None
+    words = wording(*(summary.choice for summary in summaries))
+    columns = [
+        Column("place", "Dataset, model" if several else "Dataset"),
+        Column("setting", "Setting to use"),
+        Column("top1", "Test top-1 %", "share"),
+        Column("gain", "Over fixed, points", "points"),
+        Column("model", "Where the model is"),
+    ]
+    caption = (
+        f"What to use: the setting with the best {words.choice} of all strategies. Test top-1: "
+        f"{words.test}."
+    )
+    return Table("answers", caption, columns, rows)
 
 
 def strategy_table(place: Place, summaries: Sequence[CellSummary]) -> Table:
@@ -81,7 +120,7 @@ def cost(summaries: Sequence[CellSummary]) -> Text:
         cells = [s for s in summaries if s.name.strategy == strategy]
         time = show(3600 * sum(s.hours for s in cells), "duration")
         parts.append(f"{strategy} {sum(s.trials for s in cells):,} trainings, {time}")
-    return Text(f"Cost of all searches in device time: {'; '.join(parts)}.")
+    return Text(f"Cost of all searches, in device time: {'; '.join(parts)}.")
 
 
 def surprises(summaries: Sequence[CellSummary]) -> Text | None:

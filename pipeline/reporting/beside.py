@@ -12,14 +12,13 @@ Figure = tuple[Column, Callable[[CellSummary], Value]]
 """A column, and the function that gives its value for a cell."""
 
 COLUMNS: list[Figure] = [
-    (Column("chance", "chance, %", "share", "Beside"), lambda s: s.chance),
-    (Column("majority", "largest class, %", "share", "Beside"), lambda s: s.majority),
+    (Column("chance", "chance", "share", "Beside"), lambda s: s.chance),
+    (Column("majority", "largest class", "share", "Beside"), lambda s: s.majority),
     (Column("openings", "test opened", "count", "Beside"), lambda s: s.openings),
 ]
 CAPTION = (
-    " Chance: guessing every class equally often. Largest class: always answering the largest "
-    "class of the training images. Test opened: trainings whose test result is known, on the same "
-    "data under any recipe and strategy of this repository."
+    " Chance: guessing. Largest class: always answering the largest class of the training images. "
+    "Test opened: by so many trainings on the same data, under any recipe of this repository."
 )
 
 

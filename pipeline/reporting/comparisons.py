@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
-
 from pipeline.base.comparison import ERRORS, Comparison, compare, decided
 from pipeline.base.statistics import Interval
 from pipeline.reporting.places import Place
 from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Table, Value
 
-PREDICTIONS = "predictions.parquet"
 PAIRS = (("grid", "fixed"), ("bayes", "fixed"), ("bayes", "grid"))
 
 
@@ -40,25 +34,12 @@ def difference(first: Cell | None, second: Cell | None) -> Difference | None:
     if not shared:
         return None
     same = first.best.point == second.best.point
-    one, other = (_right_answers(cell, shared) for cell in (first, second))
-    if len(shared) > 1 and one is not None and other is not None and one.shape == other.shape:
+    one, other = first.refits(shared), second.refits(shared)
+    if one is not None and other is not None and one.shape == other.shape:
         comparison = compare(one, other, max(first.final.looks, second.final.looks))
         return Difference(comparison.interval(), comparison, same)
     mean = sum(ours[seed] - theirs[seed] for seed in shared) / len(shared)
     return Difference(Interval(mean, None, None), None, same)
-
-
-def _right_answers(cell: Cell, seeds: Sequence[int]) -> NDArray[np.bool_] | None:
-    """Read which test images each refit got right, [seeds, images]; None without the files."""
-    paths = [folder / PREDICTIONS for folder in cell.prediction_folders]
-    if not all(path.is_file() for path in paths):
-        return None
-    columns = ["seed", "label", "prediction"]
-    table = pa.concat_tables(pq.read_table(path, columns=columns) for path in paths).to_pandas()
-    rows = [table[table["seed"] == seed] for seed in seeds]
-    if not rows[0].size or len({len(each) for each in rows}) > 1:
-        return None
-    return np.stack([(each["label"] == each["prediction"]).to_numpy() for each in rows])
 
 
 def readings(differences: Sequence[Difference | None], name: str) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pipeline.base.statistics import gap_curve, mean_gap, random_search_gap
+from pipeline.base.statistics import additive_noise, gap_curve, mean_gap, random_search_gap
 from pipeline.reporting.charts import STRATEGY_COLOURS, STRATEGY_MARKS, Axis, LineChart, Series
-from pipeline.reporting.places import Place, wording
+from pipeline.reporting.places import Place, grid_of, wording
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Cell
+from pipeline.reporting.tables import show
 from pipeline.trials.contract import TrialRow
 from pipeline.trials.final_parts import Replays
 
@@ -41,6 +42,11 @@ def gap_chart(place: Place, published: PublishedRow | None) -> LineChart | None:
                 mark="triangle",
             )
         )
+    noise = _noise(grid)
+    if noise is not None:
+        ends, edge = [1.0, float(longest)], [noise, noise]
+        band = Series("noise of one trial", ends, edge, "grey", low=[0.0, 0.0], high=edge)
+        series.insert(0, band)
     return LineChart(
         name=f"{place.stem}-gap",
         title="Gap to the grid's best against trials",
@@ -50,11 +56,28 @@ def gap_chart(place: Place, published: PublishedRow | None) -> LineChart | None:
             "is computed exactly from the finished grid: its mean without repeats, and the band "
             "that holds 95 % of such searches. "
             "Replays look every trial of a search up in the grid: their mean, with its 95 % "
-            "interval."
+            f"interval.{_noise_in_words(noise)}"
         ),
         x=Axis("trials", whole=True),
         y=Axis("gap, points", percent=True),
         series=series,
+    )
+
+
+def _noise(grid: Cell) -> float | None:
+    """Estimate the noise of one trial among those at the learning rate that was chosen."""
+    finished = grid_of(grid)
+    [lr, *_] = finished.index(grid.best.point)
+    return additive_noise(finished.measured[lr])
+
+
+def _noise_in_words(noise: float | None) -> str:
+    if noise is None:
+        return " The noise of one trial is not known: too few trials of the grid tell it."
+    return (
+        f" Grey: one trial has a standard deviation of {show(noise, 'share')} points near the top "
+        "(around an additive fit to the grid's trials at the chosen lr). A gap within it "
+        "is no more than the luck of the grid's best trial."
     )
 
 

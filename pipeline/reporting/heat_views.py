@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pipeline.reporting.charts import OKABE_ITO, HeatMap, Parallel
-from pipeline.reporting.vega import WIDTH, Spec, fitted
+from pipeline.reporting.vega import LABEL, WIDTH, Spec, sized
 
 FIGURES_UP_TO = 100
 """A panel with more cells than this is drawn without numbers in the cells."""
+MOST_LABELS = 40
 
 
 def heat_view(chart: HeatMap) -> Spec:
@@ -26,12 +27,12 @@ def heat_view(chart: HeatMap) -> Spec:
     figures = [float(str(row["value"])) for row in values] or [0.0]
     middle = (min(figures) + max(figures)) / 2
     many = rows * columns > FIGURES_UP_TO
-    labels = {"grid": False, "ticks": False, "domain": False, "labelOverlap": True}
-    across_labels = labels | {"labelAngle": 0 if share else -45, "labelLimit": 110}
+    labels = {"grid": False, "ticks": False, "domain": False, "labelExpr": LABEL}
+    across_labels = labels | {"labelAngle": 0 if share else -45}
 
     def position(field: str, title: str, names: list[str], axis: Spec) -> Spec:
         placed = {"field": field, "type": "ordinal", "title": title, "scale": {"domain": names}}
-        return placed | {"axis": axis}
+        return placed | {"axis": axis | {"values": names[:: -(-len(names) // MOST_LABELS)]}}
 
     legend = {"title": None, "orient": "right", "gradientThickness": 12}
     low = {} if share else {"domainMin": 0}
@@ -67,7 +68,7 @@ def heat_view(chart: HeatMap) -> Spec:
     data = {"data": {"values": values}}
     if not share:  # cells without images have the colour of zero
         square = {"width": 560, "height": 560, "view": {"fill": "#00224e"}}
-        return fitted(data | view | square, 560)
+        return sized(data | view | square, 560)
     facet = {"field": "panel", "type": "nominal", "sort": [p.title for p in chart.panels]}
     return data | {"facet": facet, "columns": across, "spacing": 16, "spec": view}
 

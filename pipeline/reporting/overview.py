@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.reporting.answer import answer, cost, strategy_table, surprises
-from pipeline.reporting.cell_tables import (
-    STRATEGY_TITLES,
-    cell_table,
-    ordered,
-    result_table,
-)
+from pipeline.reporting.answer import answer, answer_table, cost, strategy_table, surprises
+from pipeline.reporting.cell_tables import STRATEGY_TITLES, cell_table, ordered
 from pipeline.reporting.charts import STRATEGY_COLOURS, STRATEGY_MARKS, Axis, BarChart, BarSeries
 from pipeline.reporting.claim_section import claim_section
 from pipeline.reporting.comparisons import comparison_table
 from pipeline.reporting.document import Block, Items, Section, Text
 from pipeline.reporting.places import places, wording
 from pipeline.reporting.published import PublishedRow
-from pipeline.reporting.published_table import published_table
+from pipeline.reporting.result_table import result_table
 from pipeline.reporting.results import CellName, Missing, Results
 from pipeline.reporting.summary import CellSummary, claims
 
@@ -37,11 +32,12 @@ def overview(
         blocks.append(Text("No cell has results yet.", "notice"))
         return Section("Result", "result", blocks)
     every = places(results.cells)
+    table = result_table(summaries, paddle, published)
     if len(every) == 1:
         blocks += [each for each in [answer(every[0], summaries)] if each]
         blocks.append(strategy_table(every[0], summaries))
     else:
-        blocks += [result_table(summaries), cost(summaries)]
+        blocks += filter(None, [answer_table(every, summaries), cost(summaries), table])
     evaluated = [s for s in summaries if s.top1 is not None]
     if evaluated:
         blocks.append(accuracy_chart(evaluated))
@@ -49,8 +45,7 @@ def overview(
     if any(s.seeds > 1 for s in summaries):
         blocks += filter(None, [surprises(summaries), comparison_table(every)])
     if len(every) == 1:
-        blocks.append(result_table(summaries))
-    blocks += filter(None, [published_table(summaries, paddle, published)])
+        blocks.append(table)
     blocks.append(cell_table(summaries))
     tested = claims(results, published)
     return Section("Result", "result", blocks, [claim_section(tested)] if tested else [])

@@ -51,7 +51,7 @@ class Wording(NamedTuple):
 
 
 _WORDINGS = {
-    "heldout": ("validation", "mean over the refit seeds [its 95 % interval]"),
+    "heldout": ("validation", "mean over the refits [95 % interval over seeds and test images]"),
     "paddle": ("test list", "of the one training each point was chosen by, not refitted"),
 }
 

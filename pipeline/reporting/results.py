@@ -7,9 +7,15 @@ as missing. A damaged file is a UserError.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from pipeline.settings.folders import decided_dir, target
 from pipeline.trials.contract import BestFile, CurveRow, FinalFile, TrialRow
@@ -17,6 +23,8 @@ from pipeline.trials.more_seeds import MORE_SEEDS, MoreSeeds, joined
 from pipeline.trials.openings import Opening, listed
 from pipeline.trials.run_rows import FinalRunRow, RunRow
 from pipeline.trials.tables import damaged, numbered, read_file, read_rows
+
+PREDICTIONS = "predictions.parquet"
 
 
 @dataclass(frozen=True, order=True)
@@ -46,6 +54,25 @@ class Cell:
     """Folders of the ``predictions.parquet`` of these seeds."""
     openings: list[Opening]
     """Trainings that opened the test split of its data, here and in other pipelines."""
+
+    @cached_property
+    def right_answers(self) -> dict[int, NDArray[np.bool_]]:
+        """Which test images each refit got right, by its seed; empty without the files."""
+        paths = [folder / PREDICTIONS for folder in self.prediction_folders]
+        if not all(path.is_file() for path in paths):
+            return {}
+        names = ["seed", "label", "prediction"]
+        table = pa.concat_tables(pq.read_table(path, columns=names) for path in paths)
+        seeds, labels, predictions = (table[name].to_numpy() for name in names)
+        right = labels == predictions
+        return {int(seed): right[seeds == seed] for seed in np.unique(seeds)}
+
+    def refits(self, seeds: Sequence[int]) -> NDArray[np.bool_] | None:
+        """Stack the right answers of these seeds, [seeds, images]; None without two of them."""
+        rows = [self.right_answers.get(seed, np.empty(0, np.bool_)) for seed in seeds]
+        if len(rows) < 2 or not rows[0].size or len({len(row) for row in rows}) > 1:
+            return None
+        return np.stack(rows)
 
     @property
     def chosen(self) -> TrialRow:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pipeline.reporting.charts import OKABE_ITO, Axis, BarChart, LineChart, Series
-from pipeline.reporting.vega import Spec, fitted
+from pipeline.reporting.vega import LABEL, Spec, sized
 
 LINE_HEIGHT = 360
 MARKS = {"circle": "circle", "square": "square", "diamond": "diamond", "triangle": "triangle-up"}
@@ -141,6 +141,7 @@ def bar_view(chart: BarChart) -> Spec:
     colour = _by_series(names, (OKABE_ITO[each.colour] for each in chart.series))
     mark = _by_series(names, (MARKS[each.mark] for each in chart.series))
     labels: Spec = {"grid": chart.dots, "tickBand": "extent", "domain": False, "ticks": False}
+    labels["labelExpr"] = LABEL
     y: Spec = {"field": "category", "type": "nominal", "title": None, "axis": labels}
     # A category without a value keeps its place.
     shared: Spec = {"y": y | {"scale": {"domain": chart.categories}}, "color": colour}
@@ -169,4 +170,4 @@ def bar_view(chart: BarChart) -> Spec:
         encoding = {"x": x, "text": {"field": "x", "format": ".1f"}}
         layers.append({"mark": text, "encoding": encoding | {"color": {"value": "var(--ink)"}}})
     view = {"data": {"values": values}, "encoding": shared, "layer": layers}
-    return fitted(view, 100 + max(24, 16 * len(names)) * len(chart.categories))
+    return sized(view, 100 + max(24, 16 * len(names)) * len(chart.categories))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
+from pipeline.base.comparison import accuracy_interval
 from pipeline.base.statistics import Interval, t_interval
 from pipeline.reporting.comparisons import Difference, difference
 from pipeline.reporting.published import PublishedRow
@@ -102,7 +104,7 @@ def _summary(
         choice=cell.best.choice,
         dataset_title=next((f.title for n, f in finals if n.dataset == name.dataset), name.dataset),
         model_title=next((f.model_title for n, f in finals if n.model == name.model), name.model),
-        top1=_share(final.top1) if final else None,
+        top1=_top1(cell, final) if final else None,
         mean_class=_share(final.mean_class) if final else None,
         top5=_share(final.top5) if final else None,
         seed_top1=final.top1 if final else [],
@@ -131,6 +133,15 @@ def _summary(
 
 def _opened(final: FinalFile, cells: Iterable[Cell]) -> int:
     return count((row for cell in cells for row in cell.openings), final.data_digest)
+
+
+def _top1(cell: Cell, final: FinalFile) -> Interval:
+    """Average the test top-1 of the refits, with its interval over seeds and images if known."""
+    right = cell.refits(final.seeds)
+    if right is None:
+        return _share(final.top1)
+    interval = accuracy_interval(right)
+    return Interval(fmean(final.top1), interval.low, interval.high)
 
 
 def _share(values: Sequence[float]) -> Interval:

@@ -16,6 +16,10 @@ Spec = dict[str, Any]
 
 WIDTH = 720
 """Width in pixels of a drawing in a file; on the page it fills the available width."""
+AXES = 100
+"""Pixels that are kept for an axis and its title."""
+LABEL = "truncate(datum.label, 32)"
+"""Expression for the label of a category, whose name may be long."""
 LIGHT = {"--ink": "#1c2024", "--soft": "#5b6570", "--line": "#dde1e6"}
 _LABELS = {
     "labelColor": "var(--ink)",
@@ -31,11 +35,12 @@ _CONFIG: Spec = {
     "mark": {"aria": False},
     "axis": {
         **_LABELS,
-        "labelLimit": 200,
+        "labelLimit": 0,  # measuring text takes most of the time of a drawing
         "gridColor": "var(--line)",
         "domainColor": "var(--line)",
         "tickColor": "var(--line)",
     },
+    "axisQuantitative": {"tickCount": 8},
     "legend": {**_LABELS, "orient": "top", "columns": 3, "labelLimit": 260},
     "header": {**_LABELS, "title": None},
     "text": {"color": "var(--ink)"},
@@ -83,7 +88,6 @@ def heights(spec: Spec, svg: bytes) -> tuple[int, int]:
     return height, height + (panels - -(-panels // spec["columns"])) * (view["height"] + 40)
 
 
-def fitted(view: Spec, height: int) -> Spec:
-    """Give ``view`` a size with its axes and legend inside."""
-    fit = {"type": "fit", "contains": "padding"}
-    return {"width": WIDTH, "height": height, "autosize": fit, **view}
+def sized(view: Spec, height: int) -> Spec:
+    """Give ``view`` a size without its axes; on the page they fit inside the available width."""
+    return {"width": WIDTH - AXES, "height": height, **view}

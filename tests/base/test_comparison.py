@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from benchmarks.verdicts import MIXTURES, errors, simulate, with_the_rule
-from pipeline.base.comparison import compare, decided, worth_more_seeds
+from pipeline.base.comparison import accuracy_interval, compare, decided, worth_more_seeds
 from pipeline.base.looks import FEWEST_SEEDS, planned_looks
 
 ANSWERS = st.tuples(st.integers(2, 5), st.integers(2, 30)).flatmap(
@@ -119,3 +119,20 @@ def test_shapes_that_cannot_be_compared():
         compare(np.ones((1, 5)), np.ones((1, 5)))
     with pytest.raises(ValueError, match="shapes"):
         compare(np.ones((2, 5)), np.ones((2, 6)))
+
+
+@given(ANSWERS)
+def test_an_accuracy_is_bounded_around_its_mean_and_between_none_and_all(pair):
+    interval = accuracy_interval(pair[0])
+    assert 0 <= interval.low <= interval.mean <= interval.high <= 1
+    assert interval.low < interval.high, "twenty right answers of twenty prove no certainty"
+
+
+def test_an_interval_of_an_accuracy_covers_what_other_images_would_give():
+    covered = 0
+    for number in range(400):
+        rng = np.random.default_rng(number)
+        chance = rng.beta(4.5, 0.5, size=300) + rng.normal(0, 0.01, size=(3, 1))
+        interval = accuracy_interval(rng.random(chance.shape) < chance)
+        covered += interval.low <= 0.9 <= interval.high
+    assert covered >= 0.92 * 400

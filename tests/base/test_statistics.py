@@ -148,3 +148,13 @@ def test_a_flat_or_incomplete_grid_has_no_shares() -> None:
         s.variance_shares(["a"], [0.7, float("nan")])
     with pytest.raises(ValueError, match="axes"):
         s.variance_shares(["a"], [[0.7]])
+
+
+def test_noise_is_what_an_additive_grid_leaves() -> None:
+    rng = np.random.default_rng(0)
+    additive = rng.normal(size=(7, 1, 1)) + rng.normal(size=(1, 5, 1)) + rng.normal(size=(1, 1, 4))
+    assert s.additive_noise(additive) == pytest.approx(0, abs=1e-9)
+    noisy = [s.additive_noise(additive + rng.normal(0, 0.3, additive.shape)) for _ in range(50)]
+    assert np.mean([each for each in noisy if each]) == pytest.approx(0.3, rel=0.1)
+    assert s.additive_noise(np.where(additive == additive.max(), np.nan, additive)) is None
+    assert s.additive_noise(additive[:1, :1]) is None

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.reporting.answer import answer, cost, strategy_table, surprises
-from pipeline.reporting.cell_tables import result_table
+from pipeline.reporting.answer import answer, answer_table, cost, strategy_table, surprises
 from pipeline.reporting.comparisons import comparison_table
 from pipeline.reporting.places import places
 from pipeline.reporting.published import table1
+from pipeline.reporting.result_table import result_table
 from pipeline.reporting.results import CellName, Results, read_results
 from pipeline.reporting.summary import summarise
 from tests.support.synthetic_results import Benchmark, write_predictions
@@ -36,7 +36,9 @@ def test_one_dataset_is_answered_in_a_few_lines(tmp_path: Path) -> None:
     assert facts is not None
     told = dict(facts.lines)
     assert told["Setting to use"].startswith("lr 0.03, ")
-    assert told["Test accuracy"] == "91.00 % of 200 images (refits: 90.00, 91.00, 92.00)"
+    good, sure = told["Test accuracy"].split(", with 95 % confidence ")
+    assert good == "91.00 % of 200 images"
+    assert sure.endswith(" % (refits 90.00, 91.00, 92.00)")
     assert told["Without learning"] == (
         "10.00 % by chance, 10.00 % by always answering class 0, the largest class"
     )
@@ -56,15 +58,27 @@ def test_every_strategy_has_its_cost_in_units_a_person_reads(tmp_path: Path) -> 
 
 def test_the_table_has_the_published_shape_and_an_average(tmp_path: Path) -> None:
     summaries = summarise(read(tmp_path, "dtd", "flowers102"), table1())
-    table = result_table(summaries)
-    assert [(column.group, column.heading) for column in table.columns[2:4]] == [
-        ("Grid", "top-1, %"),
-        ("Grid", "trials"),
-    ]
+    paddle = {summary.name: 0.8 for summary in summaries}
+    table = result_table(summaries, paddle, table1())
+    headings = [column.heading for column in table.columns if column.group == "Grid"]
+    assert headings == ["held-out", "paddle", "published", "diff.", "trials"]
     assert [column.key for column in table.columns[-3:]] == ["chance", "majority", "openings"]
     assert table.footer is not None
     for ours, *values in zip(table.footer[1:], *(row[1:] for row in table.rows), strict=True):
         assert ours == pytest.approx(sum(values) / 2)
+
+
+def test_many_datasets_are_each_answered_in_a_row(tmp_path: Path) -> None:
+    measured = {"fixed": [0.5, 0.5, 0.5], "grid": [0.9, 0.91, 0.92]}
+    results = read(tmp_path, "digits", "dtd", top1=measured)
+    table = answer_table(places(results.cells), summarise(results, {}))
+    assert table is not None
+    shown = dict(zip((column.key for column in table.columns), table.shown()[0], strict=True))
+    assert len(table.rows) == 2
+    assert shown["setting"].startswith("lr 0.03, ")
+    assert shown["top1"].startswith("91.00 [")
+    assert shown["gain"].startswith("+41.00 [")
+    assert shown["model"] == f"{tmp_path}/results/digits/resnet50_vd/grid/model"
 
 
 def test_a_row_with_a_gap_stays_out_of_the_average(tmp_path: Path) -> None:
@@ -72,17 +86,19 @@ def test_a_row_with_a_gap_stays_out_of_the_average(tmp_path: Path) -> None:
     (tmp_path / "results/digits/resnet50_vd/bayes/final.json").unlink()
     datasets = ("dtd", "flowers102", "digits")
     names = [CellName(d, "resnet50_vd", s) for d in datasets for s in STRATEGIES]
-    table = result_table(summarise(read_results(tmp_path, names), table1()))
+    table = result_table(summarise(read_results(tmp_path, names), {}), {}, {})
     assert table.footer is not None
     assert table.footer[1] == pytest.approx(sum(row[1] for row in table.rows[:2]) / 2)  # type: ignore[misc]
-    assert result_table(summarise(read(tmp_path / "one", "dtd"), table1())).footer is None
+    assert result_table(summarise(read(tmp_path / "one", "dtd"), {}), {}, {}).footer is None
 
 
 def test_an_interval_stays_where_an_accuracy_can_be(tmp_path: Path) -> None:
     results = read(tmp_path, "digits", top1={"grid": [1.0, 0.98, 1.0]})
     top1 = summarise(results, {})[1].top1
     assert top1 is not None
-    assert top1.high == 1.0
+    assert top1.low is not None
+    assert top1.high is not None
+    assert 0.9 < top1.low < top1.mean < top1.high <= 1.0
 
 
 def test_strategies_are_compared_pair_by_pair(tmp_path: Path) -> None:

@@ -105,6 +105,22 @@ def test_random_search_is_compared_from_the_first_trial_of_the_searches(place: P
     assert expected.y[1] == pytest.approx(grid.best.objective - np.mean(best))
 
 
+def test_the_noise_of_one_trial_is_a_band_from_no_gap(tmp_path: Path) -> None:
+    place = place_of(tmp_path, Benchmark(space=PUBLISHED_SPACE, epochs=1))
+    chart = gap_chart(place, None)
+    assert chart is not None
+    [band] = [each for each in chart.series if each.name == "noise of one trial"]
+    assert band.low is not None
+    assert band.high is not None
+    assert set(band.low) == {0.0}
+    # Uniform noise of 0.02 either way, and nothing else in the synthetic accuracies but L2 decay.
+    assert band.high == pytest.approx([0.02 / 3**0.5] * 2, rel=0.35)
+    assert f"{100 * band.high[0]:.2f} points" in chart.caption
+    small = gap_chart(place_of(tmp_path / "small", Benchmark()), None)
+    assert small is not None
+    assert "noise of one trial" not in {each.name for each in small.series}
+
+
 def test_the_final_model_is_best_of_those_evaluated(place: Place) -> None:
     told = model_section(place)
     assert told is not None

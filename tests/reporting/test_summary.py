@@ -20,7 +20,7 @@ from pipeline.reporting.for_dvc import metrics
 from pipeline.reporting.overview import overview
 from pipeline.reporting.paddle_figures import FIGURES, figures, read_figures
 from pipeline.reporting.published import table1
-from pipeline.reporting.published_table import published_table
+from pipeline.reporting.result_table import result_table
 from pipeline.reporting.results import CellName, Results, read_results
 from pipeline.reporting.summary import CellSummary, Claim, claims, summarise
 from tests.support.synthetic_results import Benchmark, paddle, write_predictions
@@ -59,8 +59,7 @@ def test_the_published_figures_are_the_tables() -> None:
 def published_rows(
     summaries: list[CellSummary], paddle: Mapping[CellName, float]
 ) -> list[dict[str, Any]]:
-    table = published_table(summaries, paddle, table1())
-    assert table is not None
+    table = result_table(summaries, paddle, table1())
     keys = [column.key for column in table.columns]
     return [dict(zip(keys, row, strict=True)) for row in table.rows]
 
@@ -71,15 +70,15 @@ def test_a_figure_of_the_heldout_protocol_is_not_subtracted_from_a_published_one
     read(tmp_path, Benchmark(datasets=("dtd",)))
     set_test_accuracy(tmp_path, "grid", [0.78, 0.79, 0.80])
     results = read_results(tmp_path, [CellName("dtd", "resnet50_vd", s) for s in STRATEGIES])
-    row = published_rows(summarise(results, table1()), {})[1]
-    assert row["published_top1"] == 0.7753
-    assert row["heldout_top1"] == pytest.approx(0.79)
-    assert row["paddle_top1"] is row["paddle_difference"] is None
+    [row] = published_rows(summarise(results, table1()), {})
+    assert row["grid_published_top1"] == 0.7753
+    assert row["grid_heldout_top1"] == pytest.approx(0.79)
+    assert not any("paddle" in key for key in row)
 
 
-def test_without_a_published_dataset_there_is_no_published_table(tmp_path: Path) -> None:
-    results = read(tmp_path, Benchmark())
-    assert published_table(summarise(results, table1()), {}, table1()) is None
+def test_without_a_published_dataset_there_is_no_published_figure(tmp_path: Path) -> None:
+    [row] = published_rows(summarise(read(tmp_path, Benchmark()), table1()), {})
+    assert not any("published" in key for key in row)
 
 
 def test_replayed_trials_count_at_their_recorded_cost(tmp_path: Path) -> None:
@@ -232,17 +231,16 @@ def test_figures_of_the_paddle_protocol_stand_beside_the_published_ones(tmp_path
     ours = summarise(read(tmp_path / "ours", benchmark), table1())
     theirs = summarise(read(tmp_path / "paddle", paddle(benchmark)), table1())
     write_text(tmp_path / FIGURES, figures(theirs))
-    rows = published_rows(ours, read_figures(tmp_path / FIGURES))
-    assert [row["strategy"] for row in rows] == list(STRATEGIES)
-    for row, cell, heldout in zip(rows, theirs, ours, strict=True):
+    [row] = published_rows(ours, read_figures(tmp_path / FIGURES))
+    [alone] = published_rows(theirs, {})
+    for strategy, cell, heldout in zip(STRATEGIES, theirs, ours, strict=True):
         assert cell.top1 is not None
         assert heldout.top1 is not None
-        assert row["paddle_top1"] == cell.top1.mean
-        assert row["paddle_difference"] == cell.top1.mean - cell.published
-        assert row["heldout_top1"] == heldout.top1.mean
-    alone = published_rows(theirs, {})
-    assert [row["paddle_top1"] for row in alone] == [row["paddle_top1"] for row in rows]
-    assert not any("heldout_top1" in row for row in alone)
+        assert row[f"{strategy}_paddle_top1"] == cell.top1.mean
+        assert row[f"{strategy}_paddle_difference"] == cell.top1.mean - cell.published
+        assert row[f"{strategy}_heldout_top1"] == heldout.top1.mean
+        assert alone[f"{strategy}_paddle_top1"] == cell.top1.mean
+    assert not any("heldout" in key for key in alone)
 
 
 def test_figures_of_the_paddle_protocol_stand_where_ours_are_missing(tmp_path: Path) -> None:
@@ -252,14 +250,12 @@ def test_figures_of_the_paddle_protocol_stand_where_ours_are_missing(tmp_path: P
         CellName("flowers102", "resnet50_vd", "bayes"): 0.9,
     }
     rows = published_rows(ours, theirs)
-    assert [(row["dataset"], row["strategy"]) for row in rows] == [
-        ("Synthetic dtd", "grid"),
-        ("Synthetic dtd", "bayes"),
-        ("flowers102", "bayes"),
-    ]
-    assert rows[1]["paddle_difference"] == pytest.approx(0.8 - 0.7747)
-    assert rows[2]["paddle_top1"] == 0.9
-    assert rows[2]["paddle_difference"] == pytest.approx(0.9 - table1()["flowers102"].top1["bayes"])
+    assert [row["dataset"] for row in rows] == ["Synthetic dtd", "flowers102"]
+    assert rows[0]["bayes_paddle_difference"] == pytest.approx(0.8 - 0.7747)
+    assert rows[1]["bayes_paddle_top1"] == 0.9
+    published = table1()["flowers102"].top1["bayes"]
+    assert rows[1]["bayes_paddle_difference"] == pytest.approx(0.9 - published)
+    assert rows[1]["grid_heldout_top1"] is None
 
 
 @pytest.mark.parametrize(

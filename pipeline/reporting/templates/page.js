@@ -13,7 +13,7 @@
       if (narrow) spec.columns = 1;
       spec.spec.width = Math.floor((width - 150) / spec.columns);
     } else {
-      Object.assign(spec, { width, height });
+      Object.assign(spec, { width, height, autosize: { type: "fit", contains: "padding" } });
     }
     const theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : undefined;
     const inside = document.createElement("div"); // the box keeps its own description

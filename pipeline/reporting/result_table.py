@@ -1,0 +1,103 @@
+"""Lay out the results as the published table is: a row per dataset, protocols never mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from pipeline.reporting import beside
+from pipeline.reporting.cell_tables import STRATEGY_TITLES, ordered
+from pipeline.reporting.published import PublishedRow
+from pipeline.reporting.results import CellName
+from pipeline.reporting.summary import CellSummary
+from pipeline.reporting.tables import Column, Kind, Table, Value
+
+MEANING = {
+    "heldout_top1": (
+        "Held-out: chosen on validation, measured on a test split that played no part, mean over "
+        "the refits."
+    ),
+    "paddle_top1": (
+        "Paddle: as PaddleClas did, chosen and measured on the test list itself, at the best epoch "
+        "of one training, so optimistic."
+    ),
+    "published_top1": (
+        "Published: PaddleClas, ResNet50_vd from its 79.12 % ImageNet weights; comparable with the "
+        "Paddle protocol only."
+    ),
+    "paddle_difference": "Diff.: Paddle minus published, in points.",
+}
+
+
+def result_table(
+    summaries: Sequence[CellSummary],
+    paddle: Mapping[CellName, float],
+    published: Mapping[str, PublishedRow],
+) -> Table:
+    """Make a row per dataset and model, with the figures of each strategy and the average below.
+
+    ``paddle`` holds the top-1 by cell of the paddle protocol's own pipeline.
+    """
+    names = dict.fromkeys([*(s.name for s in summaries), *paddle])
+    heldout = {s.name: s.top1.mean for s in summaries if s.top1 and s.protocol == "heldout"}
+    theirs = {s.name: s.top1.mean for s in summaries if s.top1 and s.protocol == "paddle"}
+    theirs.update(paddle)
+    stated = {
+        name: published[name.dataset].top1[name.strategy]
+        for name in names
+        if name.dataset in published and name.strategy in published[name.dataset].top1
+    }
+    kinds: list[tuple[str, str, Kind, Mapping[CellName, Value]]] = [
+        ("heldout_top1", "held-out", "share", heldout),
+        ("paddle_top1", "paddle", "share", theirs),
+        ("published_top1", "published", "share", stated),
+        (
+            *("paddle_difference", "diff.", "points"),
+            {name: theirs[name] - stated[name] for name in names if name in theirs.keys() & stated},
+        ),
+        (
+            *("trials", "trials", "count"),
+            {s.name: s.trials for s in summaries if s.name.strategy != "fixed"},
+        ),
+    ]
+    datasets = {s.name.dataset: s.dataset_title for s in summaries}
+    models = {s.name.model: s.model_title for s in summaries}
+    several = len({name.model for name in names}) > 1
+    places = dict.fromkeys((name.dataset, name.model) for name in names)
+    evaluated = {(s.name.dataset, s.name.model): s for s in summaries if s.top1}
+    columns = [Column("dataset", "Dataset"), *([Column("model", "Model")] if several else [])]
+    rows: list[list[Value]] = [
+        [datasets.get(d, d), *([models.get(m, m)] if several else [])] for d, m in places
+    ]
+    for strategy in ordered({name.strategy for name in names}):
+        group = STRATEGY_TITLES.get(strategy, strategy)
+        for key, heading, kind, values in kinds:
+            if not any(name.strategy == strategy for name in values):
+                continue
+            columns.append(Column(f"{strategy}_{key}", heading, kind, group))
+            for row, place in zip(rows, places, strict=True):
+                row.append(values.get(CellName(*place, strategy)))
+    for column, figure in beside.COLUMNS:
+        columns.append(column)
+        for row, place in zip(rows, places, strict=True):
+            row.append(figure(evaluated[place]) if place in evaluated else None)
+    shown = {key: values for key, _, _, values in kinds}
+    model = "" if several else f" of {next(iter(models.values()))}"
+    caption = f"Top-1 accuracy{model} by search strategy, in percent. "
+    caption += " ".join(text for key, text in MEANING.items() if shown[key]) + beside.CAPTION
+    footer = _average(rows, 1 + several)
+    if footer:
+        caption += " The average is over the rows without a gap."
+    return Table("result", caption, columns, rows, footer)
+
+
+def _average(rows: Sequence[list[Value]], titles: int) -> list[Value] | None:
+    """Average each column over the complete rows; None if there are fewer than two."""
+    complete = [row for row in rows if None not in row]
+    if len(complete) < 2:
+        return None
+    means: list[Value] = []
+    for values in list(zip(*complete, strict=True))[titles:]:
+        mean = fmean(value for value in values if isinstance(value, (int, float)))
+        means.append(round(mean) if isinstance(values[0], int) else mean)
+    return ["Average", *([""] * (titles - 1)), *means]
