@@ -173,6 +173,8 @@ def _print_times(configs: Sequence[Config], needs: dict[str, Need]) -> list[str]
                 f"{speed.precision}, {speed.threads} threads: {1 / speed.train:.1f} images/s "
                 f"trained, {1 / speed.evaluate:.1f} measured; {speed.memory / GB:.1f} GB a step"
             )
+            if speed.compiling:
+                print(f"{cfg.model.arch}: {speed.compiling}")
             if speed.memory > speed.free:
                 warnings.append(
                     f"memory will not do: a step of {recipe.micro_batch or recipe.batch_size} "

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from typing import Literal
 
 import numpy as np
 import psutil
 import torch
 
+from pipeline.base.text import duration
 from pipeline.datasets.pixels import PixelStore
 from pipeline.models.backbones import build
 from pipeline.planning.estimates import ASPECT, ORIGINAL_SIDE
@@ -19,6 +23,7 @@ from pipeline.settings.machine import threads as threads_per_trial
 from pipeline.settings.point import Point
 from pipeline.settings.schema import Config, ModelConfig, RecipeConfig
 from pipeline.training.classifier import Classifier
+from pipeline.training.compiling import compiled_forward
 from pipeline.training.cropping import cropper
 from pipeline.training.data import EVALUATION_BATCH, Batch, StepAddress, TrainingCrops
 from pipeline.training.devices import (
@@ -55,6 +60,27 @@ class Speed:
     evaluate: float
     memory: int
     free: int
+    compiling: Compiling | None = None
+
+
+@dataclass(frozen=True)
+class Compiling:
+    """What ``machine.compile`` costs each process, and gains in a step of the recipe, in seconds.
+
+    ``gain`` is negative where compiled steps are slower.
+    """
+
+    seconds: float
+    gain: float
+
+    def __str__(self) -> str:
+        if self.gain <= 0:
+            return f"compiling takes {duration(self.seconds)} and makes no step shorter"
+        steps = math.ceil(self.seconds / self.gain)
+        return (
+            f"compiling takes {duration(self.seconds)} and saves {self.gain:.3g} s a step: it pays "
+            f"from {steps:,} steps in a process, over all its trials"
+        )
 
 
 class _Noise(PixelStore):
@@ -72,15 +98,23 @@ class _Noise(PixelStore):
 def measure(cfg: Config) -> Speed:
     """Time crops, forward, backward and update of ``cfg.model`` from a random start.
 
-    Raises UserError when an accelerator's memory is too small for a step of the recipe.
+    An accelerator is measured in another process, because CUDA keeps memory until its process ends.
+    Raises UserError when the accelerator's memory is too small for a step of the recipe.
     """
     device = resolve_device(cfg.machine.device)
+    if device == "cpu":
+        return _measured(cfg, device)
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(_measured, cfg, device).result()
+
+
+def _measured(cfg: Config, device: str) -> Speed:
     precision = resolve_precision(cfg.machine.precision, device)
     threads = cfg.machine.threads or threads_per_trial()
     torch.set_num_threads(threads)
     recipe = cfg.recipe
     at_once = recipe.micro_batch or recipe.batch_size
-    module = _module(cfg.model, recipe, compiled=cfg.machine.compile).to(device)
+    module = _module(cfg.model, recipe).to(device)
     optimizer = module.configure_optimizers()
     rows = np.arange(at_once if device == "cuda" else min(at_once, _IMAGES))
     store = _Noise(cfg.dataset.store_side, len(rows))
@@ -104,7 +138,14 @@ def measure(cfg: Config) -> Speed:
         saved = _saved_by(lambda: step(0))
         if device == "cuda":
             steps()
-        trained = _seconds(steps, device)
+        trained = _seconds(steps, device) / _STEPS
+        compiling = None
+        if cfg.machine.compile:
+            module.step_forward = compiled_forward()
+            first = _seconds(lambda: step(0), device)
+            eager, trained = trained, _seconds(steps, device) / _STEPS
+            gain = (eager - trained) / len(rows) * recipe.batch_size
+            compiling = Compiling(first - trained, gain)
         images = crops[StepAddress(0, 0, rows[:EVALUATION_BATCH])].images.to(device)
         module.eval()
         with torch.inference_mode(), autocast(precision, device):
@@ -116,15 +157,15 @@ def measure(cfg: Config) -> Speed:
     else:
         values = sum(parameter.numel() for parameter in module.parameters())
         memory = int(saved / len(rows) * at_once) + values * 4 * 3  # weights, gradients, momentum
-    train = trained / _STEPS / len(rows)
-    return Speed(device, precision, threads, train, evaluated / len(images), memory, free)
+    train, evaluate = trained / len(rows), evaluated / len(images)
+    return Speed(device, precision, threads, train, evaluate, memory, free, compiling)
 
 
-def _module(model: ModelConfig, recipe: RecipeConfig, *, compiled: bool) -> Classifier:
+def _module(model: ModelConfig, recipe: RecipeConfig) -> Classifier:
     network = build(model, _CLASSES, weights=None, seed=0)
     point = Point(lr=1e-4, l2_decay=0.0, label_smoothing=False, mixup=False)
     schedule = Schedule(_CLASSES, recipe)
-    return Classifier(network, model, recipe, point, schedule, compiled=compiled)
+    return Classifier(network, model, recipe, point, schedule)
 
 
 def _loss(module: Classifier, batch: Batch, device: str) -> torch.Tensor:
