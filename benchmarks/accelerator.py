@@ -6,6 +6,7 @@ Needs torch, torchvision, Lightning, timm, torchmetrics, pyarrow, pydantic and P
 Hydra, no network. It calls ``train()`` itself on a store of random images, and measures:
 
 * floor: a bare loop over batches that lie on the device, with a trial's flags, images a second;
+  also in other precisions, and without deterministic kernels;
 * trial: ``train()``, crops included; crops on the device, and on the host for comparison;
 * stock: Lightning, timm and torchvision's RandomResizedCrop in one process, in float32;
 * crops: the crops alone, in each way, and whether their bytes are equal;
@@ -27,7 +28,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -38,6 +39,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from without_mlflow import CLASSES, configuration, noise, train_stock
 
+from pipeline.base.errors import UserError
 from pipeline.base.files import write_json
 from pipeline.models.backbones import build
 from pipeline.settings.schema import Config
@@ -45,11 +47,18 @@ from pipeline.training.augment import random_window
 from pipeline.training.compiling import compiled_forward, forward
 from pipeline.training.cropping import DeviceCropper, HostCropper, cropper
 from pipeline.training.data import SplitPlan
-from pipeline.training.devices import autocast, deterministic, resolve_device, resolve_precision
+from pipeline.training.devices import (
+    autocast,
+    deterministic,
+    resolve_device,
+    resolve_precision,
+    tf32,
+)
 from pipeline.training.trial import Result, train
 
 SKIPPED = 2
 """Steps at the start of a measurement that do not count."""
+PARTS = ["trial", "floors", "stock", "crops", "equal", "compile"]
 PLAN = SplitPlan(("train",), measure="val", predict=None)
 
 
@@ -71,16 +80,19 @@ class Bench:
             torch.cuda.synchronize()
 
     @contextmanager
-    def timed(self) -> Iterator[list[float]]:
+    def timed(self, meet: Callable[[], object] = lambda: None) -> Iterator[list[float]]:
         """Collect the times at which optimiser steps end; the first and last wait for the device.
 
-        With that of the last one, ``rate`` is the speed of all steps between.
+        With that of the last one, ``rate`` is the speed of all steps between. ``meet`` is called
+        before the clock starts.
         """
         ends: list[float] = []
 
         def step(*_: object) -> None:
             if len(ends) + 1 in (SKIPPED, self.steps):
                 self.wait()
+            if len(ends) + 1 == SKIPPED:
+                meet()
             ends.append(time.perf_counter())
 
         handle = register_optimizer_step_post_hook(step)
@@ -95,8 +107,8 @@ class Bench:
         last = min(len(ends), self.steps) - 1
         return self.batch * (last - SKIPPED + 1) / (ends[last] - ends[SKIPPED - 1])
 
-    def floor(self, precision: str, *, compiled: bool = False) -> float:
-        """Return images a second of a bare loop."""
+    def floor(self, precision: str, *, compiled: bool = False, repeatable: bool = True) -> float:
+        """Return images a second of a bare loop; ``repeatable`` asks for deterministic kernels."""
         network = build(self.cfg.model, CLASSES, weights=None, seed=0).to(self.device)
         network = network.to(memory_format=torch.channels_last).train()
         optimizer = torch.optim.SGD(
@@ -119,8 +131,19 @@ class Bench:
                     (loss / self.batch).backward()
                 optimizer.step()
 
-        with deterministic(precision):
+        with deterministic(precision) if repeatable else tf32(precision == "tf32"):
             return self.rate(loop)
+
+    def floors(self) -> dict[str, float | None]:
+        """Return images a second in each other precision, None where the device lacks it."""
+        speeds: dict[str, float | None] = {}
+        for precision in ("float32", "tf32", "fp16"):
+            try:
+                speeds[precision] = self.floor(resolve_precision(precision, self.device))
+            except UserError:
+                speeds[precision] = None
+        speeds["not deterministic"] = self.floor(self.precision, repeatable=False)
+        return speeds
 
     def run(self, name: str, where: str, record: Any = lambda _: None) -> Result:
         """Train the trial, or continue from its checkpoint ``name``."""
@@ -178,10 +201,9 @@ class Bench:
                 raise StoppedError
 
         whole, again = self.run("whole", "device"), self.run("again", "device")
-        try:
+        with suppress(StoppedError):
             self.run("stopped", "device", stop)
-        except StoppedError:
-            resumed = self.run("stopped", "device")
+        resumed = self.run("stopped", "device")
         host = self.run("host", "host")
         return {
             "two runs": again.curve == whole.curve,
@@ -207,19 +229,16 @@ def measure(bench: Bench, parts: list[str]) -> dict[str, Any]:
         found[name] = value
         print(f"{name:24} {json.dumps(value)}", flush=True)
 
-    if bench.device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
     eager = bench.floor(bench.precision)
     say("floor", eager)
     if "trial" in parts:
         say("trial", bench.rate(lambda: bench.run("trial", "device")))
         say("trial_over_floor", found["trial"] / eager)
+        if bench.device == "cuda":
+            say("peak_gb", torch.cuda.max_memory_allocated() / 1e9)
         say("trial_host_crops", bench.rate(lambda: bench.run("trial host", "host")))
-    if bench.device == "cuda":
-        say("peak_gb", torch.cuda.max_memory_allocated() / 1e9)
-        if "tf32" in parts:
-            for precision in ("float32", "tf32"):
-                say(f"floor_{precision}", bench.floor(precision))
+    if "floors" in parts:
+        say("floors", bench.floors())
     if "stock" in parts:
         say("stock", bench.stock())
     if "crops" in parts:
@@ -235,13 +254,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    every = ["trial", "tf32", "stock", "crops", "equal", "compile"]
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--precision", default="auto")
+    parser.add_argument("--arch", default="resnet50d", help="a network of timm")
     parser.add_argument("--size", type=int, default=224, help="crops, in pixels")
     parser.add_argument("--batch", type=int, default=256, help="images of a step")
     parser.add_argument("--steps", type=int, default=20, help="steps of an epoch, at least 4")
-    parser.add_argument("--parts", nargs="+", default=every, choices=every, help="default: all")
+    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS, help="default: all")
     parser.add_argument("--config", type=Path, help="a trial's configuration as JSON")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there, too")
     arguments = parser.parse_args()
@@ -250,7 +269,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     device = resolve_device(arguments.device)
     precision = resolve_precision(arguments.precision, device)
-    cfg = configuration(arguments.size, arguments.batch, epochs=2)
+    cfg = configuration(arguments.size, arguments.batch, 2, arguments.arch)
     if arguments.config:
         cfg = Config.model_validate_json(arguments.config.read_text())
     name = torch.cuda.get_device_name() if device == "cuda" else "cpu"

@@ -9,7 +9,7 @@
 MLflow, no Hydra. It writes into BOX:
 
 * ``SIZE-BATCH.json`` for each load: accelerator.py's figures (floor, trial, stock, crops, ...);
-* ``together.json``: images a second in all of one, two and three trials at once on one card;
+* ``together.json``: together.py's images a second of one, two and four trials at once on one card;
 * ``tests.txt``: the tests marked gpu;
 * ``grid.csv``: a row per point. An interrupted run continues at the next point.
 
@@ -32,7 +32,11 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 LOADS = ((224, 256), (224, 32), (64, 128), (64, 32))
 """Size of the crops and batch of each measurement."""
+COMPILED = ((224, 256), (64, 32))
+"""The loads that are compiled too, which takes a minute each."""
+OTHERS = ("--parts", "trial", "floors", "stock", "crops", "equal")
 TOY = ((32, 4),)
+TINY = ("--arch", "test_resnet", "--steps", 4)
 SMALL = (64, 32)
 """The load at which several trials are tried at once."""
 CONFIGS = "configs.json"
@@ -58,47 +62,30 @@ def pack(box: Path, dataset: str, epochs: int) -> None:
     print(f"{box}: {len(points)} points of {dataset}, {epochs} epochs each")
 
 
-def accelerator(*arguments: object) -> list[str]:
-    return [sys.executable, str(HERE / "accelerator.py"), *map(str, arguments)]
+def call(script: str, device: str, *arguments: object) -> None:
+    command = [sys.executable, HERE / script, "--device", device, *arguments]
+    subprocess.run([str(each) for each in command], check=True)
 
 
 def measure(box: Path, device: str, toy: bool) -> None:
-    """Run accelerator.py at each load."""
-    steps, parts = (4, ["trial", "stock", "crops", "equal"]) if toy else (30, [])
+    """Run accelerator.py at each load, and together.py at the one that leaves a card idle."""
     for size, batch in TOY if toy else LOADS:
-        chosen = ["--parts", *parts] if parts else []
-        load = ("--device", device, "--size", size, "--batch", batch, "--steps", steps)
-        target = box / f"{size}-{batch}.json"
-        subprocess.run(accelerator(*load, "--json", target, *chosen), check=True)
-
-
-def together(box: Path, device: str, toy: bool) -> None:
-    """Train one, two and three trials at once; write the images a second of all of them."""
+        load = ("--size", size, "--batch", batch, "--json", box / f"{size}-{batch}.json")
+        parts = () if toy or (size, batch) in COMPILED else OTHERS
+        call("accelerator.py", device, *load, *parts, *(TINY if toy else ("--steps", 30)))
     size, batch = TOY[0] if toy else SMALL
-    load = ("--device", device, "--size", size, "--batch", batch, "--steps", 4 if toy else 200)
-    rates: dict[int, float] = {}
-    for count in (1, 2) if toy else (1, 2, 3):
-        with TemporaryDirectory() as folder:
-            files = [Path(folder) / f"{number}.json" for number in range(count)]
-            started = [
-                subprocess.Popen(accelerator(*load, "--json", file, "--parts", "trial"))
-                for file in files
-            ]
-            ends = [process.wait() for process in started]
-            if any(ends):
-                raise SystemExit("a trial of several at once failed")
-            rates[count] = sum(json.loads(file.read_text())["trial"] for file in files)
-    best = max(rates, key=lambda count: rates[count])
-    print(f"images/s of trials at once: {rates}; best: {best}")
-    (box / "together.json").write_text(json.dumps({"per_second": rates, "best": best}))
+    load = ("--size", size, "--batch", batch, "--json", box / "together.json")
+    call("together.py", device, *load, *(TINY if toy else ()))
 
 
 def tests(box: Path) -> None:
     """Run the tests that need an accelerator."""
-    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-rs", "tests/training/test_gpu.py"]
+    modules = [f"tests/{name}.py" for name in ("training/test_gpu", "models/test_golden")]
+    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-rs", *modules]
     done = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=False)
-    (box / "tests.txt").write_text(done.stdout)
-    print(done.stdout.splitlines()[-1])
+    output = f"{done.stdout}{done.stderr}"
+    (box / "tests.txt").write_text(output)
+    print(output.rstrip().splitlines()[-1])
 
 
 def grid(box: Path, device: str, points: int | None) -> None:
@@ -164,7 +151,6 @@ def main() -> None:
         pack(box, arguments.dataset, arguments.epochs)
         return
     measure(box, device, toy)
-    together(box, device, toy)
     tests(box)
     grid(box, device, 2 if toy else None)
 

@@ -22,8 +22,8 @@ from pipeline.settings.schema import Config
 CLASSES = 102
 
 
-def configuration(size: int, batch: int, epochs: int) -> Config:
-    """Return the configuration of a trial of ResNet50_vd from a random start."""
+def configuration(size: int, batch: int, epochs: int, arch: str = "resnet50d") -> Config:
+    """Return the configuration of a trial from a random start; resnet50d is ResNet50_vd."""
     point = {"lr": 0.01, "l2_decay": 1e-4, "label_smoothing": True, "mixup": True}
     return Config.model_validate(
         {
@@ -32,7 +32,7 @@ def configuration(size: int, batch: int, epochs: int) -> Config:
             "root": ".",
             "title": "Accelerator",
             "dataset": {"name": "noise", "title": "Noise", "reader": "digits"},
-            "model": {"name": "r", "title": "ResNet50_vd", "arch": "resnet50d", "weights": "none"},
+            "model": {"name": "r", "title": arch, "arch": arch, "weights": "none"},
             "recipe": {"name": "r", "epochs": epochs, "batch_size": batch, "image_size": size},
             "protocol": {"name": "heldout"},
             "strategy": {"name": "fixed"},

@@ -12,7 +12,18 @@ from pipeline.settings.point import Point
 from pipeline.settings.schema import ModelConfig, RecipeConfig
 from pipeline.training.classifier import Classifier
 from pipeline.training.data import Batch
+from pipeline.training.devices import deterministic
 from pipeline.training.schedule import Schedule
+
+CUDA = pytest.param(
+    "cuda",
+    marks=[
+        pytest.mark.gpu,
+        pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+    ],
+)
+LOGITS = {"cpu": 1e-5, "cuda": 1e-4}
+"""Error that rounding may cause; another order of sums on a card causes more, TF32 about 1e-3."""
 
 
 def error(found: torch.Tensor, expected: list) -> float:
@@ -22,12 +33,13 @@ def error(found: torch.Tensor, expected: list) -> float:
 
 
 @pytest.mark.parametrize("size", [224, 65])
-def test_logits(golden, golden_file, resnet50_vd, size):
+@pytest.mark.parametrize("device", ["cpu", CUDA])
+def test_logits(golden, golden_file, resnet50_vd, size, device):
     images = np.random.default_rng(7).normal(0, 1, (2, 3, size, size)).astype("float32")
-    network = build(resnet50_vd, 1000, weights=golden_file, seed=0).eval()
-    with torch.inference_mode():
-        logits = network(torch.from_numpy(images))
-    assert error(logits, golden.network["logits_eval"][str(size)]) < 1e-5
+    network = build(resnet50_vd, 1000, weights=golden_file, seed=0).eval().to(device)
+    with torch.inference_mode(), deterministic("float32"):
+        logits = network(torch.from_numpy(images).to(device)).cpu()
+    assert error(logits, golden.network["logits_eval"][str(size)]) < LOGITS[device]
 
 
 class OneBatch:
@@ -79,8 +91,9 @@ def start_file(golden, tmp_path_factory):
         ("mixup_smooth", True, True),
     ],
 )
-def test_six_training_steps(golden, start_file, tmp_path, case, smoothing, mixup):
-    """The classifier, its optimiser and its losses follow Paddle's, step by step."""
+@pytest.mark.parametrize("device", ["cpu", CUDA])
+def test_six_training_steps(golden, start_file, tmp_path, case, smoothing, mixup, device):
+    """The classifier, its optimiser and its losses follow Paddle's, step by step, without TF32."""
     expected = golden.training[case]
     model = ModelConfig(
         name="golden",
@@ -96,7 +109,8 @@ def test_six_training_steps(golden, start_file, tmp_path, case, smoothing, mixup
     module = Classifier(network, model, recipe, point, Schedule(8, recipe))
     trainer = pl.Trainer(
         max_epochs=6,
-        accelerator="cpu",
+        accelerator=device,
+        devices=1,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -105,7 +119,8 @@ def test_six_training_steps(golden, start_file, tmp_path, case, smoothing, mixup
         default_root_dir=tmp_path,
     )
     batches = OneBatch(lambda step: step_batch(step, mixup))
-    trainer.fit(module, batches, OneBatch(evaluation_batch))
+    with deterministic("float32"):
+        trainer.fit(module, batches, OneBatch(evaluation_batch))
 
     losses = [row["train_loss"] for row in module.curve]
     assert len(losses) == 6
@@ -114,5 +129,5 @@ def test_six_training_steps(golden, start_file, tmp_path, case, smoothing, mixup
     # Paddle keeps the biased batch variance, torch the unbiased one: 1.5 % on batches this small.
     assert module.logits is not None
     assert error(module.logits, expected["eval_logits"]) < 3e-2
-    bias = network.get_parameter("fc.bias").detach()
+    bias = network.get_parameter("fc.bias").detach().cpu()
     assert error(bias, expected["fc_bias"]) < 1e-2
