@@ -42,8 +42,9 @@ from without_mlflow import CLASSES, configuration, noise, train_stock
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_json
 from pipeline.models.backbones import build
-from pipeline.settings.schema import Config
+from pipeline.settings.schema import Config, MachineConfig
 from pipeline.training.augment import random_window
+from pipeline.training.callbacks import Checkpoint, Progress, Record
 from pipeline.training.compiling import compiled_forward, forward
 from pipeline.training.cropping import DeviceCropper, HostCropper, cropper
 from pipeline.training.data import SplitPlan
@@ -147,20 +148,21 @@ class Bench:
 
     def run(self, name: str, where: str, record: Any = lambda _: None) -> Result:
         """Train the trial, or continue from its checkpoint ``name``."""
-        machine = self.cfg.machine.model_copy(update={"data": where})
+        machine = MachineConfig(
+            data=where,
+            precision=self.precision,
+            device=self.device,
+            threads=torch.get_num_threads(),
+            compile=self.cfg.machine.compile,
+        )
         return train(
             self.cfg.model_copy(update={"machine": machine}),
             PLAN,
             self.manifest,
             self.store,
             None,
-            checkpoint=self.folder / f"{name}.ckpt",
-            record=record,
-            label=name,
-            precision=self.precision,
-            device=self.device,
-            threads=torch.get_num_threads(),
-            checkpoint_seconds=0 if name == "stopped" else 1e9,
+            Checkpoint(self.folder / f"{name}.ckpt", seconds=0 if name == "stopped" else 1e9),
+            [Progress(name), Record(record)],
         )[0]
 
     def stock(self) -> float:

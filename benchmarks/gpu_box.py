@@ -27,7 +27,6 @@ import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 HERE = Path(__file__).resolve().parent
 LOADS = ((224, 256), (224, 32), (64, 128), (64, 32))
@@ -92,7 +91,8 @@ def grid(box: Path, device: str, points: int | None) -> None:
     """Train the points that have no row yet; at most ``points``."""
     from pipeline.datasets.manifest import PIXELS, Manifest
     from pipeline.datasets.pixels import PixelStore
-    from pipeline.settings.schema import Config
+    from pipeline.settings.schema import Config, MachineConfig
+    from pipeline.training.callbacks import Checkpoint, Progress
     from pipeline.training.data import SplitPlan
     from pipeline.training.devices import resolve_device, resolve_precision
     from pipeline.training.trial import train
@@ -107,23 +107,20 @@ def grid(box: Path, device: str, points: int | None) -> None:
     configs = json.loads((box / CONFIGS).read_text())
     for number in range(done, len(configs[:points])):
         cfg = Config.model_validate(configs[number])
-        curve: list[Any] = []
+        machine = MachineConfig(precision=precision, device=device, threads=1)
         start = time.monotonic()
         with TemporaryDirectory() as scratch:
             result, _ = train(
-                cfg,
+                cfg.model_copy(update={"machine": machine}),
                 SplitPlan(("train",), measure="val", predict=None),
                 manifest,
                 store,
                 weights,
-                checkpoint=Path(scratch) / "checkpoint.ckpt",
-                record=lambda row, into=curve: into.append(row["top1"]),
-                label=f"point {number + 1}/{len(configs)}",
-                precision=precision,
-                device=device,
-                threads=1,
+                Checkpoint(Path(scratch) / "checkpoint.ckpt"),
+                [Progress(f"point {number + 1}/{len(configs)}")],
             )
         row = {**cfg.point.model_dump(), "status": result.status, "objective": result.objective}
+        curve = [each["top1"] for each in result.curve]
         row |= {"loss": (result.metrics or {}).get("loss"), "curve": json.dumps(curve)}
         row |= {"seconds": round(time.monotonic() - start, 2), "precision": precision}
         with table.open("a", newline="") as file:

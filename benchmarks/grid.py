@@ -32,8 +32,9 @@ from pipeline.prepare import prepare
 from pipeline.settings.compose import compose
 from pipeline.settings.folders import prepared_dir, raw_dir, unpacked_dir, weights_dir
 from pipeline.settings.point import HYPERPARAMETERS, Point
-from pipeline.settings.schema import Config
+from pipeline.settings.schema import Config, MachineConfig
 from pipeline.training.addresses import generator
+from pipeline.training.callbacks import Checkpoint, Progress
 from pipeline.training.data import SplitPlan
 from pipeline.training.schedule import REFERENCE_BATCH
 from pipeline.training.trial import FinalOutput, Result, train
@@ -85,20 +86,11 @@ def trained(
     cfg: Config, plan: SplitPlan, manifest: Manifest, store: PixelStore, weights: Path | None
 ) -> tuple[Result, FinalOutput | None]:
     """Train without a journal, in float32 on one thread of the processor."""
+    machine = MachineConfig(precision="float32", device="cpu", threads=1)
     with TemporaryDirectory() as scratch:
-        return train(
-            cfg,
-            plan,
-            manifest,
-            store,
-            weights,
-            checkpoint=Path(scratch) / "checkpoint.ckpt",
-            record=lambda row: None,
-            label="trial",
-            precision="float32",
-            device="cpu",
-            threads=1,
-        )
+        checkpoint = Checkpoint(Path(scratch) / "checkpoint.ckpt")
+        alone = cfg.model_copy(update={"machine": machine})
+        return train(alone, plan, manifest, store, weights, checkpoint, [Progress("trial")])
 
 
 class Training:

@@ -37,6 +37,7 @@ from pipeline.planning.estimates import expected_images
 from pipeline.settings.compose import compose
 from pipeline.settings.folders import prepared_dir, raw_dir, results_dir
 from pipeline.settings.schema import Config
+from pipeline.training.callbacks import Record
 from pipeline.training.data import TEST, Purpose, SplitPlan, split_plan
 from pipeline.training.metrics import measure
 from pipeline.training.trial import FinalOutput, Result
@@ -147,16 +148,19 @@ def trial(cfg: Config, sweep: Sweep, number: int) -> Trial:
             journal.close(mirror, "FINISHED")
         result = TrialResult.model_validate(known.result)
         return Trial(replayed=True, run_id=known.run_id, result=result, **common)
-    rows: list[dict[str, float]] = []
     plan = split_plan(cfg.protocol, Purpose.SEARCH)
-    result, _ = invented_training(cfg, plan, resources.manifest, record=rows.append)
+    result, _ = invented_training(cfg, plan, resources.manifest, [])
     labelled[KEY_TAG] = key
     run_id = journal.start(name, parent_id=sweep.run_id, params=params, tags=labelled)
     journal.write_json(run_id, "config.json", cfg.model_dump(mode="json"))
     where = str(prepared_dir(cfg.dataset.name))
     journal.log_dataset(run_id, cfg.dataset.name, resources.manifest.digest, where, "train")
     now = int(time.time() * 1000)
-    epochs = [Metric(f"val/{k}", v, now, int(row["epoch"])) for row in rows for k, v in row.items()]
+    epochs = [
+        Metric(f"val/{k}", v, now, int(row["epoch"]))
+        for row in result.curve
+        for k, v in row.items()
+    ]
     journal.client.log_batch(run_id, metrics=epochs)
     journal.log(run_id, {"objective": result.objective, "wall/seconds": result.seconds})
     recorded = {**asdict(result), "identity": plain, "host": "invented", "device": "cpu"}
@@ -185,7 +189,7 @@ def invented() -> Iterator[None]:
 
 
 def invented_training(
-    cfg: Config, plan: SplitPlan, manifest: Manifest, *_: Any, record: Any, **__: Any
+    cfg: Config, plan: SplitPlan, manifest: Manifest, *others: Any
 ) -> tuple[Result, FinalOutput | None]:
     """A result of ``pipeline.training.trial.train`` that follows from dataset and point alone."""
     rng = random.Random(f"{cfg.dataset.name} {cfg.lr} {cfg.l2_decay} {cfg.mixup} {cfg.seed}")
@@ -207,7 +211,10 @@ def invented_training(
         row = {"epoch": epoch, "train_loss": 2 - share, "loss": 2.1 - 2 * share, "top1": share}
         row |= {"top5": min(1.0, share + 0.05), "mean_class": share, "paddle_batch_mean": share}
         curve.append(row)
-        record(row)
+        callbacks = others[-1]
+        for each in callbacks:
+            if isinstance(each, Record):
+                each.write(row)
     last = {name: value for name, value in curve[-1].items() if name not in ("epoch", "train_loss")}
     last["temperature"] = 1.0
     train_loss = curve[-1]["train_loss"]

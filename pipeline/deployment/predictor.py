@@ -59,7 +59,7 @@ def _accelerated(description: Description, weights: Path) -> Predictor | None:
     import torch
 
     from pipeline.deployment.network import load as load_network
-    from pipeline.training.delivered import as_delivered
+    from pipeline.training.devices import as_delivered
 
     if not torch.cuda.is_available():
         return None

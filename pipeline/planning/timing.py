@@ -30,9 +30,8 @@ from pipeline.training.devices import (
     autocast,
     deterministic,
     memory_explained,
-    resolve_data,
     resolve_device,
-    resolve_precision,
+    resolved,
 )
 from pipeline.training.losses import mixed_cross_entropy
 from pipeline.training.schedule import Schedule
@@ -101,15 +100,15 @@ def measure(cfg: Config) -> Speed:
     An accelerator is measured in another process, because CUDA keeps memory until its process ends.
     Raises UserError when the accelerator's memory is too small for a step of the recipe.
     """
-    device = resolve_device(cfg.machine.device)
-    if device == "cpu":
-        return _measured(cfg, device)
+    if resolve_device(cfg.machine.device) == "cpu":
+        return _measured(cfg)
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(_measured, cfg, device).result()
+        return pool.submit(_measured, cfg).result()
 
 
-def _measured(cfg: Config, device: str) -> Speed:
-    precision = resolve_precision(cfg.machine.precision, device)
+def _measured(cfg: Config) -> Speed:
+    machine = resolved(cfg.machine)
+    device, precision = machine.device, machine.precision
     threads = cfg.machine.threads or threads_per_trial()
     torch.set_num_threads(threads)
     recipe = cfg.recipe
@@ -118,7 +117,7 @@ def _measured(cfg: Config, device: str) -> Speed:
     optimizer = module.configure_optimizers()
     rows = np.arange(at_once if device == "cuda" else min(at_once, _IMAGES))
     store = _Noise(cfg.dataset.store_side, len(rows))
-    cut = cropper(store, recipe, resolve_data(cfg.machine.data, device), device)
+    cut = cropper(store, recipe, machine.data, device)
     crops = TrainingCrops(cut, rows % _CLASSES, recipe, 0, mixup=False)
 
     def step(number: int) -> None:

@@ -17,6 +17,9 @@ from tqdm import tqdm
 from pipeline.base.files import replacing
 from pipeline.training.classifier import Classifier
 
+CHECKPOINT_SECONDS = 60.0
+"""Minimum seconds between checkpoints: one of ResNet50_vd is 180 MB and takes up to a second."""
+
 EpochRecord = Callable[[Mapping[str, float | int]], None]
 
 
@@ -88,7 +91,7 @@ class Checkpoint(Callback):
     seconds (``spent``).
     """
 
-    def __init__(self, path: Path, seconds: float) -> None:
+    def __init__(self, path: Path, seconds: float = CHECKPOINT_SECONDS) -> None:
         self.path, self.seconds, self.last = path, seconds, time.monotonic()
         self.begin, self.earlier = self.last, 0.0
 

@@ -14,7 +14,7 @@ from pipeline.settings.point import Point
 from pipeline.settings.schema import ModelConfig, RecipeConfig
 from pipeline.training.compiling import compiled_forward, forward
 from pipeline.training.data import Batch
-from pipeline.training.delivered import as_delivered
+from pipeline.training.devices import as_delivered
 from pipeline.training.losses import mix, mixed_cross_entropy
 from pipeline.training.metrics import Metrics, measure
 from pipeline.training.parameter_groups import parameter_groups

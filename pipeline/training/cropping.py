@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.util import find_spec
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import psutil
@@ -30,7 +30,6 @@ SHARE = 3
 """A store stays on the device while it takes less than one part in SHARE of the free memory."""
 _COPY_BYTES = 2**26
 
-Where = Literal["host", "device"]
 Sum = Callable[[Tensor, Plan], Tensor]
 
 
@@ -46,8 +45,8 @@ class Cropper(Protocol):
         """Copy an array to where the crops are."""
 
 
-def cropper(store: PixelStore, recipe: RecipeConfig, where: Where, device: str) -> Cropper:
-    """Make a cropper that works on the host or on ``device``.
+def cropper(store: PixelStore, recipe: RecipeConfig, where: str, device: str) -> Cropper:
+    """Make a cropper that works on the host (``where`` is host) or on ``device``.
 
     Raises UserError if the device does not give the host's bytes.
     """

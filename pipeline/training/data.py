@@ -16,16 +16,15 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pipeline.datasets.manifest import Manifest, Split
 from pipeline.datasets.pixels import PixelStore
-from pipeline.settings.schema import ProtocolConfig, RecipeConfig
+from pipeline.settings.schema import Config, ProtocolConfig, RecipeConfig
 from pipeline.training.addresses import generator
 from pipeline.training.augment import centre_window, random_window
 from pipeline.training.balance import class_weights, image_chances, share_of
-from pipeline.training.cropping import Cropper, Where, cropper
+from pipeline.training.cropping import Cropper, cropper
 from pipeline.training.schedule import Schedule
 
 EVALUATION_BATCH = 64
 TEST: tuple[Split, ...] = ("test",)
-VALIDATION: tuple[Split, ...] = ("val",)
 
 
 class Purpose(StrEnum):
@@ -80,6 +79,7 @@ class StepAddress(NamedTuple):
     rows: NDArray[np.int64]
 
 
+@dataclass(eq=False)
 class EpochOrder(Sampler[StepAddress]):
     """Yields the remaining steps of the current epoch; their order depends on (seed, epoch) alone.
 
@@ -89,16 +89,11 @@ class EpochOrder(Sampler[StepAddress]):
     continues at the next step.
     """
 
-    def __init__(
-        self,
-        rows: NDArray[np.int64],
-        schedule: Schedule,
-        seed: int,
-        done: Callable[[], int],
-        chances: NDArray[np.float64] | None = None,
-    ) -> None:
-        self.rows, self.schedule, self.seed, self.done = rows, schedule, seed, done
-        self.chances = chances
+    rows: NDArray[np.int64]
+    schedule: Schedule
+    seed: int
+    done: Callable[[], int]
+    chances: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return self.schedule.steps_per_epoch
@@ -115,19 +110,15 @@ class EpochOrder(Sampler[StepAddress]):
             yield StepAddress(epoch, step, order[step * size : (step + 1) * size])
 
 
+@dataclass(eq=False)
 class TrainingCrops(Dataset[Batch]):
     """Gives a batch of random crops for each step address."""
 
-    def __init__(
-        self,
-        cropper: Cropper,
-        labels: NDArray[np.int64],
-        recipe: RecipeConfig,
-        seed: int,
-        mixup: bool,
-    ) -> None:
-        self.cropper, self.labels, self.recipe = cropper, labels, recipe
-        self.seed, self.mixup = seed, mixup
+    cropper: Cropper
+    labels: NDArray[np.int64]
+    recipe: RecipeConfig
+    seed: int
+    mixup: bool
 
     def __getitem__(self, address: StepAddress) -> Batch:
         recipe, rows, cropper = self.recipe, address.rows, self.cropper
@@ -143,11 +134,13 @@ class TrainingCrops(Dataset[Batch]):
         return Batch(images, labels, partners, lam)
 
 
+@dataclass(eq=False)
 class CentreCrops(Dataset[Batch]):
     """Gives a batch of centre crops for each array of row numbers."""
 
-    def __init__(self, cropper: Cropper, labels: NDArray[np.int64], recipe: RecipeConfig) -> None:
-        self.cropper, self.labels, self.recipe = cropper, labels, recipe
+    cropper: Cropper
+    labels: NDArray[np.int64]
+    recipe: RecipeConfig
 
     def __getitem__(self, rows: NDArray[np.int64]) -> Batch:
         how, cropper = self.recipe, self.cropper
@@ -158,34 +151,24 @@ class CentreCrops(Dataset[Batch]):
 
 
 class TrialData(pl.LightningDataModule):
-    """Loads the images of one trial. Raises ValueError with fewer than two training images.
+    """Loads the images of one trial, for resolved settings of the machine.
 
-    ``device`` is the trial's, ``where`` says where its crops are cut.
+    Raises ValueError with fewer than two training images.
     """
 
-    def __init__(
-        self,
-        manifest: Manifest,
-        store: PixelStore,
-        recipe: RecipeConfig,
-        plan: SplitPlan,
-        seed: int,
-        mixup: bool,
-        *,
-        device: str,
-        where: Where,
-    ) -> None:
+    def __init__(self, cfg: Config, plan: SplitPlan, manifest: Manifest, store: PixelStore) -> None:
         super().__init__()
+        recipe, machine = cfg.recipe, cfg.machine
         self.manifest, self.recipe, self.plan = manifest, recipe, plan
-        self.seed, self.mixup = seed, mixup
+        self.seed, self.mixup = cfg.seed, cfg.mixup
         self.rows = manifest.rows(plan.train)
         if recipe.train_share < 1:
             self.rows = share_of(self.rows, manifest.labels[self.rows], recipe.train_share)
         if len(self.rows) < 2:
             raise ValueError(f"{len(self.rows)} training images: batch norm needs at least two")
         self.schedule = Schedule(len(self.rows), recipe)
-        self.cropper = cropper(store, recipe, where, device)
-        self.pinned = device == "cuda" and where == "host"
+        self.cropper = cropper(store, recipe, machine.data, machine.device)
+        self.pinned = machine.device == "cuda" and machine.data == "host"
 
     def class_weights(self) -> Tensor | None:
         """Return the float32 weight of each class in the loss, [K]; None for equal weights."""
@@ -197,14 +180,11 @@ class TrialData(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Batch]:
         trainer = self.trainer
         assert trainer is not None
-        crops = TrainingCrops(
-            self.cropper, self.manifest.labels, self.recipe, self.seed, self.mixup
-        )
+        labels, done = self.manifest.labels, lambda: trainer.global_step
+        crops = TrainingCrops(self.cropper, labels, self.recipe, self.seed, self.mixup)
         sampling = self.recipe.class_balance == "sampling"
-        chances = image_chances(self.manifest.labels[self.rows]) if sampling else None
-        order = EpochOrder(
-            self.rows, self.schedule, self.seed, lambda: trainer.global_step, chances
-        )
+        chances = image_chances(labels[self.rows]) if sampling else None
+        order = EpochOrder(self.rows, self.schedule, self.seed, done, chances)
         return self._loader(crops, order)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
@@ -222,10 +202,7 @@ class TrialData(pl.LightningDataModule):
 
     def _centre_crops(self, split: Split) -> DataLoader[Batch]:
         rows = self.manifest.rows((split,))
-        batches = [
-            rows[start : start + EVALUATION_BATCH]
-            for start in range(0, len(rows), EVALUATION_BATCH)
-        ]
+        batches = np.split(rows, range(EVALUATION_BATCH, len(rows), EVALUATION_BATCH))
         return self._loader(CentreCrops(self.cropper, self.manifest.labels, self.recipe), batches)
 
     def _loader(self, dataset: Dataset[Batch], sampler: object) -> DataLoader[Batch]:

@@ -4,18 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import psutil
 import torch
 from pytorch_lightning.plugins.precision import MixedPrecision, Precision
 
 from pipeline.base.errors import UserError
-from pipeline.settings.schema import RecipeConfig
-from pipeline.training.cropping import Where
+from pipeline.settings.machine import threads_alone
+from pipeline.settings.schema import MachineConfig, RecipeConfig
 
 GB = 1e9
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def resolved(machine: MachineConfig) -> MachineConfig:
+    """Return the settings as this machine uses them, with every ``auto`` and 0 resolved.
+
+    Raises UserError for a device or a precision that it does not have.
+    """
+    device = resolve_device(machine.device)
+    # On a processor Pillow is about ten times as fast as the tensor code.
+    near = "device" if device == "cuda" else "host"
+    values = {
+        "device": device,
+        "precision": resolve_precision(machine.precision, device),
+        "data": machine.data if machine.data != "auto" else near,
+        "threads": machine.threads or threads_alone(),
+    }
+    return machine.model_copy(update=values)
 
 
 def resolve_device(device: str) -> str:
@@ -47,16 +64,6 @@ def resolve_precision(precision: str, device: str) -> str:
     return "bf16" if native else "float32"
 
 
-def resolve_data(data: Literal["auto", "host", "device"], device: str) -> Where:
-    """Return where crops are cut; ``auto`` is an accelerator, or the host without one.
-
-    On a processor Pillow is about ten times as fast as the tensor code of ``device``.
-    """
-    if data != "auto":
-        return data
-    return "device" if device == "cuda" else "host"
-
-
 def precision_plugin(precision: str, device: str) -> Precision:
     """Make Lightning's plugin for a precision; fp16 scales the loss to keep small gradients."""
     if precision == "bf16":
@@ -85,6 +92,16 @@ def tf32(enabled: bool) -> Iterator[None]:
         yield
     finally:
         convolutions.allow_tf32, products.allow_tf32 = before
+
+
+@contextmanager
+def as_delivered(device: str) -> Iterator[None]:
+    """Compute in float32 in the block, as a packaged model does wherever it runs.
+
+    Turns off autocast and, on an accelerator, TensorFloat-32, whose mantissa has 10 bits.
+    """
+    with torch.autocast(device, enabled=False), tf32(False):
+        yield
 
 
 @contextmanager

@@ -28,13 +28,7 @@ class Metrics:
 
     def scalars(self) -> dict[str, float]:
         """Return the metrics that are single numbers, by name."""
-        return {
-            "loss": self.loss,
-            "top1": self.top1,
-            "top5": self.top5,
-            "mean_class": self.mean_class,
-            "paddle_batch_mean": self.paddle_batch_mean,
-        }
+        return {name: value for name, value in vars(self).items() if isinstance(value, float)}
 
 
 def measure(logits: Tensor, labels: Tensor) -> Metrics:

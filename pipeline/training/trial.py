@@ -22,20 +22,12 @@ from torch import Tensor
 from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.pixels import PixelStore
 from pipeline.models.backbones import build
-from pipeline.settings.schema import Config
-from pipeline.training.callbacks import Checkpoint, EpochRecord, Progress, Record
+from pipeline.settings.schema import Config, MachineConfig
+from pipeline.training.callbacks import Checkpoint
 from pipeline.training.classifier import Classifier
 from pipeline.training.data import SplitPlan, TrialData
-from pipeline.training.devices import (
-    deterministic,
-    memory_explained,
-    precision_plugin,
-    resolve_data,
-)
+from pipeline.training.devices import deterministic, memory_explained, precision_plugin, resolved
 from pipeline.training.objectives import objective_of
-
-CHECKPOINT_SECONDS = 60.0
-"""Minimum seconds between checkpoints: one of ResNet50_vd is 180 MB and takes up to a second."""
 
 
 @dataclass(frozen=True)
@@ -73,34 +65,21 @@ def train(
     manifest: Manifest,
     store: PixelStore,
     weights: Path | None,
-    *,
-    checkpoint: Path,
-    record: EpochRecord,
-    label: str,
-    precision: str,
-    device: str,
-    threads: int,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    checkpoint: Checkpoint,
+    callbacks: Sequence[Callback] = (),
 ) -> tuple[Result, FinalOutput | None]:
-    """Train one point by ``plan``, from ``checkpoint`` if it exists, else from the start.
+    """Train one point by ``plan``, from ``checkpoint`` if its file exists, else from the start.
 
-    ``record`` is called with each row of the curve; ``label`` names the trial in its progress bar.
-    Returns the result, and the output of a final trial (else None). A loss that is not finite is a
-    result, not an error. After a SIGTERM, writes a checkpoint and raises KeyboardInterrupt. Raises
-    UserError when the device's memory is too small, and whatever else training raises.
+    ``weights`` is a file of pretrained weights, or None for a random start. Returns the result, and
+    the output of a final trial (else None). A loss that is not finite is a result, not an error.
+    After a SIGTERM, writes a checkpoint and raises KeyboardInterrupt. Raises UserError when the
+    device's memory is too small, and whatever else training raises.
     """
     begin = time.monotonic()
-    torch.set_num_threads(threads)
-    data = TrialData(
-        manifest,
-        store,
-        cfg.recipe,
-        plan,
-        cfg.seed,
-        cfg.mixup,
-        device=device,
-        where=resolve_data(cfg.machine.data, device),
-    )
+    cfg = cfg.model_copy(update={"machine": resolved(cfg.machine)})
+    machine = cfg.machine
+    torch.set_num_threads(machine.threads)
+    data = TrialData(cfg, plan, manifest, store)
     network = build(cfg.model, len(manifest.class_names), weights=weights, seed=cfg.seed)
     module = Classifier(
         network,
@@ -109,24 +88,26 @@ def train(
         cfg.point,
         data.schedule,
         data.class_weights(),
-        cfg.machine.compile,
+        machine.compile,
     )
-    state = Checkpoint(checkpoint, checkpoint_seconds)
-    callbacks: list[Callback] = [Progress(label), Record(record), state]
-    with _quiet(), deterministic(precision), memory_explained(cfg.recipe, device):
-        trainer = _trainer(data.schedule.epochs, plan, callbacks, precision, device)
+    with (
+        _quiet(),
+        deterministic(machine.precision),
+        memory_explained(cfg.recipe, machine.device),
+    ):
+        trainer = _trainer(data.schedule.epochs, plan, machine, [*callbacks, checkpoint])
         start = time.monotonic()
-        resume = str(checkpoint) if _whole(checkpoint) else None
+        resume = str(checkpoint.path) if _whole(checkpoint.path) else None
         try:
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
         except SystemExit as stop:  # what Lightning makes of Ctrl-C and of SIGTERM
             raise KeyboardInterrupt from stop
-        fit_seconds = state.earlier + time.monotonic() - start
+        fit_seconds = checkpoint.earlier + time.monotonic() - start
         final = None
         if plan.predict is not None and not module.diverged:
             trainer.test(module, datamodule=data, verbose=False)
             final = _final_output(module)
-    seconds = state.earlier + time.monotonic() - begin
+    seconds = checkpoint.earlier + time.monotonic() - begin
     return _result(cfg, module, seconds, fit_seconds), final
 
 
@@ -154,17 +135,17 @@ def _final_output(module: Classifier) -> FinalOutput | None:
 
 
 def _trainer(
-    epochs: int, plan: SplitPlan, callbacks: Sequence[Callback], precision: str, device: str
+    epochs: int, plan: SplitPlan, machine: MachineConfig, callbacks: list[Callback]
 ) -> pl.Trainer:
     return pl.Trainer(
-        accelerator="gpu" if device == "cuda" else "cpu",
+        accelerator="gpu" if machine.device == "cuda" else "cpu",
         devices=1,
         plugins=[
             LightningEnvironment(),  # else it takes a job of Slurm for a distributed training
-            precision_plugin(precision, device),
+            precision_plugin(machine.precision, machine.device),
         ],
         max_epochs=epochs,
-        callbacks=list(callbacks),
+        callbacks=callbacks,
         limit_val_batches=None if plan.measure else 0,
         num_sanity_val_steps=0,
         logger=False,
@@ -177,24 +158,24 @@ def _trainer(
 
 
 def _result(cfg: Config, module: Classifier, seconds: float, fit_seconds: float) -> Result:
-    curve, measured = module.curve, module.measured
+    curve = module.curve
     if module.diverged:
         return Result("diverged", 0.0, 0, None, None, curve, seconds, fit_seconds)
+    row: dict[str, Any]
     if not curve:  # nothing was measured after the epochs: the prediction at the end counts
-        assert measured is not None
-        epochs, value = module.schedule.epochs, objective_of(cfg.objective, measured.scalars())
-        return Result(
-            "finished", value, epochs, None, asdict(measured), curve, seconds, fit_seconds
-        )
-    row = curve[-1]
-    if cfg.protocol.name == "paddle":
+        assert module.measured is not None
+        end = {"epoch": module.schedule.epochs, "train_loss": None}
+        row = end | asdict(module.measured)
+    elif cfg.protocol.name == "paddle":
         row = max(curve, key=lambda each: objective_of(cfg.objective, each))
+    else:
+        row = curve[-1]
     metrics = {name: value for name, value in row.items() if name not in ("epoch", "train_loss")}
     return Result(
         "finished",
         objective_of(cfg.objective, row),
         int(row["epoch"]),
-        float(row["train_loss"]),
+        row["train_loss"],
         metrics,
         curve,
         seconds,

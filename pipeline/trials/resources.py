@@ -14,9 +14,8 @@ from pipeline.datasets.pixels import PixelStore
 from pipeline.models.architecture import describe
 from pipeline.models.weights import WeightsFile, locate
 from pipeline.settings.folders import prepared_dir, weights_dir
-from pipeline.settings.machine import threads_alone
 from pipeline.settings.schema import Config
-from pipeline.training.devices import resolve_device, resolve_precision
+from pipeline.training.devices import resolve_precision, resolved
 from pipeline.trials.identity import Environment
 from pipeline.trials.simulated import table_digest
 
@@ -70,13 +69,13 @@ def find_resources(cfg: Config) -> Resources:
     written = folder / MANIFEST
     manifest = _manifest(folder, written.stat().st_mtime_ns if written.exists() else 0)
     weights = locate(cfg.model, weights_dir())
-    device = resolve_device(cfg.machine.device)
+    machine = resolved(cfg.machine)
     environment = Environment(
         data_digest=manifest.digest,
         weights_digest=weights.sha256 if weights else "none",
-        precision=resolve_precision(cfg.machine.precision, device),
-        device=device,
-        threads=cfg.machine.threads or threads_alone(),
+        precision=machine.precision,
+        device=machine.device,
+        threads=machine.threads,
         simulated=table_digest(cfg),
     )
     return Resources(manifest, PixelStore(folder / "pixels.bin", manifest), weights, environment)

@@ -20,6 +20,7 @@ from pipeline.base.locks import alone
 from pipeline.settings.folders import lock_file, prepared_dir, runs_dir
 from pipeline.settings.machine import hardware, require_one_device
 from pipeline.settings.schema import Config
+from pipeline.training.callbacks import Checkpoint, Progress, Record
 from pipeline.training.data import Purpose, SplitPlan, split_plan
 from pipeline.training.final_output import FINAL_FILES, write_final
 from pipeline.training.objectives import objective_of
@@ -225,12 +226,8 @@ class _Job:
                     resources.manifest,
                     resources.store,
                     resources.weights.path if resources.weights else None,
-                    checkpoint=self.folder / "checkpoint.ckpt",
-                    record=curve.add,
-                    label=self.label,
-                    precision=environment.precision,
-                    device=environment.device,
-                    threads=environment.threads,
+                    Checkpoint(self.folder / "checkpoint.ckpt"),
+                    [Progress(self.label), Record(curve.add)],
                 )
         if final is not None:
             write_final(self.folder, resources.manifest, final)

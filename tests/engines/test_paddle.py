@@ -24,6 +24,7 @@ from pipeline.datasets.pixels import PixelStore
 from pipeline.settings.schema import Config
 from pipeline.training.addresses import generator
 from pipeline.training.augment import random_box
+from pipeline.training.callbacks import Checkpoint
 from pipeline.training.data import EpochOrder, Purpose, split_plan
 from pipeline.training.schedule import Schedule
 from pipeline.training.trial import train
@@ -54,6 +55,7 @@ def paddle_recipe(**changes: Any) -> Config:
             "model": {"arch": "resnet50_vd"},
             "recipe": recipe | changes,
             "protocol": "heldout",
+            "precision": "float32",
             "point": {"lr": 0.03, "l2_decay": 0.001, "label_smoothing": True, "mixup": True},
             "seed": 3,
         }
@@ -122,12 +124,7 @@ def here(folder: Path, cfg: Config, manifest: Manifest, store: PixelStore) -> Cu
         manifest,
         store,
         folder / "start.pdparams",
-        checkpoint=folder / f"{cfg.recipe.resize}.ckpt",
-        record=lambda _: None,
-        label="paddle",
-        precision="float32",
-        device="cpu",
-        threads=1,
+        Checkpoint(folder / f"{cfg.recipe.resize}.ckpt"),
     )
     return result.curve
 

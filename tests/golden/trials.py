@@ -18,6 +18,7 @@ from pipeline.datasets.decoding import Decoding
 from pipeline.datasets.manifest import PIXELS, SCHEMA, Manifest
 from pipeline.datasets.pixels import PixelStore, Stored, write_store
 from pipeline.settings.schema import Config, ModelConfig, RecipeConfig
+from pipeline.training.callbacks import Checkpoint, Record
 from pipeline.training.data import Purpose, split_plan
 from pipeline.training.final_output import predictions
 from pipeline.training.trial import FinalOutput, Result, train
@@ -102,6 +103,7 @@ def configuration(case: Case) -> Config:
             "strategies": ["fixed"],
             "space": {name: [value] for name, value in point.items()},
             "seed": case["seed"],
+            "machine": {"precision": case["precision"], "device": "cpu", "threads": 1},
             "objective": case.get("objective", "top1"),
             **point,
         }
@@ -164,13 +166,8 @@ class _Trial:
             self.manifest,
             store,
             self.weights,
-            checkpoint=self.checkpoint,
-            record=record,
-            label="golden",
-            precision=self.case["precision"],
-            device="cpu",
-            threads=1,
-            checkpoint_seconds=0 if self.case["interrupted"] else 1e9,
+            Checkpoint(self.checkpoint, seconds=0 if self.case["interrupted"] else 1e9),
+            [Record(record)],
         )
 
     def die_in_the_second_epoch(self, store: PixelStore) -> None:

@@ -6,7 +6,7 @@ import torch
 
 from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.pixels import PixelStore
-from pipeline.settings.schema import ProtocolConfig, RecipeConfig
+from pipeline.settings.schema import Config, MachineConfig, ProtocolConfig, RecipeConfig
 from pipeline.training.cropping import HostCropper
 from pipeline.training.data import (
     Purpose,
@@ -40,9 +40,9 @@ class Trainer:
 
 
 def data(manifest, store, *, recipe=RECIPE, protocol=HELDOUT, purpose=Purpose.SEARCH, steps=0):
-    made = TrialData(
-        manifest, store, recipe, split_plan(protocol, purpose), 7, False, device="cpu", where="host"
-    )
+    machine = MachineConfig(device="cpu", data="host")
+    cfg = Config.model_construct(recipe=recipe, machine=machine, seed=7, mixup=False)
+    made = TrialData(cfg, split_plan(protocol, purpose), manifest, store)
     made.trainer = Trainer(steps)
     return made
 

@@ -13,6 +13,7 @@ from pipeline.base.errors import UserError
 from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.pixels import PixelStore
 from pipeline.training import cropping
+from pipeline.training.callbacks import Checkpoint, Progress, Record
 from pipeline.training.classifier import Classifier
 from pipeline.training.data import Purpose, split_plan
 from pipeline.training.devices import resolve_device, resolve_precision
@@ -43,6 +44,7 @@ class Trials:
     def train(
         self, values, checkpoint, *, purpose=Purpose.SEARCH, record=None, precision="float32"
     ):
+        values = {"machine.precision": precision, **values}
         cfg = self.project.compose(*(f"{key}={value}" for key, value in values.items()))
         return train(
             cfg,
@@ -50,13 +52,8 @@ class Trials:
             self.manifest,
             self.store,
             None,
-            checkpoint=Path(checkpoint),
-            record=record or (lambda _: None),
-            label="trial",
-            precision=precision,
-            device="cpu",
-            threads=1,
-            checkpoint_seconds=0,
+            Checkpoint(Path(checkpoint), seconds=0),
+            [Progress("trial"), Record(record or (lambda _: None))],
         )
 
     def die_after(self, epoch, values, checkpoint, **how):
