@@ -21,8 +21,9 @@ from pipeline.settings.compose import compose
 from pipeline.settings.folders import prepared_dir
 from pipeline.settings.schema import Config
 from pipeline.training.data import Purpose
+from pipeline.trials.contract import Outcome
 from pipeline.trials.journal import Journal
-from pipeline.trials.run import Outcome, run
+from pipeline.trials.run import run
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = 10

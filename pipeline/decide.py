@@ -23,6 +23,7 @@ from pipeline.settings.folders import decided_dir
 from pipeline.settings.machine import take_own_device
 from pipeline.settings.schema import Config, StrategyConfig
 from pipeline.trials.more_seeds import MORE_SEEDS, MoreSeeds
+from pipeline.trials.run_rows import FinalRunRow
 from pipeline.trials.tables import write_rows
 
 
@@ -79,7 +80,6 @@ def _add_seeds(cfg: Config, cell: Cell, seeds: Sequence[int], folder: Path) -> N
         opening_rows,
         refit,
         require_same,
-        run_row,
     )
     from pipeline.trials.resources import find_resources
 
@@ -102,10 +102,11 @@ def _add_seeds(cfg: Config, cell: Cell, seeds: Sequence[int], folder: Path) -> N
             "per_class": by_class(resources.manifest, results),
         }
     )
-    rows = [run_row(seed, each, journal) for seed, each in outcomes.items()]
+    experiment = journal.experiment_id
+    rows = [FinalRunRow.of(each, experiment, seed=seed) for seed, each in outcomes.items()]
     temperature = cell.best.temperature or 1.0
     write_predictions(resources.manifest, logits, temperature, folder / "predictions.parquet")
-    write_rows(folder / "final_runs.csv", type(rows[0]), rows)
+    write_rows(folder / "final_runs.csv", FinalRunRow, rows)
     write_json(folder / MORE_SEEDS, more.model_dump(mode="json", by_alias=True))
     opened = opening_rows(cfg.project, cell.best, zip(more.keys, more.seeds, strict=True))
     add_openings(Path(cfg.root), folder.parent, opened)

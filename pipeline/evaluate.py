@@ -29,7 +29,7 @@ from pipeline.settings.folders import prepared_dir, results_dir
 from pipeline.settings.machine import take_own_device
 from pipeline.settings.schema import Config
 from pipeline.training.data import TEST
-from pipeline.trials.contract import BestFile, Figures, FinalFile, TrialResult, TrialRow
+from pipeline.trials.contract import BestFile, Figures, FinalFile, Outcome, TrialResult, TrialRow
 from pipeline.trials.final_parts import Replays, SharePoint, Weights
 from pipeline.trials.journal import Journal
 from pipeline.trials.learning_curve import learning_curve
@@ -42,11 +42,9 @@ from pipeline.trials.refits import (
     opening_rows,
     refit,
     require_same,
-    run_row,
     tune_target,
 )
 from pipeline.trials.resources import Resources, find_resources
-from pipeline.trials.run import Outcome
 from pipeline.trials.run_rows import FinalRunRow
 from pipeline.trials.tables import numbered, read_file, read_rows, write_rows
 
@@ -77,7 +75,8 @@ def evaluate(cfg: Config) -> None:
         assert best.temperature is not None
         delivered = deliver(cfg, journal, outcomes, resources, best.temperature, folder)
         results[0] = delivered.figures
-    rows = [run_row(seed, each, journal) for seed, each in outcomes.items()]
+    experiment = journal.experiment_id
+    rows = [FinalRunRow.of(each, experiment, seed=seed) for seed, each in outcomes.items()]
     write_rows(folder / "final_runs.csv", FinalRunRow, rows)
     curve = []
     if delivered is not None:

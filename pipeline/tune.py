@@ -16,8 +16,9 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 
 import hydra
@@ -93,7 +94,8 @@ def tune(config_dir: Path, overrides: Sequence[str], *, verbose: bool = False) -
         shutil.rmtree(parent.folder, ignore_errors=True)
         os.environ[sweep.PARENT] = parent.run_id
         try:
-            _multirun(config_dir, [*overrides, *([] if verbose else [_QUIET])], parent.folder)
+            with _explained(parent.folder):
+                _multirun(config_dir.resolve(), [*overrides, *([] if verbose else [_QUIET])])
         except Exception:
             parent.require_not_stopped()  # the cause, before what a launcher made of it
             raise
@@ -119,36 +121,38 @@ def _warn(doubts: Sequence[str]) -> None:
         print(f"warning: {doubt}", file=sys.stderr)
 
 
-def _multirun(config_dir: Path, overrides: Sequence[str], folder: Path) -> None:
-    """Hand the sweep to Hydra, whose front door reads the arguments of the process.
-
-    Raises UserError when the sweeper or a launcher gives up, and re-raises what a job raised. Hydra
-    itself would print a traceback and exit. ``folder`` is that of the sweep.
-    """
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    arguments, sys.argv = sys.argv, ["pipeline.tune", *hydra_overrides(config_dir, overrides)]
+def _multirun(config_dir: Path, overrides: Sequence[str]) -> None:
+    """Hand the sweep to Hydra, whose front door reads the arguments of the process."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # else it prints a traceback and exits
+    main = hydra.main(version_base="1.3", config_path=str(config_dir), config_name=CONFIG_NAME)
+    given, sys.argv = sys.argv, ["pipeline.tune", *hydra_overrides(config_dir, overrides)]
     try:
-        hydra.main(
-            config_path=str(config_dir.resolve()), config_name=CONFIG_NAME, version_base="1.3"
-        )(_job)()
+        main(_job)()
+    finally:
+        sys.argv = given
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Raise UserError where the sweeper or a launcher gives up; pass on what a job raises.
+
+    ``folder`` is that of the sweep.
+    """
+    try:
+        yield
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(" ".join(str(error).split())) from error
-    except BrokenProcessPool as error:
-        raise UserError(
-            f"a process of the launcher died, killed or out of memory: {gist(error)}. The finished "
-            "trials are kept; run the same command to go on"
-        ) from error
     except Exception as error:
         engine = type(error).__module__.partition(".")[0]
-        if engine not in _LOGS:
+        if isinstance(error, BrokenProcessPool):
+            what = f"a process of the launcher died, killed or out of memory: {gist(error)}"
+        elif engine in _LOGS:
+            logs = _LOGS[engine].format(folder=folder)
+            what = f"{engine} lost a job: {gist(error)}. Its log is under {logs}"
+        else:
             raise
-        raise UserError(
-            f"{engine} lost a job: {gist(error)}. Its log is under "
-            f"{_LOGS[engine].format(folder=folder)}. The finished trials are kept; run the same "
-            "command to go on"
-        ) from error
-    finally:
-        sys.argv = arguments
+        kept = "The finished trials are kept; run the same command to go on"
+        raise UserError(f"{what}. {kept}") from error
 
 
 def _job(composed: DictConfig) -> float:

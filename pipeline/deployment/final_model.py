@@ -30,11 +30,10 @@ from pipeline.settings.schema import Config
 from pipeline.training.cropping import HostCropper
 from pipeline.training.data import EVALUATION_BATCH, TEST, CentreCrops
 from pipeline.training.final_output import MODEL, PREDICTIONS
-from pipeline.trials.contract import Calibration, Figures, FinalFile
+from pipeline.trials.contract import Calibration, Figures, FinalFile, Outcome
 from pipeline.trials.identity import key_of, versions
 from pipeline.trials.journal import Journal
 from pipeline.trials.resources import Resources
-from pipeline.trials.run import Outcome
 
 REQUIREMENTS = ("mlflow", "numpy", "onnx", "onnxruntime")
 """Packages that the registered model needs to run; ``Description.versions`` are for training."""

@@ -7,8 +7,9 @@ Accuracies are fractions from 0 to 1. This module imports neither torch nor MLfl
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -78,6 +79,18 @@ class Trial(Record):
         return self.result.status if self.result else "failed"
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """A finished trial and its run in the journal."""
+
+    key: str
+    run_id: str
+    replayed: bool
+    result: TrialResult
+    shared: bool = False
+    """Whether the trial was replayed from a run of another sweep."""
+
+
 class Numbered(Record):
     trial: Count
 
@@ -136,13 +149,20 @@ class Machine(Record):
     simulated: str | None = None
 
 
-class BestFile(Record):
-    """The chosen point and everything needed to train it again."""
+class OfCell(Record):
+    """What names a cell, and the point it chose."""
 
     dataset: str
     model: str
     strategy: str
     protocol: Protocol
+    data_digest: str
+    point: Point
+
+
+class BestFile(OfCell):
+    """The chosen point and everything needed to train it again."""
+
     n_trials: Count
     space_size: Count
     seed: Count
@@ -150,7 +170,6 @@ class BestFile(Record):
     search: dict[str, Any] | None = None
     first: Point | None = None
     """Where the search began. ``fixed`` leaves space, search and first None; a grid sets space."""
-    data_digest: str
     weights_digest: str | None
     code_digest: str
     recipe: dict[str, Any]
@@ -158,7 +177,6 @@ class BestFile(Record):
     versions: dict[str, Any]
     trial: Count
     key: str
-    point: Point
     chosen_by: Objective = "top1"
     objective: Share
     loss: float | None
@@ -203,16 +221,9 @@ class Calibration(Record):
     """Those that hold images, in order."""
 
 
-class FinalFile(Record):
-    """The results on the test split; the lists of metrics have one entry per seed."""
+class PerSeed(Record):
+    """The results of refits on the test split: a list of each metric, with one entry per seed."""
 
-    dataset: str
-    title: str
-    model: str
-    model_title: str
-    strategy: str
-    protocol: Protocol
-    point: Point
     seeds: Annotated[list[int], Field(min_length=1)]
     keys: list[str]
     top1: list[Share]
@@ -220,6 +231,20 @@ class FinalFile(Record):
     mean_class: list[Share]
     paddle_batch_mean: list[Share | None]
     loss: list[float | None]
+
+    @model_validator(mode="after")
+    def _lengths_agree(self) -> Self:
+        for name in PerSeed.model_fields:
+            if len(getattr(self, name)) != len(self.seeds):
+                raise ValueError(f"{name} must have one entry per seed ({len(self.seeds)})")
+        return self
+
+
+class FinalFile(PerSeed, OfCell):
+    """The results on the test split."""
+
+    title: str
+    model_title: str
     top1_mean: float
     top1_low: float | None
     """Ends of the 95 % interval over the seeds; None with one seed."""
@@ -237,7 +262,6 @@ class FinalFile(Record):
 
     Under the paddle protocol it is None, and ``per_class`` is empty.
     """
-    data_digest: str
     weights: Weights
     accepted_counts: bool
     leaked: Count
@@ -261,10 +285,7 @@ class FinalFile(Record):
     """Number of planned looks at comparisons of these results, while seeds are added."""
 
     @model_validator(mode="after")
-    def _lengths_agree(self) -> FinalFile:
-        for name in ("keys", "top1", "top5", "mean_class", "loss"):
-            if len(getattr(self, name)) != len(self.seeds):
-                raise ValueError(f"{name} must have one entry per seed ({len(self.seeds)})")
+    def _one_per_class(self) -> FinalFile:
         width = len(self.classes)
         if self.confusion is not None and [len(row) for row in self.confusion] != [width] * width:
             raise ValueError(f"confusion must be {width} x {width}, one row per class")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import TracebackType
 
 from pipeline.trials.journal import Journal
 from pipeline.trials.store import tracking_uri
@@ -18,10 +17,9 @@ ROWS = 100
 
 
 class CurveLog:
-    """Write the rows of a learning curve to an MLflow run; use it as a context manager.
+    """Writes the rows of a learning curve to an MLflow run, the first one at once.
 
-    The first row is written at once. Rows that are left are written when the block ends, also
-    after an exception.
+    Close it at the end, also after an exception: it keeps rows for a while.
     """
 
     def __init__(self, journal: Journal, run_id: str) -> None:
@@ -29,23 +27,13 @@ class CurveLog:
         self.rows: list[Mapping[str, float | int]] = []
         self.last = -float("inf")
 
-    def __enter__(self) -> CurveLog:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._write()
-
     def add(self, row: Mapping[str, float | int]) -> None:
         self.rows.append(row)
         if time.monotonic() - self.last >= SECONDS or len(self.rows) >= ROWS:
-            self._write()
+            self.close()
 
-    def _write(self) -> None:
+    def close(self) -> None:
+        """Write the rows that are left."""
         if self.rows:
             self.journal.log_steps(
                 self.run_id,

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from pipeline.base.statistics import t_interval
-from pipeline.trials.contract import ClassRow, FinalFile, Record, Share
+from pipeline.trials.contract import ClassRow, FinalFile, PerSeed
 
 MORE_SEEDS = "more_seeds.json"
-_PER_SEED = ("seeds", "keys", "top1", "top5", "mean_class", "paddle_batch_mean", "loss")
 
 
-class MoreSeeds(Record):
-    """The results of the added seeds on the test split; the lists have one entry per seed."""
+class MoreSeeds(PerSeed):
+    """The results of the added seeds on the test split."""
 
     follows: str
     """Key of the cell's first refit: these seeds belong to that point, data and weights."""
-    seeds: list[int]
-    keys: list[str]
-    top1: list[Share]
-    top5: list[Share]
-    mean_class: list[Share]
-    paddle_batch_mean: list[Share | None]
-    loss: list[float | None]
     per_class: list[ClassRow]
 
 
 def joined(final: FinalFile, more: MoreSeeds) -> FinalFile:
     """Return ``final`` over its own seeds and the added ones."""
-    lists = {name: [*getattr(final, name), *getattr(more, name)] for name in _PER_SEED}
+    lists = {name: [*getattr(final, name), *getattr(more, name)] for name in PerSeed.model_fields}
     interval = t_interval(lists["top1"])
     return final.model_copy(
         update={

@@ -13,13 +13,12 @@ from pipeline.settings.folders import target
 from pipeline.settings.schema import Config
 from pipeline.training.data import TEST, Purpose
 from pipeline.trials import sweep
-from pipeline.trials.contract import BestFile, ClassRow, Figures
+from pipeline.trials.contract import BestFile, ClassRow, Figures, Outcome
 from pipeline.trials.identity import Environment
 from pipeline.trials.journal import Journal
 from pipeline.trials.lines import refit_line
 from pipeline.trials.openings import Opening
-from pipeline.trials.run import Outcome, TrialFailedError, run
-from pipeline.trials.run_rows import FinalRunRow
+from pipeline.trials.run import TrialFailedError, run
 
 METRICS = ("top1", "top5", "mean_class", "paddle_batch_mean", "loss")
 """The metrics that are listed by seed."""
@@ -61,20 +60,6 @@ def require_same(cfg: Config, path: Path, best: BestFile, environment: Environme
                 f"{path}: {what} is {tuned[:12]}, but it is {now[:12]} now. "
                 f"Run tune again: dvc repro -s {tune_target(cfg)}"
             )
-
-
-def run_row(seed: int, outcome: Outcome, journal: Journal) -> FinalRunRow:
-    """Return the row of final_runs.csv for a refit."""
-    return FinalRunRow.model_validate(
-        {
-            **outcome.result.model_dump(),
-            "seed": seed,
-            "key": outcome.key,
-            "experiment_id": journal.experiment_id,
-            "run_id": outcome.run_id,
-            "replayed": outcome.replayed,
-        }
-    )
 
 
 def opening_rows(

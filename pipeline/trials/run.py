@@ -7,7 +7,7 @@ import shutil
 import socket
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from pipeline.training.data import Purpose, SplitPlan, split_plan
 from pipeline.training.final_output import FINAL_FILES, write_final
 from pipeline.training.objectives import objective_of
 from pipeline.training.trial import train
-from pipeline.trials.contract import TrialResult
+from pipeline.trials.contract import Outcome, TrialResult
 from pipeline.trials.curves import CurveLog, system_metrics
 from pipeline.trials.deaths import bury, require_life, stamp, watched
 from pipeline.trials.identity import identity, key_of
@@ -41,18 +41,6 @@ class TrialFailedError(Exception):
 
 
 _TEST_METRICS = ("top1", "top5", "mean_class", "loss")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A finished trial and its run in the journal."""
-
-    key: str
-    run_id: str
-    replayed: bool
-    result: TrialResult
-    shared: bool = False
-    """Whether the trial was replayed from a run of another sweep."""
 
 
 def run(
@@ -177,7 +165,7 @@ class _Job:
     def show(self, run_id: str, result: TrialResult) -> None:
         """Show a replayed trial as if it had been trained in this run."""
         self._describe(run_id)
-        with CurveLog(self.journal, run_id) as curve:
+        with closing(CurveLog(self.journal, run_id)) as curve:
             for row in result.curve:
                 curve.add(row.model_dump(exclude_unset=True))
         self._measure(run_id, result)
@@ -215,7 +203,7 @@ class _Job:
     def _compute(self, run_id: str) -> TrialResult:
         """Train; a final trial also writes its output to the trial's folder."""
         resources, environment = self.resources, self.resources.environment
-        with CurveLog(self.journal, run_id) as curve:
+        with closing(CurveLog(self.journal, run_id)) as curve:
             if self.cfg.machine.simulate is not None:
                 result, final = simulate(self.cfg, resources.manifest, self.plan, curve.add), None
             else:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Self
 
-from pipeline.trials.contract import Numbered, Trial
+from pipeline.trials.contract import Numbered, Outcome, Trial
 from pipeline.trials.record import Count, Record, Seconds
 
 
@@ -25,16 +26,16 @@ class Journalled(Record):
     host: str | None
     finished: datetime | None
 
-
-class RunRow(Journalled, Numbered):
     @classmethod
-    def of(cls, trial: Trial, experiment_id: str) -> RunRow:
-        return cls.model_validate(
-            dict.fromkeys(cls.model_fields)
-            | (trial.result.model_dump() if trial.result else {})
-            | {"trial": trial.number, "key": trial.key, "experiment_id": experiment_id}
-            | {"run_id": trial.run_id, "replayed": trial.replayed}
-        )
+    def of(cls, done: Trial | Outcome, experiment_id: str, **number: int) -> Self:
+        """Return the row of a trial, with its number in a sweep or its seed."""
+        cost = done.result.model_dump() if done.result else {}
+        stands = {"key": done.key, "run_id": done.run_id, "replayed": done.replayed}
+        row = dict.fromkeys(cls.model_fields) | cost | stands | number
+        return cls.model_validate(row | {"experiment_id": experiment_id})
+
+
+class RunRow(Journalled, Numbered): ...
 
 
 class Seeded(Record):

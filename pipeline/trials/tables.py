@@ -55,7 +55,8 @@ def write_trials(folder: Path, trials: Sequence[Trial], experiment_id: str) -> N
     write_rows(
         folder / "curves.csv", CurveRow, [row for trial in trials for row in CurveRow.all_of(trial)]
     )
-    write_rows(folder / "runs.csv", RunRow, [RunRow.of(trial, experiment_id) for trial in trials])
+    runs = [RunRow.of(trial, experiment_id, trial=trial.number) for trial in trials]
+    write_rows(folder / "runs.csv", RunRow, runs)
 
 
 def write_rows(path: Path, kind: type[M], rows: Sequence[M]) -> None:

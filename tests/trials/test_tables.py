@@ -128,5 +128,5 @@ def test_what_is_written_is_what_is_read(tmp_path_factory, lr, top1, loss, smoot
     write_trials(folder, [each], "1")
     assert read_rows(folder / "trials.csv", TrialRow) == [TrialRow.of(each)]
     assert read_rows(folder / "curves.csv", CurveRow) == CurveRow.all_of(each)
-    assert read_rows(folder / "runs.csv", RunRow) == [RunRow.of(each, "1")]
+    assert read_rows(folder / "runs.csv", RunRow) == [RunRow.of(each, "1", trial=0)]
     assert Trial.model_validate_json(json.dumps(each.model_dump(mode="json"))) == each
