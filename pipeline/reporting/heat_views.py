@@ -8,6 +8,8 @@ from pipeline.reporting.vega import LABEL, WIDTH, Spec, sized
 FIGURES_UP_TO = 100
 """A panel with more cells than this is drawn without numbers in the cells."""
 MOST_LABELS = 40
+DARK = "luminance(scale('color', datum.value)) < 0.179"
+"""Whether white text has more contrast on a cell than black: WCAG's 4.58 of either at the bound."""
 
 
 def heat_view(chart: HeatMap) -> Spec:
@@ -24,8 +26,6 @@ def heat_view(chart: HeatMap) -> Spec:
         for j, value in enumerate(row)
         if value is not None and (share or value)
     ]
-    figures = [float(str(row["value"])) for row in values] or [0.0]
-    middle = (min(figures) + max(figures)) / 2
     many = rows * columns > FIGURES_UP_TO
     labels = {"grid": False, "ticks": False, "domain": False, "labelExpr": LABEL}
     across_labels = labels | {"labelAngle": 0 if share else -45}
@@ -35,17 +35,17 @@ def heat_view(chart: HeatMap) -> Spec:
         return placed | {"axis": axis | {"values": names[:: -(-len(names) // MOST_LABELS)]}}
 
     legend = {"title": None, "orient": "right", "gradientThickness": 12}
-    low = {} if share else {"domainMin": 0}
     tooltip = [
         {"field": "y", "title": chart.y_title},
         {"field": "x", "title": chart.x_title},
         {"field": "value", "title": "%" if share else "images"},
     ]
-    scale = {"scheme": "cividis", **low}
+    # A single image must stand out from the colour of zero, with WCAG's contrast of 3.
+    scale = {"scheme": {"name": "cividis", "extent": [0, 1] if share else [0.5, 1]}}
     colour = {"field": "value", "type": "quantitative", "scale": scale, "legend": legend}
     layers: list[Spec] = [{"mark": "rect", "encoding": {"color": colour, "tooltip": tooltip}}]
     if not many:
-        white = {"test": f"datum.value < {middle:g}", "value": "white"}
+        white = {"test": DARK, "value": "white"}
         text = {"field": "value", "format": ".1f" if share else "d"}
         layers.append(
             {
@@ -67,7 +67,7 @@ def heat_view(chart: HeatMap) -> Spec:
     }
     data = {"data": {"values": values}}
     if not share:  # cells without images have the colour of zero
-        square = {"width": 560, "height": 560, "view": {"fill": "#00224e"}}
+        square = {"width": 560, "height": 560, "view": {"fill": "#00224e", "stroke": "var(--soft)"}}
         return sized(data | view | square, 560)
     facet = {"field": "panel", "type": "nominal", "sort": [p.title for p in chart.panels]}
     return data | {"facet": facet, "columns": across, "spacing": 16, "spec": view}
@@ -100,6 +100,8 @@ def parallel_view(chart: Parallel) -> Spec:
     }
     y = {"field": "at", "type": "quantitative", "axis": None, "scale": {"domain": [-0.05, 1.05]}}
     legend = {"title": "%", "orient": "right", "gradientThickness": 12}
+    text = {"type": "text", "align": "left", "dx": 5}
+    edge = {"color": "var(--paper)", "stroke": "var(--paper)", "strokeWidth": 4}
     colour = {
         "field": "value",
         "type": "quantitative",
@@ -112,14 +114,17 @@ def parallel_view(chart: Parallel) -> Spec:
             {
                 "data": {"values": lines},
                 "transform": [{"flatten": ["axis", "at"]}],
-                "mark": {"type": "line", "strokeWidth": 1.5, "opacity": 0.8},
+                "mark": {"type": "line", "strokeWidth": 1.5, "opacity": 0.9},
                 "encoding": {"detail": {"field": "line"}, "color": colour},
             },
-            {
-                "data": {"values": ticks},
-                "mark": {"type": "text", "align": "left", "dx": 5, "color": "var(--ink)"},
-                "encoding": {"text": {"field": "label"}},
-            },
+            *(
+                {
+                    "data": {"values": ticks},
+                    "mark": text | style,
+                    "encoding": {"text": {"field": "label"}},
+                }
+                for style in (edge, {"color": "var(--ink)"})
+            ),
         ],
     }
 

@@ -69,7 +69,7 @@ def line_view(chart: LineChart) -> Spec:
     symbol = None if any(each.style == "points" for each in every) else "stroke"
     dash = _by_series(names, ([5, 4] if each.dashed else [1, 0] for each in every), symbol)
     mark = _by_series(names, (MARKS[each.mark] for each in every))
-    points = {"type": "point", "filled": True, "size": 50, "opacity": 0.9}
+    points = {"type": "point", "filled": True, "size": 50, "opacity": 1}
     bound = {"y": y | {"field": "low"}, "y2": {"field": "high"}}
 
     def layer(kept: list[Series], shape: Any, more: Spec) -> list[Spec]:
@@ -162,7 +162,7 @@ def bar_view(chart: BarChart) -> Spec:
     drawn = {"mark": shape, "encoding": {"x": x, "tooltip": tooltip, **more}}
     layers: list[Spec] = [*rules, drawn]
     if any(series.seeds for series in chart.series):
-        dots = {"type": "point", "filled": True, "size": 16, "opacity": 0.6}
+        dots = {"type": "point", "filled": True, "size": 16, "opacity": 1}
         encoding = {"x": x | {"field": "seeds"}}
         layers.append({"transform": [{"flatten": ["seeds"]}], "mark": dots, "encoding": encoding})
     if not chart.dots:

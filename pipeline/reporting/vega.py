@@ -20,7 +20,7 @@ AXES = 100
 """Pixels that are kept for an axis and its title."""
 LABEL = "truncate(datum.label, 32)"
 """Expression for the label of a category, whose name may be long."""
-LIGHT = {"--ink": "#1c2024", "--soft": "#5b6570", "--line": "#dde1e6"}
+LIGHT = {"--paper": "white", "--ink": "#1c2024", "--soft": "#5b6570", "--line": "#dde1e6"}
 _LABELS = {
     "labelColor": "var(--ink)",
     "labelFontSize": 12,

@@ -18,7 +18,6 @@ from urllib.parse import unquote
 
 import pytest
 
-from pipeline.reporting.charts import OKABE_ITO
 from pipeline.reporting.content import compose_report
 from pipeline.reporting.published import table1
 from pipeline.reporting.results import CellName, read_results
@@ -283,46 +282,76 @@ def test_the_view_of_the_trials_is_filtered_sorted_and_has_the_points_columns(
         page.close()
 
 
+CONTRAST = """
+  const parts = (css) => css.match(/[\\d.]+/g).map(Number);
+  const light = (rgb) => {
+    const [r, g, b] = rgb.map((v) => {
+      v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const contrast = (one, other) => {
+    const [dark, bright] = [light(one), light(other)].sort((x, y) => x - y);
+    return (bright + 0.05) / (dark + 0.05);
+  };
+  const page = parts(getComputedStyle(document.body).backgroundColor).slice(0, 3);
+"""
+"""JavaScript for WCAG's contrast of two colours, and the colour of the page."""
+
+
 def test_text_is_readable_on_its_ground(visit: Visit) -> None:
-    """WCAG's contrast of at least 4.5 for body text and figures' text, in light and dark."""
-    contrasts = visit.page.evaluate(
-        """() => {
-          const light = (css) => {
-            const [r, g, b] = css.match(/[\\d.]+/g).slice(0, 3).map((v) => {
-              v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
-            });
-            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-          };
-          const ground = light(getComputedStyle(document.body).backgroundColor);
-          const against = (css) => {
-            const [a, b] = [light(css), ground].sort((x, y) => y - x);
-            return (a + 0.05) / (b + 0.05);
-          };
-          const texts = document.querySelectorAll("p, td, th, figcaption, .plot text");
-          const colour = (e) => getComputedStyle(e)[e.matches("text") ? "fill" : "color"];
-          return [...texts].filter((e) => !e.matches(".notice")).map((e) => against(colour(e)));
-        }"""
+    """WCAG's contrast of at least 4.5 for text on the page and in figures, in light and dark."""
+    for page in (visit.page, visit.dataset):
+        contrasts = page.evaluate(
+            f"""() => {{ {CONTRAST}
+              const texts = document.querySelectorAll("p, td, th, dt, dd, figcaption, .plot text");
+              const colour = (e) => getComputedStyle(e)[e.matches("text") ? "fill" : "color"];
+              const inCell = ".notice, [data-chart$='-heat'] .role-mark text";
+              return [...texts].filter((e) => !e.matches(inCell))
+                .map((e) => contrast(parts(colour(e)).slice(0, 3), page));
+            }}"""
+        )
+        assert len(contrasts) > 50
+        assert min(contrasts) >= 4.5
+
+
+def test_figures_in_a_heat_map_are_readable_on_their_cells(visit: Visit) -> None:
+    contrasts = visit.dataset.evaluate(
+        f"""() => {{ {CONTRAST}
+          const plot = document.querySelector("[data-chart$='-heat']");
+          const cells = [...plot.querySelectorAll(".role-mark.mark-rect path")];
+          const texts = [...plot.querySelectorAll(".role-mark.mark-text text")];
+          const fill = (e) => parts(getComputedStyle(e).fill).slice(0, 3);
+          return texts.map((text, i) => contrast(fill(text), fill(cells[i])));
+        }}"""
     )
-    assert len(contrasts) > 50
+    assert len(contrasts) == 12
     assert min(contrasts) >= 4.5
 
 
 def test_marks_are_visible_on_their_ground(visit: Visit) -> None:
-    """WCAG's contrast of at least 3 for what a figure is drawn with, in light and dark."""
-    ground = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
-    paper = _luminance([int(part) for part in re.findall(r"\d+", ground)[:3]])
-    for colour in OKABE_ITO.values():
-        mark = _luminance([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
-        light, dark = max(mark, paper), min(mark, paper)
-        assert (light + 0.05) / (dark + 0.05) >= 3
+    """WCAG's contrast of at least 3 for what a figure is drawn with, in light and dark.
 
-
-def _luminance(rgb: list[int]) -> float:
-    red, green, blue = (
-        value / 12.92 if value <= 0.03928 else ((value + 0.055) / 1.055) ** 2.4
-        for value in (part / 255 for part in rgb)
-    )
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    Areas and the thin lines behind the curves are faint on purpose.
+    """
+    for page, least in ((visit.page, 10), (visit.dataset, 50)):
+        contrasts = page.evaluate(
+            f"""() => {{ {CONTRAST}
+              return [...document.querySelectorAll(".plot .role-mark")]
+                .filter((e) => e.matches(".mark-symbol, .mark-rule, .mark-line"))
+                .flatMap((e) => [...e.querySelectorAll("path, line")])
+                .map((e) => {{
+                  const style = getComputedStyle(e);
+                  const css = style.fill === "none" ? style.stroke : style.fill;
+                  return [css, Number(style.opacity)];
+                }})
+                .filter(([css, share]) => share > 0.3 && css !== "none")
+                .map(([css, share]) => contrast(
+                  parts(css).slice(0, 3).map((v, i) => share * v + (1 - share) * page[i]), page));
+            }}"""
+        )
+        assert len(contrasts) > least
+        assert min(contrasts) >= 3
 
 
 def test_print_shows_the_static_drawings(visit: Visit) -> None:
