@@ -115,8 +115,13 @@ def prepare(dataset: DatasetConfig, archives: Archives, into: Path, *, workers: 
         broken = {path: got.reason for path, got in results.items() if isinstance(got, Unreadable)}
         images = len(results) + len(unreadable)
         unreadable |= broken
-        _require_few(dataset, images, unreadable)
-        if not _emptied(dataset, listing, entries, broken):
+        try:
+            _require_few(dataset, images, unreadable)
+            emptied = _emptied(dataset, listing, entries, broken)
+        except UserError:
+            (into / PIXELS).unlink()
+            raise
+        if not emptied:
             break
         readable = [entry for entry in listing.entries if entry.path not in unreadable]
         listing = replace(listing, entries=readable)

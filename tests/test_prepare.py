@@ -207,6 +207,7 @@ def test_too_many_unreadable_images_stop_it(tmp_path):
     for path in bad:
         assert path in str(stopped.value)
     assert not (into / MANIFEST).exists(), "a manifest of other data must not be found later"
+    assert not (into / PIXELS).exists()
 
 
 def test_a_class_that_loses_all_images_of_a_split_is_named(tmp_path):

@@ -102,7 +102,7 @@ def examine(data: bytes, how: Decoding) -> Decoded:
         other = f"an image of another format, and {reason}" if reason else None
         raise UnreadableError(other or "not an image of a known format") from None
     except Exception as error:  # the decoders raise nearly every type on damaged files
-        reason = str(error) or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise UnreadableError(f"damaged: {reason}") from error
 
 

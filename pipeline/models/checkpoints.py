@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tarfile
 import warnings
 from pathlib import Path
 
 import torch
 
 from pipeline.base.errors import UserError
+from pipeline.base.text import printable
 from pipeline.models import paddle, pytorch, safetensors_file
 from pipeline.models.pickles import Room
 
@@ -16,6 +16,8 @@ _PICKLE = b"\x80"
 _TORCH_1_5 = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """First bytes of files that torch wrote before 1.6: a pickled magic number."""
 _ZIP = b"PK\x03\x04"
+_TAR, _TAR_AT = b"ustar", 257
+"""The mark of a tar, and where it is. tarfile itself would unpack a compressed one to see it."""
 _KINDS = ".pdparams (Paddle), .pth (PyTorch state dict) or .safetensors"
 
 
@@ -34,14 +36,17 @@ def tensors(path: Path) -> dict[str, torch.Tensor]:
         raise UserError(f"{path}: there is no such file; expected a {_KINDS} file")
     try:
         with path.open("rb") as file:
-            start = file.read(len(_TORCH_1_5))
+            start = file.read(_TAR_AT + len(_TAR))
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
     if not start:
         raise UserError(f"{path} is empty; expected a {_KINDS} file")
     with warnings.catch_warnings():  # the arrays are read-only, and stay so
         warnings.filterwarnings("ignore", message="The given (NumPy array|buffer) is not writable")
-        read = _read(path, start)
+        try:
+            read = _read(path, start)
+        except UserError as error:  # may repeat names that the file holds
+            raise UserError(printable(error)) from None
     try:
         Room(path.stat().st_size).take(sum(_as_float32(tensor) for tensor in read.values()))
     except UserError as error:
@@ -59,9 +64,9 @@ def _read(path: Path, start: bytes) -> dict[str, torch.Tensor]:
             return safetensors_file.read(path)
         except Exception as error:  # the header can name any type and size
             raise _unreadable(path, ".safetensors", error) from None
-    if tarfile.is_tarfile(path):
+    if start[_TAR_AT:].startswith(_TAR):
         raise UserError(f"{path} is a .tar, Paddle's old static format; expected a {_KINDS} file")
-    raise UserError(f"{path} is none of {_KINDS}; it begins with {start!r}")
+    raise UserError(f"{path} is none of {_KINDS}; it begins with {start[:15]!r}")
 
 
 def _as_float32(tensor: torch.Tensor) -> int:
@@ -79,5 +84,5 @@ def _torch(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _unreadable(path: Path, kind: str, error: Exception) -> UserError:
-    reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
+    reason = str(error).strip()[:200] or type(error).__name__
     return UserError(f"{path}: not a readable {kind} file, or half of one: {reason}")

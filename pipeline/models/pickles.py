@@ -19,6 +19,8 @@ LEAST_ROOM = 2**28
 MOST_EXPANSION = 4
 """A larger file may unpack to this many times its size, since 8-bit numbers become float32."""
 _LONGEST_KEY = 1000
+_LARGEST_KEY = 2**32
+"""Multiples of 2**61 - 1 have one hash: a dict of 150,000 of them takes minutes."""
 _MOST_ARGUMENTS = 16
 _MOST_BITS = 128
 
@@ -276,7 +278,7 @@ def checked_key(key: object) -> str | int:
     """Return a key of a dict that costs little to hash and to compare; raise UserError else."""
     if type(key) is str and len(key) <= _LONGEST_KEY:
         return key
-    if type(key) is int:
+    if type(key) is int and abs(key) <= _LARGEST_KEY:
         return key
-    kind = "a long text" if type(key) is str else f"a {type(key).__name__}"
+    kind = {str: "a long text", int: "a large number"}.get(type(key), f"a {type(key).__name__}")
     raise UserError(f"does not hold a dict from parameter name to array: a key is {kind}")

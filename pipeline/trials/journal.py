@@ -214,33 +214,9 @@ class Journal:
         tag = InputTag("mlflow.data.context", context)
         self.client.log_inputs(run_id, [DatasetInput(dataset, [tag])])
 
-    def reopen(self, run_id: str) -> None:
-        self.client.update_run(run_id, status="RUNNING")
-
     def close(self, run_id: str, status: str) -> None:
         """End a run with a status: FINISHED, FAILED or KILLED."""
         self.client.set_terminated(run_id, status)
-
-    def close_after(self, run_id: str, status: str, seconds: float) -> None:
-        """End a run so that MLflow shows ``seconds`` as its duration, not the pauses in between."""
-        started = self.client.get_run(run_id).info.start_time
-        self.client.set_terminated(run_id, status, started + round(1000 * seconds))
-
-    # Sweeps
-
-    def parent(
-        self, name: str, fingerprint: str, tags: Mapping[str, str], note: str
-    ) -> tuple[str, float]:
-        """Find a sweep's parent run by its fingerprint and reopen it, or start a new one.
-
-        Returns its id and the seconds it took until now; see :meth:`close_after`.
-        """
-        for run in self.search(f"tags.`sweep.fingerprint` = '{fingerprint}'"):
-            self.reopen(run.info.run_id)
-            ended = run.info.end_time or run.info.start_time  # none if its process was killed
-            return str(run.info.run_id), (ended - run.info.start_time) / 1000
-        every = {**tags, "sweep.fingerprint": fingerprint, _DESCRIPTION: note}
-        return self.start(name, parent_id=None, params={}, tags=every), 0.0
 
     def mirror(
         self,

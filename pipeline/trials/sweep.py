@@ -33,6 +33,7 @@ from pipeline.trials.deciding_code import code_digest
 from pipeline.trials.identity import identity, key_of, versions
 from pipeline.trials.journal import Journal
 from pipeline.trials.lines import best_so_far, end_line, run_name, trial_line
+from pipeline.trials.parents import open_parent, set_duration
 from pipeline.trials.resources import Resources, find_resources
 from pipeline.trials.run import TrialFailedError, run
 from pipeline.trials.tables import best, write_trials
@@ -162,9 +163,8 @@ def opened(cfg: Config) -> Iterator[Sweep]:
     folder = sweep_dir(cfg)
     with alone(folder.with_name(f".{folder.name}.lock"), f"cell {cell}"):
         began = time.time()
-        run_id, earlier = journal.parent(
-            cell, fingerprint, tags(cfg, "sweep"), f"{cfg.title}: {cfg.strategy.name} search"
-        )
+        note = f"{cfg.title}: {cfg.strategy.name} search"
+        run_id, earlier = open_parent(journal, cell, fingerprint, tags(cfg, "sweep"), note)
         status = "FAILED"
         try:
             with counting(cfg, resources, folder):
@@ -174,7 +174,7 @@ def opened(cfg: Config) -> Iterator[Sweep]:
             status = "KILLED"
             raise
         finally:
-            journal.close_after(run_id, status, earlier + time.time() - began)
+            set_duration(journal, run_id, status, earlier + time.time() - began)
 
 
 def _fingerprint(cfg: Config, resources: Resources) -> str:

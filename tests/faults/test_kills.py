@@ -48,6 +48,7 @@ def test_of_the_sweep(
     forks: Forks, simulated: SimulatedProject, undisturbed_grid: dict[str, bytes], tally: Tally
 ) -> None:
     moments = random.Random("sweep")
+    begin = time.time()
     for number in range(SWEEP):
         sweep = forks.start(simulated, "strategy=grid")
         if number % 5:  # else anywhere in its start
@@ -59,6 +60,14 @@ def test_of_the_sweep(
     forks.run(simulated, "strategy=grid")
     require_survived(simulated, "grid", undisturbed_grid)
     assert tally.count == SWEEP, "the grid was done before the last kill"
+    (parent,) = simulated.parents()
+    worked = sum(
+        each.info.end_time - each.info.start_time
+        for each in simulated.trained()
+        if each.info.status == "FINISHED"
+    )
+    shown = parent.info.end_time - parent.info.start_time
+    assert worked <= shown <= 1000 * (time.time() - begin), "the time that MLflow shows"
 
 
 def test_of_a_worker(

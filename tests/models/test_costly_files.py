@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import pickle
 import struct
+import tarfile
 import tracemalloc
 import zipfile
 
@@ -110,7 +112,36 @@ def nested_header() -> bytes:
     return struct.pack("<Q", len(header)) + header
 
 
+def equal_hashes(count: int) -> bytes:
+    """A dict whose keys have one hash: to put them in takes a comparison with each before."""
+    keys = (n * (2**61 - 1) for n in range(1, count + 1))
+    return b"}(" + b"".join(b"\x8a\x0a" + n.to_bytes(10, "little") + b"N" for n in keys) + b"u."
+
+
+def tar_of_long_attributes() -> bytes:
+    """A compressed tar of whose header tarfile keeps all 300 MiB, only to say what it is."""
+    header = tarfile.TarInfo("x")
+    header.size, header.type = 300 * MIB, tarfile.XHDTYPE
+    out = io.BytesIO()
+    with gzip.open(out, "wb", compresslevel=1) as file:
+        file.write(header.tobuf(tarfile.USTAR_FORMAT))
+        for _ in range(300):
+            file.write(bytes(MIB))
+    return out.getvalue()
+
+
+def extra_fields() -> bytes:
+    """A zip entry with 16,000 empty fields: zipfile copies the rest after each."""
+    member = zipfile.ZipInfo("archive/data.pkl")
+    member.extra = b"\x99\x99\0\0" * 16_000
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(member, b"\x80\x02}.")
+    return out.getvalue()
+
+
 LAST = b"h%c" % DEPTH
+LINES = text("two\nlines\x1b[31m")
 LONG_INTEGER = b"\x8b" + struct.pack("<i", MIB) + b"\1" * MIB
 LONG_NAMES = b"X" + struct.pack("<I", MIB) + b"a" * MIB
 
@@ -138,6 +169,10 @@ LONG_NAMES = b"X" + struct.pack("<I", MIB) + b"a" * MIB
             lambda: zipped(b"\x80\x02}.", compression=zipfile.ZIP_DEFLATED, size=300 * MIB),
             "is compressed",
         ),
+        (lambda: b"\x80\x04" + equal_hashes(20_000), "a key is a large number"),
+        (lambda: zipped(b"\x80\x02" + equal_hashes(140_000)), "a key is a large number"),
+        (tar_of_long_attributes, "is none of"),
+        (extra_fields, "extra fields of 64,000 bytes"),
         (empty_tensors, "header of 19,988,890 bytes"),
         (lambda: empty_tensors(30_000), "more than 20,000 tensors"),
         (nested_header, "not a readable"),
@@ -158,6 +193,16 @@ def test_a_file_costs_in_proportion_to_its_size(tmp_path, content, reason):
     assert message.startswith(str(path))
     assert "\n" not in message
     assert peak < 600 * MIB
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x80\x04" + LINES + LINES + b"\x93.", b"\x80\x04}" + LINES + b"Ns."]
+)
+def test_a_name_from_the_file_is_text_on_one_line(tmp_path, content):
+    (tmp_path / "x.pdparams").write_bytes(content)
+    with pytest.raises(UserError, match=r"two\\nlines\\x1b\[31m") as caught:
+        tensors(tmp_path / "x.pdparams")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_larger_file_may_hold_more(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.base.errors import UserError
 from pipeline.trials.journal import KEY_TAG, PARENT_TAG, Journal
+from pipeline.trials.parents import open_parent
 from pipeline.trials.store import JournalLostError, tracking_uri
 
 
@@ -107,29 +108,8 @@ def test_the_oldest_finished_run_of_a_key_counts(journal):
     assert (found.run_id, found.result) == (first, {"n": 1})
 
 
-def test_a_parent_is_found_again_by_its_fingerprint_and_reopened(project, journal):
-    first, _ = journal.parent("a sweep", "f1", {"strategy": "grid"}, "why")
-    journal.close(first, "KILLED")
-    assert journal.parent("a sweep", "f1", {"strategy": "grid"}, "why")[0] == first
-    (run,) = project.parents()
-    assert run.info.status == "RUNNING"
-    assert run.data.tags["mlflow.note.content"] == "why"
-    assert journal.parent("a sweep", "f2", {}, "")[0] != first
-
-
-def test_a_parent_shows_the_time_of_its_sessions_without_the_pauses(project, journal):
-    run_id, earlier = journal.parent("a sweep", "f1", {}, "")
-    assert earlier == 0
-    journal.close_after(run_id, "KILLED", 2.5)
-    _, earlier = journal.parent("a sweep", "f1", {}, "")
-    assert earlier == 2.5
-    journal.close_after(run_id, "FINISHED", earlier + 1.5)
-    (run,) = project.parents()
-    assert run.info.end_time - run.info.start_time == 4000
-
-
 def test_a_trial_of_another_sweep_is_shown_once(project, journal):
-    one, two = (journal.parent(name, name, {}, "")[0] for name in "ab")
+    one, two = (open_parent(journal, name, name, {}, "")[0] for name in "ab")
     finish(journal, "k", one, n=1)
     for _ in range(2):
         run_id = journal.mirror(find(journal, "k"), "t", two, {"lr": 0.1}, {})
@@ -143,7 +123,7 @@ def test_a_trial_of_another_sweep_is_shown_once(project, journal):
 
 
 def test_a_replay_whose_process_was_killed_is_taken_up_by_the_next(project, journal):
-    one, two = (journal.parent(name, name, {}, "")[0] for name in "ab")
+    one, two = (open_parent(journal, name, name, {}, "")[0] for name in "ab")
     finish(journal, "k", one, n=1)
     found = find(journal, "k")
     killed = journal.start("t", parent_id=two, params={}, tags={"replay_of": found.run_id})

@@ -24,8 +24,13 @@ MOST_EXTENSION = 2**14
 """Maximum bytes of a long name or pax header, which tarfile searches in quadratic time."""
 MOST_ENTRIES = 250_000
 """Maximum number of entries in a zip. SUN397, the largest archive known here, has about 109,000."""
+MOST_EXTRA = 2**10
+"""Maximum bytes of an entry's extra fields, which zipfile reads in quadratic time."""
 MOST_DIRECTORY = 2**25
 """Maximum bytes of a zip's directory."""
+_MOST_DICTIONARY = 2**27
+"""Bytes of memory to unpack .xz; ``xz -9`` needs half of it, and a header may ask for gigabytes."""
+_PIECE = 2**16
 _MOST_DEFAULTS = 100
 """Maximum number of fields that global pax headers set for all later members."""
 _EXTENSIONS = {
@@ -38,8 +43,7 @@ _EXTENSIONS = {
 _OPENERS: dict[bytes, Any] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
-    b"\xfd7zXZ\0": lzma.open,
-    b"]\0\0": lzma.open,
+    b"\xfd7zXZ\0": lambda source: io.BufferedReader(_Xz(source)),
 }
 _END = struct.Struct("<4s4H2IH")
 _END_64 = struct.Struct("<4sQ2H2I4Q")
@@ -57,9 +61,66 @@ class _Member(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
         member = super().frombuf(buf, encoding, errors)
+        _require_size(member)
         if member.type in _EXTENSIONS and not 0 <= member.size <= MOST_EXTENSION:
             raise HeaderError(f"a name or attributes of {member.size:,} bytes")
         return member
+
+
+def _require_size(member: tarfile.TarInfo) -> None:
+    """Raise HeaderError for a negative size, with which tarfile reads a header again and again."""
+    if member.size < 0:
+        raise HeaderError(f"{member.name!r}, a member of {member.size:,} bytes")
+
+
+class _Xz(io.RawIOBase):
+    """The unpacked bytes of an .xz file; lzma.open has no limit on a dictionary's size."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+        self._start()
+
+    def _start(self) -> None:
+        self._source.seek(0)
+        self._at = 0
+        self._next_stream()
+
+    def _next_stream(self) -> None:
+        self._unpacker = lzma.LZMADecompressor(memlimit=_MOST_DICTIONARY)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        data = b""
+        while not data:
+            packed = b""
+            if self._unpacker.eof:
+                packed = self._unpacker.unused_data or self._source.read(_PIECE)
+                if not packed.startswith(b"\xfd7zXZ\0"):
+                    return 0
+                self._next_stream()
+            elif self._unpacker.needs_input and not (packed := self._source.read(_PIECE)):
+                raise EOFError("the file ends before its end mark")
+            data = self._unpacker.decompress(packed, len(buffer))
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_CUR:
+            offset += self._at
+        if offset < self._at:
+            self._start()
+        while self._at < offset and self.read(min(_PIECE, offset - self._at)):
+            pass
+        return self._at
 
 
 class _Metered(io.RawIOBase):
@@ -103,6 +164,7 @@ class BoundedTar:
             member = self._tar.next()
             if member is None:
                 return
+            _require_size(member)
             if len(self._tar.pax_headers) > _MOST_DEFAULTS:
                 raise HeaderError(f"more than {_MOST_DEFAULTS} fields of global attributes")
             if member.issparse():
@@ -168,6 +230,8 @@ def check_zip_directory(source: IO[bytes]) -> None:
         signature, name, extra, comment = _ENTRY.unpack_from(directory, at)
         if signature != b"PK\1\2":
             break
+        if extra > MOST_EXTRA:
+            raise HeaderError(f"extra fields of {extra:,} bytes in an entry")
         entries += 1
         if entries > MOST_ENTRIES:
             raise HeaderError(f"more than {MOST_ENTRIES:,} entries")

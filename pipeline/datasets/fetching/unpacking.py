@@ -100,7 +100,8 @@ def unpack(archive: Path, into: Path) -> None:
 
 
 def _unpack_tar(tar: BoundedTar, writer: _Writer) -> None:
-    links: list[tuple[str, str, str]] = []
+    links: dict[str, list[str]] = {}
+    count = 0
     for member in tar:
         if member.isdir():
             writer.folder(member.name)
@@ -111,16 +112,20 @@ def _unpack_tar(tar: BoundedTar, writer: _Writer) -> None:
             target = member.linkname
             if member.issym():
                 target = posixpath.join(posixpath.dirname(member.name), target)
-            links.append((member.name, member.linkname, posixpath.normpath(target)))
-            if len(links) > MOST_LINKS:
+            links.setdefault(posixpath.normpath(target), []).append(member.name)
+            count += 1
+            if count > MOST_LINKS:
                 raise writer.refusal(f"more than {MOST_LINKS:,} links")
         else:
             raise writer.refusal(f"{member.name!r}, which is a device or a pipe")
-    while links:  # a link may name another
-        later = [link for link in links if not writer.copy(link[0], link[2])]
-        if len(later) == len(links):
-            raise writer.refusal(f"a link to {links[0][1]!r}, which is no file of it")
-        links = later
+    there = [target for target in links if writer.has(target)]
+    while there:  # a link may name another
+        target = there.pop()
+        for name in links.pop(target, ()):
+            writer.copy(name, target)
+            there.append(posixpath.normpath(name))
+    for target in links:
+        raise writer.refusal(f"a link to {target!r}, which is no file of it")
 
 
 def _unpack_zip(source: IO[bytes], writer: _Writer) -> None:
@@ -133,6 +138,8 @@ def _unpack_zip(source: IO[bytes], writer: _Writer) -> None:
                 raise writer.refusal(f"{member.filename!r}, which is a link or a device")
             elif member.flag_bits & 1:
                 raise writer.refusal(f"{member.filename!r}, which is encrypted")
+            elif member.compress_type == zipfile.ZIP_LZMA:  # its dictionary may take gigabytes
+                raise writer.refusal(f"{member.filename!r}, which is compressed with LZMA")
             else:
                 with archive.open(member) as content:
                     writer.file(member.filename, content)
@@ -172,16 +179,15 @@ class _Writer:
                 target.write(chunk)
                 self.bar.update(self.source.tell() - self.bar.n)
 
-    def copy(self, name: str, target: str) -> bool:
-        """Write a file again under another name; False while there is no such file."""
-        if target.startswith("/") or ".." in PurePosixPath(target).parts:
-            return False
-        path = self.root / target
-        if not path.is_file():
-            return False
-        with path.open("rb") as content:
+    def has(self, name: str) -> bool:
+        """Return whether a file of this name, in its shortest form, has been written."""
+        outside = name.startswith("/") or ".." in PurePosixPath(name).parts
+        return not outside and (self.root / name).is_file()
+
+    def copy(self, name: str, target: str) -> None:
+        """Write the file ``target`` again under another name."""
+        with (self.root / target).open("rb") as content:
             self.file(name, content)
-        return True
 
     def _place(self, name: str) -> Path:
         self.members += 1

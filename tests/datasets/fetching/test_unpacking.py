@@ -113,6 +113,20 @@ def test_a_link_inside_becomes_a_copy(tmp_path: Path, kind: bytes) -> None:
     assert (tmp_path / "out/a/two").stat().st_nlink == 1
 
 
+def test_a_chain_of_links_costs_a_few_looks_for_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each names the next one, so only the last can be copied at first."""
+    count = 1000
+    links = [(tar_member(f"{n}", tarfile.SYMTYPE, f"{n + 1}"), b"") for n in range(count)]
+    archive = write_tar(tmp_path / "x.tgz", *links, (tar_member(f"{count}"), b"1"))
+    looks, is_file = [], Path.is_file
+    monkeypatch.setattr(Path, "is_file", lambda path: looks.append(path) or is_file(path))
+    unpack(archive, tmp_path / "out")
+    assert len(looks) < 3 * count
+    assert tree(tmp_path / "out") == {f"{n}": b"1" for n in range(count + 1)}
+
+
 def test_modes_and_owners_of_the_archive_do_not_count(tmp_path: Path) -> None:
     member = tar_member("run")
     member.mode, member.uid = 0o6777, 12345
