@@ -1,6 +1,7 @@
 """Refits of the chosen point, the one look at the test split, and what is written of it."""
 
 import json
+import os
 import re
 import sys
 
@@ -14,7 +15,9 @@ from pipeline.base.errors import UserError
 from pipeline.base.statistics import t_interval
 from pipeline.datasets.manifest import Manifest
 from pipeline.evaluate import evaluate
+from pipeline.settings import machine
 from pipeline.settings.command_line import stage
+from pipeline.trials import resources
 
 
 def final(project, strategy):
@@ -76,6 +79,22 @@ def test_the_chosen_point_is_refitted_per_seed_and_measured_on_test(project):
     assert model["classes"] == told["classes"]
     assert len(weights["fc.weight"]) == 10
     assert all(np.isfinite(values).all() for values in weights.values())
+
+
+def test_a_sweep_and_its_refits_take_one_accelerator_before_cuda_starts(project, monkeypatch):
+    found = []
+
+    def resolve(device):  # the first to ask for CUDA
+        found.append(os.environ[machine.VISIBLE])
+        return "cpu"
+
+    monkeypatch.setattr(resources, "resolve_device", resolve)
+    for command in (project.tune, project.evaluate):
+        monkeypatch.setattr(machine, "_held", [])
+        monkeypatch.setenv(machine.VISIBLE, "GPU-1,GPU-2")
+        command("strategy=fixed", "machine.device=auto")
+        assert set(found) in ({"GPU-1"}, {"GPU-2"})
+        found.clear()
 
 
 @pytest.mark.slow

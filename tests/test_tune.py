@@ -9,6 +9,7 @@ from pathlib import Path
 
 import hydra
 import pytest
+import torch
 import yaml
 
 from pipeline.base.errors import UserError
@@ -16,6 +17,7 @@ from pipeline.datasets.manifest import MANIFEST
 from pipeline.settings.command_line import guarded
 from pipeline.settings.folders import sweep_dir
 from pipeline.settings.point import HYPERPARAMETERS
+from pipeline.training.classifier import Classifier
 from pipeline.trials import run as journalled
 from pipeline.trials.journal import Journal
 from pipeline.tune import main
@@ -198,6 +200,16 @@ def test_what_ends_a_trial_for_want_of_room_or_journal_ends_a_search_too(
     assert not project.cell("bayes").exists()
     project.tune("strategy=bayes")
     assert len(project.table("bayes", "trials")) == 3
+
+
+def test_too_little_memory_ends_a_sweep_at_its_first_trial(project, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Classifier, "training_step", full)
+    with pytest.raises(UserError, match=r"^out of memory on cpu: .* Set recipe.micro_batch"):
+        project.tune("strategy=grid")
+    assert [run.info.status for run in project.trained()] == ["FAILED"]
 
 
 def test_a_job_that_an_engine_lost_is_one_message(project, monkeypatch):

@@ -1,7 +1,9 @@
 """The trial through its journal: trained once, replayed ever after, failed in the open."""
 
 import json
+from types import SimpleNamespace
 
+import pynvml
 import pytest
 
 from pipeline.training.data import Purpose
@@ -25,6 +27,7 @@ def go(project, *overrides, purpose=Purpose.SEARCH, parent_id=None):
 
 COST = dict.fromkeys(("seconds", "fit_seconds", "finished"))
 """What differs when a trial is trained again."""
+LOADS = ("utilization", "memory_usage", "power_usage")
 TRAINED = AssertionError("a finished trial was trained again")
 
 
@@ -124,6 +127,25 @@ def test_a_final_trial_keeps_weights_and_predictions(project):
     assert {"model.safetensors", "predictions.parquet", "result.json", "config.json"} <= names
     assert len(outcome.result.metrics.per_class) == 10
     assert not list((project.folder / "runs").glob("*/*.safetensors"))
+
+
+def test_a_final_trial_shows_the_load_of_the_accelerators(project, monkeypatch):
+    answers = {
+        "nvmlInit": None,
+        "nvmlDeviceGetCount": 1,
+        "nvmlDeviceGetHandleByIndex": "card",
+        "nvmlDeviceGetMemoryInfo": SimpleNamespace(used=2e9, total=8e9),
+        "nvmlDeviceGetUtilizationRates": SimpleNamespace(gpu=70),
+        "nvmlDeviceGetPowerUsage": 350_000,
+        "nvmlDeviceGetEnforcedPowerLimit": 700_000,
+    }
+    for name, answer in answers.items():
+        monkeypatch.setattr(pynvml, name, lambda *_, answer=answer: answer)
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.01")
+    go(project, purpose=Purpose.FINAL)
+    (trained,) = project.trained()
+    shown = {name: trained.data.metrics[f"system/gpu_0_{name}_percentage"] for name in LOADS}
+    assert shown == {"utilization": 70, "memory_usage": 25, "power_usage": 50}
 
 
 def test_search_and_final_trials_of_a_point_differ(project):
