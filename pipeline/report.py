@@ -20,7 +20,6 @@ from pipeline.reporting.for_dvc import metrics
 from pipeline.reporting.paddle_figures import FIGURES, figures, read_figures
 from pipeline.reporting.published import table1
 from pipeline.reporting.results import CellName, read_results
-from pipeline.reporting.summary import summarise
 from pipeline.reporting.writing import write_plots, write_report
 from pipeline.settings.command_line import stage
 from pipeline.settings.folders import PROGRAM, report_dir
@@ -39,14 +38,13 @@ def report(cfg: Config) -> None:
     results = read_results(root, names)
     paddle = read_figures(PADDLE_ROOT / FIGURES) if root == Path() else {}
     published = table1()
-    summaries = summarise(results, published)
     planned = {subject: reason for subject, reason in cfg.planned if reason}
-    document = compose_report(cfg.title, results, summaries, paddle, published, cfg.models, planned)
+    document = compose_report(cfg.title, results, paddle, published, cfg.models, planned)
     write_report(document, folder, ui_address())
-    write_plots(summaries, results.cells, folder)
-    write_json(folder / "metrics.json", metrics(summaries))
+    write_plots(results.cells, folder)
+    write_json(folder / "metrics.json", metrics(results.cells))
     if cfg.protocol.name == "paddle":
-        write_text(root / FIGURES, figures(summaries))
+        write_text(root / FIGURES, figures(results.cells))
     notes = [
         f"simulated, not trained: {cell.name}"
         for cell in results.cells
@@ -56,7 +54,7 @@ def report(cfg: Config) -> None:
     notes += [f"{subject}: {reason}" for subject, reason in planned.items()]
     where = [f"report: {folder / 'report.html'}", f"trials: {PROGRAM} ui"]
     summary = folder / "summary.txt"
-    write_text(summary, "\n".join([*first_screen(results.cells, summaries), *notes, *where]) + "\n")
+    write_text(summary, "\n".join([*first_screen(results.cells), *notes, *where]) + "\n")
     # `make` prints the summary, even if this stage had nothing to do
     print("\n".join([*notes, f"table: {summary}"]))
 

@@ -4,35 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.base.statistics import Interval
 from pipeline.reporting.beside import guessing, opened
 from pipeline.reporting.cell_tables import STRATEGY_TITLES, ordered
 from pipeline.reporting.comparisons import gain
 from pipeline.reporting.document import Facts, Text
 from pipeline.reporting.model_section import final_cell
 from pipeline.reporting.places import Place, describe, wording
-from pipeline.reporting.summary import CellSummary
+from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Table, Value, show
 from pipeline.settings.folders import PROGRAM
+from pipeline.trials.contract import FinalFile
 
 
-def answer(place: Place, summaries: Sequence[CellSummary]) -> Facts | None:
+def answer(place: Place) -> Facts | None:
     """Compose the answer for one dataset and model; None before a cell is evaluated."""
     cell = final_cell(place)
     if cell is None or cell.final is None:
         return None
     final, strategy = cell.final, cell.name.strategy
-    [summary] = [each for each in summaries if each.name == cell.name]
     lines = [
         ("Setting to use", f"{describe(cell.best.point)} (found by {strategy})"),
-        ("Test accuracy", accuracy(summary, final.images.test)),
-    ]
-    lines += [
-        (name, text)
-        for name, text in (
-            ("Without learning", guessing(summary)),
-            ("Test split opened", opened(summary)),
-        )
-        if text
+        ("Test accuracy", accuracy(final, cell.top1)),
+        ("Without learning", guessing(final)),
+        ("Test split opened", opened(cell)),
     ]
     difference, words = gain(place, strategy, "fixed")
     if difference is not None and strategy != "fixed":
@@ -45,34 +40,33 @@ def answer(place: Place, summaries: Sequence[CellSummary]) -> Facts | None:
     return Facts(lines)
 
 
-def accuracy(summary: CellSummary, images: int) -> str:
+def accuracy(final: FinalFile, top1: Interval | None) -> str:
     """Say how good a setting is and how sure that is, with the accuracy of every refit."""
-    assert summary.top1 is not None
-    top1, seeds = summary.top1, [show(each, "share") for each in summary.seed_top1]
+    assert top1 is not None
+    seeds = [show(each, "share") for each in final.top1]
     sure = ""
     if top1.low is not None and top1.high is not None:
         sure = f", with 95 % confidence {show(top1.low, 'share')} to {show(top1.high, 'share')} %"
     refits = f"refits {', '.join(seeds)}" if len(seeds) > 1 else "one training"
-    return f"{show(top1.mean, 'share')} % of {images:,} images{sure} ({refits})"
+    return f"{show(top1.mean, 'share')} % of {final.images.test:,} images{sure} ({refits})"
 
 
-def answer_table(places: Sequence[Place], summaries: Sequence[CellSummary]) -> Table | None:
+def answer_table(places: Sequence[Place]) -> Table | None:
     """Make a row with the answer for each dataset and model; None before a cell is evaluated."""
-    by_name = {summary.name: summary for summary in summaries}
     several = len({place.model for place in places}) > 1
     rows: list[list[Value]] = []
     for place in places:
         cell = final_cell(place)
         if cell is None or cell.final is None:
             continue
-        summary, strategy = by_name[cell.name], cell.name.strategy
+        strategy = cell.name.strategy
         difference = None if strategy == "fixed" else gain(place, strategy, "fixed")[0]
-        model = (cell.folder / "model").as_posix() if summary.protocol == "heldout" else None
+        model = (cell.folder / "model").as_posix() if cell.final.protocol == "heldout" else None
         title = place.title if several else place.dataset_title
-        rows.append([title, describe(summary.point), summary.top1, difference, model])
+        rows.append([title, describe(cell.best.point), cell.top1, difference, model])
     if not rows:
         return None
-    words = wording(*(summary.choice for summary in summaries))
+    words = wording(*(cell.best.choice for place in places for cell in place.cells.values()))
     columns = [
         Column("place", "Dataset, model" if several else "Dataset"),
         Column("setting", "Setting to use"),
@@ -87,9 +81,9 @@ def answer_table(places: Sequence[Place], summaries: Sequence[CellSummary]) -> T
     return Table("answers", caption, columns, rows)
 
 
-def strategy_table(place: Place, summaries: Sequence[CellSummary]) -> Table:
+def strategy_table(place: Place) -> Table:
     """Make a table of each strategy's point on one dataset, its accuracy and its cost."""
-    chosen = wording(*(s.choice for s in summaries))
+    chosen = wording(*(cell.best.choice for cell in place.cells.values()))
     columns = [
         Column("strategy", "Strategy"),
         Column("setting", "Setting"),
@@ -100,11 +94,10 @@ def strategy_table(place: Place, summaries: Sequence[CellSummary]) -> Table:
         Column("seconds", "Device time", "duration"),
     ]
     rows: list[list[Value]] = []
-    for summary in summaries:
-        name = summary.name.strategy
+    for name, cell in place.cells.items():
         difference, words = (None, "") if name == "fixed" else gain(place, name, "fixed")
-        row = [STRATEGY_TITLES.get(name, name), describe(summary.point), summary.top1, difference]
-        rows.append([*row, words, summary.trials, 3600 * summary.hours])
+        row = [STRATEGY_TITLES.get(name, name), describe(cell.best.point), cell.top1, difference]
+        rows.append([*row, words, len(cell.trials), cell.seconds])
     caption = (
         f"What each strategy chose by {chosen.choice}. Test top-1: "
         f"{chosen.test}. Trainings and device time are those of the search, each "
@@ -113,27 +106,26 @@ def strategy_table(place: Place, summaries: Sequence[CellSummary]) -> Table:
     return Table("strategies", caption, columns, rows)
 
 
-def cost(summaries: Sequence[CellSummary]) -> Text:
+def cost(cells: Sequence[Cell]) -> Text:
     """Say what each strategy cost over all datasets."""
     parts = []
-    for strategy in ordered({s.name.strategy for s in summaries}):
-        cells = [s for s in summaries if s.name.strategy == strategy]
-        time = show(3600 * sum(s.hours for s in cells), "duration")
-        parts.append(f"{strategy} {sum(s.trials for s in cells):,} trainings, {time}")
+    for strategy in ordered({cell.name.strategy for cell in cells}):
+        its = [cell for cell in cells if cell.name.strategy == strategy]
+        time = show(sum(cell.seconds for cell in its), "duration")
+        parts.append(f"{strategy} {sum(len(cell.trials) for cell in its):,} trainings, {time}")
     return Text(f"Cost of all searches, in device time: {'; '.join(parts)}.")
 
 
-def surprises(summaries: Sequence[CellSummary]) -> Text | None:
+def surprises(cells: Sequence[Cell]) -> Text | None:
     """Explain the cells where validation and test differ by more than the test's interval."""
     apart = []
-    for s in summaries:
-        if s.choice != ("heldout", "top1"):
+    for cell in cells:
+        validation, test = cell.best.objective, cell.top1
+        if cell.best.choice != ("heldout", "top1") or not test or test.low is None:
             continue
-        if s.top1 is None or s.top1.low is None or s.top1.high is None:
-            continue
-        if not s.top1.low <= s.objective <= s.top1.high:
-            shown = f"{100 * s.objective:.2f} and {100 * s.top1.mean:.2f} %"
-            apart.append(f"{s.dataset_title}, {s.name.strategy} ({shown})")
+        if not test.low <= validation <= (test.high or 0.0):
+            shown = f"{100 * validation:.2f} and {100 * test.mean:.2f} %"
+            apart.append(f"{cell.dataset_title}, {cell.name.strategy} ({shown})")
     if not apart:
         return None
     more = f" and {len(apart) - 4} more" if len(apart) > 4 else ""

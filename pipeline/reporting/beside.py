@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from pipeline.base.text import count, printable
-from pipeline.reporting.summary import CellSummary
+from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Value, show
+from pipeline.trials.contract import FinalFile
 
-Figure = tuple[Column, Callable[[CellSummary], Value]]
+Figure = tuple[Column, Callable[[Cell], Value]]
 """A column, and the function that gives its value for a cell."""
 
 COLUMNS: list[Figure] = [
-    (Column("chance", "chance", "share", "Beside"), lambda s: s.chance),
-    (Column("majority", "largest class", "share", "Beside"), lambda s: s.majority),
-    (Column("openings", "test opened", "count", "Beside"), lambda s: s.openings),
+    (Column("chance", "chance", "share", "Beside"), lambda c: c.final.chance if c.final else None),
+    (
+        Column("majority", "largest class", "share", "Beside"),
+        lambda c: c.final.majority if c.final else None,
+    ),
+    (Column("openings", "test opened", "count", "Beside"), lambda c: c.opened),
 ]
 CAPTION = (
     " Chance: guessing. Largest class: always answering the largest class of the training images. "
@@ -22,29 +26,22 @@ CAPTION = (
 )
 
 
-def guessing(summary: CellSummary) -> str | None:
-    """Return the sentence on accuracies without learning; None before a cell is evaluated."""
-    if summary.chance is None or summary.majority is None:
-        return None
-    largest = f"answering {printable(summary.majority_class)}, the largest class"
+def guessing(final: FinalFile) -> str:
+    """Return the sentence on accuracies without learning."""
     return (
-        f"{show(summary.chance, 'share')} % by chance, {show(summary.majority, 'share')} % by "
-        f"always {largest}"
+        f"{show(final.chance, 'share')} % by chance, {show(final.majority, 'share')} % by always "
+        f"answering {printable(final.majority_class)}, the largest class"
     )
 
 
-def opened(summary: CellSummary) -> str | None:
-    """Return the sentence on the openings of the test split; None before a cell is evaluated."""
-    if summary.openings is None:
-        return None
-    return (
-        f"by {count(summary.openings, 'training')} so far, under any recipe and strategy of this "
-        "repository"
-    )
+def opened(cell: Cell) -> str:
+    """Return the sentence on the openings of an evaluated cell's test split."""
+    times = count(cell.opened or 0, "training")
+    return f"by {times} so far, under any recipe and strategy of this repository"
 
 
-def lines(summaries: Sequence[CellSummary]) -> Iterator[str]:
+def lines(cells: Sequence[Cell]) -> Iterator[str]:
     """Yield a line for each evaluated dataset, for a terminal."""
-    by_dataset = {s.name.dataset: s for s in summaries if s.openings is not None}
-    for dataset, summary in by_dataset.items():
-        yield f"{dataset}: {guessing(summary)}; its test split was opened {opened(summary)}"
+    by_dataset = {cell.name.dataset: (cell, cell.final) for cell in cells if cell.final}
+    for dataset, (cell, final) in by_dataset.items():
+        yield f"{dataset}: {guessing(final)}; its test split was opened {opened(cell)}"

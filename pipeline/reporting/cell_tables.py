@@ -3,69 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import replace
+from operator import attrgetter, methodcaller
 
 from pipeline.reporting import beside
 from pipeline.reporting.beside import Figure
-from pipeline.reporting.places import Wording, point_columns, wording
-from pipeline.reporting.summary import CellSummary
-from pipeline.reporting.tables import Column, Table, Value
+from pipeline.reporting.places import point_columns, wording
+from pipeline.reporting.results import Cell
+from pipeline.reporting.tables import Column, Table
 
 STRATEGY_TITLES = {"fixed": "Fixed", "grid": "Grid", "bayes": "Bayes", "random": "Random"}
 
 
-def cell_table(summaries: Sequence[CellSummary]) -> Table:
+def cell_table(cells: Sequence[Cell]) -> Table:
     """Make a row per cell with all its figures and its best point."""
-    words = _words(summaries)
+    words = wording(*(cell.best.choice for cell in cells))
     figures: list[Figure] = [
-        *cell_titles(summaries),
-        (Column("strategy", "Strategy"), lambda s: s.name.strategy),
-        (Column("top1", "Test top-1 %", "share"), lambda s: s.top1),
-        (Column("mean_class", "Mean per class %", "share"), lambda s: s.mean_class),
-        (Column("top5", "Top-5 %", "share"), lambda s: s.top5),
+        *cell_titles(cells),
+        (Column("strategy", "Strategy"), lambda c: c.name.strategy),
+        (Column("top1", "Test top-1 %", "share"), lambda c: c.top1),
+        (Column("mean_class", "Mean per class %", "share"), lambda c: c.mean("mean_class")),
+        (Column("top5", "Top-5 %", "share"), lambda c: c.mean("top5")),
         *beside.COLUMNS,
-        (
-            Column(words.column, f"{words.title} %", "share"),
-            lambda s: s.objective,
+        (Column(words.column, f"{words.title} %", "share"), lambda c: c.best.objective),
+        (Column("trials", "Trials", "count"), lambda c: len(c.trials)),
+        *(
+            (Column(status, status.capitalize(), "count"), methodcaller("trials_that", status))
+            for status in ("diverged", "failed")
+            if any(cell.trials_that(status) for cell in cells)
         ),
-        (Column("trials", "Trials", "count"), lambda s: s.trials),
-    ]
-    if any(s.diverged for s in summaries):
-        figures.append((Column("diverged", "Diverged", "count"), lambda s: s.diverged))
-    if any(s.failed for s in summaries):
-        figures.append((Column("failed", "Failed", "count"), lambda s: s.failed))
-    figures += [
-        (Column("device_hours", "Device-hours", "hours"), lambda s: s.hours),
+        (Column("device_hours", "Device-hours", "hours"), lambda c: c.seconds / 3600),
         (
             Column("refit_device_hours", "Refits, device-hours", "hours"),
-            lambda s: s.refit_hours,
+            lambda c: None if c.refit_seconds is None else c.refit_seconds / 3600,
         ),
-        *((column, partial(_value, column.key)) for column in point_columns()),
-        (Column("same_point_as", "Same point as"), lambda s: ", ".join(s.same_as)),
+        *((each, attrgetter(f"best.point.{each.key}")) for each in point_columns()),
+        (Column("same_point_as", "Same point as"), lambda c: ", ".join(same_as(c, cells))),
     ]
     caption = (
         f"Each cell and the point it chose by {words.choice}. Learning rates are per 256 images."
     )
-    if any(s.failed for s in summaries):
+    if any(cell.trials_that("failed") for cell in cells):
         caption += " What a failed trial took is not recorded."
-    rows = [[figure(s) for _, figure in figures] for s in summaries]
+    rows = [[figure(cell) for _, figure in figures] for cell in cells]
     return Table("cells", caption, [column for column, _ in figures], rows)
 
 
-def _value(name: str, summary: CellSummary) -> Value:
-    value: Value = getattr(summary.point, name)
-    return value
+def same_as(cell: Cell, cells: Sequence[Cell]) -> list[str]:
+    """Return the other strategies of a dataset and model that chose the same point."""
+    return [
+        other.name.strategy
+        for other in cells
+        if replace(other.name, strategy=cell.name.strategy) == cell.name != other.name
+        and other.best.point == cell.best.point
+    ]
 
 
-def _words(summaries: Sequence[CellSummary]) -> Wording:
-    return wording(*(s.choice for s in summaries))
-
-
-def cell_titles(summaries: Sequence[CellSummary]) -> list[Figure]:
+def cell_titles(cells: Sequence[Cell]) -> list[Figure]:
     """Return the columns that name a cell: the dataset, and the model if there are several."""
-    dataset: Figure = (Column("dataset", "Dataset"), lambda s: s.dataset_title)
-    model: Figure = (Column("model", "Model"), lambda s: s.model_title)
-    return [dataset, model] if len({s.name.model for s in summaries}) > 1 else [dataset]
+    dataset: Figure = (Column("dataset", "Dataset"), lambda c: c.dataset_title)
+    model: Figure = (Column("model", "Model"), lambda c: c.model_title)
+    return [dataset, model] if len({cell.name.model for cell in cells}) > 1 else [dataset]
 
 
 def ordered(strategies: set[str]) -> list[str]:

@@ -2,20 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from pipeline.base.statistics import Interval, t_interval
-from pipeline.reporting.comparisons import readings
+from pipeline.reporting.comparisons import Difference, difference, readings
 from pipeline.reporting.document import Section, Text
-from pipeline.reporting.places import wording
-from pipeline.reporting.published import STATED_LOSS
-from pipeline.reporting.summary import Claim
+from pipeline.reporting.places import Place, wording
+from pipeline.reporting.published import STATED_LOSS, PublishedRow
+from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Table, Value, show
 
 
+@dataclass(frozen=True)
+class Claim:
+    """The loss of bayes against grid on one dataset and model: grid minus bayes, test top-1."""
+
+    grid: Cell
+    bayes: Cell
+    difference: Difference
+    """Difference paired over the seeds that both have."""
+    published: PublishedRow | None
+
+    @property
+    def loss(self) -> Interval:
+        return self.difference.interval
+
+    @property
+    def searches(self) -> list[list[float]]:
+        """The gaps to the grid's best of searches that were replayed on it; a row per search."""
+        replays = self.grid.final.replays if self.grid.final else None
+        return replays.gaps if replays else []
+
+    @property
+    def replayed(self) -> Interval | None:
+        """The mean loss of searches like this one; None without replays of enough trials.
+
+        With patience each search ends by itself, and keeps its last gap from then on.
+        """
+        patient = (self.bayes.best.search or {}).get("patience") is not None
+        last = -1 if patient else len(self.bayes.trials) - 1
+        if not self.searches or last >= len(self.searches[0]):
+            return None
+        return t_interval([row[last] for row in self.searches])
+
+
+def claims(places: Sequence[Place], published: Mapping[str, PublishedRow]) -> list[Claim]:
+    """Return a claim for each dataset and model with both grid and bayes evaluated."""
+    return [
+        Claim(place.cells["grid"], place.cells["bayes"], loss, published.get(place.dataset))
+        for place in places
+        if (loss := difference(place.cells.get("grid"), place.cells.get("bayes")))
+    ]
+
+
 def claim_section(tested: Sequence[Claim]) -> Section:
-    words = wording(*(c.choice for c in tested))
-    several = len({c.model for c in tested}) > 1
+    words = wording(*(c.grid.best.choice for c in tested))
+    several = len({c.grid.name.model for c in tested}) > 1
     columns = [
         Column("dataset", "Dataset"),
         *([Column("model", "Model")] if several else []),
@@ -32,11 +75,13 @@ def claim_section(tested: Sequence[Claim]) -> Section:
     ]
     rows: list[list[Value]] = [
         [
-            *([c.dataset_title, c.model_title] if several else [c.dataset_title]),
-            *(c.loss, verdict),
-            "" if c.difference.same_point else as_stated(c.loss),
-            *(c.selection_loss, c.replayed, as_stated(c.replayed), c.published),
-            *(c.grid_trials, c.bayes_trials, c.published_trials),
+            c.grid.dataset_title,
+            *([c.grid.model_title] if several else []),
+            *(c.loss, verdict, "" if c.difference.same_point else as_stated(c.loss)),
+            c.grid.best.objective - c.bayes.best.objective,
+            *(c.replayed, as_stated(c.replayed), c.published.loss if c.published else None),
+            *(len(c.grid.trials), len(c.bayes.trials)),
+            c.published.trials["bayes"] if c.published else None,
         ]
         for c, verdict in zip(tested, verdicts(tested), strict=True)
     ]
@@ -60,15 +105,15 @@ def claim_section(tested: Sequence[Claim]) -> Section:
 
 
 def _searches(tested: Sequence[Claim]) -> str:
-    counts = sorted({c.searches for c in tested if c.replayed is not None})
+    counts = sorted({len(c.searches) for c in tested if c.replayed is not None})
     if counts:
         return (
             "The replayed loss is what a search loses on average: the mean gap in "
-            f"{wording(*(c.choice for c in tested)).choice}, with its 95 % interval, "
+            f"{wording(*(c.grid.best.choice for c in tested)).choice}, with its 95 % interval, "
             f"over {' or '.join(map(str, counts))} searches with their own seeds, looked up in the "
             "finished grid until each ends."
         )
-    if any(c.grid_failed for c in tested):
+    if any(c.grid.trials_that("failed") for c in tested):
         return "Nothing is replayed, because a trial of the grid failed."
     return "There are no replayed searches of that many trials: evaluate the grid again."
 
@@ -76,15 +121,16 @@ def _searches(tested: Sequence[Claim]) -> str:
 def _together(tested: Sequence[Claim]) -> str:
     """Describe each model's mean loss over the datasets with a published figure, if several."""
     told = ""
-    for model in dict.fromkeys(c.model for c in tested):
-        compared = [c for c in tested if c.model == model]
-        published = [c.published for c in compared if c.published is not None]
-        ours = [c.loss.mean for c in compared if c.published is not None]
-        if len(ours) < 2:
+    for model in dict.fromkeys(c.grid.name.model for c in tested):
+        compared = [c for c in tested if c.grid.name.model == model and c.published]
+        if len(compared) < 2:
             continue
+        ours = [c.loss.mean for c in compared]
+        published = [c.published.loss for c in compared if c.published]
         told += (
             f" Over the {len(ours)} datasets with a published loss, the mean loss on test is "
-            f"{show(t_interval(ours), 'points')} points here, with {compared[0].model_title}, and "
+            f"{show(t_interval(ours), 'points')} points here, with "
+            f"{compared[0].grid.model_title}, and "
             f"{show(t_interval(published), 'points')} as published (intervals over the datasets)."
         )
     return told

@@ -9,23 +9,22 @@ from pipeline.reporting.answer import answer, strategy_table
 from pipeline.reporting.cell_tables import STRATEGY_TITLES, cell_titles
 from pipeline.reporting.places import describe, places
 from pipeline.reporting.results import Cell
-from pipeline.reporting.summary import CellSummary
 from pipeline.reporting.tables import Column, Table, to_text
 
 _ON_PAGE = "reading"
 """A column of long sentences."""
 
 
-def first_screen(cells: Sequence[Cell], summaries: Sequence[CellSummary]) -> list[str]:
+def first_screen(cells: Sequence[Cell]) -> list[str]:
     """Return the lines: for one dataset the answer and its strategies, for many a row per cell."""
     every = places(cells)
     if len(every) != 1:
-        return [to_text(_cells(summaries)), *beside.lines(summaries)] if summaries else []
-    facts = answer(every[0], summaries)
+        return [to_text(_cells(cells)), *beside.lines(cells)] if cells else []
+    facts = answer(every[0])
     known = facts.lines if facts else []
     width = max((len(name) for name, _ in known), default=0)
     shown = [f"{name:<{width}}  {text.replace('`', '')}" for name, text in known]
-    return [*shown, *([""] if shown else []), to_text(_short(strategy_table(every[0], summaries)))]
+    return [*shown, *([""] if shown else []), to_text(_short(strategy_table(every[0])))]
 
 
 def _short(table: Table) -> Table:
@@ -35,8 +34,8 @@ def _short(table: Table) -> Table:
     return Table(table.name, table.caption, columns, rows)
 
 
-def _cells(summaries: Sequence[CellSummary]) -> Table:
-    titles = cell_titles(summaries)
+def _cells(cells: Sequence[Cell]) -> Table:
+    titles = cell_titles(cells)
     columns = [
         *(column for column, _ in titles),
         Column("strategy", "Strategy"),
@@ -50,10 +49,10 @@ def _cells(summaries: Sequence[CellSummary]) -> Table:
             *(title(each) for _, title in titles),
             STRATEGY_TITLES.get(each.name.strategy, each.name.strategy),
             each.top1,
-            each.trials,
-            3600 * each.hours,
-            describe(each.point),
+            len(each.trials),
+            each.seconds,
+            describe(each.best.point),
         ]
-        for each in summaries
+        for each in cells
     ]
     return Table("console", "Each cell and the point it chose.", columns, rows)

@@ -19,7 +19,6 @@ from pipeline.reporting.provenance import provenance
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import CellName, Results
 from pipeline.reporting.search_section import search_section
-from pipeline.reporting.summary import CellSummary
 from pipeline.reporting.weights_section import weights_section
 
 SOURCE = (
@@ -39,7 +38,6 @@ SIMULATED = "Simulated, not trained: no figure of these cells was measured. "
 def compose_report(
     title: str,
     results: Results,
-    summaries: Sequence[CellSummary],
     paddle: Mapping[CellName, float],
     published: Mapping[str, PublishedRow],
     models: Sequence[str],
@@ -51,7 +49,7 @@ def compose_report(
     a project, by what they are about. ``paddle`` holds the top-1 of the paddle protocol's pipeline
     by cell; it is empty if that has not run.
     """
-    sections: list[Section] = [overview(results, summaries, paddle, published)]
+    sections: list[Section] = [overview(results, paddle, published)]
     for subject, reason in planned.items():
         sections[0].blocks.append(
             Text(f"The {subject} was chosen when the project was made. {reason}")
@@ -76,7 +74,7 @@ def compose_report(
     every = places(results.cells)
     several_models = len({place.model for place in every}) > 1
     for place in every:
-        section = _place_section(place, summaries, published, len(every) > 1)
+        section = _place_section(place, published, len(every) > 1)
         short = section.own_page and not several_models
         sections.append(replace(section, title=place.dataset_title) if short else section)
     if results.cells:
@@ -87,12 +85,7 @@ def compose_report(
     return Document(title, sections)
 
 
-def _place_section(
-    place: Place,
-    summaries: Sequence[CellSummary],
-    published: Mapping[str, PublishedRow],
-    several: bool,
-) -> Section:
+def _place_section(place: Place, published: Mapping[str, PublishedRow], several: bool) -> Section:
     gap = gap_chart(place, published.get(place.dataset))
     below = [search_section(place)]
     model = model_section(place)
@@ -100,6 +93,6 @@ def _place_section(
         below.append(model)
     if several:
         below += filter(None, [next_steps(place)])
-    told = answer(place, summaries) if several else None
+    told = answer(place) if several else None
     first: list[Block] = [block for block in (told, gap) if block]
     return Section(place.title, place.stem, first, below, own_page=several)

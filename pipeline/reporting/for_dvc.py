@@ -8,32 +8,33 @@ from typing import Any
 
 from pipeline.reporting.places import wording
 from pipeline.reporting.results import Cell
-from pipeline.reporting.summary import CellSummary
 from pipeline.reporting.tables import Column, Table, Value
 
 
-def metrics(summaries: Sequence[CellSummary]) -> dict[str, Any]:
+def metrics(cells: Sequence[Cell]) -> dict[str, Any]:
     """Return the metrics nested by dataset, model and strategy: fractions and device-hours.
 
     Figures that do not exist yet are left out.
     """
     nested: dict[str, Any] = {}
-    for summary in summaries:
-        name = summary.name
-        chosen_by = wording(summary.choice).column
-        figures: dict[str, float | None] = {chosen_by: summary.objective, "trials": summary.trials}
-        if summary.top1 is not None and summary.mean_class is not None:
-            figures["test_top1"] = summary.top1.mean
-            figures["test_mean_class"] = summary.mean_class.mean
-            figures |= {"chance": summary.chance, "majority": summary.majority}
-            figures["test_openings"] = summary.openings
+    for cell in cells:
+        name, final = cell.name, cell.final
+        figures: dict[str, float | None] = {
+            wording(cell.best.choice).column: cell.best.objective,
+            "trials": len(cell.trials),
+        }
+        top1, mean_class = cell.top1, cell.mean("mean_class")
+        if final and top1 and mean_class:
+            figures |= {"test_top1": top1.mean, "test_mean_class": mean_class.mean}
+            figures |= {"chance": final.chance, "majority": final.majority}
+            figures["test_openings"] = cell.opened
         nested.setdefault(name.dataset, {}).setdefault(name.model, {})[name.strategy] = figures
     return nested
 
 
-def accuracy(summaries: Sequence[CellSummary]) -> Table:
+def accuracy(cells: Sequence[Cell]) -> Table:
     columns = [Column("cell", "cell"), Column("top1", "test top-1", "share")]
-    rows: list[list[Value]] = [[str(s.name), s.top1.mean] for s in summaries if s.top1 is not None]
+    rows: list[list[Value]] = [[str(each.name), each.top1.mean] for each in cells if each.top1]
     return Table("accuracy", "Test top-1 of every evaluated cell", columns, rows)
 
 

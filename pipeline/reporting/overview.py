@@ -7,19 +7,18 @@ from collections.abc import Mapping, Sequence
 from pipeline.reporting.answer import answer, answer_table, cost, strategy_table, surprises
 from pipeline.reporting.cell_tables import STRATEGY_TITLES, cell_table, ordered
 from pipeline.reporting.charts import STRATEGY_COLOURS, STRATEGY_MARKS, Axis, BarChart, BarSeries
-from pipeline.reporting.claim_section import claim_section
+from pipeline.reporting.claim_section import claim_section, claims
 from pipeline.reporting.comparisons import comparison_table
 from pipeline.reporting.document import Block, Items, Section, Text
-from pipeline.reporting.places import places, wording
+from pipeline.reporting.model_section import final_cell
+from pipeline.reporting.places import Place, places, wording
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.result_table import result_table
-from pipeline.reporting.results import CellName, Missing, Results
-from pipeline.reporting.summary import CellSummary, claims
+from pipeline.reporting.results import Cell, CellName, Missing, Results
 
 
 def overview(
     results: Results,
-    summaries: Sequence[CellSummary],
     paddle: Mapping[CellName, float],
     published: Mapping[str, PublishedRow],
 ) -> Section:
@@ -28,37 +27,36 @@ def overview(
     ``paddle`` holds the top-1 of the paddle protocol's pipeline by cell, if it has run.
     """
     blocks: list[Block] = missing_cells(results.missing) if results.missing else []
-    if not summaries:
+    cells = results.cells
+    if not cells:
         blocks.append(Text("No cell has results yet.", "notice"))
         return Section("Result", "result", blocks)
-    every = places(results.cells)
-    table = result_table(summaries, paddle, published)
+    every = places(cells)
+    table = result_table(cells, paddle, published)
     if len(every) == 1:
-        blocks += [each for each in [answer(every[0], summaries)] if each]
-        blocks.append(strategy_table(every[0], summaries))
+        blocks += filter(None, [answer(every[0]), strategy_table(every[0])])
     else:
-        blocks += filter(None, [answer_table(every, summaries), cost(summaries), table])
-    evaluated = [s for s in summaries if s.top1 is not None]
-    if evaluated:
-        blocks.append(accuracy_chart(evaluated))
-    blocks.append(Text(_reading(summaries)))
-    if any(s.seeds > 1 for s in summaries):
-        blocks += filter(None, [surprises(summaries), comparison_table(every)])
+        blocks += filter(None, [answer_table(every), cost(cells), table])
+    if any(cell.final for cell in cells):
+        blocks.append(accuracy_chart(every))
+    blocks.append(Text(_reading(cells)))
+    if any(cell.final and len(cell.final.seeds) > 1 for cell in cells):
+        blocks += filter(None, [surprises(cells), comparison_table(every)])
     if len(every) == 1:
         blocks.append(table)
-    blocks.append(cell_table(summaries))
-    tested = claims(results, published)
+    blocks.append(cell_table(cells))
+    tested = claims(every, published)
     return Section("Result", "result", blocks, [claim_section(tested)] if tested else [])
 
 
-def _reading(summaries: Sequence[CellSummary]) -> str:
-    if any(s.protocol == "paddle" for s in summaries):
+def _reading(cells: Sequence[Cell]) -> str:
+    if any(cell.best.protocol == "paddle" for cell in cells):
         return (
             "Top-1 accuracy in percent by PaddleClas's protocol: trained on train and validation, "
             "chosen and measured on the test list itself, at its best epoch. These figures are "
             "optimistic. Cost is in device-hours."
         )
-    seeds = sorted({s.seeds for s in summaries if s.seeds})
+    seeds = sorted({len(cell.final.seeds) for cell in cells if cell.final})
     cost = (
         " Cost is in device-hours and counts every trial at what it took when it was trained, "
         "replayed or not."
@@ -90,37 +88,33 @@ def missing_cells(missing: Sequence[Missing]) -> list[Block]:
     ]
 
 
-def accuracy_chart(evaluated: Sequence[CellSummary]) -> BarChart:
+def accuracy_chart(places: Sequence[Place]) -> BarChart:
     """Draw the refits of every strategy as dots, with their mean and its interval."""
-    several = len({s.name.model for s in evaluated}) > 1
-    labels = {
-        (s.name.dataset, s.name.model): s.dataset_title + f", {s.model_title}" * several
-        for s in evaluated
-    }
+    shown = [place for place in places if final_cell(place)]
+    several = len({place.model for place in shown}) > 1
+    evaluated = [cell for place in shown for cell in place.cells.values() if cell.final]
     series = []
-    for strategy in ordered({s.name.strategy for s in evaluated}):
-        cells = {
-            (s.name.dataset, s.name.model): s for s in evaluated if s.name.strategy == strategy
-        }
-        means = [cells[place].top1 if place in cells else None for place in labels]
+    for strategy in ordered({cell.name.strategy for cell in evaluated}):
+        cells = [place.cells.get(strategy) for place in shown]
+        means = [cell.top1 if cell else None for cell in cells]
         series.append(
             BarSeries(
                 name=STRATEGY_TITLES.get(strategy, strategy),
-                values=[None if mean is None else mean.mean for mean in means],
-                low=[None if mean is None else mean.low for mean in means],
-                high=[None if mean is None else mean.high for mean in means],
+                values=[mean.mean if mean else None for mean in means],
+                low=[mean.low if mean else None for mean in means],
+                high=[mean.high if mean else None for mean in means],
                 colour=STRATEGY_COLOURS.get(strategy, "grey"),
                 mark=STRATEGY_MARKS.get(strategy, "circle"),
-                seeds=[cells[place].seed_top1 if place in cells else [] for place in labels],
+                seeds=[cell.final.top1 if cell and cell.final else [] for cell in cells],
             )
         )
-    words = wording(*(s.choice for s in evaluated)).test
+    words = wording(*(cell.best.choice for cell in evaluated)).test
     return BarChart(
         name="accuracy",
         title="Test accuracy by strategy",
         caption=f"Test top-1, {words}. Small dots are the single refits.",
         x=Axis("test top-1, %", percent=True),
-        categories=list(labels.values()),
+        categories=[place.title if several else place.dataset_title for place in shown],
         series=series,
         dots=True,
     )

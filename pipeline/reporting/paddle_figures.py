@@ -14,8 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.base.errors import UserError
-from pipeline.reporting.results import CellName
-from pipeline.reporting.summary import CellSummary
+from pipeline.reporting.results import Cell, CellName
 from pipeline.reporting.tables import Column, Table, Value, to_csv
 from pipeline.trials.record import Share
 
@@ -32,13 +31,13 @@ class _Row(BaseModel):
     top1: Share
 
 
-def figures(summaries: Sequence[CellSummary]) -> str:
+def figures(cells: Sequence[Cell]) -> str:
     """Return the text of ``figures.csv``: the top-1 of every evaluated cell, on the test list."""
     columns = [Column(name, name) for name in _Row.model_fields]
     rows: list[list[Value]] = [
-        [s.name.dataset, s.name.model, s.name.strategy, s.top1.mean]
-        for s in summaries
-        if s.top1 is not None
+        [each.name.dataset, each.name.model, each.name.strategy, each.top1.mean]
+        for each in cells
+        if each.top1
     ]
     return to_csv(Table("figures", "", columns, rows))
 

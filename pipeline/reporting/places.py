@@ -81,13 +81,12 @@ class Place:
 
     @property
     def title(self) -> str:
-        finals = [cell.final for cell in self.cells.values() if cell.final]
-        return f"{finals[0].title}, {finals[0].model_title}" if finals else self.stem
+        cell = next(iter(self.cells.values()))
+        return f"{cell.dataset_title}, {cell.model_title}"
 
     @property
     def dataset_title(self) -> str:
-        finals = [cell.final for cell in self.cells.values() if cell.final]
-        return finals[0].title if finals else self.dataset
+        return next(iter(self.cells.values())).dataset_title
 
 
 def places(cells: Sequence[Cell]) -> list[Place]:

@@ -8,8 +8,7 @@ from statistics import fmean
 from pipeline.reporting import beside
 from pipeline.reporting.cell_tables import STRATEGY_TITLES, ordered
 from pipeline.reporting.published import PublishedRow
-from pipeline.reporting.results import CellName
-from pipeline.reporting.summary import CellSummary
+from pipeline.reporting.results import Cell, CellName
 from pipeline.reporting.tables import Column, Kind, Table, Value
 
 MEANING = {
@@ -30,7 +29,7 @@ MEANING = {
 
 
 def result_table(
-    summaries: Sequence[CellSummary],
+    cells: Sequence[Cell],
     paddle: Mapping[CellName, float],
     published: Mapping[str, PublishedRow],
 ) -> Table:
@@ -38,9 +37,11 @@ def result_table(
 
     ``paddle`` holds the top-1 by cell of the paddle protocol's own pipeline.
     """
-    names = dict.fromkeys([*(s.name for s in summaries), *paddle])
-    heldout = {s.name: s.top1.mean for s in summaries if s.top1 and s.protocol == "heldout"}
-    theirs = {s.name: s.top1.mean for s in summaries if s.top1 and s.protocol == "paddle"}
+    names = dict.fromkeys([*(cell.name for cell in cells), *paddle])
+    heldout, theirs = (
+        {c.name: c.top1.mean for c in cells if c.top1 and c.best.protocol == protocol}
+        for protocol in ("heldout", "paddle")
+    )
     theirs.update(paddle)
     stated = {
         name: published[name.dataset].top1[name.strategy]
@@ -57,14 +58,14 @@ def result_table(
         ),
         (
             *("trials", "trials", "count"),
-            {s.name: s.trials for s in summaries if s.name.strategy != "fixed"},
+            {c.name: len(c.trials) for c in cells if c.name.strategy != "fixed"},
         ),
     ]
-    datasets = {s.name.dataset: s.dataset_title for s in summaries}
-    models = {s.name.model: s.model_title for s in summaries}
+    datasets = {cell.name.dataset: cell.dataset_title for cell in cells}
+    models = {cell.name.model: cell.model_title for cell in cells}
     several = len({name.model for name in names}) > 1
     places = dict.fromkeys((name.dataset, name.model) for name in names)
-    evaluated = {(s.name.dataset, s.name.model): s for s in summaries if s.top1}
+    evaluated = {(c.name.dataset, c.name.model): c for c in cells if c.top1}
     columns = [Column("dataset", "Dataset"), *([Column("model", "Model")] if several else [])]
     rows: list[list[Value]] = [
         [datasets.get(d, d), *([models.get(m, m)] if several else [])] for d, m in places

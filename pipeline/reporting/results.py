@@ -8,20 +8,23 @@ as missing. A damaged file is a UserError.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipeline.base.comparison import accuracy_interval
+from pipeline.base.statistics import Interval, t_interval
 from pipeline.settings.folders import decided_dir, target
 from pipeline.trials.contract import BestFile, CurveRow, FinalFile, TrialRow
 from pipeline.trials.more_seeds import MORE_SEEDS, MoreSeeds, joined
-from pipeline.trials.openings import Opening, listed
-from pipeline.trials.run_rows import FinalRunRow, RunRow
+from pipeline.trials.openings import Opening, count, listed
+from pipeline.trials.run_rows import FinalRunRow, Journalled, RunRow
 from pipeline.trials.tables import damaged, numbered, read_file, read_rows
 
 PREDICTIONS = "predictions.parquet"
@@ -53,7 +56,47 @@ class Cell:
     prediction_folders: list[Path]
     """Folders of the ``predictions.parquet`` of these seeds."""
     openings: list[Opening]
-    """Trainings that opened the test split of its data, here and in other pipelines."""
+    """Trainings that opened a test split, by all cells, here and in other pipelines."""
+    dataset_title: str
+    model_title: str
+
+    @cached_property
+    def top1(self) -> Interval | None:
+        """Test top-1 over the refits, with its interval over seeds and images if they are known."""
+        right = self.refits(self.final.seeds) if self.final else None
+        if self.final is None or right is None:
+            return self.mean("top1")
+        interval = accuracy_interval(right)
+        return Interval(fmean(self.final.top1), interval.low, interval.high)
+
+    def mean(self, metric: str) -> Interval | None:
+        """Average a metric of the refits, with the t interval cut to [0, 1]; None before them."""
+        if self.final is None:
+            return None
+        interval = t_interval(getattr(self.final, metric))
+        if interval.low is None or interval.high is None:
+            return interval
+        return Interval(interval.mean, max(interval.low, 0.0), min(interval.high, 1.0))
+
+    @property
+    def opened(self) -> int | None:
+        """How many trainings have opened the test split of its data; None before evaluate."""
+        return count(self.openings, self.final.data_digest) if self.final else None
+
+    @property
+    def seconds(self) -> float:
+        """Device time of the search; a replayed trial counts what its training took."""
+        return _seconds(self.runs)
+
+    @property
+    def refit_seconds(self) -> float | None:
+        """Device time of the refits; None before evaluate, and where nothing is refitted."""
+        refitted = self.final is not None and self.final.protocol == "heldout"
+        return _seconds(self.final_runs) if refitted else None
+
+    def trials_that(self, status: str) -> int:
+        """Count the trials with a status, such as failed."""
+        return sum(row.status == status for row in self.trials)
 
     @cached_property
     def right_answers(self) -> dict[int, NDArray[np.bool_]]:
@@ -109,7 +152,24 @@ def read_results(root: Path, names: Iterable[CellName]) -> Results:
             cells.append(cell)
         if cell is None or cell.final is None:
             missing.append(Missing(name, "tune" if cell is None else "evaluate", root))
+    finals = [(cell.name, cell.final) for cell in cells if cell.final]
+    datasets = {name.dataset: final.title for name, final in finals}
+    models = {name.model: final.model_title for name, final in finals}
+    shared = [row for cell in cells for row in cell.openings]
+    cells = [
+        replace(
+            cell,
+            openings=shared,
+            dataset_title=datasets.get(cell.name.dataset, cell.name.dataset),
+            model_title=models.get(cell.name.model, cell.name.model),
+        )
+        for cell in cells
+    ]
     return Results(cells, missing)
+
+
+def _seconds(runs: Iterable[Journalled]) -> float:
+    return sum(run.seconds or 0.0 for run in runs)
 
 
 def _read_cell(root: Path, name: CellName) -> Cell | None:
@@ -138,7 +198,8 @@ def _read_cell(root: Path, name: CellName) -> Cell | None:
             folders.append(more)
     curves = read_rows(tuned[1], CurveRow)
     openings = [*listed(folder), *listed(decided)]
-    return Cell(name, folder, trials, curves, runs, best, final, final_runs, folders, openings)
+    read = (trials, curves, runs, best, final, final_runs, folders, openings)
+    return Cell(name, folder, *read, dataset_title="", model_title="")
 
 
 def _read_final(folder: Path, best: BestFile) -> tuple[FinalFile | None, list[FinalRunRow]]:

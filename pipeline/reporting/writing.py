@@ -13,7 +13,6 @@ from pipeline.reporting.drawing import to_spec
 from pipeline.reporting.markdown import to_report
 from pipeline.reporting.page import PAGES, to_pages
 from pipeline.reporting.results import Cell
-from pipeline.reporting.summary import CellSummary
 from pipeline.reporting.tables import to_csv, to_latex
 from pipeline.reporting.vega import to_svg
 
@@ -42,9 +41,9 @@ def write_report(document: Document, folder: Path, ui: str) -> None:
     _fill(folder / PAGES, {Path(name).name: page.encode() for name, page in pages.items()})
 
 
-def write_plots(summaries: Sequence[CellSummary], cells: Sequence[Cell], folder: Path) -> None:
+def write_plots(cells: Sequence[Cell], folder: Path) -> None:
     """Write ``plots/accuracy.csv`` and ``plots/search/<cell>.csv``, for `dvc plots`."""
-    write_text(folder / "plots" / "accuracy.csv", to_csv(for_dvc.accuracy(summaries)))
+    write_text(folder / "plots" / "accuracy.csv", to_csv(for_dvc.accuracy(cells)))
     searches = [for_dvc.search(cell) for cell in cells]
     files = {f"{table.name}.csv": to_csv(table).encode() for table in searches}
     _fill(folder / "plots" / "search", files)

@@ -13,7 +13,6 @@ from pipeline.reporting.places import places
 from pipeline.reporting.published import table1
 from pipeline.reporting.result_table import result_table
 from pipeline.reporting.results import CellName, Results, read_results
-from pipeline.reporting.summary import summarise
 from tests.support.synthetic_results import Benchmark, write_predictions
 
 STRATEGIES = ("fixed", "grid", "bayes")
@@ -32,7 +31,7 @@ def test_one_dataset_is_answered_in_a_few_lines(tmp_path: Path) -> None:
     measured = {"fixed": [0.5, 0.5, 0.5], "grid": [0.9, 0.91, 0.92]}
     results = read(tmp_path, "digits", top1=measured)
     [place] = places(results.cells)
-    facts = answer(place, summarise(results, {}))
+    facts = answer(place)
     assert facts is not None
     told = dict(facts.lines)
     assert told["Setting to use"].startswith("lr 0.03, ")
@@ -49,17 +48,15 @@ def test_one_dataset_is_answered_in_a_few_lines(tmp_path: Path) -> None:
 
 def test_every_strategy_has_its_cost_in_units_a_person_reads(tmp_path: Path) -> None:
     results = read(tmp_path, "digits")
-    summaries = summarise(results, {})
     [place] = places(results.cells)
-    table = strategy_table(place, summaries)
+    table = strategy_table(place)
     assert [row[-2:] for row in table.shown()] == [["1", "12 s"], ["12", "2.7 min"], ["6", "81 s"]]
-    assert cost(summaries).text.endswith("12 trainings, 2.7 min; bayes 6 trainings, 81 s.")
+    assert cost(results.cells).text.endswith("12 trainings, 2.7 min; bayes 6 trainings, 81 s.")
 
 
 def test_the_table_has_the_published_shape_and_an_average(tmp_path: Path) -> None:
-    summaries = summarise(read(tmp_path, "dtd", "flowers102"), table1())
-    paddle = {summary.name: 0.8 for summary in summaries}
-    table = result_table(summaries, paddle, table1())
+    cells = read(tmp_path, "dtd", "flowers102").cells
+    table = result_table(cells, {cell.name: 0.8 for cell in cells}, table1())
     headings = [column.heading for column in table.columns if column.group == "Grid"]
     assert headings == ["held-out", "paddle", "published", "diff.", "trials"]
     assert [column.key for column in table.columns[-3:]] == ["chance", "majority", "openings"]
@@ -71,7 +68,7 @@ def test_the_table_has_the_published_shape_and_an_average(tmp_path: Path) -> Non
 def test_many_datasets_are_each_answered_in_a_row(tmp_path: Path) -> None:
     measured = {"fixed": [0.5, 0.5, 0.5], "grid": [0.9, 0.91, 0.92]}
     results = read(tmp_path, "digits", "dtd", top1=measured)
-    table = answer_table(places(results.cells), summarise(results, {}))
+    table = answer_table(places(results.cells))
     assert table is not None
     shown = dict(zip((column.key for column in table.columns), table.shown()[0], strict=True))
     assert len(table.rows) == 2
@@ -86,15 +83,15 @@ def test_a_row_with_a_gap_stays_out_of_the_average(tmp_path: Path) -> None:
     (tmp_path / "results/digits/resnet50_vd/bayes/final.json").unlink()
     datasets = ("dtd", "flowers102", "digits")
     names = [CellName(d, "resnet50_vd", s) for d in datasets for s in STRATEGIES]
-    table = result_table(summarise(read_results(tmp_path, names), {}), {}, {})
+    table = result_table(read_results(tmp_path, names).cells, {}, {})
     assert table.footer is not None
     assert table.footer[1] == pytest.approx(sum(row[1] for row in table.rows[:2]) / 2)  # type: ignore[misc]
-    assert result_table(summarise(read(tmp_path / "one", "dtd"), {}), {}, {}).footer is None
+    assert result_table(read(tmp_path / "one", "dtd").cells, {}, {}).footer is None
 
 
 def test_an_interval_stays_where_an_accuracy_can_be(tmp_path: Path) -> None:
     results = read(tmp_path, "digits", top1={"grid": [1.0, 0.98, 1.0]})
-    top1 = summarise(results, {})[1].top1
+    top1 = results.cells[1].top1
     assert top1 is not None
     assert top1.low is not None
     assert top1.high is not None
@@ -118,7 +115,7 @@ def test_validation_far_from_test_is_explained(tmp_path: Path) -> None:
     around = [objective - 0.01, objective, objective + 0.01]
     measured = dict.fromkeys(("grid", "bayes"), around)
     measured["fixed"] = [near.cells[0].best.objective + each for each in (-0.3, -0.31, -0.29)]
-    told = surprises(summarise(read(tmp_path, "digits", top1=measured), {}))
+    told = surprises(read(tmp_path, "digits", top1=measured).cells)
     assert told is not None
     assert "digits, fixed (" in told.text
     assert "digits, grid (" not in told.text

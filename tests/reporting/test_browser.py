@@ -21,7 +21,6 @@ import pytest
 from pipeline.reporting.content import compose_report
 from pipeline.reporting.published import table1
 from pipeline.reporting.results import CellName, read_results
-from pipeline.reporting.summary import summarise
 from pipeline.reporting.writing import write_report
 from pipeline.trials.journal import Journal, experiments
 from pipeline.trials.store import tracking_uri
@@ -57,9 +56,8 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = [CellName(d, "resnet50_vd", s) for d in DATASETS for s in STRATEGIES]
     results = read_results(root, [*names, CellName("flowers102", "resnet50_vd", "grid")])
     published = table1()
-    summaries = summarise(results, published)
     paddle = {CellName("dtd", "resnet50_vd", strategy): 0.8 for strategy in STRATEGIES}
-    document = compose_report("A report", results, summaries, paddle, published, ["resnet50_vd"])
+    document = compose_report("A report", results, paddle, published, ["resnet50_vd"])
     write_report(document, root / "report", "http://127.0.0.1:5000")
     return root / "report" / "report.html"
 
@@ -233,7 +231,7 @@ def test_a_link_opens_its_run_in_the_mlflow_ui(
     row |= {"experiment_id": journal.experiment_id, "run_id": run_id}
     table(runs, list(row), [row])
     results = read_results(tmp_path, [CellName("digits", "resnet50_vd", "fixed")])
-    document = compose_report("A report", results, summarise(results, {}), {}, {}, ["resnet50_vd"])
+    document = compose_report("A report", results, {}, {}, ["resnet50_vd"])
     (port,) = free_ports(1)
     address = f"http://127.0.0.1:{port}"
     write_report(document, tmp_path / "report", address)

@@ -13,16 +13,16 @@ import pytest
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_text
 from pipeline.base.statistics import Interval
-from pipeline.reporting.cell_tables import cell_table
-from pipeline.reporting.claim_section import as_stated, claim_section, verdicts
+from pipeline.reporting.cell_tables import cell_table, same_as
+from pipeline.reporting.claim_section import Claim, as_stated, claim_section, claims, verdicts
 from pipeline.reporting.document import Text
 from pipeline.reporting.for_dvc import metrics
 from pipeline.reporting.overview import overview
 from pipeline.reporting.paddle_figures import FIGURES, figures, read_figures
+from pipeline.reporting.places import places
 from pipeline.reporting.published import table1
 from pipeline.reporting.result_table import result_table
-from pipeline.reporting.results import CellName, Results, read_results
-from pipeline.reporting.summary import CellSummary, Claim, claims, summarise
+from pipeline.reporting.results import Cell, CellName, Results, read_results
 from tests.support.synthetic_results import Benchmark, paddle, write_predictions
 
 STRATEGIES = ("fixed", "grid", "bayes")
@@ -56,10 +56,8 @@ def test_the_published_figures_are_the_tables() -> None:
     assert max(loss for name, loss in losses.items() if name != "oxford_iiit_pet") <= 0.4
 
 
-def published_rows(
-    summaries: list[CellSummary], paddle: Mapping[CellName, float]
-) -> list[dict[str, Any]]:
-    table = result_table(summaries, paddle, table1())
+def published_rows(cells: list[Cell], paddle: Mapping[CellName, float]) -> list[dict[str, Any]]:
+    table = result_table(cells, paddle, table1())
     keys = [column.key for column in table.columns]
     return [dict(zip(keys, row, strict=True)) for row in table.rows]
 
@@ -70,30 +68,28 @@ def test_a_figure_of_the_heldout_protocol_is_not_subtracted_from_a_published_one
     read(tmp_path, Benchmark(datasets=("dtd",)))
     set_test_accuracy(tmp_path, "grid", [0.78, 0.79, 0.80])
     results = read_results(tmp_path, [CellName("dtd", "resnet50_vd", s) for s in STRATEGIES])
-    [row] = published_rows(summarise(results, table1()), {})
+    [row] = published_rows(results.cells, {})
     assert row["grid_published_top1"] == 0.7753
     assert row["grid_heldout_top1"] == pytest.approx(0.79)
     assert not any("paddle" in key for key in row)
 
 
 def test_without_a_published_dataset_there_is_no_published_figure(tmp_path: Path) -> None:
-    [row] = published_rows(summarise(read(tmp_path, Benchmark()), table1()), {})
+    [row] = published_rows(read(tmp_path, Benchmark()).cells, {})
     assert not any("published" in key for key in row)
 
 
 def test_replayed_trials_count_at_their_recorded_cost(tmp_path: Path) -> None:
     results = read(tmp_path, Benchmark())
-    bayes = summarise(results, {})[2]
-    assert bayes.trials == 6
-    assert bayes.hours == pytest.approx(sum(12.5 + n % 3 for n in range(6)) / 3600)
+    bayes = results.cells[2]
+    assert len(bayes.trials) == 6
+    assert bayes.seconds == pytest.approx(sum(12.5 + n % 3 for n in range(6)))
 
 
 def test_strategies_that_chose_the_same_point_say_so(tmp_path: Path) -> None:
     results = read(tmp_path, Benchmark(bayes_trials=12))
-    fixed, grid, bayes = summarise(results, {})
-    assert (grid.same_as, bayes.same_as) == (["bayes"], ["grid"])
-    assert fixed.same_as == []
-    [claim] = claims(results, {})
+    assert [same_as(cell, results.cells) for cell in results.cells] == [[], ["bayes"], ["grid"]]
+    [claim] = claims(places(results.cells), {})
     assert verdicts([claim]) == ["same point"]
     assert claim.loss == Interval(0.0, 0.0, 0.0)
 
@@ -114,16 +110,17 @@ def test_the_claim_is_paired_over_seeds(
     set_test_accuracy(tmp_path, "grid", grid)
     set_test_accuracy(tmp_path, "bayes", bayes)
     results = read_results(tmp_path, [CellName("dtd", "resnet50_vd", s) for s in STRATEGIES])
-    [claim] = claims(results, table1())
+    [claim] = claims(places(results.cells), table1())
     assert claim.loss.mean == pytest.approx(sum(grid) / 3 - sum(bayes) / 3, abs=1e-4)
-    assert claim.published == pytest.approx(0.0006)
+    assert claim.published is not None
+    assert claim.published.loss == pytest.approx(0.0006)
     assert not claim.difference.same_point
     assert verdicts([claim])[0].startswith(reading)
 
 
 def test_one_seed_allows_no_verdict(tmp_path: Path) -> None:
     results = read(tmp_path, Benchmark(datasets=("dtd",), bayes_trials=1, seeds=(0,)))
-    [claim] = claims(results, {})
+    [claim] = claims(places(results.cells), {})
     assert verdicts([claim]) == ["no interval: needs the predictions of two seeds"]
 
 
@@ -145,9 +142,9 @@ def test_a_loss_is_held_against_the_published_text(loss: Interval | None, readin
 
 def test_the_claim_is_also_put_to_all_published_datasets(tmp_path: Path) -> None:
     results = read(tmp_path, Benchmark(datasets=("dtd", "flowers102", "digits")))
-    found = claims(results, table1())
+    found = claims(places(results.cells), table1())
     (text, _) = claim_section(found).blocks
-    losses = [100 * c.loss.mean for c in found if c.dataset != "digits"]
+    losses = [100 * c.loss.mean for c in found if c.grid.name.dataset != "digits"]
     assert isinstance(text, Text)
     assert "2 datasets with a published loss" in text.text
     assert f"{sum(losses) / 2:+.2f}" in text.text
@@ -162,8 +159,8 @@ def test_replayed_searches_are_read_at_the_trials_bayes_had(tmp_path: Path) -> N
     replays = {"replays": {"gaps": [[0.02, 0.0], [0.04, 0.0]]}}
     path.write_text(json.dumps(json.loads(path.read_text()) | replays))
     results = read_results(tmp_path, [cell.name for cell in results.cells])
-    [claim] = claims(results, {})
-    assert claim.searches == 2
+    [claim] = claims(places(results.cells), {})
+    assert len(claim.searches) == 2
     assert claim.replayed is not None
     assert claim.replayed.mean == pytest.approx(0.03)
 
@@ -177,14 +174,14 @@ def test_a_patient_search_is_held_against_replays_that_end_by_themselves(tmp_pat
     best = tmp_path / CELL / "bayes/best.yaml"
     best.write_text(best.read_text() + "search: {patience: 1}\n")
     names = [CellName("dtd", "resnet50_vd", s) for s in STRATEGIES]
-    [claim] = claims(read_results(tmp_path, names), {})
+    [claim] = claims(places(read_results(tmp_path, names).cells), {})
     assert claim.replayed is not None
     assert claim.replayed.mean == pytest.approx(0.01)
 
 
 def test_why_nothing_is_replayed_is_told_as_it_is(tmp_path: Path) -> None:
     results = read(tmp_path, Benchmark(datasets=("dtd",)))
-    (text, _) = claim_section(claims(results, {})).blocks
+    (text, _) = claim_section(claims(places(results.cells), {})).blocks
     assert isinstance(text, Text)
     assert "evaluate the grid again" in text.text
     trials = tmp_path / CELL / "grid/trials.csv"
@@ -195,10 +192,10 @@ def test_why_nothing_is_replayed_is_told_as_it_is(tmp_path: Path) -> None:
     lines[1] = ",".join((first | {"status": "failed"}).values())
     trials.write_text("\n".join(lines))
     results = read_results(tmp_path, [cell.name for cell in results.cells])
-    (text, _) = claim_section(claims(results, {})).blocks
+    (text, _) = claim_section(claims(places(results.cells), {})).blocks
     assert isinstance(text, Text)
     assert "a trial of the grid failed" in text.text
-    table = cell_table(summarise(results, {}))
+    table = cell_table(results.cells)
     place = [column.key for column in table.columns].index("failed")
     assert [row[place] for row in table.rows] == [0, 1, 0]
     assert "diverged" not in [column.key for column in table.columns]
@@ -207,11 +204,11 @@ def test_why_nothing_is_replayed_is_told_as_it_is(tmp_path: Path) -> None:
 
 def test_two_models_are_each_held_against_the_published_losses(tmp_path: Path) -> None:
     both = Benchmark(datasets=("dtd", "flowers102"), models=("a", "b"))
-    found = claims(read(tmp_path, both), table1())
+    found = claims(places(read(tmp_path, both).cells), table1())
     (text, _) = claim_section(found).blocks
     assert isinstance(text, Text)
     for model in ("a", "b"):
-        ours = [100 * c.loss.mean for c in found if c.model == model]
+        ours = [100 * c.loss.mean for c in found if c.grid.name.model == model]
         shown = f"{sum(ours) / 2:+.2f}".replace("-", "\N{MINUS SIGN}")
         assert re.search(
             rf"{re.escape(shown)} \[\S+ \S+\] points here, with Synthetic {model}", text.text
@@ -223,13 +220,13 @@ def test_a_claim_needs_both_sides_evaluated(tmp_path: Path) -> None:
     read(tmp_path, Benchmark(datasets=("dtd",)))
     (tmp_path / CELL / "bayes/final.json").unlink()
     results = read_results(tmp_path, [CellName("dtd", "resnet50_vd", s) for s in STRATEGIES])
-    assert claims(results, {}) == []
+    assert claims(places(results.cells), {}) == []
 
 
 def test_figures_of_the_paddle_protocol_stand_beside_the_published_ones(tmp_path: Path) -> None:
     benchmark = Benchmark(datasets=("dtd",))
-    ours = summarise(read(tmp_path / "ours", benchmark), table1())
-    theirs = summarise(read(tmp_path / "paddle", paddle(benchmark)), table1())
+    ours = read(tmp_path / "ours", benchmark).cells
+    theirs = read(tmp_path / "paddle", paddle(benchmark)).cells
     write_text(tmp_path / FIGURES, figures(theirs))
     [row] = published_rows(ours, read_figures(tmp_path / FIGURES))
     [alone] = published_rows(theirs, {})
@@ -237,14 +234,16 @@ def test_figures_of_the_paddle_protocol_stand_beside_the_published_ones(tmp_path
         assert cell.top1 is not None
         assert heldout.top1 is not None
         assert row[f"{strategy}_paddle_top1"] == cell.top1.mean
-        assert row[f"{strategy}_paddle_difference"] == cell.top1.mean - cell.published
+        assert (
+            row[f"{strategy}_paddle_difference"] == cell.top1.mean - table1()["dtd"].top1[strategy]
+        )
         assert row[f"{strategy}_heldout_top1"] == heldout.top1.mean
         assert alone[f"{strategy}_paddle_top1"] == cell.top1.mean
     assert not any("heldout" in key for key in alone)
 
 
 def test_figures_of_the_paddle_protocol_stand_where_ours_are_missing(tmp_path: Path) -> None:
-    ours = summarise(read(tmp_path, Benchmark(datasets=("dtd",), strategies=("grid",))), table1())
+    ours = read(tmp_path, Benchmark(datasets=("dtd",), strategies=("grid",))).cells
     theirs = {
         CellName("dtd", "resnet50_vd", "bayes"): 0.8,
         CellName("flowers102", "resnet50_vd", "bayes"): 0.9,
@@ -273,7 +272,7 @@ def test_what_an_accuracy_is_made_of_is_told_as_it_is(
     if seeds is None:
         (tmp_path / CELL / "grid/final.json").unlink()
     results = read_results(tmp_path, [CellName("dtd", "resnet50_vd", "grid")])
-    section = overview(results, summarise(results, {}), {}, {})
+    section = overview(results, {}, {})
     assert told in "\n".join(b.text for b in section.blocks if isinstance(b, Text))
 
 
@@ -288,9 +287,8 @@ def test_an_unevaluated_cell_has_the_title_of_its_dataset(tmp_path: Path) -> Non
     read(tmp_path, Benchmark(datasets=("dtd",)))
     (tmp_path / CELL / "grid/final.json").unlink()
     results = read_results(tmp_path, [CellName("dtd", "resnet50_vd", s) for s in STRATEGIES])
-    summaries = summarise(results, {})
-    assert {s.dataset_title for s in summaries} == {"Synthetic dtd"}
-    assert {s.model_title for s in summaries} == {"Synthetic resnet50_vd"}
+    assert {cell.dataset_title for cell in results.cells} == {"Synthetic dtd"}
+    assert {cell.model_title for cell in results.cells} == {"Synthetic resnet50_vd"}
 
 
 def test_unevaluated_cells_show_their_search(tmp_path: Path) -> None:
@@ -298,17 +296,19 @@ def test_unevaluated_cells_show_their_search(tmp_path: Path) -> None:
     for strategy in STRATEGIES:
         (tmp_path / CELL / strategy / "final.json").unlink()
     results = read_results(tmp_path, [CellName("dtd", "resnet50_vd", s) for s in STRATEGIES])
-    summaries = summarise(results, table1())
-    section = overview(results, summaries, {}, table1())
+    section = overview(results, {}, table1())
     assert section.sections == []
-    assert {s.top1 for s in summaries} == {None}
-    assert set(metrics(summaries)["dtd"]["resnet50_vd"]["grid"]) == {"validation_top1", "trials"}
+    assert {cell.top1 for cell in results.cells} == {None}
+    assert set(metrics(results.cells)["dtd"]["resnet50_vd"]["grid"]) == {
+        "validation_top1",
+        "trials",
+    }
 
 
 def test_claims_are_one_per_dataset_and_model(tmp_path: Path) -> None:
     results = read(tmp_path, Benchmark(datasets=("dtd", "digits"), models=("a", "b")))
-    found = claims(results, table1())
-    assert [(c.dataset, c.model) for c in found] == [
+    found = claims(places(results.cells), table1())
+    assert [(c.grid.name.dataset, c.grid.name.model) for c in found] == [
         (d, m) for d in ("dtd", "digits") for m in ("a", "b")
     ]
     assert all(isinstance(claim, Claim) for claim in found)
