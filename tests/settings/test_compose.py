@@ -189,7 +189,7 @@ def test_a_file_that_readers_cannot_agree_on_is_refused(tmp_path, text, told):
         assert word in answer
 
 
-@pytest.mark.parametrize("text", ["7", "0", "-3", "0.1", "1e-3", "1.5e3", ".5", "x1", "v1.2"])
+@pytest.mark.parametrize("text", ["7", "-3", "0.1", "1.5e3", ".5", "1_000", "0b11", ".nan", "v1.2"])
 def test_most_numbers_have_one_meaning(text):
     assert ambiguous(text) is None
 
@@ -200,7 +200,7 @@ def test_most_names_are_text_to_every_reader(text):
     assert misread(text) is None
 
 
-@pytest.mark.parametrize("text", ["010", "0o17", "1_000", "1:30", "0b11"])
+@pytest.mark.parametrize("text", ["010", "0o17", "09", "1:30"])
 def test_a_number_of_two_meanings_is_seen(text):
     assert ambiguous(text).startswith("Hydra reads")
 
