@@ -28,6 +28,9 @@ class _Rung:
 
 _WHOLE = (_Rung(40, 3, MOST_TRIALS), _Rung(20, 3, 8), _Rung(12, 3, 6))
 """Tried at every image size, the largest first: a shorter search comes before smaller images."""
+_PRETRAINED = (_Rung(12, 1, 3), *(_Rung(epochs, 1, 1) for epochs in range(12, 3, -1)))
+"""Tried at every size, too, if the network is pretrained: what it knows are objects as large as in
+its photographs, so its pixels are worth more than its trials (benchmarks/README.md)."""
 _SHORT = (
     *(_Rung(8, 3, 5), _Rung(8, 1, 4), _Rung(5, 1, 4), _Rung(3, 1, 3)),
     *(_Rung(3, 1, 1), _Rung(2, 1, 1), _Rung(1, 1, 1)),
@@ -50,28 +53,33 @@ class Plan:
 
 def fit(
     hours: float,
-    overhead: float,
+    overhead: Callable[[], float],
     sides: Sequence[int],
     recipe: RecipeConfig,
     images: CountsConfig,
     measure: Callable[[int], Speed],
+    *,
+    pretrained: bool,
 ) -> Plan:
     """Return the best search that fits ``hours``.
 
-    ``overhead`` is the time of everything but training, in seconds. ``measure`` times training at
-    an image size in pixels; it is called for each of ``sides`` in turn until a search fits. Raises
-    UserError, with the least hours, if not even one trial and one refit fit.
+    ``measure`` times training at an image size in pixels; it is called for each of ``sides`` in
+    turn until a search fits. ``overhead`` returns the time of everything but training in seconds,
+    with what the measurements so far took. Raises UserError, with the least hours, if not even one
+    trial and one refit fit.
     """
-    left = hours * HOUR - overhead
+    rungs = (*_WHOLE, *(_PRETRAINED if pretrained else ()))
     least = math.inf
     for side in sides:
         speed = measure(side)
-        for rung in (*_WHOLE, *(_SHORT if side == sides[-1] else ())):
+        spent = overhead()
+        left = hours * HOUR - spent
+        for rung in (*rungs, *(_SHORT if side == sides[-1] else ())):
             trial, refit = _seconds(speed, recipe, images, rung.epochs, side)
-            least = overhead + trial + refit
+            least = spent + trial + refit
             trials = min(MOST_TRIALS, math.floor((left - rung.refits * refit) / trial))
             if trials >= rung.trials:
-                total = overhead + trials * trial + rung.refits * refit
+                total = spent + trials * trial + rung.refits * refit
                 return Plan(side, rung.epochs, trials, rung.refits, trial, refit, total)
     needed = math.ceil(least / HOUR * 100) / 100
     raise UserError(

@@ -119,27 +119,41 @@ def _fitted(values: dict[str, Any], pictures: Images, sizes: Sequence[int], hour
     from pipeline.planning.timing import Speed, measure
 
     cfg = _composed(values)
-    started = psutil.Process().create_time()
-    overhead = (1 + _STAGES) * (time.time() - started)  # each starts as slowly as this one
+    started, imported = psutil.Process().create_time(), time.time()
+
+    def overhead() -> float:
+        """Return the time so far, and that of the stages: each starts as slowly as this process."""
+        return time.time() - started + _STAGES * (imported - started)
+
     speeds: dict[int, Speed] = {}
     stored = f"dataset.store_side={min(FULL_SIDE, pictures.short_side)}"
 
     def speed(side: int) -> Speed:
-        speeds[side] = measure(_composed(values, f"recipe.image_size={side}", stored))
+        settings = (f"recipe.image_size={side}", stored)
+        speeds[side] = measure(_composed(values, *settings))
+        if (speeds[side].device, speeds[side].precision) == ("cpu", "bf16"):
+            # the kernels of some networks are slower in bf16, even where the processor has it
+            plain = measure(_composed(values, *settings, "machine.precision=float32"))
+            speeds[side] = min(speeds[side], plain, key=lambda each: each.train)
         return speeds[side]
 
-    plan = fit(hours, overhead, sizes, cfg.recipe, pictures.splits, speed)
+    pretrained = cfg.model.weights != "none"
+    images = pictures.splits
+    plan = fit(hours, overhead, sizes, cfg.recipe, images, speed, pretrained=pretrained)
     [strategy] = cfg.strategies
     values["recipe"] |= {"epochs": plan.epochs, "image_size": plan.side}
     values["search"] = values["search"] | {"max_hours": hours}
     values["search"][strategy] = values["search"][strategy] | {"n_trials": plan.trials}
     values["evaluate"] = values["evaluate"] | {"seeds": list(range(plan.refits))}
     now = speeds[plan.side]
+    if now.device == "cpu":
+        values["machine"] = values["machine"] | {"precision": now.precision}
     return (
         f"{strategy}, up to {count(plan.trials, 'trial')} of {duration(plan.trial)} and "
         f"{count(plan.refits, 'refit')} of {duration(plan.refit)}, {count(plan.epochs, 'epoch')} "
         f"each at {plan.side} px, so that all of it takes {duration(plan.total)} of the "
-        f"{hours:g} hours on this machine ({now.device}, {1 / now.train:.0f} images/s)"
+        f"{hours:g} hours on this machine ({now.device}, {now.precision}, "
+        f"{1 / now.train:.0f} images/s)"
     )
 
 

@@ -20,7 +20,7 @@ def speed(side: int, seconds: float) -> Speed:
     return Speed("cpu", "float32", 1, train=train, evaluate=train / 3, memory=1, free=2)
 
 
-def fitted(hours: float, seconds: float, images: int, overhead: float = 60.0):
+def fitted(hours, seconds, images, overhead=60.0, *, pretrained=False):
     measured = []
 
     def measure(side: int) -> Speed:
@@ -28,7 +28,9 @@ def fitted(hours: float, seconds: float, images: int, overhead: float = 60.0):
         return speed(side, seconds)
 
     splits = CountsConfig(train=images, val=images // 4, test=images // 4)
-    return fit(hours, overhead, SIDES, RECIPE, splits, measure), measured
+    return fit(
+        hours, lambda: overhead, SIDES, RECIPE, splits, measure, pretrained=pretrained
+    ), measured
 
 
 @given(
@@ -65,3 +67,11 @@ def test_more_time_gives_longer_trials_then_larger_images():
 def test_too_few_hours_are_an_error_with_the_least_that_would_do():
     with pytest.raises(UserError, match=r"--hours 0.01: .* take about .*Give at least --hours 0.0"):
         fitted(0.01, 0.01, 1000)
+
+
+def test_a_pretrained_network_gets_larger_images_before_more_trials():
+    plain, _ = fitted(0.1, 0.01, 1000)
+    pretrained, _ = fitted(0.1, 0.01, 1000, pretrained=True)
+    assert pretrained.side > plain.side
+    assert (pretrained.trials, pretrained.refits) == (1, 1)
+    assert pretrained.epochs >= 4
