@@ -17,7 +17,7 @@ from pipeline.base.files import write_json, write_text
 from pipeline.reporting.console import first_screen
 from pipeline.reporting.content import compose_report
 from pipeline.reporting.for_dvc import metrics
-from pipeline.reporting.paddle_figures import FIGURES, figures, read_figures
+from pipeline.reporting.paddle_figures import FIGURES, read_figures, write_figures
 from pipeline.reporting.published import table1
 from pipeline.reporting.results import CellName, read_results
 from pipeline.reporting.writing import write_plots, write_report
@@ -44,7 +44,7 @@ def report(cfg: Config) -> None:
     write_plots(results.cells, folder)
     write_json(folder / "metrics.json", metrics(results.cells))
     if cfg.protocol.name == "paddle":
-        write_text(root / FIGURES, figures(results.cells))
+        write_figures(root / FIGURES, results.cells)
     notes = [
         f"simulated, not trained: {cell.name}"
         for cell in results.cells

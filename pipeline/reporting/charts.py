@@ -60,10 +60,16 @@ class Series:
 
 
 @dataclass(frozen=True)
-class LineChart:
+class Chart:
+    """A chart; ``name`` is that of its file without suffix."""
+
     name: str
     title: str
     caption: str
+
+
+@dataclass(frozen=True)
+class LineChart(Chart):
     x: Axis
     y: Axis
     series: list[Series]
@@ -86,12 +92,9 @@ class BarSeries:
 
 
 @dataclass(frozen=True)
-class BarChart:
+class BarChart(Chart):
     """Horizontal bars, categories from top to bottom; ``dots`` if bars from 0 make no sense."""
 
-    name: str
-    title: str
-    caption: str
     x: Axis
     categories: list[str]
     series: list[BarSeries]
@@ -108,12 +111,9 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class HeatMap:
+class HeatMap(Chart):
     """Panels with the same labels and a shared colour scale."""
 
-    name: str
-    title: str
-    caption: str
     x_title: str
     y_title: str
     x_labels: list[str]
@@ -124,16 +124,10 @@ class HeatMap:
 
 
 @dataclass(frozen=True)
-class Parallel:
+class Parallel(Chart):
     """Parallel coordinates: an axis per hyperparameter, a line per trial."""
 
-    name: str
-    title: str
-    caption: str
     axes: list[tuple[str, list[str]]]
     """Title of each axis and the names of its values, from bottom to top."""
     lines: list[tuple[tuple[int, ...], float]]
     """For each line: its position on each axis, and the fraction that sets its colour."""
-
-
-Chart = LineChart | BarChart | HeatMap | Parallel

@@ -75,28 +75,40 @@ def gain(place: Place, first: str, second: str) -> tuple[Interval | None, str]:
     return gap.interval if gap else None, readings([gap], first)[0]
 
 
+Pairs = tuple[str, str, str, list[Difference | None]]
+"""Key and heading of a group of columns, what a reading is about, and the difference by row."""
+
+
+def difference_table(
+    name: str, caption: str, heading: Column, titles: Sequence[str], groups: Sequence[Pairs]
+) -> Table:
+    """Make a row per title, with a difference and its reading for each group."""
+    columns = [heading]
+    rows: list[list[Value]] = [[title] for title in titles]
+    for key, group, about, pairs in groups:
+        columns.append(Column(key, "points", "points", group))
+        columns.append(Column(f"{key}_reading", "reading", "text", group))
+        for row, pair, reading in zip(rows, pairs, readings(pairs, about), strict=True):
+            row += [pair.interval if pair else None, reading]
+    return Table(name, caption, columns, rows)
+
+
 def comparison_table(places: Sequence[Place]) -> Table | None:
     """Make a row per dataset and model: grid and bayes against fixed, bayes against grid."""
-    known = [pair for pair in PAIRS if any(gain(place, *pair)[0] for place in places)]
-    if not known:
+    groups: list[Pairs] = []
+    for first, second in PAIRS:
+        pairs = [difference(place.cells.get(first), place.cells.get(second)) for place in places]
+        if any(pairs):
+            groups.append((f"{first}_{second}", f"{first} minus {second}", first, pairs))
+    if not groups:
         return None
     several = len({place.model for place in places}) > 1
-    columns = [Column("place", "Dataset, model" if several else "Dataset")]
-    for first, second in known:
-        group = f"{first} minus {second}"
-        columns.append(Column(f"{first}_{second}", "points", "points", group))
-        columns.append(Column(f"{first}_{second}_reading", "reading", "text", group))
+    heading = Column("place", "Dataset, model" if several else "Dataset")
     titles = [place.title if several else place.dataset_title for place in places]
-    rows: list[list[Value]] = [[title] for title in titles]
-    for first, second in known:
-        pairs = [difference(place.cells.get(first), place.cells.get(second)) for place in places]
-        words = readings(pairs, first)
-        for row, pair, reading in zip(rows, pairs, words, strict=True):
-            row += [pair.interval if pair else None, reading]
     caption = (
         "Test top-1, paired by seed and image, with the 95 % interval of the difference over both. "
         "Readings are corrected for the number of rows: in 5 of 100 such tables one is wrong. They "
         "do not cover other searches. `evaluate.seeds: auto` adds seeds where it is undecided, and "
         "counts each look; seeds added by hand after a look are not corrected for."
     )
-    return Table("comparisons", caption, columns, rows)
+    return difference_table("comparisons", caption, heading, titles, groups)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pipeline.reporting.charts import Chart
 from pipeline.reporting.tables import Table
@@ -55,6 +55,7 @@ class Details:
     table: Table
 
 
+B = TypeVar("B")
 Block = Text | Items | Facts | Table | Chart | Gallery | Details
 
 
@@ -68,8 +69,11 @@ class Section:
     """Whether the section has its own HTML page, because drawings of many datasets are large."""
 
     def walk(self) -> Iterator[Block]:
-        """Yield every block of this section and of its subsections."""
-        yield from self.blocks
+        """Yield every block of this section and of its subsections, and every folded table."""
+        for block in self.blocks:
+            yield block
+            if isinstance(block, Details):
+                yield block.table
         for section in self.sections:
             yield from section.walk()
 
@@ -79,22 +83,7 @@ class Document:
     title: str
     sections: list[Section]
 
-    def tables(self) -> Iterator[Table]:
+    def every(self, kind: type[B]) -> Iterator[B]:
+        """Yield every block of a kind."""
         for section in self.sections:
-            for block in section.walk():
-                if isinstance(block, Table):
-                    yield block
-                elif isinstance(block, Details):
-                    yield block.table
-
-    def charts(self) -> Iterator[Chart]:
-        for section in self.sections:
-            for block in section.walk():
-                if isinstance(block, Chart):
-                    yield block
-
-    def galleries(self) -> Iterator[Gallery]:
-        for section in self.sections:
-            for block in section.walk():
-                if isinstance(block, Gallery):
-                    yield block
+            yield from (block for block in section.walk() if isinstance(block, kind))

@@ -17,5 +17,6 @@ def to_spec(chart: Chart) -> Spec:
             return framed(bar_view(chart))
         case HeatMap():
             return framed(heat_view(chart))
-        case Parallel():
+        case _:
+            assert isinstance(chart, Parallel)
             return framed(sized(parallel_view(chart), LINE_HEIGHT))

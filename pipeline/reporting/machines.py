@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.base.text import some
 from pipeline.reporting.document import Text
 from pipeline.reporting.results import Cell
 from pipeline.settings.machine import kind
@@ -19,15 +20,10 @@ def different_machines(cells: Sequence[Cell]) -> Text | None:
             cells_of.setdefault(where, []).append(str(cell.name))
     if len(cells_of) < 2:
         return None
-    kinds = "; ".join(f"{where}: {_some(names)}" for where, names in sorted(cells_of.items()))
+    kinds = "; ".join(f"{where}: {some(names, 4)}" for where, names in sorted(cells_of.items()))
     return Text(
         f"Not everything was computed on the same kind of machine. {kinds}. Another kind rounds "
         "otherwise, so a few test images can change sides; another precision is another training. "
         "A small difference between such figures says nothing about the settings.",
         "notice",
     )
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    return f"{', '.join(names[:4])}{more}"

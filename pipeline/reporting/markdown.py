@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from pipeline.base.text import markdown
-from pipeline.reporting.charts import BarChart, HeatMap, LineChart, Parallel
+from pipeline.reporting.charts import Chart
 from pipeline.reporting.document import Details, Document, Facts, Gallery, Items, Section, Text
 from pipeline.reporting.tables import Table, to_markdown
 
@@ -45,7 +45,7 @@ def _section(section: Section, level: int) -> Iterator[str]:
                     f"![{markdown(picture.caption)}]({start}-{i}.png) {markdown(picture.caption)}  "
                     for i, picture in enumerate(block.pictures)
                 )
-            case LineChart() | BarChart() | HeatMap() | Parallel():
+            case Chart():
                 yield f"**{markdown(block.title)}**"
                 yield f"![{markdown(block.title)}]({_link('figures', block.name)}.svg)"
                 yield f"*{block.caption}*"

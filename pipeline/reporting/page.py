@@ -16,6 +16,7 @@ import vl_convert
 from markupsafe import Markup
 
 from pipeline.base.statistics import Interval
+from pipeline.reporting.charts import Chart
 from pipeline.reporting.document import Document, Section
 from pipeline.reporting.tables import Table, Value, show
 from pipeline.reporting.vega import Spec, heights
@@ -58,7 +59,7 @@ def _page(
     ui: str,
     links: Mapping[str, str],
 ) -> str:
-    specs = {chart.name: specs[chart.name] for chart in document.charts()}
+    specs = {chart.name: specs[chart.name] for chart in document.every(Chart)}
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("pipeline.reporting"),
         autoescape=True,

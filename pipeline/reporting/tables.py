@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -108,31 +108,23 @@ def _duration(seconds: float) -> str:
 
 def to_csv(table: Table) -> str:
     """Write raw values as CSV; an interval has three columns: key, key_low and key_high."""
-    wide = {
-        i
-        for i in range(len(table.columns))
-        if any(isinstance(row[i], Interval) for row in table.rows)
-    }
+    wide = [
+        any(isinstance(row[i], Interval) for row in table.rows) for i in range(len(table.columns))
+    ]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     header: list[str] = []
-    for i, column in enumerate(table.columns):
-        header.append(column.key)
-        if i in wide:
-            header += [f"{column.key}_low", f"{column.key}_high"]
+    for column, spread in zip(table.columns, wide, strict=True):
+        header += [f"{column.key}{end}" for end in (("", "_low", "_high") if spread else ("",))]
     writer.writerow(header)
     for row in table.rows:
-        fields: list[str] = []
-        for i, value in enumerate(row):
-            parts: Sequence[Value] = [value]
-            if i in wide:
-                parts = (
-                    [value.mean, value.low, value.high]
-                    if isinstance(value, Interval)
-                    else [value, None, None]
-                )
-            fields += [_raw(part) for part in parts]
-        writer.writerow(fields)
+        fields: list[Value] = []
+        for value, spread in zip(row, wide, strict=True):
+            if isinstance(value, Interval):
+                fields += [value.mean, value.low, value.high]
+            else:
+                fields += [value, None, None] if spread else [value]
+        writer.writerow(map(_raw, fields))
     return out.getvalue()
 
 

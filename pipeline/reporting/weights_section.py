@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from pipeline.base.statistics import Interval, t_interval
-from pipeline.reporting.comparisons import difference, readings
+from pipeline.reporting.comparisons import Pairs, difference, difference_table
 from pipeline.reporting.document import Section, Text
-from pipeline.reporting.places import wording
+from pipeline.reporting.places import Wording, wording
 from pipeline.reporting.published import table2_gains
 from pipeline.reporting.results import Cell, CellName
 from pipeline.reporting.tables import Column, Table, Value, show
@@ -24,105 +25,92 @@ def weights_section(cells: Sequence[Cell], models: Sequence[str]) -> Section | N
     done = {cell.name: cell for cell in cells if cell.final is not None}
     if len(models) != 2 or not done:
         return None
-    datasets = list(dict.fromkeys(name.dataset for name in done))
     there = {name.strategy for name in done}
-    strategies = ("fixed", next((each for each in _SEARCHES if each in there), _SEARCHES[0]))
-    titles = {model: model for model in models} | {
-        name.model: cell.final.model_title for name, cell in done.items() if cell.final
-    }
-    accuracy = _accuracy(datasets, models, strategies, titles, done)
-    as_paddle = _accuracy(datasets, models, strategies, titles, done, batch_mean=True)
-    gains = _gains(datasets, models, strategies, done)
-    fixed, searched = table2_gains()
-    first, second = (titles[model] for model in models)
+    searched = next((each for each in _SEARCHES if each in there), _SEARCHES[0])
+    titles = {name.model: cell.model_title for name, cell in done.items()}
+    sets = _Sets({model: titles.get(model, model) for model in models}, ("fixed", searched), done)
+    gains = sets.gains()
+    fixed, by_search = table2_gains()
+    first, second = sets.models.values()
     text = (
         f"What {second} is worth over {first}, on the same images. In the published second table "
         "weights trained at large scale are ahead of ImageNet's on all of its six collections: by "
         f"{100 * min(fixed):.1f} to {100 * max(fixed):.1f} points under the fixed scheme, and "
-        f"by {100 * min(searched):.1f} to {100 * max(searched):.1f} after the search. Its images "
+        f"by {100 * min(by_search):.1f} to {100 * max(by_search):.1f} after the search. Its images "
         "were never released, so these are other ones." + _together(gains)
     )
+    caption = (
+        f"Test top-1 in percent, {sets.words.test}. Searched: the best point of "
+        f"{searched} by {sets.words.choice}."
+    )
+    batches = (
+        "The same as the published table reads it: the mean over batches of 32 test images, a "
+        "short last batch counted in full, which explains every one of its figures. Only these "
+        f"are comparable with it. Intervals are over the seeds alone. {caption}"
+    )
+    accuracy = sets.accuracy("weights", caption, lambda cell: cell.top1)
+    as_paddle = sets.accuracy("weights_batch_mean", batches, _batch_mean)
     return Section("Two sets of weights", "weights", [Text(text), accuracy, gains, as_paddle])
 
 
-def _accuracy(
-    datasets: Sequence[str],
-    models: Sequence[str],
-    strategies: Sequence[str],
-    titles: dict[str, str],
-    done: dict[CellName, Cell],
-    batch_mean: bool = False,
-) -> Table:
-    """Make the table of accuracies: plain, or averaged over batches as in the published table."""
-    columns = [
-        Column("dataset", "Dataset"),
-        Column("classes", "Classes", "count"),
-        *(Column(split, split, "count", "Images") for split in ("train", "val", "test")),
-    ]
-    for model in models:
-        for strategy, heading in zip(strategies, ("fixed", "searched"), strict=True):
-            columns.append(Column(f"{model}_{strategy}", heading, "share", titles[model]))
-    rows: list[list[Value]] = []
-    for dataset in datasets:
-        some = next(cell.final for name, cell in done.items() if name.dataset == dataset)
-        assert some is not None
-        images = some.images
-        row: list[Value] = [some.title, len(some.classes), images.train, images.val, images.test]
-        for model in models:
-            cells = [done.get(CellName(dataset, model, each)) for each in strategies]
-            row += [_batch_mean(cell) if batch_mean else _top1(cell) for cell in cells]
-        rows.append(row)
-    words = wording(*(cell.best.choice for cell in done.values()))
-    caption = (
-        f"Test top-1 in percent, {words.test}. Searched: the best point of "
-        f"{strategies[1]} by {words.choice}."
-    )
-    if batch_mean:
-        caption = (
-            "The same as the published table reads it: the mean over batches of 32 test images, a "
-            "short last batch counted in full, which explains every one of its figures. Only these "
-            f"are comparable with it. {caption}"
-        )
-    return Table("weights_batch_mean" if batch_mean else "weights", caption, columns, rows)
+@dataclass(frozen=True)
+class _Sets:
+    """The evaluated cells of two sets of weights, by dataset, fixed and searched."""
 
+    models: dict[str, str]
+    """Titles of the two models by name."""
+    strategies: tuple[str, str]
+    done: dict[CellName, Cell]
 
-def _gains(
-    datasets: Sequence[str],
-    models: Sequence[str],
-    strategies: Sequence[str],
-    done: dict[CellName, Cell],
-) -> Table:
-    columns = [Column("dataset", "Dataset")]
-    for strategy, heading in zip(strategies, ("Fixed", "Searched"), strict=True):
-        columns.append(Column(f"{strategy}_gain", "points", "points", heading))
-        columns.append(Column(f"{strategy}_verdict", "reading", "text", heading))
-    rows: list[list[Value]] = []
-    gains = {
-        strategy: [
-            difference(
-                *(done.get(CellName(dataset, model, strategy)) for model in reversed(models))
-            )
-            for dataset in datasets
+    @property
+    def datasets(self) -> dict[str, Cell]:
+        """A cell of each dataset."""
+        return {name.dataset: cell for name, cell in self.done.items()}
+
+    @property
+    def words(self) -> Wording:
+        return wording(*(cell.best.choice for cell in self.done.values()))
+
+    def accuracy(self, name: str, caption: str, figure: Callable[[Cell], Interval | None]) -> Table:
+        """Make a table of one figure of every cell."""
+        columns = [
+            Column("dataset", "Dataset"),
+            Column("classes", "Classes", "count"),
+            *(Column(split, split, "count", "Images") for split in ("train", "val", "test")),
         ]
-        for strategy in strategies
-    }
-    words = {strategy: readings(each, "second") for strategy, each in gains.items()}
-    for number, dataset in enumerate(datasets):
-        title = next(
-            cell.final.title
-            for name, cell in done.items()
-            if name.dataset == dataset and cell.final
+        for model, title in self.models.items():
+            for strategy, heading in zip(self.strategies, ("fixed", "searched"), strict=True):
+                columns.append(Column(f"{model}_{strategy}", heading, "share", title))
+        rows: list[list[Value]] = []
+        for dataset, some in self.datasets.items():
+            assert some.final is not None
+            images = some.final.images
+            row: list[Value] = [some.dataset_title, len(some.final.classes)]
+            row += [images.train, images.val, images.test]
+            for model in self.models:
+                for strategy in self.strategies:
+                    cell = self.done.get(CellName(dataset, model, strategy))
+                    row.append(figure(cell) if cell else None)
+            rows.append(row)
+        return Table(name, caption, columns, rows)
+
+    def gains(self) -> Table:
+        """Make a table of what the second weights gain over the first."""
+        groups: list[Pairs] = []
+        for strategy, group in zip(self.strategies, ("Fixed", "Searched"), strict=True):
+            pairs = [
+                difference(
+                    *(self.done.get(CellName(each, m, strategy)) for m in reversed(self.models))
+                )
+                for each in self.datasets
+            ]
+            groups.append((f"{strategy}_gain", group, "second", pairs))
+        caption = (
+            f"What the second weights gain over the first: paired test top-1, {self.words.test}."
         )
-        row: list[Value] = [title]
-        for strategy in strategies:
-            gain = gains[strategy][number]
-            row += [gain.interval if gain else None, words[strategy][number]]
-        rows.append(row)
-    caption = (
-        "What the second weights gain over the first: paired test top-1, "
-        f"{wording(*(cell.best.choice for cell in done.values())).test}."
-    )
-    return Table("weights_gain", caption, columns, rows)
+        titles = [cell.dataset_title for cell in self.datasets.values()]
+        heading = Column("dataset", "Dataset")
+        return difference_table("weights_gain", caption, heading, titles, groups)
 
 
 def _together(gains: Table) -> str:
@@ -139,11 +127,7 @@ def _together(gains: Table) -> str:
     return f" Here {'; '.join(told)}{over}." if told else ""
 
 
-def _top1(cell: Cell | None) -> Interval | None:
-    return t_interval(cell.final.top1) if cell and cell.final else None
-
-
-def _batch_mean(cell: Cell | None) -> Interval | None:
-    every = cell.final.paddle_batch_mean if cell and cell.final else []
+def _batch_mean(cell: Cell) -> Interval | None:
+    every = cell.final.paddle_batch_mean if cell.final else []
     measured = [each for each in every if each is not None]
     return t_interval(measured) if measured else None

@@ -8,12 +8,13 @@ from pathlib import Path
 from pipeline.base.files import write_bytes, write_text
 from pipeline.base.progress import counted
 from pipeline.reporting import for_dvc
-from pipeline.reporting.document import Document
+from pipeline.reporting.charts import Chart
+from pipeline.reporting.document import Document, Gallery
 from pipeline.reporting.drawing import to_spec
 from pipeline.reporting.markdown import to_report
 from pipeline.reporting.page import PAGES, to_pages
 from pipeline.reporting.results import Cell
-from pipeline.reporting.tables import to_csv, to_latex
+from pipeline.reporting.tables import Table, to_csv, to_latex
 from pipeline.reporting.vega import to_svg
 
 
@@ -23,14 +24,14 @@ def write_report(document: Document, folder: Path, ui: str) -> None:
     Files of an earlier report that this one does not have are removed.
     """
     tables = {}
-    for table in document.tables():
+    for table in document.every(Table):
         tables[f"{table.name}.csv"] = to_csv(table).encode()
         tables[f"{table.name}.tex"] = to_latex(table).encode()
-    specs = {chart.name: to_spec(chart) for chart in document.charts()}
+    specs = {chart.name: to_spec(chart) for chart in document.every(Chart)}
     drawings = counted(map(to_svg, specs.values()), "drawing figures", len(specs))
     svg = dict(zip(specs, drawings, strict=True))
     figures = {f"{name}.svg": drawing for name, drawing in svg.items()}
-    for gallery in document.galleries():
+    for gallery in document.every(Gallery):
         for i, picture in enumerate(gallery.pictures):
             figures[f"{gallery.name}-{i}.png"] = picture.png
     pages = to_pages(document, specs, svg, ui)

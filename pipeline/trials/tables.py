@@ -23,6 +23,9 @@ from pipeline.trials.contract import CurveRow, Trial, TrialRow
 from pipeline.trials.run_rows import RunRow
 
 M = TypeVar("M", bound=BaseModel)
+REMEDY = (
+    "The stage that wrote it must run again: delete the file, then `dvc repro` of this pipeline."
+)
 
 
 def best(trials: Sequence[Trial], space: SpaceConfig) -> Trial | None:
@@ -84,23 +87,23 @@ def _cell(value: Any) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
-def read_rows(path: Path, kind: type[M]) -> list[M]:
+def read_rows(path: Path, kind: type[M], remedy: str = REMEDY) -> list[M]:
     """Read the rows of a table. Raises UserError with file, line and remedy if it is damaged."""
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise damaged(path, f"it is not text ({error})") from error
+        raise damaged(path, f"it is not text ({error})", remedy) from error
     reader = csv.DictReader(text.splitlines(), strict=True)
     needed = {name for name, field in kind.model_fields.items() if field.is_required()}
     if absent := needed - set(reader.fieldnames or []):
-        raise damaged(path, f"it lacks the columns {', '.join(sorted(absent))}")
+        raise damaged(path, f"it lacks the columns {', '.join(sorted(absent))}", remedy)
     try:
         return [
             kind.model_validate({key: value or None for key, value in raw.items() if key})
             for raw in reader
         ]
     except (ValidationError, csv.Error) as error:
-        raise damaged(path, f"line {reader.line_num}: {_first(error)}") from error
+        raise damaged(path, f"line {reader.line_num}: {_first(error)}", remedy) from error
 
 
 def numbered(trials: Sequence[TrialRow], number: int) -> TrialRow:
@@ -126,9 +129,6 @@ def _first(error: Exception) -> str:
     return str(error)
 
 
-def damaged(path: Path, what: str) -> UserError:
+def damaged(path: Path, what: str, remedy: str = REMEDY) -> UserError:
     """Return the UserError for an exported file whose content is wrong; ``what`` says how."""
-    return UserError(
-        f"{path}: {what}. The stage that wrote it must run again: delete the file, then "
-        f"`dvc repro` of this pipeline."
-    )
+    return UserError(f"{path}: {what}. {remedy}")
