@@ -12,7 +12,7 @@ import torch
 from pipeline.base.errors import UserError
 from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.pixels import PixelStore
-from pipeline.training import cropping
+from pipeline.training import cropping, devices
 from pipeline.training.callbacks import Checkpoint, Progress, Record
 from pipeline.training.classifier import Classifier
 from pipeline.training.data import Purpose, split_plan
@@ -174,6 +174,7 @@ def test_a_trial_in_fp16_continues_with_its_loss_scale(trials, monkeypatch):
     """On a processor, where nobody can choose fp16; its first steps overflow and are skipped."""
     high = 2.0**24
     monkeypatch.setattr(torch.amp, "GradScaler", partial(torch.amp.GradScaler, init_scale=high))
+    monkeypatch.setattr(devices, "resolve_precision", lambda precision, _: precision)
     values = {"recipe.epochs": 3}
     whole, _ = trials.train(values, "whole.ckpt", precision="fp16")
     trials.die_after(1, values, "cut.ckpt", precision="fp16")
