@@ -6,7 +6,6 @@ Run: python -m pipeline.weights PATH [--to OUT.safetensors]
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import safetensors.torch
@@ -15,11 +14,12 @@ from pipeline.base.errors import UserError
 from pipeline.base.files import write_bytes
 from pipeline.models.sources import sha256
 from pipeline.models.weights import LoadedWeights, load
+from pipeline.settings.command_line import guarded
 from pipeline.settings.folders import PROGRAM
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Describe a weights file and convert it if asked; return 0, or 2 if the file is bad."""
+def main(arguments: list[str] | None = None) -> None:
+    """Describe a weights file and convert it if asked. Raises UserError if it is bad."""
     parser = argparse.ArgumentParser(prog=f"{PROGRAM} weights", description=__doc__)
     parser.add_argument("path", type=Path, help="a .pdparams, .pth or .safetensors file")
     parser.add_argument(
@@ -29,17 +29,12 @@ def main(arguments: list[str] | None = None) -> int:
         "--arch", default="resnet50_vd", help="the network it must fit (default: %(default)s)"
     )
     options = parser.parse_args(arguments)
-    try:
-        if options.to and options.to.suffix != ".safetensors":
-            raise UserError(f"--to {options.to}: the name must end in .safetensors")
-        loaded = load(options.path, options.arch)
-        print(_description(loaded, options.arch))
-        if options.to:
-            print(f"written  {options.to} (sha256 {_convert(loaded, options.to)})")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    if options.to and options.to.suffix != ".safetensors":
+        raise UserError(f"--to {options.to}: the name must end in .safetensors")
+    loaded = load(options.path, options.arch)
+    print(_description(loaded, options.arch))
+    if options.to:
+        print(f"written  {options.to} (sha256 {_convert(loaded, options.to)})")
 
 
 def _description(loaded: LoadedWeights, arch: str) -> str:
@@ -66,4 +61,4 @@ def _convert(loaded: LoadedWeights, path: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    guarded(main, resumes=False)

@@ -11,7 +11,6 @@ from multiprocessing import get_context
 from typing import Literal
 
 import numpy as np
-import psutil
 import torch
 
 from pipeline.base.text import duration
@@ -29,6 +28,7 @@ from pipeline.training.data import EVALUATION_BATCH, Batch, StepAddress, Trainin
 from pipeline.training.devices import (
     autocast,
     deterministic,
+    free_bytes,
     memory_explained,
     resolve_device,
     resolved,
@@ -132,7 +132,7 @@ def _measured(cfg: Config) -> Speed:
         for number in range(1, 1 + _STEPS):
             step(number)
 
-    free = torch.cuda.mem_get_info()[0] if device == "cuda" else psutil.virtual_memory().available
+    free = free_bytes(device)
     with deterministic(precision), memory_explained(recipe, device):
         saved = _saved_by(lambda: step(0))
         if device == "cuda":

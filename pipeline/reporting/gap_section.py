@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from pipeline.base.statistics import additive_noise, gap_curve, mean_gap, random_search_gap
-from pipeline.reporting.charts import STRATEGY_COLOURS, STRATEGY_MARKS, Axis, LineChart, Series
+import numpy as np
+
+from pipeline.base.statistics import GapBand, additive_noise, gap_curve, mean_gap, random_search_gap
+from pipeline.reporting.charts import (
+    STRATEGY_COLOURS,
+    STRATEGY_MARKS,
+    Axis,
+    Colour,
+    LineChart,
+    Series,
+)
 from pipeline.reporting.places import Place, grid_of, wording
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import show
 from pipeline.trials.contract import TrialRow
-from pipeline.trials.final_parts import Replays
 
 SEARCHES = ("bayes", "random")
 
@@ -26,7 +34,8 @@ def gap_chart(place: Place, published: PublishedRow | None) -> LineChart | None:
     longest = max([*lengths, len(replays.gaps[0])] if replays else lengths)
     series = [_expected(grid, searches[0].trials[0], longest)]
     if replays is not None:
-        series.append(_replayed(replays))
+        name = f"bayes, mean of {len(replays.gaps)} replays"
+        series.append(_banded(name, mean_gap(replays.gaps), "blue"))
     series += [_walked(cell, best) for cell in searches]
     if "fixed" in place.cells:
         loss = best - place.cells["fixed"].best.objective
@@ -89,32 +98,17 @@ def _expected(grid: Cell, first: TrialRow, trials: int) -> Series:
     start = first.objective or 0.0
     others = [row.objective for row in grid.trials if row.point != first.point]
     better = [max(value, start) for value in others if value is not None]
-    count = min(trials, len(better) + 1)
-    mean, low, high = ([max(better, default=start) - start] for _ in range(3))
-    if count > 1:
-        band = random_search_gap(better, count - 1)
-        mean += band.mean.tolist()
-        low += band.low.tolist()
-        high += band.high.tolist()
-    return Series(
-        name="random search, expected",
-        x=[float(k) for k in range(1, count + 1)],
-        y=mean,
-        low=low,
-        high=high,
-        colour="pink",
-    )
+    curves = np.full((3, min(trials, len(better) + 1)), max(better, default=start) - start)
+    if curves.shape[1] > 1:
+        band = random_search_gap(better, curves.shape[1] - 1)
+        curves[:, 1:] = band.mean, band.low, band.high
+    return _banded("random search, expected", GapBand(*curves), "pink")
 
 
-def _replayed(replays: Replays) -> Series:
-    band = mean_gap(replays.gaps)
+def _banded(name: str, band: GapBand, colour: Colour) -> Series:
+    mean, low, high = (curve.tolist() for curve in (band.mean, band.low, band.high))
     return Series(
-        name=f"bayes, mean of {len(replays.gaps)} replays",
-        x=[float(k) for k in range(1, len(band.mean) + 1)],
-        y=band.mean.tolist(),
-        low=band.low.tolist(),
-        high=band.high.tolist(),
-        colour="blue",
+        name, [float(k) for k in range(1, len(mean) + 1)], mean, colour, low=low, high=high
     )
 
 

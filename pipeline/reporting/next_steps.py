@@ -13,6 +13,7 @@ from pipeline.reporting.model_section import final_cell
 from pipeline.reporting.places import Place
 from pipeline.reporting.results import Cell
 from pipeline.settings.point import FLAGS, HYPERPARAMETERS
+from pipeline.trials.contract import FinalFile
 
 MOST = 5
 _FEW_IMAGES = 2
@@ -24,13 +25,13 @@ def next_steps(place: Place) -> Section | None:
     cell = final_cell(place)
     if cell is None or cell.final is None:
         return None
-    sentences = [text for rule in RULES if (text := rule(place, cell))]
+    sentences = [text for rule in RULES if (text := rule(cell, cell.final))]
     if not sentences:
         return None
     return Section("What next", f"next-{place.stem}", [Items(sentences[:MOST])])
 
 
-def edge(place: Place, cell: Cell) -> str | None:
+def edge(cell: Cell, final: FinalFile) -> str | None:
     """Say that the best value of a hyperparameter is the last one of the space on its side."""
     space = cell.best.space or {}
     for name, shown in HYPERPARAMETERS.items():
@@ -46,10 +47,9 @@ def edge(place: Place, cell: Cell) -> str | None:
     return None
 
 
-def indistinct(place: Place, cell: Cell) -> str | None:
+def indistinct(cell: Cell, final: FinalFile) -> str | None:
     """Say how many settings lie within the interval of the best one's validation accuracy."""
-    assert cell.final is not None
-    images = cell.final.images.val
+    images = final.images.val
     best = cell.chosen.top1
     if cell.best.choice != ("heldout", "top1") or best is None or not images:
         return None
@@ -66,10 +66,9 @@ def indistinct(place: Place, cell: Cell) -> str | None:
     )
 
 
-def more_images(place: Place, cell: Cell) -> str | None:
+def more_images(cell: Cell, final: FinalFile) -> str | None:
     """Say what the learning curve over the share of training images promises."""
-    assert cell.final is not None
-    curve, images = cell.final.learning_curve, cell.final.images.val
+    curve, images = final.learning_curve, final.images.val
     if len(curve) < 2 or not images:
         return None
     part, whole = curve[-2:]
@@ -87,10 +86,9 @@ def more_images(place: Place, cell: Cell) -> str | None:
     )
 
 
-def conflicts(place: Place, cell: Cell) -> str | None:
+def conflicts(cell: Cell, final: FinalFile) -> str | None:
     """Say how many images stand under two labels."""
-    assert cell.final is not None
-    number = cell.final.two_labels
+    number = final.two_labels
     if not number:
         return None
     return (
@@ -99,27 +97,25 @@ def conflicts(place: Place, cell: Cell) -> str | None:
     ).replace("1 image stand", "1 image stands")
 
 
-def most_confused(place: Place, cell: Cell) -> str | None:
+def most_confused(cell: Cell, final: FinalFile) -> str | None:
     """Name the pair of classes that is confused most often, in either direction."""
-    assert cell.final is not None
-    matrix = np.array(cell.final.confusion or [[0]])
+    matrix = np.array(final.confusion or [[0]])
     np.fill_diagonal(matrix, 0)
     both = np.triu(matrix + matrix.T)
     first, second = (int(i) for i in np.unravel_index(int(both.argmax()), both.shape))
     images, errors = int(both[first, second]), int(matrix.sum())
     if images < _FEW_IMAGES:
         return None
-    one, other = (printable(cell.final.classes[i]) for i in (first, second))
+    one, other = (printable(final.classes[i]) for i in (first, second))
     return (
         f"{images:,} of the {errors:,} errors on the test split confuse {one} and {other}: look at "
         "these images, for wrong labels or for what tells the two apart, or make them one class."
     )
 
 
-def weakest_class(place: Place, cell: Cell) -> str | None:
+def weakest_class(cell: Cell, final: FinalFile) -> str | None:
     """Name the class with the lowest accuracy if it also has fewer images than most."""
-    assert cell.final is not None
-    rows = [row for row in cell.final.per_class if row.images and row.top1 is not None]
+    rows = [row for row in final.per_class if row.images and row.top1 is not None]
     if len(rows) < 3:
         return None
     worst = min(rows, key=lambda row: (row.top1, row.images, row.name))
@@ -133,7 +129,7 @@ def weakest_class(place: Place, cell: Cell) -> str | None:
     )
 
 
-RULES: tuple[Callable[[Place, Cell], str | None], ...] = (
+RULES: tuple[Callable[[Cell, FinalFile], str | None], ...] = (
     conflicts,
     more_images,
     edge,

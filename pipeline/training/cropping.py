@@ -15,7 +15,6 @@ from importlib.util import find_spec
 from typing import Protocol
 
 import numpy as np
-import psutil
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -24,6 +23,7 @@ from pipeline.base.errors import UserError
 from pipeline.datasets.pixels import PixelStore
 from pipeline.settings.schema import RecipeConfig
 from pipeline.training.augment import Resize, Window, crop
+from pipeline.training.devices import free_bytes
 from pipeline.training.resampling import Place, Plan, planned, summed, to_device
 
 SHARE = 3
@@ -151,19 +151,13 @@ def resident(store: PixelStore, device: torch.device) -> Tensor | None:
         _kept.clear()
         if device.type == "cuda":
             torch.cuda.empty_cache()  # else the last store's memory does not count as free
-        if SHARE * len(store.pixels) >= _free_bytes(device):
+        if SHARE * len(store.pixels) >= free_bytes(device):
             return None
         try:
             _kept[key] = _copied(store.pixels, device)
         except torch.OutOfMemoryError:  # another process was faster, or its share is limited
             return None
     return _kept[key]
-
-
-def _free_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
 
 
 def _copied(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:

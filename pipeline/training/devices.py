@@ -11,6 +11,7 @@ import torch
 from pytorch_lightning.plugins.precision import MixedPrecision, Precision
 
 from pipeline.base.errors import UserError
+from pipeline.base.memory import free_memory
 from pipeline.settings.machine import threads_alone
 from pipeline.settings.schema import MachineConfig, RecipeConfig
 
@@ -133,7 +134,7 @@ def memory_explained(recipe: RecipeConfig, device: str) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        peak, free = _memory(device)
+        peak, free = _peak(device), free_bytes(device)
         at_once = recipe.micro_batch or recipe.batch_size
         raise UserError(
             f"out of memory on {device}: {at_once} images of {recipe.image_size} px at once took "
@@ -143,9 +144,13 @@ def memory_explained(recipe: RecipeConfig, device: str) -> Iterator[None]:
         ) from error
 
 
-def _memory(device: str) -> tuple[int, int]:
-    """Return the most bytes that this process took on a device, and the bytes that are free."""
-    if device == "cuda":
-        free, _ = torch.cuda.mem_get_info()
-        return torch.cuda.max_memory_allocated(), free
-    return psutil.Process().memory_info().rss, psutil.virtual_memory().available
+def _peak(device: str) -> int:
+    """Return the bytes that this process took on an accelerator at most, or takes on the host."""
+    cuda = device == "cuda"
+    return torch.cuda.max_memory_allocated() if cuda else psutil.Process().memory_info().rss
+
+
+def free_bytes(device: str | torch.device) -> int:
+    """Return the bytes that are free on a device."""
+    cuda = torch.device(device).type == "cuda"
+    return int(torch.cuda.mem_get_info(device)[0]) if cuda else free_memory()

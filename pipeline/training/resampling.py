@@ -101,14 +101,6 @@ class Plan(NamedTuple):
     """Maximum number of source lines that an image needs along the outer axis."""
 
 
-def resample(pixels: Tensor, places: NDArray[np.int64], size: int, resize: Resize) -> Tensor:
-    """Cut and resize a batch of crops out of flat ``pixels``, uint8 [P, 3].
-
-    Returns uint8 [N, size, size, 3] on the device of ``pixels``. Does not wait for the device.
-    """
-    return summed(pixels, planned(places, size, resize, pixels.device))
-
-
 def to_device(values: NDArray[np.int64], device: torch.device) -> Tensor:
     """Copy an array to a device without waiting for it."""
     tensor = torch.from_numpy(values)

@@ -15,7 +15,7 @@ from pipeline.settings.schema import RecipeConfig
 from pipeline.training import cropping, resampling
 from pipeline.training.augment import Window, centre_window, crop, random_box, random_window
 from pipeline.training.cropping import DeviceCropper, HostCropper, cropper
-from pipeline.training.resampling import planned, resample, summed
+from pipeline.training.resampling import planned, summed
 from tests.support.mutants import mutated
 from tests.support.mutations import CROPS
 
@@ -143,10 +143,10 @@ def test_some_images_at_a_time_give_the_same_bytes(monkeypatch):
 
 def test_a_store_is_copied_once_and_only_while_it_is_small(monkeypatch):
     store = Images([(30, 20)], 1)
-    monkeypatch.setattr(cropping, "_free_bytes", lambda _: 3 * len(store.pixels) + 1)
+    monkeypatch.setattr(cropping, "free_bytes", lambda _: 3 * len(store.pixels) + 1)
     first = cropping.resident(store, CPU)
     assert first.shape == (600, 3)
-    monkeypatch.setattr(cropping, "_free_bytes", lambda _: 3 * len(store.pixels))
+    monkeypatch.setattr(cropping, "free_bytes", lambda _: 3 * len(store.pixels))
     assert cropping.resident(store, CPU) is first
     assert cropping.resident(Images([(30, 20)], 2), CPU) is None
 
@@ -243,4 +243,5 @@ def test_the_kernel_compiles_for_cards_without_one_here():
 def test_the_definition_is_a_function_of_the_places_alone():
     pixels, plan = plan_of((Images([(9, 8)], 0), [Window((0, 0, 9, 8), (7, 7))], 7), "opencv")
     places = np.array([[0, 9, 9, 8, 7, 7, 0, 0, 0]], np.int64)
-    assert torch.equal(resample(pixels, places, 7, "opencv"), summed(pixels, plan))
+    again = planned(places, 7, "opencv", pixels.device)
+    assert torch.equal(summed(pixels, again), summed(pixels, plan))
