@@ -13,6 +13,7 @@ import shlex
 from pipeline.projects.making import make, print_time
 from pipeline.projects.options import arguments
 from pipeline.settings.command_line import guarded
+from pipeline.settings.compose import compose
 from pipeline.settings.folders import INSTALLED
 
 
@@ -22,7 +23,7 @@ def main() -> None:
     folder = make(
         given.data, given.name, given.model, given.strategies, given.hours, given.settings
     )
-    print_time(folder)
+    print_time(compose(folder))
     print("nothing is trained yet; edit the settings as you like")
     images = shlex.quote(given.data)
     named = f" NAME={given.name}" if given.name else ""

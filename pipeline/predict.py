@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
 def _measured(model: Predictor, folder: Path, least: float, unreadable: Unreadable) -> Accuracy:
     known = set(model.description.classes)
     try:
-        folders, _ = children(folder)
+        folders = children(folder).folders
     except OSError as error:
         raise UserError(f"{folder}: cannot be read: {error.strerror}") from None
     unknown = [path.name for path in folders if path.name not in known]

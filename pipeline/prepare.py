@@ -89,8 +89,8 @@ def _prepare_unchanged(
     if origin(dataset, archives.raw) != made_from:
         (into / MANIFEST).unlink()
         raise UserError(
-            f"{dataset.root or archives.raw}: files came, went or changed while they were read. "
-            "Run the same command again when nothing writes there"
+            f"{dataset.root or archives.raw}: files were added, removed or changed while they "
+            "were read. Run the same command again when nothing writes there"
         )
 
 

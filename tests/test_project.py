@@ -107,7 +107,7 @@ def test_a_second_run_keeps_what_a_person_edited(here):
     [
         ({"data": "others"}, "has mine: .*images, not .*others"),
         ({"model": "resnet50_vd"}, f"--model resnet50_vd: .* has {RANDOM}"),
-        ({"strategies": "grid"}, "--strategies grid: .* has fixed,bayes"),
+        ({"strategies": "grid"}, "--strategies grid: .* has strategies: fixed,bayes"),
     ],
 )
 def test_a_project_is_not_turned_into_another(here, changed, message):
@@ -265,7 +265,7 @@ def test_images_that_changed_since_the_last_run_are_said(here, timed, capsys):
     assert capsys.readouterr().err == ""
     (images / paths[0]).rename(images / paths[0].with_name("renamed.png"))
     making.make("images", "mine")
-    assert "since the last run 1 image came and 1 image went" in capsys.readouterr().err
+    assert "since the last run: 1 new image, 1 removed image." in capsys.readouterr().err
     shutil.rmtree(images / paths[0].parent)
     with pytest.raises(UserError, match="no image is left of 1 class of the last run: 'cl,as"):
         making.make("images", "mine")

@@ -77,6 +77,11 @@ def did_you_mean(name: str, allowed: Iterable[str]) -> str:
     return f" Did you mean '{near[0]}'?" if near else ""
 
 
+def among(name: str, allowed: Sequence[str]) -> str:
+    """Write, after a space, the nearest allowed word, if one is near, and the list of all."""
+    return f"{did_you_mean(name, allowed)} Allowed: {', '.join(allowed)}"
+
+
 def duration(seconds: float) -> str:
     """Write a time in the largest unit that gives at least 2: ``90 s``, ``2.5 hours``."""
     for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):

@@ -31,6 +31,8 @@ _SPECIAL = (
 class Tree:
     """The entries below a folder, in the order of their names."""
 
+    folders: list[Path] = field(default_factory=list)
+    """Folders that are not opened."""
     files: list[Path] = field(default_factory=list)
     odd: list[tuple[Path, str]] = field(default_factory=list)
     """Entries that are not regular files, with the reason: broken links, pipes, links to a folder
@@ -64,21 +66,20 @@ def walk(folder: Path, closed: Callable[[OSError], None]) -> Tree:
     return tree
 
 
-def children(folder: Path) -> tuple[list[Path], Tree]:
-    """Return the folders in a folder, and its other entries. Raises OSError."""
+def children(folder: Path) -> Tree:
+    """List the entries of a folder alone. Raises OSError."""
     tree = Tree()
-    folders = []
     for path in sorted(folder.iterdir()):
         if _hidden(path.name):
             tree.hidden.append(path)
         elif is_shown(path.name):
             if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a closed folder
-                folders.append(path)
+                tree.folders.append(path)
             elif fault := irregular(path):
                 tree.odd.append((path, fault))
             else:
                 tree.files.append(path)
-    return folders, tree
+    return tree
 
 
 def is_shown(name: str) -> bool:

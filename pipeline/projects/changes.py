@@ -39,6 +39,6 @@ def changes(pictures: Images, folder: Path, prepared: Path) -> str | None:
     if not added and not lost:
         return None
     return (
-        f"since the last run {count(added, 'image')} came and {count(lost, 'image')} went: splits "
+        f"since the last run: {count(added, 'new image')}, {count(lost, 'removed image')}. Splits "
         "and trials are made anew; the journal keeps the earlier ones"
     )

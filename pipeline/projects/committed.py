@@ -55,12 +55,10 @@ COMMITTED_PIPELINES = (
 
 def committed(root: Path) -> dict[Path, str]:
     """Return the text of every dvc.yaml below ``root`` that has a params.yaml beside it."""
-    folders = {root / pipeline.folder: pipeline for pipeline in COMMITTED_PIPELINES}
-    params = {folder: folder / f"{CONFIG_NAME}.yaml" for folder in folders}
     return {
-        folder / "dvc.yaml": folders[folder].text(yaml.safe_load(path.read_text(encoding="utf-8")))
-        for folder, path in params.items()
-        if path.is_file()
+        params.with_name("dvc.yaml"): pipeline.text(yaml.safe_load(params.read_text("utf-8")))
+        for pipeline in COMMITTED_PIPELINES
+        if (params := root / pipeline.folder / f"{CONFIG_NAME}.yaml").is_file()
     }
 
 

@@ -98,7 +98,7 @@ class Pipeline:
         return "".join(parts)
 
     def _stages(self, params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        point = _hyperparameters(params)
+        point = [name for name in HYPERPARAMETERS if name in params]  # DVC refuses a missing key
         limit = ["search.max_hours"] if "max_hours" in (params.get("search") or {}) else []
         planned = ["planned"] if "planned" in params else []
         stages = {}
@@ -251,11 +251,6 @@ class Pipeline:
     def _checkout(self, *paths: str) -> list[str]:
         """Return the paths in a checkout; the version file instead if the program is installed."""
         return [] if self.installed else list(paths)
-
-
-def _hyperparameters(params: Mapping[str, Any]) -> list[str]:
-    """Return the hyperparameters that params.yaml sets, because DVC refuses a missing key."""
-    return [name for name in HYPERPARAMETERS if name in params]
 
 
 _VERSION = {

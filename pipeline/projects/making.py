@@ -39,6 +39,7 @@ from pipeline.settings.folders import (
 )
 from pipeline.settings.machine import STARTED
 from pipeline.settings.plain_yaml import misread, read_mapping
+from pipeline.settings.schema import Config
 
 _PARAMS_HEADER = """\
 Your own images, {name}. This file is yours to edit: it is never written again, and the next run
@@ -95,10 +96,16 @@ def make(
         )
     params = folder / f"{CONFIG_NAME}.yaml"
     if params.exists():
-        options = {"model": None if model == AUTO else model, "strategies": strategies}
-        _require_same(params, name, images, options, spell)
-        _require_same_plan(params, hours, settings, spell)
-        pictures = survey(compose(folder).dataset)
+        cfg = compose(folder)
+        options = {
+            "model": None if model == AUTO else model,
+            "strategies": strategies,
+            "hours": None if hours is None else f"{hours:g}",
+        }
+        _require_same(cfg, params, {name: str(images)}, options, spell)
+        if settings:
+            raise UserError(f"found {settings[0]}, but this project exists: edit {params}")
+        pictures = survey(cfg.dataset)
         lines = pictures.lines()
         changed = changes(pictures, images, prepared_dir(name))
     else:
@@ -135,9 +142,8 @@ def _commented(values: dict[str, Any], name: str) -> str:
     return "".join(lines)
 
 
-def print_time(folder: Path) -> None:
+def print_time(cfg: Config) -> None:
     """Print how long a project takes here, unless it has begun or has a limit."""
-    cfg = compose(folder)
     if cfg.search.max_hours is None and not prepared_dir(cfg.dataset.name).exists():
         print(f"{'time':9} {time_needed(cfg)}", flush=True)
 
@@ -147,8 +153,8 @@ def run(folder: Path) -> None:
 
     If there is no DVC repository yet, one is made: in the Git repository, or without Git.
     """
-    print_time(folder)
     cfg = compose(folder)
+    print_time(cfg)
     _require_repository()
     if _dvc("repro", str(folder / "dvc.yaml")):
         raise UserError(
@@ -222,35 +228,28 @@ def _checked_name(name: str, spell: Spelling) -> str:
 
 
 def _require_same(
-    params: Path, name: str, images: Path, options: Mapping[str, str | None], spell: Spelling
+    cfg: Config,
+    params: Path,
+    folders: Mapping[str, str],
+    options: Mapping[str, str | None],
+    spell: Spelling,
 ) -> None:
-    """Raise UserError if the options differ from the project's existing params.yaml."""
-    cfg = compose(params.parent)
+    """Raise UserError if the images or options differ from the project's existing params.yaml."""
     another = "work in another folder" if INSTALLED else f"give {spell('name', 'NAME')}"
     advice = f"Edit it there; for another project {another}"
-    kept = cfg.folders.get(name)
-    if kept != str(images):
-        raise UserError(f"{params} has {name}: {kept}, not {images}. {advice}")
-    there = {"model": cfg.models, "strategies": cfg.strategies}
+    for name, images in folders.items():
+        if (own := cfg.folders.get(name)) != images:
+            raise UserError(f"{params} has {name}: {own}, not {images}. {advice}")
+    limit = cfg.search.max_hours
+    kept = {
+        "model": ("models", ",".join(cfg.models)),
+        "strategies": ("strategies", ",".join(cfg.strategies)),
+        "hours": ("search.max_hours", "null" if limit is None else f"{limit:g}"),
+    }
     for option, asked in options.items():
-        if asked is not None and asked.split(",") != there[option]:
-            raise UserError(
-                f"{spell(option, asked)}: {params} has {','.join(there[option])}. {advice}"
-            )
-
-
-def _require_same_plan(
-    params: Path, hours: float | None, settings: Sequence[str], spell: Spelling
-) -> None:
-    """Raise UserError for hours or settings that only a new project could take."""
-    limit = compose(params.parent).search.max_hours
-    if hours is not None and hours != limit:
-        raise UserError(
-            f"{spell('hours', f'{hours:g}')}: {params} has search.max_hours: {limit or 'null'}. "
-            f"Edit it to give this search another limit; {spell('name', 'NAME')} plans another"
-        )
-    if settings:
-        raise UserError(f"found {settings[0]}, but this project exists: edit {params}")
+        key, value = kept[option]
+        if asked not in (None, value):
+            raise UserError(f"{spell(option, asked)}: {params} has {key}: {value}. {advice}")
 
 
 def _require_digestible(images: Path) -> None:

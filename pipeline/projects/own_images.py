@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 
 from pipeline.base.errors import UserError
-from pipeline.base.text import did_you_mean
-from pipeline.settings.folders import CONF, CONFIG_NAME, INSTALLED, SHARE
+from pipeline.base.text import among
+from pipeline.settings.folders import CONFIG_NAME, INSTALLED, SHARE
+from pipeline.settings.guard import names_in
 
 PROJECTS = Path("projects")
 STRATEGIES = ("fixed", "bayes")
@@ -71,7 +72,5 @@ def existing(data: str) -> Path:
 
 
 def _require_known(group: str, name: str) -> None:
-    allowed = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
-    if name not in allowed:
-        hint = did_you_mean(name, allowed)
-        raise UserError(f"no {group} '{name}'.{hint} Allowed: {', '.join(allowed)}")
+    if name not in (allowed := names_in(group)):
+        raise UserError(f"no {group} '{name}'.{among(name, allowed)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from pipeline.base.errors import UserError
 from pipeline.settings.defaults import require_plain_defaults
-from pipeline.settings.faults import composition_fault, fault_of, paths
+from pipeline.settings.faults import Origin, composition_fault, paths
 from pipeline.settings.folders import CONF, CONFIG_NAME
 from pipeline.settings.guard import read_params, require_plain_groups, require_plain_overrides
 from pipeline.settings.machine import count, processes, require_counts
@@ -153,13 +153,14 @@ def compose_for_sweep(config_dir: Path, overrides: Sequence[str] = ()) -> tuple[
             launcher = choices.get("hydra/launcher")
             require_counts(launcher)
             plain = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
-            cfg = check(plain, choices, config_dir, overrides)
+            cfg = check(plain, Origin(config_dir, overrides, choices))
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         own = list(_folders(params))
         raise UserError(composition_fault(error, params, overrides, own)) from error
-    require_known_names(cfg, config_dir, overrides)
-    require_exportable(cfg, config_dir, overrides)
-    require_first_point(cfg, params, overrides)
+    origin = Origin(config_dir, overrides)
+    require_known_names(cfg, origin)
+    require_exportable(cfg, origin)
+    require_first_point(cfg, origin)
     return cfg, launcher
 
 
@@ -180,20 +181,16 @@ def sweeper_options(cfg: Config, strategy: str) -> SkoptSweeperConf:
         require_valid(options)
     except (OmegaConfBaseException, yaml.YAMLError, SweepError) as error:
         raise UserError(f"{path}: hydra.sweeper: {str(error).splitlines()[0]}") from error
-    found: SkoptSweeperConf = options
-    return found
+    checked: SkoptSweeperConf = options
+    return checked
 
 
-def check(
-    values: DictConfig, choices: Mapping[str, str], config_dir: Path, overrides: Sequence[str] = ()
-) -> Config:
+def check(values: DictConfig, origin: Origin) -> Config:
     """Check a composed configuration (without its ``hydra`` node) against the schema.
 
-    ``choices`` names the file chosen in each group; with it and ``overrides`` a UserError says
-    where a faulty value came from.
+    Raises UserError, which says by ``origin`` where each faulty value came from.
     """
     try:
         return Config.model_validate(OmegaConf.to_container(values, resolve=True))
     except ValidationError as error:
-        faults = [fault_of(each, config_dir, overrides, choices) for each in error.errors()]
-        raise UserError("\n".join(faults)) from error
+        raise UserError("\n".join(map(origin.describe, error.errors()))) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,42 +12,61 @@ from hydra.errors import MissingConfigException
 from omegaconf import OmegaConf
 from pydantic import BaseModel
 
-from pipeline.base.text import did_you_mean
+from pipeline.base.text import among, did_you_mean
 from pipeline.settings.folders import CONF, CONFIG_NAME
 from pipeline.settings.machine import LAUNCHER
 from pipeline.settings.schema import Config
 from pipeline.settings.values import RULE
 
-
-def fault_of(
-    fault: Mapping[str, Any],
-    config_dir: Path,
-    overrides: Sequence[str],
-    choices: Mapping[str, str],
-) -> str:
-    """Describe one error of pydantic's and name the override or file that the value came from."""
-    loc = fault["loc"]
-    if fault["type"] == RULE:  # between keys: blame the one that an override set
-        keys = [(*loc, key) for key in fault["ctx"]["keys"]]
-        sources = [source_of(key, config_dir, overrides, choices) for key in keys]
-        place = next((n for n, text in enumerate(sources) if text.startswith("override ")), 0)
-        return f"{sources[place]}: '{'.'.join(map(str, keys[place]))}': {fault['msg']}"
-    return _fault(fault, source_of(loc, config_dir, overrides, choices))
+_ABSENT = object()
 
 
-def _fault(fault: Mapping[str, Any], source: str) -> str:
-    key = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        allowed = sorted(_fields(fault["loc"][:-1]))
-        hint = did_you_mean(str(fault["loc"][-1]), allowed)
-        return f"{source}: unknown key '{key}'.{hint} Allowed: {', '.join(allowed)}"
-    if fault["type"] == "missing":
-        return f"{source}: key '{key}' is missing"
-    message = fault["msg"].removeprefix("Value error, ").replace("Input should be", "allowed:")
-    message = message.replace("String should match pattern", "allowed: text matching")
-    if fault["type"] == "value_error":
-        return f"{source}: '{key}': {message}"
-    return f"{source}: '{key}': found {fault['input']!r}; {message}"
+@dataclass(frozen=True)
+class Origin:
+    """The files and overrides from which a configuration was composed."""
+
+    config_dir: Path
+    overrides: Sequence[str]
+    choices: Mapping[str, str] = field(default_factory=dict)
+    """The file chosen in each group."""
+
+    @property
+    def params(self) -> Path:
+        return self.config_dir / f"{CONFIG_NAME}.yaml"
+
+    def source_of(self, *loc: str | int) -> str:
+        """Return the override or the file that set the value at ``loc``."""
+        words = [str(part) for part in loc]
+        key = ".".join(words)
+        for override in reversed(self.overrides):
+            name = override.partition("=")[0].lstrip("+~")
+            if name not in self.choices and (key == name or key.startswith(f"{name}.")):
+                return f"override {override}"
+        node: Any = OmegaConf.to_container(OmegaConf.load(self.params))
+        for word in words:
+            node = node.get(word, _ABSENT) if isinstance(node, dict) else _ABSENT
+        if node is not _ABSENT or words[0] not in self.choices:
+            return str(self.params)
+        return str(CONF / words[0] / f"{self.choices[words[0]]}.yaml")
+
+    def describe(self, fault: Mapping[str, Any]) -> str:
+        """Describe one error of pydantic's and name the override or file that the value is from."""
+        loc = fault["loc"]
+        if fault["type"] == RULE:  # between keys: blame the one that an override set
+            keys = [(*loc, key) for key in fault["ctx"]["keys"]]
+            sources = [self.source_of(*key) for key in keys]
+            place = next((n for n, text in enumerate(sources) if text.startswith("override ")), 0)
+            return f"{sources[place]}: '{'.'.join(map(str, keys[place]))}': {fault['msg']}"
+        source, key = self.source_of(*loc), ".".join(map(str, loc))
+        if fault["type"] == "extra_forbidden":
+            return f"{source}: unknown key '{key}'.{among(str(loc[-1]), sorted(_fields(loc[:-1])))}"
+        if fault["type"] == "missing":
+            return f"{source}: key '{key}' is missing"
+        message = fault["msg"].removeprefix("Value error, ").replace("Input should be", "allowed:")
+        message = message.replace("String should match pattern", "allowed: text matching")
+        if fault["type"] == "value_error":
+            return f"{source}: '{key}': {message}"
+        return f"{source}: '{key}': found {fault['input']!r}; {message}"
 
 
 def _fields(loc: Sequence[str | int]) -> list[str]:
@@ -55,31 +75,6 @@ def _fields(loc: Sequence[str | int]) -> list[str]:
         if isinstance(part, str):
             model = model.model_fields[part].annotation
     return list(model.model_fields) if issubclass(model, BaseModel) else []
-
-
-def source_of(
-    loc: Sequence[str | int], config_dir: Path, overrides: Sequence[str], choices: Mapping[str, str]
-) -> str:
-    """Return the override or the file that set the value at ``loc``."""
-    words = [str(part) for part in loc]
-    key = ".".join(words)
-    for override in reversed(overrides):
-        name = override.partition("=")[0].lstrip("+~")
-        if name not in choices and (key == name or key.startswith(f"{name}.")):
-            return f"override {override}"
-    params = config_dir / f"{CONFIG_NAME}.yaml"
-    raw = OmegaConf.to_container(OmegaConf.load(params))
-    if _holds(raw, words) or words[0] not in choices:
-        return str(params)
-    return str(CONF / words[0] / f"{choices[words[0]]}.yaml")
-
-
-def _holds(node: Any, words: Sequence[str]) -> bool:
-    for word in words:
-        if not isinstance(node, dict) or word not in node:
-            return False
-        node = node[word]
-    return True
 
 
 def composition_fault(
@@ -96,8 +91,7 @@ def composition_fault(
         section = key.rpartition(".")[0]
         siblings = _fields(section.split(".")) if section in paths(Config) else []
         if siblings:
-            hint = did_you_mean(key.rpartition(".")[2], siblings)
-            return f"override '{key}': no such key.{hint} Allowed: {', '.join(siblings)}"
+            return f"override '{key}': no such key.{among(key.rpartition('.')[2], siblings)}"
         if key in paths(Config):
             return (
                 f"override '{key}': found a key that {params} does not set; allowed: set it there"
@@ -109,22 +103,20 @@ def composition_fault(
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         own = [str(each) for each in folders] if group == "dataset" else []
         options = [*own, *(error.options or [])]
-        allowed = f" Allowed: {', '.join(options)}" if options else ""
-        hint = did_you_mean(name, options)
         by_environment = (
             group == "hydra/launcher"
             and name == os.environ.get(LAUNCHER)
             and not any(each.startswith(f"{group}=") for each in overrides)
         )
         source = LAUNCHER if by_environment else f"{params} or an override"
-        return f"{source}: no {group} '{name}'.{hint}{allowed}"
+        return f"{source}: no {group} '{name}'.{among(name, options) if options else ''}"
     return f"{params}: " + "\n".join(lines)
 
 
 def paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """Yield the dotted name of each key of ``model``, of its parts too."""
-    for name, field in model.model_fields.items():
+    for name, info in model.model_fields.items():
         yield prefix + name
-        kind = field.annotation
+        kind = info.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from paths(kind, f"{prefix}{name}.")

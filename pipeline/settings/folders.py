@@ -72,14 +72,7 @@ def sweep_dir(cfg: Config) -> Path:
 
     It lies in the working directory, because two experiments may search the same cell at once.
     """
-    return (
-        Path("runs")
-        / "sweeps"
-        / cfg.project
-        / cfg.dataset.name
-        / cfg.model.name
-        / (cfg.strategy.name)
-    )
+    return Path("runs", "sweeps", cfg.project, cfg.dataset.name, cfg.model.name, cfg.strategy.name)
 
 
 def results_dir(cfg: Config) -> Path:

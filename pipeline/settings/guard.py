@@ -17,7 +17,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from pipeline.base.errors import UserError
-from pipeline.base.text import did_you_mean, printable
+from pipeline.base.text import among, printable
 from pipeline.settings.folders import CONF
 from pipeline.settings.plain_yaml import interpolated, read_mapping
 from pipeline.settings.point import HYPERPARAMETERS
@@ -134,8 +134,7 @@ def _override_fault(override: Override, value: Any) -> str | None:
 def _group_fault(group: str, value: Any) -> str | None:
     if isinstance(value, str) and re.fullmatch(r"[^/\\\x00-\x1f]+", value) and value != "..":
         return None
-    names = names_in(group)
-    return f"no {group} {value!r}.{did_you_mean(str(value), names)} Allowed: {', '.join(names)}"
+    return f"no {group} {value!r}.{among(str(value), names_in(group))}"
 
 
 def names_in(group: str) -> list[str]:
@@ -174,6 +173,5 @@ def _require_no_package(path: Path) -> None:
 
 
 def _raise(path: Path, faults: Iterator[str]) -> None:
-    told = [f"{path}: {fault}" for fault in faults]
-    if told:
-        raise UserError("\n".join(told[:10]))
+    if lines := [f"{path}: {fault}" for fault in faults]:
+        raise UserError("\n".join(lines[:10]))

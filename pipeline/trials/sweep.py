@@ -22,6 +22,7 @@ from pipeline.base.errors import UserError
 from pipeline.base.files import write_yaml
 from pipeline.base.locks import alone
 from pipeline.settings.compose import check
+from pipeline.settings.faults import Origin
 from pipeline.settings.folders import results_dir, sweep_dir
 from pipeline.settings.machine import take_own_device
 from pipeline.settings.schema import Config
@@ -241,7 +242,8 @@ def _trial(composed: DictConfig) -> float:
     config_dir = next(
         Path(each.path) for each in hydra.runtime.config_sources if each.provider == "main"
     )
-    cfg = check(composed, hydra.runtime.choices, config_dir, hydra.overrides.task)
+    origin = Origin(config_dir, hydra.overrides.task, hydra.runtime.choices)
+    cfg = check(composed, origin)
     if hydra.runtime.choices["hydra/launcher"] == "processes":
         take_own_device(cfg.machine)
     number, total = int(hydra.job.num), _total(cfg)

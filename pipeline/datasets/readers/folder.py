@@ -62,20 +62,17 @@ def _inner(root: Path) -> Path:
     inventory = Inventory(root)
     here = root
     for _ in range(_DEPTH):
-        if _explicit(here) or layouts.holds_splits(inventory, here):
+        lists = (here / paddle_lists.TRAIN).is_file() or any(_image_tables(here))
+        if lists or layouts.holds_splits(inventory, here):
             return here
-        folders, _tree = inventory.folders(here)
+        folders = inventory.children(here).folders
         if len(folders) != 1 or layouts.own_image(here):
             return root
         here = folders[0]
     return root
 
 
-def _explicit(folder: Path) -> bool:
-    return bool((folder / paddle_lists.TRAIN).is_file() or _tables(folder))
-
-
-def _tables(folder: Path) -> list[Path]:
+def _image_tables(folder: Path) -> list[Path]:
     return [path for path in _files(folder) if table.names_images(path)]
 
 
@@ -100,10 +97,10 @@ def _folders(here: Path, root: Path) -> Listing:
     except UserError as error:
         fault = error
     if fault is None and listing is not None:
-        for path in filter(table.names_images, _files(here)):
+        for path in _image_tables(here):
             _refuse_contradiction(listing, path)
         return listing
-    named = [path for path in _files(here) if table.names_images(path)]
+    named = _image_tables(here)
     if len(named) == 1:
         return _with_unlisted(root, table.read(named[0]), named)
     if listing is not None and len(listing.class_names) > 1:
@@ -113,8 +110,8 @@ def _folders(here: Path, root: Path) -> Listing:
             f"{fault}\n{'; '.join(map(table.described, tables[:5]))}. Is that the list of the "
             f"images? {table.NEEDED}"
         )
-    if lists := [path for path in _files(here) if _looks_like_list(path)]:
-        wanted = ", ".join(f"{path.name} to {_list_name(path)}" for path in lists)
+    if lists := {path: name for path in _files(here) if (name := _list_name(path))}:
+        wanted = ", ".join(f"{path.name} to {name}" for path, name in lists.items())
         names = ", ".join(paddle_lists.LISTS.values())
         raise UserError(
             f"{fault}\n{here}: lists of images and labels must be called {names}. If these "
@@ -166,25 +163,20 @@ def _with_unlisted(root: Path, listing: Listing, lists: list[Path]) -> Listing:
     return replace(listing, left_out=inventory.left_out())
 
 
-def _looks_like_list(path: Path) -> bool:
-    """Return whether a file is named like a split and its lines are an image and a label."""
-    if path.suffix.lower() not in (".txt", ".lst", ".list") or split_of(path.stem) is None:
-        return False
+def _list_name(path: Path) -> str | None:
+    """Return the known name for a file named like a split whose lines are an image and a label."""
+    split = split_of(path.stem)
+    if path.suffix.lower() not in (".txt", ".lst", ".list") or split is None:
+        return None
     try:
         rows = [line.rsplit(maxsplit=1) for line in lines(path)[:_LOOKED_AT]]
     except UserError:
-        return False
-    return bool(rows) and all(
+        return None
+    looks_like_list = bool(rows) and all(
         len(row) == 2 and row[1].isdecimal() and (path.parent / row[0]).is_file() for row in rows
     )
-
-
-def _list_name(path: Path) -> str:
-    split = split_of(path.stem)
-    assert split is not None
-    return paddle_lists.LISTS[split]
+    return paddle_lists.LISTS[split] if looks_like_list else None
 
 
 def _files(folder: Path) -> list[Path]:
-    _, tree = Inventory(folder).folders(folder)
-    return tree.files
+    return Inventory(folder).children(folder).files

@@ -53,8 +53,8 @@ class Inventory:
                 self._note(path.suffix.lower() or "without a suffix", other, path)
         return sorted(images)
 
-    def folders(self, folder: Path) -> tuple[list[Path], Tree]:
-        """Return the folders in a folder, and its other entries. Raises UserError if closed."""
+    def children(self, folder: Path) -> Tree:
+        """List the entries of a folder alone. Raises UserError if it cannot be opened."""
         try:
             return children(folder)
         except OSError as error:

@@ -23,15 +23,11 @@ def recognised(here: Path, root: Path) -> Listing:
     """
     inventory = Inventory(root)
     _note_above(inventory, here, root)
-    folders, tree = inventory.folders(here)
-    _refuse_broken_folders(tree.odd)
-    _refuse_loose(here, inventory.sort(tree), "class folders")
+    folders = _class_folders(inventory, here)
     if splits := _splits(here, folders):
         classes: Classes = []
         for split, part in splits:
-            below, loose = inventory.folders(part)
-            _refuse_broken_folders(loose.odd)
-            _refuse_loose(part, inventory.sort(loose), "class folders")
+            below = _class_folders(inventory, part)
             if not below:
                 raise UserError(f"{part} holds no class folders")
             classes += [(split, folder.name, folder) for folder in below]
@@ -52,14 +48,16 @@ def at_level(root: Path, level: int) -> Listing:
     folders: list[tuple[Split | None, Path]] = [(None, root)]
     for step in range(1, level + 1):
         folders = [
-            (split, folder) for split, parent in folders for folder in _inside(inventory, parent)
+            (split, folder)
+            for split, parent in folders
+            for folder in inventory.children(parent).folders
         ]
         names = {folder.name for _, folder in folders}
         if step < level and _are_splits(names):
             folders = [(split_of(folder.name), folder) for _, folder in folders]
     classes: Classes = [(split, folder.name, folder) for split, folder in folders]
     layout = f"a folder per class, {count(level, 'level')} below {root}"
-    below = {folder: inventory.folders(folder)[0] for _, folder in folders}
+    below = {folder: inventory.children(folder).folders for _, folder in folders}
     if (
         all(split is None for split, _ in folders)
         and _are_splits({folder.name for inner in below.values() for folder in inner})
@@ -78,7 +76,7 @@ def at_level(root: Path, level: int) -> Listing:
 
 def holds_splits(inventory: Inventory, folder: Path) -> bool:
     """Return whether the folders in ``folder`` are train and other splits, or train alone."""
-    folders, _ = inventory.folders(folder)
+    folders = inventory.children(folder).folders
     splits = {split_of(path.name) for path in folders}
     alone = splits == {"train"} and all(is_exact(f.name) and not own_image(f) for f in folders)
     return alone or ("train" in splits and len(splits - {None}) > 1)
@@ -88,13 +86,12 @@ def inner_folders(inventory: Inventory, here: Path, listing: Listing) -> list[st
     """Return the folder names in a listing's only class, because these may be the classes."""
     if len(listing.class_names) != 1:
         return []
-    return [path.name for path in _inside(inventory, here / listing.class_names[0])]
+    return [path.name for path in inventory.children(here / listing.class_names[0]).folders]
 
 
 def own_image(folder: Path) -> bool:
     """Return whether an image is directly in a folder, not only below it."""
-    _, tree = Inventory(folder).folders(folder)
-    return any(no_image(path) is None for path in tree.files)
+    return any(no_image(path) is None for path in Inventory(folder).children(folder).files)
 
 
 def _splits(here: Path, folders: Sequence[Path]) -> list[tuple[Split, Path]] | None:
@@ -140,7 +137,8 @@ def _refuse_shared(inventory: Inventory, here: Path, folders: Sequence[Path]) ->
     """Refuse "classes" that have no images but the same folders: those may be the classes."""
     if len(folders) < 2:
         return
-    inner = [{path.name.casefold(): path.name for path in _inside(inventory, f)} for f in folders]
+    inside = [inventory.children(folder).folders for folder in folders]
+    inner = [{path.name.casefold(): path.name for path in paths} for paths in inside]
     union = set().union(*inner)
     common = set.intersection(*map(set, inner))
     if len(union) < 2 or 2 * len(common) < len(union) or any(own_image(f) for f in folders):
@@ -173,32 +171,29 @@ def _note_above(inventory: Inventory, here: Path, root: Path) -> None:
     """Note the files that are beside the folders on the way from ``root`` to ``here``."""
     while here != root:
         here = here.parent
-        inventory.sort(inventory.folders(here)[1])
-
-
-def _inside(inventory: Inventory, folder: Path) -> list[Path]:
-    return inventory.folders(folder)[0]
+        inventory.sort(inventory.children(here))
 
 
 def _are_splits(names: set[str]) -> bool:
     return {"train"} < {split_of(name) for name in names} and all(map(split_of, names))
 
 
-def _refuse_loose(folder: Path, images: Sequence[Path], where: str) -> None:
-    if images:
+def _class_folders(inventory: Inventory, folder: Path) -> list[Path]:
+    """Return the folders in a folder. Refuse images and broken links beside them.
+
+    Such a link may be meant as a class.
+    """
+    tree = inventory.children(folder)
+    for path, why in tree.odd:
+        if path.is_symlink() and not path.suffix:
+            raise UserError(f"{path}: {why}. Mend the link to the folder of a class, or remove it")
+    if images := inventory.sort(tree):
         raise UserError(
-            f"{folder}: {count(len(images), 'image')} lie beside the {where}, such as "
+            f"{folder}: {count(len(images), 'image')} lie beside the class folders, such as "
             f"{printable(images[0].name)}. Move each into the folder of its class, or list all "
             "in a table with path and label."
         )
-
-
-def _refuse_broken_folders(odd: Sequence[tuple[Path, str]]) -> None:
-    """Refuse a broken link beside the class folders, because it may be meant as a class."""
-    links = [(path, why) for path, why in odd if path.is_symlink() and not path.suffix]
-    if links:
-        path, why = links[0]
-        raise UserError(f"{path}: {why}. Mend the link to the folder of a class, or remove it")
+    return tree.folders
 
 
 def _names(folders: Sequence[Path]) -> str:

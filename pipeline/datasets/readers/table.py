@@ -6,6 +6,7 @@ import csv
 import io
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,21 +40,23 @@ NEEDED = (
 
 @dataclass(frozen=True)
 class _Columns:
-    """The names that a file gives to the columns."""
+    """The columns of a file."""
 
     all: list[str]
-    path: str | None
-    label: str | None
-    split: str | None
 
-    @classmethod
-    def of(cls, names: list[str]) -> _Columns:
-        folded = {_folded(name): name for name in reversed(names)}
-        chosen = {
-            column: next((folded[alias] for alias in aliases if alias in folded), None)
+    @cached_property
+    def chosen(self) -> dict[str, str]:
+        """The names that the file gives to path, label and split, if it has them."""
+        folded = {_folded(name): name for name in reversed(self.all)}
+        return {
+            column: next(folded[alias] for alias in aliases if alias in folded)
             for column, aliases in _ALIASES.items()
+            if not folded.keys().isdisjoint(aliases)
         }
-        return cls(names, **chosen)
+
+    @property
+    def name_images(self) -> bool:
+        return {"path", "label"} <= self.chosen.keys()
 
 
 def is_table(path: Path) -> bool:
@@ -70,7 +73,7 @@ def has_columns(path: Path) -> bool:
 def names_images(path: Path) -> bool:
     """Return whether a table has a column of paths and one of labels, under any known name."""
     columns = _columns_or_none(path)
-    return columns is not None and None not in (columns.path, columns.label)
+    return columns is not None and columns.name_images
 
 
 def described(path: Path) -> str:
@@ -89,7 +92,7 @@ def read(path: Path) -> Listing:
     if not is_table(path):
         raise UserError(f"{path} is neither a folder nor a .csv, .tsv or .parquet file")
     columns = _columns(path)
-    if columns.path is None or columns.label is None:
+    if not columns.name_images:
         raise UserError(
             f"{path} needs the columns path and label (and may have split); it has: "
             f"{some(columns.all) or 'none'}. {NEEDED}"
@@ -110,7 +113,7 @@ def read(path: Path) -> Listing:
         except ValueError as error:
             raise UserError(f"{path}, row {number}: {error}") from error
     _require_some(path, entries)
-    given = [name.strip() for name in (columns.path, columns.label, columns.split) if name]
+    given = [name.strip() for name in columns.chosen.values()]
     layout = f"a table, {printable(path.name)}, with the columns {some(given)}"
     return Listing(names, entries, layout)
 
@@ -180,16 +183,14 @@ def _columns(path: Path) -> _Columns:
         # Read in any encoding: an ASCII header is enough to recognise the table.
         header = text_of(path, lenient=True).splitlines()[:1]
         names = next(csv.reader(header, delimiter=_delimiter("".join(header))), [])
-    return _Columns.of(names)
+    return _Columns(names)
 
 
 def _rows(path: Path, columns: _Columns) -> list[dict[str, str]]:
     """Return the rows; cells are stripped text, '' if empty."""
-    chosen = {name: getattr(columns, name) for name in ("path", "label", "split")}
     rows: list[dict[str, Any]]
     if path.suffix.lower() == _PARQUET:
-        wanted = [name for name in chosen.values() if name]
-        rows = pq.read_table(path, columns=wanted).to_pylist()
+        rows = pq.read_table(path, columns=list(columns.chosen.values())).to_pylist()
     else:
         text = text_of(path)
         delimiter = _delimiter(text.partition("\n")[0])
@@ -200,13 +201,12 @@ def _rows(path: Path, columns: _Columns) -> list[dict[str, str]]:
             rows = [dict(zip(columns.all, line, strict=False)) for line in lines if line]
         except csv.Error as error:
             raise UserError(f"{path} is not a CSV file ({error})") from error
-    return [
-        {
-            name: "" if row.get(own) is None else str(row[own]).strip()
-            for name, own in chosen.items()
-        }
-        for row in rows
-    ]
+    cells = [{name: row.get(own) for name, own in columns.chosen.items()} for row in rows]
+    return [{name: _text(row.get(name)) for name in _ALIASES} for row in cells]
+
+
+def _text(cell: Any) -> str:
+    return "" if cell is None else str(cell).strip()
 
 
 def _folded(name: str) -> str:
