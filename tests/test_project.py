@@ -106,7 +106,7 @@ def test_a_second_run_keeps_what_a_person_edited(here):
     ("changed", "message"),
     [
         ({"data": "others"}, "has mine: .*images, not .*others"),
-        ({"model": "resnet50_vd"}, f"--model resnet50_vd: .* has {RANDOM}"),
+        ({"model": "resnet50_vd"}, f"--model resnet50_vd: .* has models: {RANDOM}"),
         ({"strategies": "grid"}, "--strategies grid: .* has strategies: fixed,bayes"),
     ],
 )

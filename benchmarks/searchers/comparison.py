@@ -13,7 +13,7 @@ import numpy as np
 from hydra_skopt_sweeper.rules import idle_trials
 from numpy.typing import NDArray
 
-from pipeline.base.statistics import GapBand, Interval, mean_gap, paired_difference
+from pipeline.base.statistics import GapBand, Interval, mean_gap, t_interval
 
 Table = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ def trials_to_reach(gap: Table, points: float) -> int | None:
 
 def difference(ours: Replays, peer: Replays, trials: int) -> Interval:
     """Mean gap of ours minus the peer's after so many trials, paired by seed: below 0 is better."""
-    return paired_difference(ours.gap[:, trials - 1].tolist(), peer.gap[:, trials - 1].tolist())
+    return t_interval((ours.gap[:, trials - 1] - peer.gap[:, trials - 1]).tolist())
 
 
 @dataclass(frozen=True)

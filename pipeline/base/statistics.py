@@ -1,4 +1,4 @@
-"""Compute intervals, paired comparisons and the analysis of a finished grid, with numpy and scipy.
+"""Compute intervals and the analysis of a finished grid, with numpy and scipy.
 
 Accuracies are fractions from 0 to 1 throughout; percent only appears in the report.
 """
@@ -85,18 +85,6 @@ def wilson_interval(successes: float, total: float, level: float = 0.95) -> Inte
     low = 0.0 if successes == 0 else centre - reach
     high = 1.0 if successes == total else centre + reach
     return Interval(share, low, high)
-
-
-def paired_difference(
-    first: Sequence[float], second: Sequence[float], level: float = 0.95
-) -> Interval:
-    """Compute the t interval for the mean of ``first - second``, paired by position.
-
-    Raises ValueError when the lengths differ.
-    """
-    if len(first) != len(second):
-        raise ValueError(f"{len(first)} values cannot be paired with {len(second)}")
-    return t_interval([a - b for a, b in zip(first, second, strict=True)], level)
 
 
 def clip_failures(objectives: Sequence[float], diverged: Sequence[bool]) -> Floats:

@@ -37,7 +37,7 @@ def choose(side: int, *, accelerator: bool, require_weights: Callable[[str], obj
     if accelerator:
         try:
             require_weights(LARGE)
-            return Choice(LARGE, "there is an accelerator here, and its weights are at hand")
+            return Choice(LARGE, "there is an accelerator here, and the weights can be fetched")
         except UserError:
             reason = f"the weights of {LARGE} cannot be fetched from here"
     elif side <= SMALL_SIDE:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +46,16 @@ def hydra_overrides(config_dir: Path, overrides: Sequence[str]) -> list[str]:
     The search path of our groups is added, and a name from ``folders`` is replaced by the keys it
     stands for. Keys of the schema get ``++``, because Hydra would refuse those that no file sets.
     """
+    values = read_mapping(config_dir / f"{CONFIG_NAME}.yaml")
     known = {path for path in paths(Config) if "." in path}
-    spelled = _own_folder(config_dir, overrides)
+    spelled = _own_folder(values, overrides)
     forced = [f"++{each}" if each.partition("=")[0] in known else each for each in spelled]
-    return [f"hydra.searchpath=[{quote(f'file://{CONF}')}]", *_budgets(config_dir), *forced]
+    return [f"hydra.searchpath=[{quote(f'file://{CONF}')}]", *_budgets(values), *forced]
 
 
-def _budgets(config_dir: Path) -> list[str]:
+def _budgets(values: Mapping[str, Any]) -> list[str]:
     """Spell out what a budget in params.yaml leaves to the schema: conf/strategy reads each key."""
-    search = read_mapping(config_dir / f"{CONFIG_NAME}.yaml").get("search") or {}
+    search = values.get("search") or {}
     return [
         f"++search.{name}.{key}={'null' if value is None else value}"
         for name, field in SearchConfig.model_fields.items()
@@ -65,12 +66,12 @@ def _budgets(config_dir: Path) -> list[str]:
     ]
 
 
-def _own_folder(config_dir: Path, overrides: Sequence[str]) -> list[str]:
+def _own_folder(values: Mapping[str, Any], overrides: Sequence[str]) -> list[str]:
     """Replace ``dataset=NAME`` by the keys it stands for, if params.yaml lists NAME in ``folders``.
 
     When no dataset is chosen, the first of the ``folders`` is used.
     """
-    folders = _folders(config_dir / f"{CONFIG_NAME}.yaml")
+    folders = _folders(values)
     if not folders:
         return list(overrides)
     chosen = [each.removeprefix("dataset=") for each in overrides if each.startswith("dataset=")]
@@ -83,8 +84,8 @@ def _own_folder(config_dir: Path, overrides: Sequence[str]) -> list[str]:
     return ["dataset=folder", *spelled, *rest]
 
 
-def _folders(params: Path) -> dict[str, Any]:
-    folders = read_mapping(params).get("folders")
+def _folders(values: Mapping[str, Any]) -> dict[str, Any]:
+    folders = values.get("folders")
     return folders if isinstance(folders, dict) else {}
 
 
@@ -140,7 +141,7 @@ def compose_for_sweep(config_dir: Path, overrides: Sequence[str] = ()) -> tuple[
         raise UserError(f"{params}: no such file. --config-path takes a folder with a params.yaml")
     values = read_params(params)
     chosen = require_plain_defaults(values, params)
-    chosen += require_plain_overrides(_own_folder(config_dir, overrides))
+    chosen += require_plain_overrides(_own_folder(values, overrides))
     require_plain_groups(config_dir, chosen)
     register_resolvers()
     GlobalHydra.instance().clear()
@@ -155,7 +156,7 @@ def compose_for_sweep(config_dir: Path, overrides: Sequence[str] = ()) -> tuple[
             plain = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
             cfg = check(plain, Origin(config_dir, overrides, choices))
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-        own = list(_folders(params))
+        own = list(_folders(values))
         raise UserError(composition_fault(error, params, overrides, own)) from error
     origin = Origin(config_dir, overrides)
     require_known_names(cfg, origin)

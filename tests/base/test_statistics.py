@@ -53,27 +53,6 @@ def test_wilson_interval_refuses_no_share(successes: int, total: int) -> None:
         s.wilson_interval(successes, total)
 
 
-@given(st.lists(st.tuples(fractions, fractions), min_size=2, max_size=8))
-def test_paired_difference_is_the_interval_of_the_differences(
-    pairs: list[tuple[float, float]],
-) -> None:
-    first, second = zip(*pairs, strict=True)
-    forward, backward = s.paired_difference(first, second), s.paired_difference(second, first)
-    assert forward.mean == pytest.approx(np.mean(first) - np.mean(second))
-    assert forward.mean == pytest.approx(-backward.mean)
-    assert forward.half_width == pytest.approx(backward.half_width)
-
-
-def test_a_shared_shift_gives_a_paired_interval_of_no_width() -> None:
-    interval = s.paired_difference([0.5, 0.75, 1.0], [0.25, 0.5, 0.75])
-    assert (interval.low, interval.mean, interval.high) == (0.25, 0.25, 0.25)
-
-
-def test_unequal_lengths_cannot_be_paired() -> None:
-    with pytest.raises(ValueError, match="paired"):
-        s.paired_difference([0.1], [0.1, 0.2])
-
-
 def test_diverged_trials_count_as_the_worst_of_the_others() -> None:
     assert s.clip_failures([0.9, 0.0, 0.4], [False, True, False]).tolist() == [0.9, 0.4, 0.4]
     assert s.clip_failures([0.0, 0.0], [True, True]).tolist() == [0.0, 0.0]
