@@ -219,6 +219,7 @@ def test_hours_are_planned_once_and_frozen_in_the_project(here, timed, capsys):
     cfg = compose(folder)
     assert (cfg.search.max_hours, cfg.strategies, cfg.models) == (2, ["bayes"], [SMALL])
     assert (cfg.recipe.epochs, cfg.recipe.image_size, cfg.search.bayes.n_trials) == (40, 32, 25)
+    assert cfg.recipe.crop_scale == [0.08, 1.0]
     said = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert said["model"] == cfg.planned.model
     assert said["search"] == cfg.planned.search
@@ -232,6 +233,20 @@ def test_hours_are_planned_once_and_frozen_in_the_project(here, timed, capsys):
     with pytest.raises(UserError, match=r"--hours 3: .*params.yaml has search.max_hours: 2"):
         making.make("images", "mine", hours=3)
     assert (folder / "params.yaml").read_bytes() == params
+
+
+def test_a_short_plan_takes_larger_crops_and_the_faster_precision(here, timed, monkeypatch):
+    def measure(cfg):
+        precision = "float32" if cfg.machine.precision == "float32" else "bf16"
+        train = 1.0 if precision == "float32" else 2.0
+        return Speed("cpu", precision, 1, train, evaluate=0.3, memory=1, free=2)
+
+    monkeypatch.setattr("pipeline.planning.timing.measure", measure)
+    digits(here / "images", per_class=20)
+    cfg = compose(making.make("images", "mine", "efficientnet_lite0", hours=0.3))
+    assert cfg.recipe.epochs <= 12
+    assert cfg.recipe.crop_scale == [0.35, 1.0]
+    assert cfg.machine.precision == "float32"
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,9 @@ _SMALL_NETWORKS = {
 """Small networks need larger learning rates than ResNet50_vd (benchmarks/pretrained.py)."""
 _BATCH, _LEAST_BATCH = 32, 4
 """Batch size of recipe quick20, and the smallest one at which batch norm still works."""
+_SHORT_EPOCHS, _SHORT_CROPS = 12, [0.35, 1.0]
+"""A training of at most so many epochs sees larger parts of each image: crops down to 8 % are for
+long ones (benchmarks/README.md)."""
 _STAGES = 4
 """Processes that a project starts after this one: prepare, tune, evaluate, report."""
 
@@ -142,6 +145,8 @@ def _fitted(values: dict[str, Any], pictures: Images, sizes: Sequence[int], hour
     plan = fit(hours, overhead, sizes, cfg.recipe, images, speed, pretrained=pretrained)
     [strategy] = cfg.strategies
     values["recipe"] |= {"epochs": plan.epochs, "image_size": plan.side}
+    if plan.epochs <= _SHORT_EPOCHS:
+        values["recipe"] |= {"crop_scale": _SHORT_CROPS}
     values["search"] = values["search"] | {"max_hours": hours}
     values["search"][strategy] = values["search"][strategy] | {"n_trials": plan.trials}
     values["evaluate"] = values["evaluate"] | {"seeds": list(range(plan.refits))}
