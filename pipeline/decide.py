@@ -72,15 +72,9 @@ def _undecided(cfg: Config) -> list[Cell]:
 def _add_seeds(cfg: Config, cell: Cell, seeds: Sequence[int], folder: Path) -> None:
     """Refit a cell's point with more seeds, and write their results."""
     from pipeline.deployment.tested import figures, recorded_logits, write_predictions
+    from pipeline.trials import refits
     from pipeline.trials.journal import Journal
     from pipeline.trials.openings import add_openings
-    from pipeline.trials.refits import (
-        METRICS,
-        by_class,
-        opening_rows,
-        refit,
-        require_same,
-    )
     from pipeline.trials.resources import find_resources
 
     assert cell.final is not None
@@ -88,18 +82,18 @@ def _add_seeds(cfg: Config, cell: Cell, seeds: Sequence[int], folder: Path) -> N
     cfg = cfg.model_copy(update={**cell.best.point.model_dump(), "strategy": strategy})
     take_own_device(cfg.machine)
     resources = find_resources(cfg)
-    require_same(cfg, cell.folder / "best.yaml", cell.best, resources.environment)
+    refits.require_same(cfg, cell.folder / "best.yaml", cell.best, resources.environment)
     journal = Journal.open(cfg.project, cfg.title)
-    outcomes = {seed: refit(cfg, seed, journal) for seed in seeds}
+    outcomes = {seed: refits.refit(cfg, seed, journal) for seed in seeds}
     logits = {seed: recorded_logits(journal, each.run_id) for seed, each in outcomes.items()}
     results = [figures(resources.manifest, each) for each in logits.values()]
     more = MoreSeeds.model_validate(
         {
-            **{name: [getattr(result, name) for result in results] for name in METRICS},
+            **{name: [getattr(result, name) for result in results] for name in refits.METRICS},
             "follows": cell.final.keys[0],
             "seeds": list(outcomes),
             "keys": [each.key for each in outcomes.values()],
-            "per_class": by_class(resources.manifest, results),
+            "per_class": refits.by_class(resources.manifest, results),
         }
     )
     experiment = journal.experiment_id
@@ -108,7 +102,7 @@ def _add_seeds(cfg: Config, cell: Cell, seeds: Sequence[int], folder: Path) -> N
     write_predictions(resources.manifest, logits, temperature, folder / "predictions.parquet")
     write_rows(folder / "final_runs.csv", FinalRunRow, rows)
     write_json(folder / MORE_SEEDS, more.model_dump(mode="json", by_alias=True))
-    opened = opening_rows(cfg.project, cell.best, zip(more.keys, more.seeds, strict=True))
+    opened = refits.opening_rows(cfg.project, cell.best, zip(more.keys, more.seeds, strict=True))
     add_openings(Path(cfg.root), folder.parent, opened)
 
 

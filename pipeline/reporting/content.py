@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -17,7 +17,7 @@ from pipeline.reporting.overview import overview
 from pipeline.reporting.places import Place, places
 from pipeline.reporting.provenance import provenance
 from pipeline.reporting.published import PublishedRow
-from pipeline.reporting.results import CellName, Results
+from pipeline.reporting.results import Cell, CellName, Results
 from pipeline.reporting.search_section import search_section
 from pipeline.reporting.weights_section import weights_section
 
@@ -58,19 +58,8 @@ def compose_report(
         if cell.best.time_over:
             text = TIME_OVER.format(cell=cell.name, trials=count(len(cell.trials), "trial"))
             sections[0].blocks.append(Text(text))
-    simulated = [str(cell.name) for cell in results.cells if cell.best.machine.simulated]
-    if simulated:
-        sections[0].blocks.insert(0, Text(SIMULATED + ", ".join(simulated), "notice"))
-    machines = different_machines(results.cells)
-    if machines is not None:
-        sections[0].blocks.insert(0, machines)
-    leaking = {c.name.dataset: c.final for c in results.cells if c.final and c.final.leaked}
-    for dataset, final in leaking.items():
-        leaked = LEAKED.format(dataset=dataset, images=final.leaked, groups=final.leaked_groups)
-        sections[0].blocks.insert(0, Text(leaked, "notice"))
-    weights = weights_section(results.cells, models)
-    if weights is not None:
-        sections.append(weights)
+    sections[0].blocks[:0] = _notices(results.cells)
+    sections += filter(None, [weights_section(results.cells, models)])
     every = places(results.cells)
     several_models = len({place.model for place in every}) > 1
     for place in every:
@@ -85,14 +74,20 @@ def compose_report(
     return Document(title, sections)
 
 
+def _notices(cells: Sequence[Cell]) -> Iterator[Text]:
+    """Yield what a reader must know before the figures."""
+    leaking = {c.name.dataset: c.final for c in cells if c.final and c.final.leaked}
+    for dataset, final in leaking.items():
+        leaked = LEAKED.format(dataset=dataset, images=final.leaked, groups=final.leaked_groups)
+        yield Text(leaked, "notice")
+    yield from filter(None, [different_machines(cells)])
+    if simulated := [str(cell.name) for cell in cells if cell.best.machine.simulated]:
+        yield Text(SIMULATED + ", ".join(simulated), "notice")
+
+
 def _place_section(place: Place, published: Mapping[str, PublishedRow], several: bool) -> Section:
     gap = gap_chart(place, published.get(place.dataset))
-    below = [search_section(place)]
-    model = model_section(place)
-    if model is not None:
-        below.append(model)
-    if several:
-        below += filter(None, [next_steps(place)])
-    told = answer(place) if several else None
-    first: list[Block] = [block for block in (told, gap) if block]
-    return Section(place.title, place.stem, first, below, own_page=several)
+    below = [search_section(place), model_section(place), next_steps(place) if several else None]
+    first = [answer(place) if several else None, gap]
+    blocks: list[Block] = [block for block in first if block]
+    return Section(place.title, place.stem, blocks, [*filter(None, below)], own_page=several)

@@ -18,7 +18,7 @@ from pipeline.reporting.places import (
 from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Run, Table, Value
 from pipeline.settings.folders import PROGRAM
-from pipeline.trials.contract import CurveRow, TrialRow
+from pipeline.trials.contract import TrialRow
 
 FAINT_EPOCHS = 30
 
@@ -100,7 +100,8 @@ def _curve(cell: Cell, row: TrialRow, which: str, measure: str) -> Series:
     points = [
         (float(curve.epoch), value)
         for curve in cell.curves
-        if curve.trial == row.trial and (value := _finite(curve, measure)) is not None
+        if curve.trial == row.trial and (value := getattr(curve, measure)) is not None
+        if np.isfinite(value)
     ]
     measured = f"{which}, {wording(cell.best.choice).selection}"
     names = {"top1": which, "loss": measured, "train_loss": f"{which}, training"}
@@ -111,11 +112,6 @@ def _curve(cell: Cell, row: TrialRow, which: str, measure: str) -> Series:
         colour="blue" if which == "best" else "orange",
         dashed=measure == "train_loss",
     )
-
-
-def _finite(curve: CurveRow, measure: str) -> float | None:
-    value: float | None = getattr(curve, measure)
-    return value if value is not None and np.isfinite(value) else None
 
 
 def cost(place: Place) -> LineChart:

@@ -61,7 +61,6 @@ class Classifier(pl.LightningModule):
         self.diverged = False
         self.measured: Metrics | None = None
         self.logits: Tensor | None = None
-        self.labels: Tensor | None = None
         self._losses: list[Tensor] = []
         self._outputs: list[tuple[Tensor, Tensor]] = []
 
@@ -146,17 +145,14 @@ class Classifier(pl.LightningModule):
         """Add the epoch to the curve; end the trial if the loss is not finite."""
         train_loss = self.mean_loss()
         self._losses.clear()
-        self._measure()
-        assert self.measured is not None
+        measured, logits, labels = self._measure()
         row: dict[str, float | int] = {"epoch": self.current_epoch + 1, "train_loss": train_loss}
-        row |= self.measured.scalars()
+        row |= measured.scalars()
         if not all(math.isfinite(value) for value in row.values()):
             self._diverge()
             return
         if self.global_step >= self.schedule.steps:  # the network that is compared and chosen
-            assert self.logits is not None
-            assert self.labels is not None
-            row["temperature"] = fit_temperature(self.logits, self.labels)
+            row["temperature"] = fit_temperature(logits, labels)
         self.curve.append(row)
 
     on_test_epoch_start = on_validation_epoch_start
@@ -167,15 +163,15 @@ class Classifier(pl.LightningModule):
             self.validation_step(batch, index)
 
     def on_test_epoch_end(self) -> None:
-        self._measure()
-        assert self.measured is not None
+        self.measured, self.logits, _ = self._measure()
         self.diverged = not math.isfinite(self.measured.loss)
 
-    def _measure(self) -> None:
+    def _measure(self) -> tuple[Metrics, Tensor, Tensor]:
+        """Return the metrics of the split that was predicted, its logits [N, K] and labels [N]."""
         logits = torch.cat([outputs for outputs, _ in self._outputs]).cpu()
         labels = torch.cat([labels for _, labels in self._outputs]).cpu()
-        self.logits, self.labels, self.measured = logits, labels, measure(logits, labels)
         self._outputs.clear()
+        return measure(logits, labels), logits, labels
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["curve"], checkpoint["diverged"] = self.curve, self.diverged
