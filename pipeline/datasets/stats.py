@@ -165,8 +165,8 @@ def imbalance(counts: Mapping[str, Mapping[str, int]]) -> str | None:
     return (
         f"the classes are uneven: {printable(large)} has {images[large]:,} images beside the test "
         f"split, {printable(small)} has {images[small]:,}. Top-1 is decided by the large classes: "
-        "compare it with the accuracy of always guessing the largest one, and consider "
-        "objective: mean_class and recipe.class_balance: weights or sampling"
+        "compare it with the accuracy of always guessing the largest one. Unless they are set "
+        "already, objective: mean_class and recipe.class_balance: weights or sampling help"
     )
 
 

@@ -122,10 +122,12 @@ def weakest_class(cell: Cell, final: FinalFile) -> str | None:
     median = float(np.median([row.images for row in rows]))
     if worst.images >= median or worst.top1 is None:
         return None
+    balanced = cell.best.recipe.get("class_balance", "none") != "none"
+    remedy = "" if balanced else ", or set `recipe.class_balance`"
     return (
         f"{printable(worst.name)} has the lowest accuracy, {100 * worst.top1:.2f} %, and fewer "
         f"test images ({worst.images:,}) than most classes (median {median:,.0f}): collect more of "
-        "it, or set `recipe.class_balance`."
+        f"it{remedy}."
     )
 
 

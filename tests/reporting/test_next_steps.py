@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from pipeline.reporting.next_steps import next_steps
 from pipeline.reporting.places import places
@@ -16,8 +17,14 @@ from tests.support.synthetic_results import Benchmark, Space
 CELL = "results/digits/resnet50_vd/grid"
 
 
-def told(root: Path, benchmark: Benchmark, **final: Any) -> list[str]:
+def told(
+    root: Path, benchmark: Benchmark, recipe: dict[str, Any] | None = None, **final: Any
+) -> list[str]:
     benchmark.write(root)
+    best = root / CELL / "best.yaml"
+    values = yaml.safe_load(best.read_text())
+    values["recipe"] |= recipe or {}
+    best.write_text(yaml.safe_dump(values))
     path = root / CELL / "final.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | final))
     results = read_results(root, [CellName("digits", "resnet50_vd", "grid")])
@@ -98,6 +105,10 @@ def test_a_weak_class_with_few_images_is_named(tmp_path: Path) -> None:
     rows[3] |= {"images": 4, "top1": 0.25}
     [line] = [each for each in told(tmp_path, grid(), per_class=rows) if "lowest" in each]
     assert line.startswith("class 3 has the lowest accuracy, 25.00 %, and fewer test images (4)")
+    assert line.endswith("collect more of it, or set `recipe.class_balance`.")
+    balanced = {"class_balance": "weights"}
+    lines = told(tmp_path / "balanced", grid(), balanced, per_class=rows)
+    assert [each for each in lines if each.endswith("collect more of it.")]
 
 
 def test_without_a_reason_nothing_is_said(tmp_path: Path) -> None:
