@@ -36,6 +36,7 @@ from pipeline.evaluate import evaluate
 from pipeline.planning.estimates import expected_images
 from pipeline.settings.compose import compose
 from pipeline.settings.folders import prepared_dir, raw_dir, results_dir
+from pipeline.settings.machine import hardware
 from pipeline.settings.schema import Config
 from pipeline.training.callbacks import Record
 from pipeline.training.data import TEST, Purpose, SplitPlan, split_plan
@@ -165,7 +166,7 @@ def trial(cfg: Config, sweep: Sweep, number: int) -> Trial:
     journal.log(run_id, {"objective": result.objective, "wall/seconds": result.seconds})
     recorded = {**asdict(result), "identity": plain, "host": "invented", "device": "cpu"}
     recorded |= {
-        "hardware": "invented",
+        "hardware": hardware("cpu"),
         "threads": 1,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

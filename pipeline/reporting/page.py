@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from typing import NamedTuple
@@ -33,8 +33,8 @@ PAGES = "datasets"
 
 def to_pages(
     document: Document, specs: Mapping[str, Spec], svg: Mapping[str, bytes], ui: str
-) -> dict[str, str]:
-    """Return the text of ``report.html`` and of the sections' own pages, by file name.
+) -> Iterator[tuple[str, str]]:
+    """Yield the file name and text of ``report.html``, then those of the sections' own pages.
 
     ``specs`` and ``svg`` hold each chart's description and drawing by name; ``ui`` is the address
     of the MLflow UI.
@@ -43,13 +43,12 @@ def to_pages(
     links = {f"{PAGES}/{quote(section.anchor)}.html": section.title for section in own}
     kept = [section for section in document.sections if not section.own_page]
     write = partial(_page, specs=specs, svg=svg, ui=ui)
-    pages = {"report.html": write(replace(document, sections=kept), links=links)}
+    yield "report.html", write(replace(document, sections=kept), links=links)
     for section in own:
         alone = Document(section.title, [Section("Result", section.anchor, section.blocks)])
         alone.sections.extend(section.sections)
         back = {"../report.html": document.title}
-        pages[f"{PAGES}/{section.anchor}.html"] = write(alone, links=back)
-    return pages
+        yield f"{section.anchor}.html", write(alone, links=back)
 
 
 def _page(

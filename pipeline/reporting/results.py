@@ -28,6 +28,7 @@ from pipeline.trials.run_rows import FinalRunRow, Journalled, RunRow
 from pipeline.trials.tables import damaged, numbered, read_file, read_rows
 
 PREDICTIONS = "predictions.parquet"
+CURVES = "curves.csv"
 
 
 @dataclass(frozen=True, order=True)
@@ -47,7 +48,6 @@ class Cell:
     name: CellName
     folder: Path
     trials: list[TrialRow]
-    curves: list[CurveRow]
     runs: list[RunRow]
     best: BestFile
     final: FinalFile | None
@@ -97,6 +97,11 @@ class Cell:
     def trials_that(self, status: str) -> int:
         """Count the trials with a status, such as failed."""
         return sum(row.status == status for row in self.trials)
+
+    @property
+    def curves(self) -> list[CurveRow]:
+        """Every trial's metrics after each epoch, read anew each time: they fill most memory."""
+        return read_rows(self.folder / CURVES, CurveRow)
 
     @cached_property
     def right_answers(self) -> dict[int, NDArray[np.bool_]]:
@@ -174,7 +179,7 @@ def _seconds(runs: Iterable[Journalled]) -> float:
 
 def _read_cell(root: Path, name: CellName) -> Cell | None:
     folder = root / "results" / name.dataset / name.model / name.strategy
-    tuned = [folder / file for file in ("trials.csv", "curves.csv", "runs.csv", "best.yaml")]
+    tuned = [folder / file for file in ("trials.csv", CURVES, "runs.csv", "best.yaml")]
     if not all(path.is_file() for path in tuned):
         return None
     trials = read_rows(tuned[0], TrialRow)
@@ -196,9 +201,8 @@ def _read_cell(root: Path, name: CellName) -> Cell | None:
             final = joined(final, added)
             final_runs = [*final_runs, *read_rows(more / "final_runs.csv", FinalRunRow)]
             folders.append(more)
-    curves = read_rows(tuned[1], CurveRow)
     openings = [*listed(folder), *listed(decided)]
-    read = (trials, curves, runs, best, final, final_runs, folders, openings)
+    read = (trials, runs, best, final, final_runs, folders, openings)
     return Cell(name, folder, *read, dataset_title="", model_title="")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pipeline.reporting.charts import STRATEGY_COLOURS, STRATEGY_MARKS, Axis, LineChart, Series
@@ -47,6 +49,7 @@ def learning_curves(place: Place) -> list[Block]:
     if median.trial != cell.best.trial:
         chosen["median"] = median
     selection = wording(cell.best.choice).selection
+    curves = cell.curves
     told = "; ".join(
         f"{which}: trial {row.trial}, {describe(row)}" for which, row in chosen.items()
     )
@@ -61,8 +64,8 @@ def learning_curves(place: Place) -> list[Block]:
             caption=caption,
             x=epochs,
             y=Axis(f"{selection} top-1, %", percent=True),
-            series=[_curve(cell, row, which, "top1") for which, row in chosen.items()],
-            faint=_all_curves(cell),
+            series=[_curve(curves, selection, row, which, "top1") for which, row in chosen.items()],
+            faint=_all_curves(curves),
         ),
         LineChart(
             name=f"{place.stem}-curves-loss",
@@ -74,7 +77,7 @@ def learning_curves(place: Place) -> list[Block]:
             x=epochs,
             y=Axis("loss"),
             series=[
-                _curve(cell, row, which, measure)
+                _curve(curves, selection, row, which, measure)
                 for which, row in chosen.items()
                 for measure in ("loss", "train_loss")
             ],
@@ -82,29 +85,30 @@ def learning_curves(place: Place) -> list[Block]:
     ]
 
 
-def _all_curves(cell: Cell) -> list[tuple[list[float], list[float]]]:
+def _all_curves(curves: Sequence[CurveRow]) -> list[tuple[list[float], list[float]]]:
     """Return every trial's curve, at no more epochs than can be distinguished."""
-    curves: dict[int, list[tuple[float, float]]] = {}
-    for row in cell.curves:
+    by_trial: dict[int, list[tuple[float, float]]] = {}
+    for row in curves:
         if row.top1 is not None:
-            curves.setdefault(row.trial, []).append((float(row.epoch), row.top1))
+            by_trial.setdefault(row.trial, []).append((float(row.epoch), row.top1))
     thinned = []
-    for points in curves.values():
+    for points in by_trial.values():
         step = -(-len(points) // FAINT_EPOCHS)
         kept = [*points[:-1:step], points[-1]]
         thinned.append(([x for x, _ in kept], [round(y, 3) for _, y in kept]))
     return thinned if len(thinned) > 2 else []
 
 
-def _curve(cell: Cell, row: TrialRow, which: str, measure: str) -> Series:
+def _curve(
+    curves: Sequence[CurveRow], selection: str, row: TrialRow, which: str, measure: str
+) -> Series:
     points = [
         (float(curve.epoch), value)
-        for curve in cell.curves
+        for curve in curves
         if curve.trial == row.trial and (value := getattr(curve, measure)) is not None
         if np.isfinite(value)
     ]
-    measured = f"{which}, {wording(cell.best.choice).selection}"
-    names = {"top1": which, "loss": measured, "train_loss": f"{which}, training"}
+    names = {"top1": which, "loss": f"{which}, {selection}", "train_loss": f"{which}, training"}
     return Series(
         name=names[measure],
         x=[epoch for epoch, _ in points],

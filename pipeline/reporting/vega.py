@@ -54,8 +54,16 @@ def framed(spec: Spec) -> Spec:
 
 
 def light(spec: Spec) -> Spec:
-    """Replace the page's colours by their light values, for a file that stands alone."""
-    text = json.dumps(spec)
+    """Replace the page's colours by their light values, for a file that stands alone.
+
+    Marks that nobody sees, which only answer the pointer on the page, are left out.
+    """
+    layers = [
+        each
+        for each in spec.get("layer", [])
+        if isinstance(each["mark"], str) or each["mark"].get("opacity") != 0
+    ]
+    text = json.dumps(spec | ({"layer": layers} if layers else {}))
     for name, colour in LIGHT.items():
         text = text.replace(f"var({name})", colour)
     plain: Spec = json.loads(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipeline.base.files import write_bytes, write_text
@@ -34,12 +34,12 @@ def write_report(document: Document, folder: Path, ui: str) -> None:
     for gallery in document.every(Gallery):
         for i, picture in enumerate(gallery.pictures):
             figures[f"{gallery.name}-{i}.png"] = picture.png
-    pages = to_pages(document, specs, svg, ui)
-    _fill(folder / "tables", tables)
-    _fill(folder / "figures", figures)
+    _fill(folder / "tables", tables.items())
+    _fill(folder / "figures", figures.items())
     write_text(folder / "report.md", to_report(document))
-    write_text(folder / "report.html", pages.pop("report.html"))
-    _fill(folder / PAGES, {Path(name).name: page.encode() for name, page in pages.items()})
+    pages = to_pages(document, specs, svg, ui)
+    write_text(folder / "report.html", next(pages)[1])
+    _fill(folder / PAGES, ((name, page.encode()) for name, page in pages))
 
 
 def write_plots(cells: Sequence[Cell], folder: Path) -> None:
@@ -47,13 +47,14 @@ def write_plots(cells: Sequence[Cell], folder: Path) -> None:
     write_text(folder / "plots" / "accuracy.csv", to_csv(for_dvc.accuracy(cells)))
     searches = [for_dvc.search(cell) for cell in cells]
     files = {f"{table.name}.csv": to_csv(table).encode() for table in searches}
-    _fill(folder / "plots" / "search", files)
+    _fill(folder / "plots" / "search", files.items())
 
 
-def _fill(folder: Path, files: dict[str, bytes]) -> None:
+def _fill(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.iterdir():
-        if old.name not in files:
-            old.unlink()
-    for name, data in files.items():
+    outdated = {old.name for old in folder.iterdir()}
+    for name, data in files:
         write_bytes(folder / name, data)
+        outdated.discard(name)
+    for name in outdated:
+        (folder / name).unlink()
