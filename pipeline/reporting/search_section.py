@@ -20,7 +20,7 @@ from pipeline.reporting.places import (
 from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Run, Table, Value
 from pipeline.settings.folders import PROGRAM
-from pipeline.trials.contract import TrialRow
+from pipeline.trials.contract import CurveRow, TrialRow
 
 FAINT_EPOCHS = 30
 
