@@ -28,6 +28,8 @@ _HUNGRY = {"WEBP": 16, "AVIF": 14, "JPEG2000": 26}
 _MOST_BYTES = 1_900_000_000
 """Most memory that one of these decoders may take."""
 
+_TILE = (322, 323)
+"""The tags of a TIFF with the width and height of its tiles."""
 _BAND = 256
 """Number of rows that are put on white at once."""
 
@@ -107,14 +109,21 @@ def examine(data: bytes, how: Decoding) -> Decoded:
 
 
 def pixel_count(data: bytes) -> int:
-    """Return width times height as an image file states them; 0 if it is not an image."""
+    """Return how many pixels are decoded at once, as a file states it; 0 if it is not an image."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with _opened(data) as image:
-                return image.width * image.height
+                return _decoded_pixels(image)
     except Exception:  # examine() says what is wrong with it
         return 0
+
+
+def _decoded_pixels(image: Image.Image) -> int:
+    """Return the pixels of an image, or of a tile of a TIFF, which may be larger than the image."""
+    tags = getattr(image, "tag_v2", {})
+    width, height = (int(tags.get(tag, 0)) for tag in _TILE)
+    return max(image.width * image.height, width * height)
 
 
 def shrink(pixels: np.ndarray, side: int | None) -> np.ndarray:
@@ -142,6 +151,8 @@ def _decode(data: bytes, how: Decoding) -> Decoded:
             raise UnreadableError(f"{width}x{height} pixels is a strip, not a picture")
         target = target_size((width, height), how.side)
         huge = width * height > how.max_pixels
+        if _decoded_pixels(image) > max(how.max_pixels, width * height):
+            raise UnreadableError(f"a tile of more pixels than dataset.max_pixels={how.max_pixels}")
         # A progressive file is held whole while it is decoded, whatever the scale.
         shrinks = image.format in ("JPEG", "MPO") and not (huge and image.info.get("progressive"))
         if shrinks and (huge or (how.scaled and not how.crop_bottom)):

@@ -30,14 +30,14 @@ def tensors(path: Path) -> dict[str, torch.Tensor]:
     The format is recognised by content, not by suffix. Raises UserError if the file is missing or
     incomplete, holds anything but tensors, or asks to run code.
     """
-    if path.is_dir():
-        raise UserError(
-            f"{path} is a folder, perhaps an unpacked .tar of Paddle's old static format;"
-            f" expected a {_KINDS} file"
-        )
-    if not path.is_file():
-        raise UserError(f"{path}: there is no such file; expected a {_KINDS} file")
     try:
+        if path.is_dir():
+            raise UserError(
+                f"{path} is a folder, perhaps an unpacked .tar of Paddle's old static format;"
+                f" expected a {_KINDS} file"
+            )
+        if not path.is_file():
+            raise UserError(f"{path}: there is no such file; expected a {_KINDS} file")
         with path.open("rb") as file:
             start = file.read(_TAR_AT + len(_TAR))
     except OSError as error:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.settings.values import Count, Fraction, Md5, Model, Name, Sha256
+from pipeline.settings.values import Count, Fraction, Md5, Model, Name, Seed, Sha256
 
 
 class ArchiveConfig(Model):
@@ -72,7 +72,7 @@ class DatasetConfig(Model):
     """Fraction of train held out for validation if the creators made no validation split."""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Fraction held out for test if there is no test split (own folders, digits)."""
-    split_seed: int = 0
+    split_seed: Seed = 0
     max_train_images: Count | None = None
     """Keep a stratified subset of train; null keeps all."""
     max_val_images: Count | None = None

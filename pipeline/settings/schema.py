@@ -21,9 +21,11 @@ from pipeline.settings.values import (
     Model,
     Name,
     NonNegative,
+    Part,
     Positive,
     Seconds,
     Seed,
+    Share,
     broken_rule,
 )
 
@@ -38,8 +40,9 @@ class ModelConfig(Model):
     mirrors: list[str] = []
     """Other URLs of the same file, tried in order; only if ``weights`` is a URL."""
     imagenet_top1: Annotated[float, Field(gt=0, lt=1)] | None = None
-    mean: Annotated[list[float], Field(min_length=3, max_length=3)] = [0.485, 0.456, 0.406]
-    std: Annotated[list[Positive], Field(min_length=3, max_length=3)] = [0.229, 0.224, 0.225]
+    mean: Annotated[list[Share], Field(min_length=3, max_length=3)] = [0.485, 0.456, 0.406]
+    """Per channel, of pixels from 0 to 1; so is ``std``."""
+    std: Annotated[list[Part], Field(min_length=3, max_length=3)] = [0.229, 0.224, 0.225]
     note: str = ""
     licence: str = ""
     """Of the weights, for the model card; empty if there are none to start from."""
@@ -85,7 +88,7 @@ class RecipeConfig(Model):
     class_balance: Literal["none", "weights", "sampling"] = "none"
     """For classes of different size. ``weights`` weighs each image's loss by the inverse size of
     its class; ``sampling`` draws every class equally often, with repetition."""
-    train_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    train_share: Part = 1.0
     """Share of each class's training images that is used. A smaller share is part of a larger."""
 
     @field_validator("bn_momentum", mode="before")
@@ -171,7 +174,7 @@ class BudgetConfig(Model):
     """Trials proposed at once; more than one is only useful with a parallel launcher."""
     patience: Count | None = None
     """Stop after this many trials without a gain of ``min_delta``; null never stops early."""
-    min_delta: NonNegative = 0.0
+    min_delta: Fraction = 0.0
 
 
 class SearchConfig(Model):

@@ -43,6 +43,12 @@ class Resources:
                 "to train on: the learning rate grows with batch_size, but a step cannot see more "
                 "images"
             )
+        steps, epoch = cfg.recipe.steps, max(1, images // cfg.recipe.batch_size)
+        if steps is not None and cfg.recipe.warmup_epochs * epoch > steps:
+            doubts.append(
+                f"recipe.warmup_epochs: found {cfg.recipe.warmup_epochs:g}, more than recipe.steps="
+                f"{steps} ({steps / epoch:.1f} epochs): training ends within the warm-up"
+            )
         sides = np.minimum(self.manifest.column("height"), self.manifest.column("width"))
         side = int(np.median(sides[rows]))
         if cfg.recipe.resize_size > _ENLARGED * side:

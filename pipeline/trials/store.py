@@ -15,8 +15,10 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import requests
+import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.store.db.db_types import DATABASE_ENGINES
 
 from pipeline.base.errors import UserError
 from pipeline.settings.folders import runs_dir
@@ -44,8 +46,10 @@ def artifacts() -> Path:
 def check_store(uri: str) -> None:
     """Check that a sqlite store can be written, by taking its write lock once.
 
-    MLflow itself would try for 100 seconds before it reports a fault. If the folder ``runs/`` was
-    moved or copied, the addresses in its journal are corrected. Raises sqlite3.Error.
+    Any other database is reached once. MLflow itself would try for minutes before it reports a
+    fault, such as a wrong password. If the folder ``runs/`` was
+    moved or copied, the addresses in its journal are corrected. Raises sqlite3.Error or
+    SQLAlchemyError.
     """
     if uri.startswith("sqlite:///"):
         path = uri.removeprefix("sqlite:///").partition("?")[0]
@@ -54,6 +58,8 @@ def check_store(uri: str) -> None:
             if uri == _own_uri() and artifacts().is_dir():
                 _follow_folder(connection, artifacts())
                 connection.commit()
+    elif urlsplit(uri).scheme.partition("+")[0] in DATABASE_ENGINES:
+        sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool).connect().close()
 
 
 _ADDRESSES = (
@@ -108,7 +114,14 @@ def require_artifacts(location: str) -> None:
         )
 
 
-FAULTS = (MlflowException, requests.RequestException, sqlite3.Error, OSError)
+FAULTS = (
+    MlflowException,
+    requests.RequestException,
+    sqlite3.Error,
+    sqlalchemy.exc.SQLAlchemyError,
+    ImportError,  # the driver of a database
+    OSError,
+)
 """The exceptions raised by a store that cannot be used."""
 
 
@@ -153,6 +166,9 @@ def reaching(uri: str) -> MlflowClient:
 
 def lost(uri: str, error: Exception) -> JournalLostError:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    password = urlsplit(uri).password
+    if password:
+        uri, reason = (text.replace(f":{password}@", ":***@") for text in (uri, reason))
     return JournalLostError(
         f"cannot use the MLflow store {uri}: {reason}. What is finished is kept, and so is the "
         "checkpoint of a trial under way. Check that the server answers and that the disk can be "

@@ -102,6 +102,20 @@ def test_formats_whose_decoders_take_much_memory_have_a_lower_limit(
     assert examine(encoded(Image.new("RGB", (300, 300)), "PNG"), HOW).pixels.size
 
 
+def test_a_tile_that_is_larger_than_its_image_counts() -> None:
+    """Two megabytes of a picture of 64 x 64 pixels took 1.8 GB."""
+    tile = zlib.compress(bytes(3 * 192 * 192))
+    entries = [(256, 64), (257, 64), (258, 8), (259, 8), (262, 2), (277, 3), (322, 192), (323, 192)]
+    at = 8 + 2 + 12 * (len(entries) + 2) + 4
+    entries += [(324, at), (325, len(tile))]
+    fields = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    data = b"II*\0" + struct.pack("<IH", 8, len(entries)) + fields + bytes(4) + tile
+    assert pixel_count(data) == 192 * 192
+    assert examine(data, HOW).pixels.shape == (64, 64, 3)
+    with pytest.raises(UnreadableError, match="a tile of more pixels than"):
+        examine(data, Decoding(64, max_pixels=10_000))
+
+
 @pytest.mark.parametrize(
     ("free", "workers", "places"), [(1, 8, 1), (3, 8, 1), (12, 8, 3), (12, 2, 2), (256, 8, 8)]
 )

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.base.errors import UserError
+from pipeline.trials.journal import Journal
 from tests.engines.listening import hosts
 from tests.engines.ports import free_pair
 from tests.engines.sweeps import BATCHES, tables, tune
@@ -37,7 +39,7 @@ def folder() -> Iterator[Path]:
 
 
 def test_eight_processes_and_a_parallel_sweep_share_the_journal(
-    project: SmallProject, folder: Path
+    project: SmallProject, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grid = ("strategy=grid", BATCHES)
     project.tune(*grid, "project=serial")
@@ -51,6 +53,12 @@ def test_eight_processes_and_a_parallel_sweep_share_the_journal(
         tune(project, journal | processes, *grid)
         assert tables(project, "grid") == expected
         assert hosts(port) == hosts(port + 1) == {"127.0.0.1"}
+        wrong = f"postgresql+psycopg2://vdtransfer:s3cret@127.0.0.1:{port + 1}/mlflow"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", wrong)
+        with pytest.raises(UserError, match="password authentication failed") as refused:
+            Journal.open("small")
+        assert "s3cret" not in str(refused.value)
+        monkeypatch.undo()
     assert project.trained() == []  # nothing went to the project's own database
     with serving(folder, port, environment) as address:  # and nothing is lost by a restart
         journal = {"MLFLOW_TRACKING_URI": address}

@@ -1,9 +1,11 @@
 import hashlib
 import io
 import os
+import runpy
 import subprocess
 import sys
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.base.errors import UserError
+from pipeline.models.checkpoints import tensors
 from pipeline.models.weights import load
 from pipeline.weights import main
 
@@ -316,3 +319,21 @@ def test_command_line_door(tmp_path):
     assert run.returncode == 2
     assert run.stderr.startswith("error: ")
     assert "Traceback" not in run.stderr
+
+
+def test_ctrl_c_is_one_line(monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.models.weights.load", interrupted)
+    monkeypatch.delitem(sys.modules, "pipeline.weights")
+    monkeypatch.setattr(sys, "argv", ["weights", "x.pdparams"])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_module("pipeline.weights", run_name="__main__")
+    assert left.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_a_path_that_is_too_long_is_said():
+    with pytest.raises(UserError, match="File name too long"):
+        tensors(Path("x" * 5000))

@@ -162,6 +162,14 @@ def test_a_database_that_cannot_be_used(project, kind):
     assert "MLFLOW_TRACKING_URI" in str(caught.value)
 
 
+def test_a_password_is_not_repeated(project, monkeypatch):
+    pytest.importorskip("psycopg2", reason="psycopg2 is not installed: vdtransfer[team]")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql+psycopg2://me:s3cret@127.0.0.1:1/mlflow")
+    with pytest.raises(UserError, match=r"me:\*\*\*@127.*refused") as caught:
+        Journal.open("small")
+    assert "s3cret" not in str(caught.value)
+
+
 def test_a_database_below_a_file(project, monkeypatch):
     (project.folder / "file").write_text("")
     uri = f"sqlite:///{project.folder}/file/mlflow.db"

@@ -33,3 +33,14 @@ def test_bf16_that_is_only_imitated_is_a_doubt(project, monkeypatch):
     )
     [doubt] = find_resources(cfg).doubts(cfg)
     assert doubt.startswith("machine.precision: found bf16")
+
+
+def test_a_training_that_ends_within_its_warm_up_is_a_doubt(project):
+    length = ("recipe.epochs=null", "recipe.steps=9")  # three epochs of 60 images in batches of 16
+    doubted = project.compose(*length, "recipe.warmup_epochs=3.5")
+    [doubt] = find_resources(doubted).doubts(doubted)
+    assert doubt.startswith(
+        "recipe.warmup_epochs: found 3.5, more than recipe.steps=9 (3.0 epochs)"
+    )
+    cfg = project.compose(*length, "recipe.warmup_epochs=2")
+    assert find_resources(cfg).doubts(cfg) == []
