@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -142,6 +143,10 @@ def main() -> None:
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--toy", action="store_true", help="tiny loads and two points of the grid")
     arguments = parser.parse_args()
+    sys.path.insert(0, str(HERE.parent))  # where the project itself is not installed
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        each for each in (str(HERE.parent), os.environ.get("PYTHONPATH")) if each
+    )
     box, device, toy = arguments.box.resolve(), arguments.device, arguments.toy
     box.mkdir(parents=True, exist_ok=True)
     if arguments.what == "pack":
