@@ -39,7 +39,7 @@ from pipeline.settings.folders import prepared_dir
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "benchmarks" / "grids" / "digits.csv"
-COPIED = ("conf", "pipeline", "plugins", "dvc.yaml", "params.yaml", ".dvcignore")
+COPIED = ("conf", "pipeline", "plugins", "vdtransfer", "dvc.yaml", "params.yaml", ".dvcignore")
 WEIGHTS = "weights.bin"
 WEIGHTS_BYTES = 100_000_000
 """Of a ResNet50_vd in float32; a trial's key holds the digest of the file."""

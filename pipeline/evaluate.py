@@ -22,6 +22,7 @@ from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.stats import leaked_images, notes
 from pipeline.deployment.final_model import Delivered, deliver, register_final, write_card
 from pipeline.deployment.provenance import provenance
+from pipeline.planning.pace import progress
 from pipeline.search.replay import replays
 from pipeline.settings.command_line import stage
 from pipeline.settings.compose import sweeper_options
@@ -55,6 +56,8 @@ def evaluate(cfg: Config) -> None:
     Raises UserError when the cell is not tuned, was tuned on other data or weights, or was only
     simulated.
     """
+    if line := progress(cfg):
+        print(line, flush=True)
     folder = results_dir(cfg)
     best = _chosen(cfg, folder / "best.yaml")
     asked, cfg = cfg, cfg.model_copy(update=best.point.model_dump())

@@ -12,6 +12,7 @@ it stopped. Writes trials.csv, curves.csv, runs.csv and best.yaml under results/
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import shutil
 import signal
@@ -23,11 +24,13 @@ from pathlib import Path
 
 import hydra
 from hydra.errors import HydraException
+from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.base.errors import UserError
-from pipeline.base.text import gist
+from pipeline.base.text import gist, some
+from pipeline.planning.pace import progress
 from pipeline.projects import making
 from pipeline.projects.options import add_options
 from pipeline.settings.command_line import banner, guarded, parser
@@ -79,13 +82,14 @@ def tune(config_dir: Path, overrides: Sequence[str], *, verbose: bool = False) -
     """
     cfg, launcher = compose_for_sweep(config_dir, overrides)
     print(banner("tune", cfg), flush=True)
+    if line := progress(cfg):
+        print(line, flush=True)
     _warn(beyond_this_machine(cfg.machine.threads))
     if cfg.machine.threads == 0:  # the jobs may run on other machines and must agree
         overrides = [*overrides, f"machine.threads={threads()}"]
         cfg = compose(config_dir, overrides)
-    from pipeline.trials import (
-        sweep,  # torch and mlflow: only once the configuration is known to be good
-    )
+    from pipeline.trials import sweep  # torch, mlflow: once the configuration is known to be good
+    from pipeline.trials.lines import trial_name
 
     if launcher == "basic":  # the jobs run in this process
         take_own_device(cfg.machine)
@@ -99,17 +103,14 @@ def tune(config_dir: Path, overrides: Sequence[str], *, verbose: bool = False) -
         except Exception:
             parent.require_not_stopped()  # the cause, before what a launcher made of it
             raise
-        finally:
-            trials = parent.trials()
-            failed = [trial for trial in trials if trial.status == "failed"]
-            for trial in failed:
-                print(f"trial {trial.number} failed: {trial.error}", file=sys.stderr)
         parent.require_whole()
+        trials = parent.trials()
+        failed = [trial for trial in trials if trial.status == "failed"]
         if len(failed) > cfg.tune.allowed_failures:
             raise UserError(
                 f"{len(failed)} of {len(trials)} trials failed (tune.allowed_failures is "
                 f"{cfg.tune.allowed_failures}): "
-                + ", ".join(str(trial.number) for trial in failed)
+                + some([f"{trial_name(each.number)}: {each.error}" for each in failed], 3)
                 + f". The traceback is error.txt of its run ({PROGRAM} ui). The finished ones are "
                 "kept; mend the cause and run the same command again"
             )
@@ -122,14 +123,21 @@ def _warn(doubts: Sequence[str]) -> None:
 
 
 def _multirun(config_dir: Path, overrides: Sequence[str]) -> None:
-    """Hand the sweep to Hydra, whose front door reads the arguments of the process."""
+    """Hand the sweep to Hydra, whose front door reads the arguments of the process.
+
+    A sweeper would compose each job to check its batch, and the launcher composes it again. That
+    check is left out: the same files have been composed, and the schema knows the space.
+    """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else it prints a traceback and exits
     main = hydra.main(version_base="1.3", config_path=str(config_dir), config_name=CONFIG_NAME)
     given, sys.argv = sys.argv, ["pipeline.tune", *hydra_overrides(config_dir, overrides)]
+    check = Sweeper.validate_batch_is_legal
+    Sweeper.validate_batch_is_legal = lambda *_: None  # type: ignore[method-assign]
     try:
         main(_job)()
     finally:
-        sys.argv = given
+        sys.argv, Sweeper.validate_batch_is_legal = given, check  # type: ignore[method-assign]
+        logging.getLogger("hydra_skopt_sweeper").setLevel(logging.NOTSET)  # as before Hydra
 
 
 @contextmanager

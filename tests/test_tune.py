@@ -1,6 +1,7 @@
 """Sweeps through tune's own door: shared trials, closed parents, tables that come again."""
 
 import csv
+import re
 import signal
 import subprocess
 import sys
@@ -133,9 +134,10 @@ def test_best_is_the_best_of_the_table(project):
 def test_a_failed_trial_does_not_stop_the_others(project, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         failing(patch, RuntimeError("no memory"), when=lambda cfg: cfg.mixup and cfg.lr == 0.3)
-        with pytest.raises(UserError, match=r"1 of 4 trials failed .*: 1\."):
+        with pytest.raises(UserError, match=r"1 of 4 trials failed .*: trial 01: RuntimeError: no"):
             project.tune("strategy=grid")
-    assert "trial 1 failed: RuntimeError: no memory" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert (told.out + told.err).count("no memory") == 1, "each failure has one line"
     assert not project.cell("grid").exists()
     assert statuses(project) == ["FAILED", "FAILED", "FINISHED", "FINISHED", "FINISHED"]
     (parent,) = project.parents()
@@ -174,8 +176,7 @@ def test_when_everything_fails_the_message_is_one_and_the_parent_closed(
         guarded(main)
     assert left.value.code == 2
     told = capsys.readouterr().err
-    assert "trial 0 failed: RuntimeError: no memory" in told
-    assert "trials failed" in told.splitlines()[-1]
+    assert re.search("trials failed .*no memory", told.splitlines()[-1])
     assert "Traceback" not in told
     assert set(statuses(project)) == {"FAILED"}
     assert not project.cell(strategy).exists()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -78,12 +80,19 @@ def locate(model: ModelConfig, cache: Path) -> WeightsFile | None:
 def _published(model: ModelConfig, urls: Sequence[str], path: Path, cache: Path) -> Path:
     """Fetch the file from the first address that has it; if none has, suggest other models.
 
-    The cells of a benchmark share their weights, so a lock lets one of them fetch at a time.
+    The cells of a benchmark share their weights, so a lock lets one of them fetch at a time. When
+    no address has the file, the folders made for it are removed again.
     """
     cache.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(cache / ".lock"):
-            return fetch(ArchiveConfig(file=path.name, urls=list(urls)), path.parent)
+        with FileLock(cache / ".lock") as lock:
+            try:
+                return fetch(ArchiveConfig(file=path.name, urls=list(urls)), path.parent)
+            except NotFetchedError:
+                Path(lock.lock_file).unlink()  # who waits for it notices that it is gone
+                with suppress(OSError):  # up to the first folder that holds something
+                    os.removedirs(path.parent)
+                raise
     except NotFetchedError as error:
         raise UserError(
             f"model={model.name}: {error}\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from pipeline.base.text import count, duration
+from pipeline.base.text import count, duration, some
 from pipeline.settings.point import Point
 from pipeline.settings.schema import OBJECTIVE_TITLES, Config
 from pipeline.trials.contract import Trial, TrialResult
@@ -17,12 +17,22 @@ _BEGUN = "multirun.yaml"
 """The file that a sweeper writes before its first job."""
 
 
+def trial_name(number: int) -> str:
+    """Return how a trial is called everywhere: by its number in trials.csv, which begins at 0."""
+    return f"trial {number:02}"
+
+
 def run_name(number: int, point: Point) -> str:
     """Return the name of a trial's run. Names differ early, because the UI cuts their end."""
-    return f"trial {number:02} · {point.brief}"
+    return f"{trial_name(number)} · {point.brief}"
 
 
-def best_so_far(trials: Sequence[Trial]) -> str:
+def bar_label(number: int, total: int, trials: Sequence[Trial]) -> str:
+    """Return the words before the progress bar of a trial; ``trials`` have ended before it."""
+    return f"{trial_name(number)}, {len(trials) + 1} of {total}  {_best_so_far(trials)}"
+
+
+def _best_so_far(trials: Sequence[Trial]) -> str:
     """Return the words for the best objective, or nothing before the first."""
     objectives = [trial.result.objective for trial in trials if trial.result]
     return f"best {max(objectives):.4f}" if objectives else ""
@@ -50,22 +60,24 @@ def trial_line(
         shown = f"{trial.result.objective:.4f}"
     took = "" if trial.result is None else f"{trial.result.seconds:.1f} s"
     parts = [
-        f"trial {trial.number + 1:{width}}/{total}",
+        f"{trial_name(trial.number)}  {len(trials):{width}}/{total}",
         f"val {OBJECTIVE_TITLES[cfg.objective]} {shown:<8}",
         f"{'replayed' if replayed else took:>9}",
-        best_so_far(trials),
+        _best_so_far(trials),
         _left(total - len(trials), sweep, trials),
         trial.point.brief if trial.result else f"{trial.point.brief}: {trial.error}",
     ]
     return "  ".join(part for part in parts if part)
 
 
-def end_line(sweep: Path, chosen: Trial, n_trials: int) -> str:
-    """Return the line at the end of a sweep: why the sweeper ended it, and the chosen trial."""
+def end_line(sweep: Path, chosen: Trial, trials: Sequence[Trial]) -> str:
+    """Return the line at the end of a sweep: why it ended, what failed, and the chosen trial."""
     results = sweep / "optimization_results.yaml"
     known = yaml.safe_load(results.read_bytes()) if results.exists() else {}
-    reason = known.get("stop_reason") or count(n_trials, "trial")
-    return f"{reason}; chosen: trial {chosen.number}, {chosen.point.brief}"
+    reason = known.get("stop_reason") or count(len(trials), "trial")
+    failed = [trial_name(trial.number) for trial in trials if trial.status == "failed"]
+    lost = f"; failed: {some(failed)}" if failed else ""
+    return f"{reason}{lost}; chosen: {trial_name(chosen.number)}, {chosen.point.brief}"
 
 
 def refit_line(cfg: Config, result: TrialResult, *, replayed: bool) -> str:

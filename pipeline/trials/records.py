@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from pipeline.base.errors import UserError
@@ -26,7 +27,13 @@ def leave_not_begun(job: Path) -> None:
 
 def read(sweep: Path) -> list[Trial]:
     """Return what the jobs of a sweep have recorded so far, in no particular order."""
-    return [Trial.model_validate_json(path.read_bytes()) for path in sweep.glob(f"*/{_RECORD}")]
+    return [_trial(path, path.stat().st_mtime_ns) for path in sweep.glob(f"*/{_RECORD}")]
+
+
+@lru_cache(maxsize=10_000)
+def _trial(path: Path, _written: int) -> Trial:
+    """Read one record, once per process: every job looks at all before it."""
+    return Trial.model_validate_json(path.read_bytes())
 
 
 def begun(sweep: Path) -> set[str]:

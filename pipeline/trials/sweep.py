@@ -21,6 +21,7 @@ from pipeline.base.disk import full_disk_explained
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_yaml
 from pipeline.base.locks import alone
+from pipeline.base.text import some
 from pipeline.settings.compose import check
 from pipeline.settings.faults import Origin
 from pipeline.settings.folders import results_dir, sweep_dir
@@ -33,7 +34,7 @@ from pipeline.trials.contract import BestFile, Machine, Trial
 from pipeline.trials.deciding_code import code_digest
 from pipeline.trials.identity import identity, key_of, versions
 from pipeline.trials.journal import Journal
-from pipeline.trials.lines import best_so_far, end_line, run_name, trial_line
+from pipeline.trials.lines import bar_label, end_line, run_name, trial_line, trial_name
 from pipeline.trials.parents import open_parent, set_duration
 from pipeline.trials.resources import Resources, find_resources
 from pipeline.trials.run import TrialFailedError, run
@@ -69,11 +70,12 @@ class Sweep:
         """Raise UserError if the sweep ended early, even if the sweeper did not notice."""
         self.require_not_stopped()
         jobs = records.begun(self.folder) | self._launched()
-        lost = sorted(jobs - {str(trial.number) for trial in self.trials()}, key=int)
+        lost = sorted({int(job) for job in jobs} - {trial.number for trial in self.trials()})
         if lost:
             raise UserError(
-                f"{self.folder}: trial {', '.join(lost)} left no record, though the launcher says "
-                "it ended. The others are kept; run the same command to go on"
+                f"{self.folder}: {some([trial_name(number) for number in lost])} left no record, "
+                "though the launcher says that each has ended. The others are kept; run the same "
+                "command to go on"
             )
 
     def _launched(self) -> set[str]:
@@ -111,7 +113,7 @@ class Sweep:
         values = {"best/objective": chosen.result.objective, "best/trial": chosen.number}
         self.journal.log(self.run_id, {**values, "n_trials": len(trials)})
         self.journal.tag(self.run_id, {"best.point": chosen.point.brief})
-        print(end_line(self.folder, chosen, len(trials)), flush=True)
+        print(end_line(self.folder, chosen, trials), flush=True)
 
     def _facts(self, chosen: Trial, n_trials: int) -> BestFile:
         cfg, environment = self.cfg, self.resources.environment
@@ -255,7 +257,7 @@ def _trial(composed: DictConfig) -> float:
             Purpose.SEARCH,
             Journal.open(cfg.project),
             name=run_name(number, cfg.point),
-            label=f"trial {number + 1}/{total}  {best_so_far(records.read(folder.parent))}",
+            label=bar_label(number, total, records.read(folder.parent)),
             parent_id=os.environ[PARENT],
             tags={**tags(cfg, Purpose.SEARCH), "trial": str(number)},
             before_training=lambda: require_time(cfg, folder.parent, records.read(folder.parent)),

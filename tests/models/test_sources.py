@@ -113,6 +113,8 @@ def test_what_cannot_be_fetched_says_where_to_put_it(server, tmp_path):
     place = cache / address.removeprefix("http://").replace(":", "_") / "absent" / "w.pdparams"
     assert f"get it from {address}/absent/w.pdparams" in str(caught.value)
     assert f"put it at {place}" in str(caught.value)
+    assert not cache.exists(), "nothing is left of the attempt"
+    place.parent.mkdir(parents=True)
     place.write_bytes(b"placed by hand")
     found = locate(model(f"{address}/absent/w.pdparams"), cache)
     assert found is not None

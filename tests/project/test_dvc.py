@@ -91,7 +91,10 @@ LEFT_OUT = {
         *(f"projects/{name}.py" for name in ("changes", "dvc_yaml", "making", "own_images")),
         *(f"projects/{name}.py" for name in ("options", "proposal", "spelling", "yaml_text")),
         *(f"planning/{name}.py" for name in ("budget", "choice", "estimates", "images", "timing")),
+        "planning/pace.py",
     },
+    # The pace says how long the rest takes.
+    "evaluate": {"planning/estimates.py", "planning/pace.py"},
     # The estimate says how much room is needed; it knows how far a download has come.
     "prepare": FRAME
     | {"planning/estimates.py"}

@@ -61,7 +61,7 @@ def test_a_line_says_result_time_best_rest_and_point(cfg: Config, sweep: Path) -
     so_far = [trial(0, 0.75), trial(1)]
     line = trial_line(so_far[1], cfg, 12, sweep, so_far, replayed=False)
     assert line == (
-        "trial  2/12  val top-1 0.5000       12.3 s  best 0.7500  up to 8.3 minutes left  "
+        "trial 01   2/12  val top-1 0.5000       12.3 s  best 0.7500  up to 8.3 minutes left  "
         "lr 0.1 · l2_decay 0.0001 · mixup"
     )
 
@@ -84,10 +84,11 @@ def test_the_last_line_has_no_time_left_and_a_failure_its_reason(cfg: Config, sw
 
 
 def test_the_end_says_why_and_what_was_chosen(sweep: Path) -> None:
-    chosen = "chosen: trial 3, lr 0.1 · l2_decay 0.0001 · mixup"
-    assert end_line(sweep, trial(3), 12) == f"12 trials; {chosen}"
+    chosen = "chosen: trial 03, lr 0.1 · l2_decay 0.0001 · mixup"
+    trials = [trial(2, None), trial(3)]
+    assert end_line(sweep, trials[1], trials) == f"2 trials; failed: trial 02; {chosen}"
     (sweep / "optimization_results.yaml").write_text("stop_reason: no gain in 10 trials\n")
-    assert end_line(sweep, trial(3), 12) == f"no gain in 10 trials; {chosen}"
+    assert end_line(sweep, trials[1], trials[1:]) == f"no gain in 10 trials; {chosen}"
 
 
 def test_a_refit_has_a_line_of_the_same_form(cfg: Config) -> None:

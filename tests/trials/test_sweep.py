@@ -76,7 +76,7 @@ def test_what_ended_a_sweep_comes_before_what_the_launcher_made_of_it(project, m
 
 def test_a_table_holds_every_trial_that_the_sweep_launched(project, monkeypatch):
     monkeypatch.setattr("pipeline.tune._multirun", lambda *_: None)
-    with pytest.raises(UserError, match="trial 0, 1, 2, 3 left no record"):
+    with pytest.raises(UserError, match="trial 00, trial 01, trial 02, trial 03 left no record"):
         project.tune("strategy=grid")
     assert not project.cell("grid").exists()
 

@@ -160,6 +160,8 @@ def test_each_trial_has_one_message(sweep: Sweep, caplog: pytest.LogCaptureFixtu
     with sweep(accuracy, "hydra.sweeper.n_trials=2", "lr=0.01", "decay=0.001"):
         pass
     logging.getLogger("hydra_skopt_sweeper").removeHandler(caplog.handler)
-    first, *_ = [r.getMessage() for r in caplog.records if r.getMessage().startswith("trial 1/2")]
-    assert first.startswith("trial 1/2  mixup=False -> 0.88 (best 0.88 @ job 0) ")
+    first, *_ = [
+        r.getMessage() for r in caplog.records if r.getMessage().startswith("trial 0  1/2")
+    ]
+    assert first.startswith("trial 0  1/2  mixup=False -> 0.88 (best 0.88 in trial 0) ")
     assert first.endswith(" s")

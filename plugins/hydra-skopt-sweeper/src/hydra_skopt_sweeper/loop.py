@@ -189,8 +189,8 @@ class Sweep:
     def _report(self, trial: Trial) -> None:
         best = best_trial(self._trials[: trial.trial + 1], self._options.direction)
         values = " ".join(f"{name}={text}" for name, text in trial.params.items())
-        head = f"trial {trial.trial + 1}/{self._options.n_trials}  {values}"
-        tail = "" if best is None else f" (best {best.objective:.6g} @ job {best.job})"
+        head = f"trial {trial.trial}  {trial.trial + 1}/{self._options.n_trials}  {values}"
+        tail = "" if best is None else f" (best {best.objective:.6g} in trial {best.trial})"
         if trial.failed:
             folder = self._folder / trial.dir
             log.warning("%s -> failed: %s; see %s%s", head, trial.error, folder, tail)
@@ -201,7 +201,7 @@ class Sweep:
     def _conclude(self, reason: str) -> None:
         best = best_trial(self._trials, self._options.direction)
         if best is not None:
-            log.info("%s; best %.6g in job %d (%s)", reason, best.objective, best.job, best.dir)
+            log.info("%s; best %.6g in trial %d (%s)", reason, best.objective, best.trial, best.dir)
         failed = [trial for trial in self._trials if trial.failed]
         allowed = self._options.allowed_failures
         if gave_up(self._options, self._trials) or (allowed is not None and len(failed) > allowed):

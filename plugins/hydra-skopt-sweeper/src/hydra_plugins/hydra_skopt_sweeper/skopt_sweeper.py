@@ -27,18 +27,21 @@ class SkoptSweeper(Sweeper):
         self.hydra_context: HydraContext | None = None
         self.config: DictConfig | None = None
         self.launcher: Launcher | None = None
+        self.loader: Any = None
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         from hydra.core.plugins import Plugins
 
+        from hydra_skopt_sweeper.composing import ComposedOnce
         from hydra_skopt_sweeper.timing import Timed
 
-        self.hydra_context = hydra_context
+        self.loader = ComposedOnce(hydra_context.config_loader)
+        self.hydra_context = HydraContext(self.loader, hydra_context.callbacks)
         self.config = config
         self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=Timed(task_function), config=config
+            hydra_context=self.hydra_context, task_function=Timed(task_function), config=config
         )
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
@@ -61,5 +64,5 @@ class SkoptSweeper(Sweeper):
 
     def _launch(self, batch: list[list[str]], first: int) -> Sequence[JobReturn]:
         assert self.launcher is not None
-        self.validate_batch_is_legal(batch)
+        self.loader.check(self.config, batch)
         return self.launcher.launch(batch, initial_job_idx=first)
