@@ -81,6 +81,6 @@ def _spent(folder: Path, images: CountsConfig) -> dict[str, tuple[float, int]]:
         for row in read_rows(table, RunRow):
             spent[row.key] = (row.seconds or 0.0, images.train)
     for table in folder.glob("*/final_runs.csv"):
-        for row in read_rows(table, FinalRunRow):
-            spent[row.key] = (row.seconds or 0.0, images.train + images.val)
+        for refit in read_rows(table, FinalRunRow):
+            spent[refit.key] = (refit.seconds or 0.0, images.train + images.val)
     return spent
