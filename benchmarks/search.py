@@ -4,12 +4,12 @@
         > benchmarks/search.md
 
 Reads benchmarks/grids/*.csv, or the grids given with --grid (columns lr, l2_decay,
-label_smoothing, mixup, objective and optionally test). Every searcher makes one search of 20
-trials per seed on the grid as recorded, and one on a variant of it with new noise and moved
-learning rates; the first k trials are the search of k. Without --grid, functions of intervals and
-the time of a proposal follow. Finished searches are kept under runs/search/, so an interrupted run
-continues. Nearly all of the time is spent in the searchers to compare with, most of it in
-scikit-optimize. Needs the extra "benchmarks".
+label_smoothing, mixup, objective and optionally test). Every searcher makes searches of 20 trials
+on variants of the grid, with new noise and moved learning rates, and on the grid as recorded; the
+first k trials are the search of k. Without --grid, functions of intervals and the time of a
+proposal follow. Finished searches are kept under runs/search/, so an interrupted run continues.
+Scikit-optimize and Optuna's Gaussian process need seconds for a search and make fewer. Needs the
+extra "benchmarks".
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ ROOT = Path(__file__).resolve().parent.parent
 GRIDS = ROOT / "benchmarks" / "grids"
 FOLDER = ROOT / "runs" / "search"
 N_TRIALS = 20
+SLOW = ("skopt", "optuna-gp")
 LONG = 34
 """Length of the searches that the stop rule is tried on; PaddleClas published up to 34 trials."""
 
@@ -54,7 +55,15 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument("--grid", type=Path, action="append", metavar="CSV", help="repeatable")
-    made.add_argument("--seeds", type=int, default=20, help="searches per searcher (default 20)")
+    made.add_argument(
+        "--seeds", type=int, default=100, help="variants of a grid per searcher (default 100)"
+    )
+    made.add_argument(
+        "--few-seeds",
+        type=int,
+        default=20,
+        help=f"the same for {' and '.join(SLOW)}, and searches of anything else (default 20)",
+    )
     made.add_argument(
         "--searchers",
         nargs="+",
@@ -104,19 +113,21 @@ def table(grids: list[FinishedGrid], traces: list[list[Index]]) -> Table:
 
 
 def compared(
-    name: str, grid: FinishedGrid, searchers: Mapping[str, Searcher], seeds: int, workers: int
+    name: str, grid: FinishedGrid, searchers: Mapping[str, Searcher], seeds: int, few: int, cores: int
 ) -> Comparison:
-    """Make all the searches on one grid."""
-    bench = Bench(name, workers)
+    """Make all the searches on one grid: on ``seeds`` variants, on ``few`` by a slow searcher."""
+    bench = Bench(name, cores)
     recorded = {}
-    for searcher, traces in bench.points([grid] * seeds, searchers, N_TRIALS).items():
+    for searcher, traces in bench.points([grid] * few, searchers, N_TRIALS).items():
         loss = None
         if grid.test is not None:
             loss = np.array([losses_on_test(grid, points) for points in traces])
-        recorded[searcher] = Replays(table([grid] * seeds, traces), loss)
+        recorded[searcher] = Replays(table([grid] * few, traces), loss)
     variants = [variant(grid, seed) for seed in range(seeds)]
     grids = [each.grid for each in variants]
-    tried = bench.points(grids, searchers, N_TRIALS)
+    slow = {name: searchers[name] for name in SLOW if name in searchers}
+    quick = {name: each for name, each in searchers.items() if name not in slow}
+    tried = bench.points(grids[:few], slow, N_TRIALS) | bench.points(grids, quick, N_TRIALS)
     starts: dict[str, dict[str, Table]] = {}
     if grid.fixed_scheme is not None:
         plain = [variant(grid, seed, shift=0).grid for seed in range(seeds)]
@@ -129,8 +140,8 @@ def compared(
     long = bench.points(grids, {first: searchers[first]}, LONG)[first]
     return Comparison(
         recorded,
-        {n: Replays(table(grids, traces), None) for n, traces in tried.items()},
-        {n: np.array(list(map(regrets, variants, traces))) for n, traces in tried.items()},
+        {n: Replays(table(grids[: len(tried[n])], tried[n]), None) for n in searchers},
+        {n: np.array(list(map(regrets, variants, tried[n]))) for n in searchers},
         starts,
         table(grids, long),
         np.array(list(map(regrets, variants, long))),
@@ -162,8 +173,9 @@ def with_portfolio(
 
 def main() -> None:
     arguments = parser().parse_args()
-    if arguments.seeds < 2:
-        raise UserError(f"--seeds {arguments.seeds}: an interval needs at least 2")
+    seeds, few = arguments.seeds, min(arguments.seeds, arguments.few_seeds)
+    if few < 2:
+        raise UserError(f"--seeds or --few-seeds {few}: an interval needs at least 2")
     paths = arguments.grid or sorted(GRIDS.glob("*.csv"))
     if not paths:
         raise UserError("benchmarks/grids holds no table; name one with --grid CSV")
@@ -175,20 +187,20 @@ def main() -> None:
     for path, grid in grids.items():
         searchers = {name: SEARCHERS[name] for name in dict.fromkeys(arguments.searchers)}
         searchers = with_portfolio(searchers, grid, path)
-        made = compared(path.stem, grid, searchers, arguments.seeds, arguments.workers)
+        made = compared(path.stem, grid, searchers, seeds, few, arguments.workers)
         summaries[path.stem] = summary(made, grid)
     on_intervals, times = [], []
     if not arguments.grid:
         names = [name for name in arguments.searchers if name in ON_INTERVALS]
-        on_intervals = intervals(names, arguments.seeds, FOLDER, arguments.workers)
+        on_intervals = intervals(names, few, FOLDER, arguments.workers)
         times = speeds()
     if arguments.json:
-        content = {"seeds": arguments.seeds, "versions": versions(), "grids": summaries}
+        content = {"seeds": seeds, "few_seeds": few, "versions": versions(), "grids": summaries}
         write_json(arguments.json, content | {"intervals": on_intervals, "speed": times})
     arguments.figure.parent.mkdir(parents=True, exist_ok=True)
     published = [(row.trials["bayes"], 100 * row.loss) for row in table1().values()]
     draw(summaries, published, arguments.figure)
-    print(markdown(summaries, on_intervals, times, arguments.seeds, published))
+    print(markdown(summaries, on_intervals, times, few, published))
     print(f"figure: {arguments.figure}", file=sys.stderr)
 
 

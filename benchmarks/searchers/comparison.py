@@ -39,8 +39,12 @@ def trials_to_reach(gap: Table, points: float) -> int | None:
 
 
 def difference(ours: Replays, peer: Replays, trials: int) -> Interval:
-    """Mean gap of ours minus the peer's after so many trials, paired by seed: below 0 is better."""
-    return t_interval((ours.gap[:, trials - 1] - peer.gap[:, trials - 1]).tolist())
+    """Mean gap of ours minus the peer's after so many trials: below 0 is better.
+
+    The searches are paired by seed, as far as both made them.
+    """
+    both = min(len(ours.gap), len(peer.gap))
+    return t_interval((ours.gap[:both, trials - 1] - peer.gap[:both, trials - 1]).tolist())
 
 
 @dataclass(frozen=True)

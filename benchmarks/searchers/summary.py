@@ -76,6 +76,7 @@ def summary(made: Comparison, grid: FinishedGrid) -> dict[str, Any]:
         "luck": {str(k): noise * luck(k, row) for k in BUDGETS if k <= row},
         "searchers": {
             name: {
+                "searches": len(replays.gap),
                 "gap": _curve(replays.gap_band()),
                 "regret": _curve(mean_gap(made.regret[name])),
                 "within": [float((replays.gap[:, k - 1] <= CLAIMED).mean()) for k in BUDGETS],
@@ -118,17 +119,19 @@ def markdown(
     grids: dict[str, dict[str, Any]],
     continuous: list[dict[str, Any]],
     speed: list[dict[str, Any]],
-    seeds: int,
+    few: int,
     published: Published,
 ) -> str:
     """Return the printed page: one section per grid, then intervals and speed."""
     trials, gap = (sum(column) / len(published) for column in zip(*published, strict=True))
     parts = [
         "# Searches replayed on finished grids",
-        f"{seeds} searches per searcher and grid. Accuracy points, mean ± half of the 95 % "
-        "interval. The gap is the best objective of the grid minus the best of the search.\n\n"
+        "Accuracy points, mean ± half of the 95 % interval. The gap is the best objective of the "
+        "grid minus the best of the search.\n\n"
         "A *variant* is a smooth fit to the grid with new noise and with the learning rates moved "
-        "by 0, 1 or 2 steps either way: what the grid could have been. *Regret* is what the chosen "
+        "by 0, 1 or 2 steps either way: what the grid could have been. The first table of a grid "
+        f"says how many were searched. Each searcher made {few} searches on the grid as recorded "
+        "and on functions of intervals. *Regret* is what the chosen "
         "point loses in the fit, where there is no luck. Random search starts where the sweeper "
         "starts: at the fixed scheme. Two searchers know the other grids: the portfolio tries "
         "their best points in order; the sweeper with a warm start tries the first, then walks.",
@@ -203,15 +206,17 @@ def _curves(grid: dict[str, Any], key: str, title: str) -> str:
     curves = {name: searcher[key] for name, searcher in grid["searchers"].items()}
     last = next(iter(curves.values()))["trials"][-1]
     budgets = [k for k in BUDGETS if k <= last]
-    with_end = key == "gap"
+    first = key == "gap"
     rows = []
     for name, curve in curves.items():
-        row = [name]
+        row = [name, *([grid["searchers"][name]["searches"]] if first else [])]
         for i in (k - FIRST_BUDGET for k in budgets):
             row.append(f"{curve['mean'][i]:.2f} ± {(curve['high'][i] - curve['low'][i]) / 2:.2f}")
         reached = grid["searchers"][name]["trials_to_1_point"]
-        rows.append([*row, reached or f"over {last}"] if with_end else row)
-    return _table([title, *budgets, *(["trials to 1.0"] if with_end else [])], rows)
+        rows.append([*row, reached or f"over {last}"] if first else row)
+    if first:
+        return _table([title, "searches", *budgets, "trials to 1.0"], rows)
+    return _table([title, *budgets], rows)
 
 
 def _differences(grid: dict[str, Any]) -> str:

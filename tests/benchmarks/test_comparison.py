@@ -21,6 +21,8 @@ def test_the_difference_is_paired_by_seed() -> None:
     ours, peer = Replays(GAP, None), Replays(GAP + 1.0, None)
     found = difference(ours, peer, 2)
     assert (found.mean, found.low, found.high) == pytest.approx((-1, -1, -1))
+    more = Replays(np.vstack([GAP, [9.0] * 4]), None)
+    assert difference(more, peer, 2) == found
 
 
 def test_a_stop_rule_counts_trials_and_measures_where_it_stopped() -> None:

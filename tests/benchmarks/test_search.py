@@ -62,6 +62,7 @@ def test_it_prints_tables_and_writes_figures(run, csv: Path, tmp_path: Path) -> 
         for low, mean, high in zip(curve["low"], curve["mean"], curve["high"], strict=True)
     )
     assert set(small["difference"]["random"]) == {"5", "10", "15", "20"}
+    assert {each["searches"] for each in small["searchers"].values()} == {3}
     assert run(*arguments, "--figure", figures[1]) == printed
     assert "<svg" in figures[0].read_text()
     assert figures[0].read_bytes() == figures[1].read_bytes()
@@ -79,7 +80,7 @@ def test_a_grid_without_test_column_has_no_loss_on_test(run, csv: Path, tmp_path
     ("arguments", "message"),
     [
         (["--grid", "nowhere.csv"], r"nowhere\.csv: cannot be read"),
-        (["--seeds", "1"], "--seeds 1: an interval needs at least 2"),
+        (["--seeds", "1"], "--seeds or --few-seeds 1: an interval needs at least 2"),
     ],
 )
 def test_mistakes_are_named(run, csv: Path, arguments: list[str], message: str) -> None:
