@@ -113,7 +113,12 @@ def table(grids: list[FinishedGrid], traces: list[list[Index]]) -> Table:
 
 
 def compared(
-    name: str, grid: FinishedGrid, searchers: Mapping[str, Searcher], seeds: int, few: int, cores: int
+    name: str,
+    grid: FinishedGrid,
+    searchers: Mapping[str, Searcher],
+    seeds: int,
+    few: int,
+    cores: int,
 ) -> Comparison:
     """Make all the searches on one grid: on ``seeds`` variants, on ``few`` by a slow searcher."""
     bench = Bench(name, cores)
@@ -130,7 +135,7 @@ def compared(
     tried = bench.points(grids[:few], slow, N_TRIALS) | bench.points(grids, quick, N_TRIALS)
     starts: dict[str, dict[str, Table]] = {}
     if grid.fixed_scheme is not None:
-        plain = [variant(grid, seed, shift=0).grid for seed in range(seeds)]
+        plain = [variant(grid, seed, shift=0).grid for seed in range(few)]
         for searcher, ours in searchers.items():
             if isinstance(ours, Sweeper) and not ours.options and not ours.first:
                 rates = {f"{v:g}": replace(ours, start=i) for i, v in enumerate(grid.values["lr"])}

@@ -130,8 +130,9 @@ def markdown(
         "grid minus the best of the search.\n\n"
         "A *variant* is a smooth fit to the grid with new noise and with the learning rates moved "
         "by 0, 1 or 2 steps either way: what the grid could have been. The first table of a grid "
-        f"says how many were searched. Each searcher made {few} searches on the grid as recorded "
-        "and on functions of intervals. *Regret* is what the chosen "
+        f"says how many were searched. Each searcher made {few} searches on the grid as recorded, "
+        "from each start on variants with unmoved learning rates, and on functions of intervals. "
+        "*Regret* is what the chosen "
         "point loses in the fit, where there is no luck. Random search starts where the sweeper "
         "starts: at the fixed scheme. Two searchers know the other grids: the portfolio tries "
         "their best points in order; the sweeper with a warm start tries the first, then walks.",

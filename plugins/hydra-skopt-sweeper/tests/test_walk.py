@@ -76,6 +76,17 @@ def test_a_search_that_began_on_a_plateau_leaves_it() -> None:
     assert made[-1].point[0] == 0
 
 
+def test_a_search_that_stands_still_tries_the_other_value_of_a_flag() -> None:
+    def flagged(point: Point) -> float:
+        return 0.6 - 0.1 * abs(point[0] - 3) - 0.01 * point[1] + 0.3 * point[2]
+
+    space = [Levels.evenly(7), Levels.evenly(7), Levels.nominal(2)]
+    engine = Engine(space, line=[0], acquisition="mean", initial_points=[(3, 0, 0)])
+    made = search(engine, 12, value=flagged)
+    assert (3, 0, 1) in [proposal.point for proposal in made]
+    assert all(proposal.point[2] == 1 for proposal in made[-2:])
+
+
 def test_one_value_is_a_walk() -> None:
     assert walked([0.3], 0) == [0]
 

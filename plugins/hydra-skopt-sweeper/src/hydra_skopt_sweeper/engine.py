@@ -18,11 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from .dimensions import Dimension, Levels, Point, encode, from_unit, to_unit
+from .dimensions import Dimension, Point, encode, from_unit, to_unit
 from .fitted import FittedSurrogate
 from .sampling import around, hypercube
 from .surrogate import Surrogate, without_depths
-from .walk import next_step
+from .walk import can_be_walked, next_step, untried_flag
 
 ACQUISITIONS = ("EI", "mean")
 SURROGATES = ("gp", "random")
@@ -226,15 +226,16 @@ class Engine:
         """Return the next point of the walks; None if they have ended."""
         if not self._line:
             return None
+        idle = self._idle()
         base = self._best(self._initial)
         for axis in self._line:
             points = [(*base[:axis], i, *base[axis + 1 :]) for i in self._dimensions[axis].values()]
             values = {i: self._judged(p) for i, p in enumerate(points) if p in self._tried}
-            step = next_step(values, len(points), int(base[axis]), idle=self._idle())
+            step = next_step(values, len(points), int(base[axis]), idle=idle)
             if step is not None:
                 return points[step]
             base = self._best([point for point in points if point in self._tried])
-        return None
+        return untried_flag(self._dimensions, self._tried, self._best(list(self._tried)), idle=idle)
 
     def _idle(self) -> int:
         """Return how many values are known of points proposed after the best one."""
@@ -293,8 +294,3 @@ class Engine:
     def _rng(self) -> np.random.Generator:
         """Make a generator from the seed and the number of points proposed so far."""
         return np.random.default_rng([self._seed, len(self._tried)])
-
-
-def can_be_walked(dimension: Dimension) -> bool:
-    """Return whether a dimension is a list of ordered values."""
-    return isinstance(dimension, Levels) and dimension.is_ordered

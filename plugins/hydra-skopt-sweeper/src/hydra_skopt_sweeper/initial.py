@@ -12,11 +12,11 @@ from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
 from scipy.stats import rankdata
 
 from .dimensions import Point
-from .engine import can_be_walked
 from .errors import SweepError
 from .records import parameter_column
 from .rules import sign
 from .space import Space
+from .walk import can_be_walked
 
 log = logging.getLogger(__name__)
 

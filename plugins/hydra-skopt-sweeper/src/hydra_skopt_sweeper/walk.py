@@ -7,12 +7,14 @@ along it find the good part of the space sooner than any model of the whole spac
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+
+from .dimensions import Dimension, Levels, Point
 
 STRIDES = 7
 """A line of more values than this is walked in longer steps first, which are halved later."""
 STANDSTILL = 5
-"""Number of trials without a better one after which a walk looks at the ends of its line."""
+"""Number of trials without a better one after which a walk looks at what it has left out."""
 SHORT = 2
 """An untried end with fewer values than this is not looked at."""
 
@@ -61,3 +63,26 @@ def next_step(
     if size - 1 - last >= least:
         return (last + size) // 2
     return None
+
+
+def untried_flag(
+    dimensions: Sequence[Dimension], tried: Collection[Point], best: Point, *, idle: int
+) -> Point | None:
+    """Choose the best point, but with a value that was never tried, of a dimension of two values.
+
+    Only if the search has stood still for a while; None if both values of each were tried. The mean
+    of a model says nothing of a value that no trial had, so a search for the best mean stays away.
+    """
+    if idle < STANDSTILL:
+        return None
+    for axis, dimension in enumerate(dimensions):
+        if dimension.size == 2:
+            for value in dimension.values():
+                if all(point[axis] != value for point in tried):
+                    return (*best[:axis], value, *best[axis + 1 :])
+    return None
+
+
+def can_be_walked(dimension: Dimension) -> bool:
+    """Return whether a dimension is a list of ordered values."""
+    return isinstance(dimension, Levels) and dimension.is_ordered
