@@ -249,6 +249,15 @@ def test_a_short_plan_takes_larger_crops_and_the_faster_precision(here, timed, m
     assert cfg.machine.precision == "float32"
 
 
+@pytest.mark.parametrize(("native", "precision"), [(True, "bf16"), (False, "float32")])
+def test_a_project_has_the_precision_of_its_machine(here, timed, monkeypatch, native, precision):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": native})
+    digits(here / "images", per_class=20)
+    cfg = compose(making.make("images", "mine", "efficientnet_lite0"))
+    assert cfg.machine.precision == precision
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [

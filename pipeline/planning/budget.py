@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.base.errors import UserError
 from pipeline.base.text import duration
@@ -36,6 +36,8 @@ _SHORT = (
     *(_Rung(3, 1, 1), _Rung(2, 1, 1), _Rung(1, 1, 1)),
 )
 """Tried at the smallest size if none of the others fits."""
+_HOPE = 1.5
+"""A size is not timed if it would not fit even this many times faster than its area promises."""
 
 
 @dataclass(frozen=True)
@@ -63,29 +65,47 @@ def fit(
 ) -> Plan:
     """Return the best search that fits ``hours``.
 
-    ``measure`` times training at an image size in pixels; it is called for each of ``sides`` in
-    turn until a search fits. ``overhead`` returns the time of everything but training in seconds,
-    with what the measurements so far took. Raises UserError, with the least hours, if not even one
-    trial and one refit fit.
+    ``measure`` times training at an image size in pixels; it is called for ``sides`` in turn until
+    a search fits, except for those far too large by the time of the size before. ``overhead``
+    returns the time of everything but training in seconds, with what the measurements so far took.
+    Raises UserError, with the least hours, if not even one trial and one refit fit.
     """
     rungs = (*_WHOLE, *(_PRETRAINED if pretrained else ()))
     least = math.inf
-    for side in sides:
-        speed = measure(side)
+
+    def planned(speed: Speed, side: int, rungs: Sequence[_Rung]) -> Plan | None:
+        nonlocal least
         spent = overhead()
-        left = hours * HOUR - spent
-        for rung in (*rungs, *(_SHORT if side == sides[-1] else ())):
+        for rung in rungs:
             trial, refit = _seconds(speed, recipe, images, rung.epochs, side)
             least = spent + trial + refit
-            trials = min(MOST_TRIALS, math.floor((left - rung.refits * refit) / trial))
+            refits = rung.refits * refit
+            trials = min(MOST_TRIALS, math.floor((hours * HOUR - spent - refits) / trial))
             if trials >= rung.trials:
-                total = spent + trials * trial + rung.refits * refit
+                total = spent + trials * trial + refits
                 return Plan(side, rung.epochs, trials, rung.refits, trial, refit, total)
+        return None
+
+    timed: tuple[int, Speed] | None = None
+    for side in sides:
+        smallest = side == sides[-1]
+        if timed and not smallest and planned(_hoped(*timed, side), side, rungs) is None:
+            continue
+        timed = (side, measure(side))
+        plan = planned(timed[1], side, (*rungs, *(_SHORT if smallest else ())))
+        if plan is not None:
+            return plan
     needed = math.ceil(least / HOUR * 100) / 100
     raise UserError(
         f"--hours {hours:g}: one trial of one epoch and its refit take about {duration(least)} "
         f"here. Give at least --hours {needed:g}"
     )
+
+
+def _hoped(timed: int, speed: Speed, side: int) -> Speed:
+    """Return the best speed to hope for at ``side`` px, from that at ``timed`` px."""
+    share = (side / timed) ** 2 / _HOPE
+    return replace(speed, train=share * speed.train, evaluate=share * speed.evaluate)
 
 
 def _seconds(

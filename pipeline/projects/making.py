@@ -59,7 +59,7 @@ _COMMENTS = {
     "tune": "How many trials may fail, and how many seconds a trial may take (null: any).",
     "planned": "Why these settings, for people to read; the report repeats it.",
     "evaluate": "Refits of the chosen point. seeds: auto adds more where it is undecided.",
-    "machine": "auto and 0 take what the machine has.",
+    "machine": "The precision was chosen for this machine; auto and 0 take what a machine has.",
 }
 _HEADER = """
 Written by `{command}`, anew each time; params.yaml is the file to edit.

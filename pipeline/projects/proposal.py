@@ -80,6 +80,7 @@ def propose(
         values |= {"lr": _SMALL_NETWORKS["lr"], "space": values["space"] | _SMALL_NETWORKS["space"]}
     sizes = sides(choice.model, pictures.short_side)
     values["recipe"] = {} if sizes[0] == FULL_SIDE else {"image_size": sizes[0]}
+    values["machine"] = values["machine"] | {"precision": _precision(draft)}
     if pictures.splits.train < 2 * _BATCH:  # at least two steps an epoch
         batch = 2 ** int(math.log2(pictures.splits.train / 2))
         values["recipe"] |= {"batch_size": max(_LEAST_BATCH, batch)}
@@ -98,6 +99,13 @@ def _chosen(pictures: Images, draft: dict[str, Any]) -> Choice:
 
     accelerator = resolve_device(_composed(draft).machine.device) == "cuda"
     return choose(pictures.short_side, accelerator=accelerator, require_weights=require_weights)
+
+
+def _precision(draft: Mapping[str, Any]) -> str:
+    """Return this machine's own precision; the benchmark's bf16 is ten times as slow on many."""
+    from pipeline.training.devices import resolve_device, resolve_precision
+
+    return resolve_precision("auto", resolve_device(_composed(draft).machine.device))
 
 
 def time_needed(cfg: Config) -> str:
