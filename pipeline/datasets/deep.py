@@ -83,12 +83,10 @@ class DeepImage:
         extrema: Any = image.getextrema()  # one channel at a time: split() would copy them all
         largest = max(int(top) for _, top in extrema[:3])
         self.maximum = largest * 256 + 255 if largest else 0
-        plain = table[FULL // 2] == 128 and self.transparent is None
-        if plain:
-            return image
         low = _low_bytes(again)
-        if low is None:  # grey with transparency: 8 bits are all there is
-            return image.point([int(table[value * 257]) for value in range(256)] * 3 + _SAME)
+        if low is None:  # no PNG, or grey with transparency: 8 bits are all there is
+            levels = [int(table[value * 257]) for value in range(256)]
+            return image.point(levels * 3 + _SAME * (image.mode == "RGBA"))
         mode = "RGB" if self.transparent is None and image.mode == "RGB" else "RGBA"
         whole = image if image.mode == mode else Image.new(mode, image.size)
         for box in _bands(image):

@@ -53,6 +53,35 @@ def test_how_much_of_the_range_is_used_is_seen(colour, channels):
     assert examine(png(ramp(60000, channels), colour), Decoding(side=256)).deep_maximum > 8192
 
 
+def tiff(values):
+    """An uncompressed TIFF with 16 bits for each of three channels."""
+    height, width = values.shape[:2]
+    pixels = values.astype("<u2").tobytes()
+    bits = 8 + 2 + 12 * 9 + 4
+    entries = [(256, 1, width), (257, 1, height), (258, 3, bits), (259, 1, 1), (262, 1, 2)]
+    entries += [(273, 1, bits + 6), (277, 1, 3), (278, 1, height), (279, 1, len(pixels))]
+    fields = b"".join(
+        struct.pack("<HHII", tag, 3 if tag == 258 else 4, count, value)
+        for tag, count, value in entries
+    )
+    return (
+        b"II*\0"
+        + struct.pack("<IH", 8, 9)
+        + fields
+        + bytes(4)
+        + struct.pack("<3H", 16, 16, 16)
+        + pixels
+    )
+
+
+@pytest.mark.parametrize("white", [None, 40000])
+def test_a_colour_tiff_of_16_bits_is_read(white):
+    values = ramp(40000, 3)
+    image = examine(tiff(values), Decoding(side=256, white=white))
+    assert abs(image.pixels.astype(int) - expected(values, white or 65535)).max() <= 2
+    assert image.deep_maximum > 39_900
+
+
 def test_eight_bits_are_not_deep():
     assert examine(encoded(Image.new("RGB", (9, 9)), "PNG"), Decoding(side=9)).deep_maximum is None
 
