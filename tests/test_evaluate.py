@@ -17,7 +17,7 @@ from pipeline.datasets.manifest import Manifest
 from pipeline.evaluate import evaluate
 from pipeline.settings import machine
 from pipeline.settings.command_line import stage
-from pipeline.trials import resources
+from pipeline.training import devices
 
 
 def final(project, strategy):
@@ -88,7 +88,7 @@ def test_a_sweep_and_its_refits_take_one_accelerator_before_cuda_starts(project,
         found.append(os.environ[machine.VISIBLE])
         return "cpu"
 
-    monkeypatch.setattr(resources, "resolve_device", resolve)
+    monkeypatch.setattr(devices, "resolve_device", resolve)
     for command in (project.tune, project.evaluate):
         monkeypatch.setattr(machine, "_held", [])
         monkeypatch.setenv(machine.VISIBLE, "GPU-1,GPU-2")

@@ -121,6 +121,7 @@ def test_six_training_steps(golden, start_file, tmp_path, case, smoothing, mixup
     batches = OneBatch(lambda step: step_batch(step, mixup))
     with deterministic("float32"):
         trainer.fit(module, batches, OneBatch(evaluation_batch))
+        trainer.test(module, OneBatch(evaluation_batch), verbose=False)
 
     losses = [row["train_loss"] for row in module.curve]
     assert len(losses) == 6

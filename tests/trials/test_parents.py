@@ -54,8 +54,8 @@ def test_a_killed_process_worked_until_the_last_sign_of_life_of_its_trials(
     assert only(project).info.end_time - begin == 3000
     reopened = int(only(project).data.tags["sweep.reopened"])
     training = journal.start("t", parent_id=parent, params={}, tags={})
-    journal.client.log_batch(training, metrics=[Metric("val/loss", 0.1, reopened + 2000, 1)])
-    assert open_parent(journal, "a sweep", "f1", {}, "") == (parent, 5.0)
+    journal.client.log_batch(training, metrics=[Metric("val/loss", 0.1, reopened + 60_000, 1)])
+    assert open_parent(journal, "a sweep", "f1", {}, "") == (parent, 63.0)
 
 
 def test_a_process_that_was_killed_before_its_first_trial_counts_for_nothing(
