@@ -154,7 +154,6 @@ PARTS = {
     "metrics logged": ("pipeline/trials/journal.py", "log_steps"),
     "artifacts written": ("mlflow/tracking/client.py", "log_artifact"),
     "run closed": ("pipeline/trials/journal.py", "close"),
-    "best so far read": ("pipeline/trials/sweep.py", "_best_so_far"),
 }
 """Functions in which a trial's overhead is spent, none within another."""
 
