@@ -5,22 +5,27 @@
 Needs torch, torchvision, Lightning, timm, torchmetrics, pyarrow, pydantic and Pillow: no MLflow, no
 Hydra, no network. It calls ``train()`` itself on a store of random images, and measures:
 
-* floor: a bare loop over batches that lie on the device, with a trial's flags, images a second;
+* floor: images a second of a bare loop over batches already on the device, with a trial's flags;
   also in other precisions, and without deterministic kernels;
-* trial: ``train()``, crops included; crops on the device, and on the host for comparison;
-* stock: Lightning, timm and torchvision's RandomResizedCrop in one process, in float32;
-* crops: the crops alone, in each way, and whether their bytes are equal;
-* compile: the floor compiled, and from how many steps that pays;
-* equal: two runs, and a run that was stopped and resumed, bit for bit; peak memory.
+* trial: images a second of ``train()`` with crops made on the device, and with crops made on the
+  host for comparison;
+* stock: images a second of Lightning, timm and torchvision's RandomResizedCrop in one process, in
+  float32;
+* crops: crops a second of each way to crop, and whether their bytes are equal;
+* compile: the speed of the compiled floor, and the number of steps that repays compiling;
+* equal: whether a second run and a run that was stopped and resumed repeat the first, bit for bit.
 
-Rates are measured from the end of the second step to the end of the last, the device waited for.
+On CUDA it also prints the peak memory of the trial.
+
+Rates are measured from the end of the second step to the end of the last one, when the device has
+finished its work.
 ``--config PATH`` takes a trial's configuration as JSON (``Config.model_dump_json``); otherwise the
 trial is ResNet50_vd from a random start.
 """
 
 from __future__ import annotations
 
-import pipeline  # noqa: F401  # before torch: it says how OpenMP's threads wait
+import pipeline  # noqa: F401  # before torch: sets how OpenMP's threads wait
 
 # isort: split
 import argparse
@@ -64,11 +69,11 @@ PLAN = SplitPlan(("train",), measure="val", predict=None)
 
 
 class StoppedError(Exception):
-    """Raised in place of the end of a trial's process."""
+    """Stop a trial where a real one would lose its process."""
 
 
 class Bench:
-    """One load on one device, and the ways to carry it."""
+    """Measurements of one network and batch on one device."""
 
     def __init__(self, cfg: Config, folder: Path, device: str, precision: str, steps: int) -> None:
         self.cfg, self.folder, self.device, self.precision = cfg, folder, device, precision
@@ -82,10 +87,10 @@ class Bench:
 
     @contextmanager
     def timed(self, meet: Callable[[], object] = lambda: None) -> Iterator[list[float]]:
-        """Collect the times at which optimiser steps end; the first and last wait for the device.
+        """Collect the times at which optimiser steps end.
 
-        With that of the last one, ``rate`` is the speed of all steps between. ``meet`` is called
-        before the clock starts.
+        The first and last steps that count wait for the device, so ``rate`` is the speed of all
+        steps between them. ``meet`` is called before the clock starts.
         """
         ends: list[float] = []
 
@@ -136,7 +141,7 @@ class Bench:
             return self.rate(loop)
 
     def floors(self) -> dict[str, float | None]:
-        """Return images a second in each other precision, None where the device lacks it."""
+        """Return images a second in each other precision; None if the device lacks it."""
         speeds: dict[str, float | None] = {}
         for precision in ("float32", "tf32", "fp16"):
             try:
@@ -147,7 +152,7 @@ class Bench:
         return speeds
 
     def run(self, name: str, where: str, record: Any = lambda _: None) -> Result:
-        """Train the trial, or continue from its checkpoint ``name``."""
+        """Train the trial, or resume it from the checkpoint ``name`` if that exists."""
         machine = MachineConfig(
             data=where,
             precision=self.precision,
@@ -172,7 +177,7 @@ class Bench:
         )
 
     def crops(self) -> dict[str, Any]:
-        """Return crops a second of each way, and whether the bytes are equal."""
+        """Return crops a second of each way, and whether its bytes equal the host's."""
         rng, recipe = np.random.default_rng(0), self.cfg.recipe
         rows = np.arange(self.batch)
         windows = [random_window(*self.store.size(row), recipe, rng) for row in rows]
@@ -196,7 +201,7 @@ class Bench:
         return found
 
     def repeats(self) -> dict[str, bool]:
-        """Return whether a second run and a resumed one give the numbers of the first."""
+        """Return whether other runs repeat the results of the first run exactly."""
 
         def stop(row: Any) -> None:
             if row["epoch"] == 2:
@@ -214,7 +219,7 @@ class Bench:
         }
 
     def compiling(self, eager: float) -> dict[str, float | None]:
-        """Return the compiled floor's speed and start-up, and the steps from which it pays."""
+        """Return the compiled floor's speed and start-up, and the steps that repay the start-up."""
         start = time.perf_counter()
         compiled = self.floor(self.precision, compiled=True)
         seconds = time.perf_counter() - start - self.steps * self.batch / compiled
@@ -224,7 +229,7 @@ class Bench:
 
 
 def measure(bench: Bench, parts: list[str]) -> dict[str, Any]:
-    """Measure the parts that were asked for, and print each."""
+    """Measure the given parts and print each result."""
     found: dict[str, Any] = {}
 
     def say(name: str, value: Any) -> None:

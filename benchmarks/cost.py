@@ -1,13 +1,14 @@
-"""What the benchmark costs on accelerators of a stated speed, from its configuration alone.
+"""Estimate the benchmark's cost on accelerators of a given speed, from its configuration alone.
 
     python benchmarks/cost.py --resnet50 2470 --accelerators 1 8 64
 
-``--speed`` is ResNet50_vd's in images a second, as ``vdtransfer plan`` measures it with the batch
-of the recipe. ``--resnet50`` is a published speed of ResNet-50; ResNet50_vd reaches 0.885 of it.
+``--speed`` is the training speed of ResNet50_vd in images a second, as ``vdtransfer plan`` measures
+it with the recipe's batch size. ``--resnet50`` is a published speed of ResNet-50; ResNet50_vd
+reaches 0.885 of it.
 
-A dataset's grid is spread over the accelerators; the fixed scheme and the search find their trials
-in the journal, and the refits run one after another on one accelerator. An image that is only
-measured is counted as a third of one that is trained (forward against forward and backward).
+A dataset's grid is spread over the accelerators. The fixed scheme and the search find their trials
+in the journal. The refits run one after another on one accelerator. An evaluated image counts as a
+third of a trained one: it needs only the forward pass.
 Decoding, start-up and the journal are left out.
 """
 
@@ -24,15 +25,15 @@ from pipeline.settings.schema import Config
 
 ROOT = Path(__file__).parents[1]
 RESNET50_VD = 1078.0 / 1218.01
-"""Training speed of resnet50d over resnet50 in timm's results/benchmark-train-amp-nhwc-pt112-
-cu113-rtx3090.csv."""
+"""Training speed of resnet50d divided by that of resnet50, from timm's
+results/benchmark-train-amp-nhwc-pt112-cu113-rtx3090.csv."""
 MEASURED = 1 / 3
-"""Arithmetic of measuring an image, as a share of training on it."""
+"""Cost of evaluating an image as a share of the cost of training on it."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Trainings of one dataset, in images: how many there are and what one takes."""
+    """The trainings of one dataset: their numbers, and the images that each one processes."""
 
     name: str
     trials: int
@@ -41,11 +42,11 @@ class Cost:
     refit: float
 
     def hours(self, speed: float) -> float:
-        """Accelerator-hours in all at ``speed`` images a second."""
+        """Return the total accelerator-hours at ``speed`` images a second."""
         return (self.trials * self.trial + self.refits * self.refit) / speed / 3600
 
     def wall(self, speed: float, accelerators: int) -> float:
-        """Hours until the last refit is done."""
+        """Return the hours until the last refit is done."""
         rounds = math.ceil(self.trials / accelerators)
         return (rounds * self.trial + self.refits * self.refit) / speed / 3600
 

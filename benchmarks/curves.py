@@ -1,10 +1,10 @@
-"""Train the 98 points without mixup on Fashion-MNIST for 20 epochs, each epoch measured.
+"""Train the 98 points without mixup on Fashion-MNIST for 20 epochs and record every epoch.
 
-Run: python benchmarks/curves.py        (the four files placed in data/raw/fashion_mnist)
+Run: python benchmarks/curves.py        (put the four files in data/raw/fashion_mnist)
 The network is that of benchmarks/grid.py, with half of its training images and 1,000 validation
-images, so that a point takes about 20 seconds on an idle core. Resumable: points that stand in
-benchmarks/curves/fashion_mnist.csv are not trained again. The 49 points without label smoothing
-come first; they are a grid of their own.
+images, so that a point takes about 20 seconds on an idle core. An interrupted run continues: points
+already in benchmarks/curves/fashion_mnist.csv are not trained again. The 49 points without label
+smoothing come first; they are a grid of their own.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Choose the final point of a search by several rules, judged by trainings under other seeds.
+"""Compare rules that choose the final point of a search, by trainings under other seeds.
 
 Run: python benchmarks/final_point.py > benchmarks/final_point.md
 Reads benchmarks/refits/*.csv, written by benchmarks/refits.py: points trained under several seeds.
-The first table compares what the grid recorded with what the same points reach when they are
-trained again. The second one makes searches of random points, each trained under one of its seeds.
-A rule chooses one of them by validation accuracy, and is judged by the mean test accuracy of its
-choice under the seeds that the search has not used, as a refit would be. All rules cost the same
-number of trainings: a search that repeats two points has tried two points less.
+The first table compares the accuracies recorded in the grid with those of the same points trained
+again. The second table simulates searches that try random points, each under one of its seeds. A
+rule chooses one of the tried points by validation accuracy. Like a refit, the choice is judged by
+its mean test accuracy under seeds that the search did not use. All rules cost the same number of
+trainings: a search that repeats two points tries two points fewer.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ SEARCHES = 1000
 
 @dataclass(frozen=True)
 class Refits:
-    """Accuracies in percent of points under several seeds, and what the grid recorded."""
+    """Accuracies of points under several seeds, in percent, and the points' rows of the grid."""
 
-    val: Floats  # (points, seeds), as is test
+    val: Floats  # (points, seeds), like test
     test: Floats
     recorded: pd.DataFrame
     features: Floats
 
     @classmethod
     def load(cls, name: str) -> Refits:
-        """Read the trainings under all seeds that every point was trained under."""
+        """Read the trainings, without seeds under which some point was not trained."""
         table = pd.read_csv(FOLDER / f"{name}.csv")
         whole = table.groupby("seed")["seed"].transform("size").eq(2 * POINTS)
         keys = ["group", "recorded_objective", "recorded_test", *HYPERPARAMETERS]
@@ -62,7 +62,7 @@ class Refits:
 
 @dataclass(frozen=True)
 class Search:
-    """Points in the order they are tried, and a random order of each one's seeds."""
+    """The points in the order they are tried, and the seeds of each point in a random order."""
 
     refits: Refits
     order: NDArray[np.intp]
@@ -74,7 +74,7 @@ class Search:
         return self.refits.val[points, self.seeds[points, repeat]]
 
     def loss(self, chosen: int) -> float:
-        """Return by how much the chosen point is worse than the best, under unused seeds."""
+        """Return how far the chosen point is below the best on test, under unused seeds."""
         unused = np.take_along_axis(self.refits.test, self.seeds[:, 2:], axis=1).mean(axis=1)
         return float(unused.max() - unused[self.order[chosen]])
 
@@ -84,7 +84,7 @@ def best_seen(search: Search, trainings: int) -> int:
 
 
 def posterior_mean(search: Search, trainings: int) -> int:
-    """Choose by what the sweeper's model predicts for the points tried."""
+    """Choose the tried point with the highest mean predicted by the sweeper's model."""
     values = search.values(trainings)
     features = search.refits.features[search.order[:trainings]]
     model = Surrogate(features.shape[1])
@@ -93,7 +93,7 @@ def posterior_mean(search: Search, trainings: int) -> int:
 
 
 def repeated(count: int) -> Callable[[Search, int], int]:
-    """Return the rule that trains the best few again and chooses by the mean of both trainings."""
+    """Return a rule that repeats the best ``count`` points and takes the highest mean of both."""
 
     def rule(search: Search, trainings: int) -> int:
         tried = trainings - count
@@ -113,7 +113,7 @@ RULES: dict[str, Callable[[Search, int], int]] = {
 
 
 def survival(refits: Refits) -> list[list[str]]:
-    """Return a row per group and split: recorded accuracy, that of refits, and their spreads."""
+    """Return the recorded and the refitted accuracy and their spread, a row per group and split."""
     rows = []
     for group, part in refits.recorded.groupby("group"):
         for split, column in (("validation", "recorded_objective"), ("test", "recorded_test")):
@@ -133,7 +133,7 @@ def survival(refits: Refits) -> list[list[str]]:
 
 
 def within(refits: Refits) -> float:
-    """Return the correlation of both splits' deviations from the mean of their point."""
+    """Return how the deviations from a point's mean correlate between validation and test."""
     off = [each - each.mean(axis=1, keepdims=True) for each in (refits.val, refits.test)]
     return float(np.corrcoef(off[0].ravel(), off[1].ravel())[0, 1])
 

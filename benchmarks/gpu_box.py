@@ -1,4 +1,4 @@
-"""Measure a machine with an accelerator, then train a grid of long curves on it; results as JSON.
+"""Measure a machine with an accelerator, then train a grid of long curves on it.
 
     python benchmarks/gpu_box.py pack BOX           where the project is installed
     python benchmarks/gpu_box.py run BOX            on the machine to measure
@@ -8,12 +8,13 @@
 ``run`` needs this repository, BOX and the packages that benchmarks/README.md lists: no network, no
 MLflow, no Hydra. It writes into BOX:
 
-* ``SIZE-BATCH.json`` for each load: accelerator.py's figures (floor, trial, stock, crops, ...);
-* ``together.json``: together.py's images a second of one, two and four trials at once on one card;
-* ``tests.txt``: the tests marked gpu;
+* ``SIZE-BATCH.json`` for each load: the results of accelerator.py (floor, trial, stock, ...);
+* ``together.json``: the results of together.py: images a second of one, two and four trials that
+  share a card;
+* ``tests.txt``: the output of the tests marked gpu;
 * ``grid.csv``: a row per point. An interrupted run continues at the next point.
 
-``--toy`` shrinks everything, for a try on a processor: ``run BOX --device cpu --toy``.
+``--toy`` shrinks everything for a trial run on a processor: ``run BOX --device cpu --toy``.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ from tempfile import TemporaryDirectory
 
 HERE = Path(__file__).resolve().parent
 LOADS = ((224, 256), (224, 32), (64, 128), (64, 32))
-"""Size of the crops and batch of each measurement."""
+"""Crop size and batch size of each measurement."""
 COMPILED = ((224, 256), (64, 32))
-"""The loads that are compiled too, which takes a minute each."""
+"""Loads that are measured compiled, too. Compiling takes a minute each."""
 OTHERS = ("--parts", "trial", "floors", "stock", "crops", "equal")
 TOY = ((32, 4),)
 TINY = ("--arch", "test_resnet", "--steps", 4)
 SMALL = (64, 32)
-"""The load at which several trials are tried at once."""
+"""The load of several trials at once: it leaves a card idle."""
 CONFIGS = "configs.json"
 WEIGHTS = "weights"
 
@@ -68,7 +69,7 @@ def call(script: str, device: str, *arguments: object) -> None:
 
 
 def measure(box: Path, device: str, toy: bool) -> None:
-    """Run accelerator.py at each load, and together.py at the one that leaves a card idle."""
+    """Run accelerator.py at each load, and together.py at the smallest one."""
     for size, batch in TOY if toy else LOADS:
         load = ("--size", size, "--batch", batch, "--json", box / f"{size}-{batch}.json")
         parts = () if toy or (size, batch) in COMPILED else OTHERS
@@ -79,7 +80,7 @@ def measure(box: Path, device: str, toy: bool) -> None:
 
 
 def tests(box: Path) -> None:
-    """Run the tests that need an accelerator."""
+    """Run the tests that need an accelerator and save their output."""
     modules = [f"tests/{name}.py" for name in ("training/test_gpu", "models/test_golden")]
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "-rs", *modules]
     done = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=False)
@@ -89,7 +90,7 @@ def tests(box: Path) -> None:
 
 
 def grid(box: Path, device: str, points: int | None) -> None:
-    """Train the points that have no row yet; at most ``points``."""
+    """Train the points that have no row yet, at most ``points`` of them."""
     from pipeline.datasets.manifest import PIXELS, Manifest
     from pipeline.datasets.pixels import PixelStore
     from pipeline.settings.schema import Config, MachineConfig

@@ -1,13 +1,14 @@
-"""Train the published 196 points on a small real dataset, for searchers to be replayed on.
+"""Train the 196 published points on a small real dataset, so that searches can be replayed on it.
 
-Run: python benchmarks/grid.py digits          (or fashion_mnist, its files placed by hand)
-Fine-tunes EfficientNet-Lite0 from its ImageNet weights on one thread; resumable: points that stand
-in the table are not trained again. The official test split stays closed: `test` is measured on an
-audit split cut from the official training images, stratified, from a pinned seed.
+Run: python benchmarks/grid.py digits          (or fashion_mnist; put its files in place by hand)
+Fine-tunes EfficientNet-Lite0 from its ImageNet weights on one thread. An interrupted run continues:
+points already in the table are not trained again. The official test split stays closed: `test` is
+measured on an audit split, which is cut from the official training images, stratified, with a fixed
+seed.
 
-The published learning rates are taken per batch of 32 here, the optimiser's own number, and not per
-256 images: in 40 steps of 32 the scaled ones hardly move the network, and the best of seven would
-stand at the edge.
+The published learning rates go to the optimiser as they are, with batches of 32. They are not
+scaled down from batches of 256. In 40 steps of 32 the scaled rates hardly move the network, and the
+best of the seven would be at the edge.
 """
 
 from __future__ import annotations
@@ -42,14 +43,14 @@ from pipeline.trials.tables import write_csv
 
 GRIDS = Path(__file__).parent / "grids"
 SIZES = {"train": 320, "val": 300, "test": 500}
-"""Images of each split; those of `test` are the audit split's."""
+"""Number of images of each split; `test` is the audit split."""
 POOL = 2000
 PLAN = SplitPlan(("train",), measure="val", predict="test")
 Row = dict[str, Any]
 
 
 def prepared(cfg: Config) -> Path:
-    """The prepared images of the official lists, in a folder of the grids' own."""
+    """Prepare the images of the official lists in a folder for the grids; return the folder."""
     name = cfg.dataset.name
     folder = prepared_dir(f"{name}_grid")
     if not (folder / "manifest.parquet").exists():
@@ -61,9 +62,9 @@ def prepared(cfg: Config) -> Path:
 
 
 def audited(manifest: Manifest, sizes: Mapping[str, int], seed: int) -> Manifest:
-    """``manifest`` with ``sizes`` images of its official training part, stratified.
+    """Return ``manifest`` with ``sizes`` images of its official training part, stratified.
 
-    The audit images stand in the place of the test split; the official one is dropped.
+    The audit images replace the official test split.
     """
     labels = manifest.labels
     splits = np.full(len(labels), "", dtype=object)
@@ -85,7 +86,7 @@ def audited(manifest: Manifest, sizes: Mapping[str, int], seed: int) -> Manifest
 def trained(
     cfg: Config, plan: SplitPlan, manifest: Manifest, store: PixelStore, weights: Path | None
 ) -> tuple[Result, FinalOutput | None]:
-    """Train without a journal, in float32 on one thread of the processor."""
+    """Train without a journal, in float32 on one processor thread."""
     machine = MachineConfig(precision="float32", device="cpu", threads=1)
     with TemporaryDirectory() as scratch:
         checkpoint = Checkpoint(Path(scratch) / "checkpoint.ckpt")
@@ -94,14 +95,14 @@ def trained(
 
 
 class Training:
-    """Trainings on the same images of one dataset."""
+    """Train points on the same images of one dataset."""
 
     def __init__(self, dataset: str, *overrides: str, sizes: Mapping[str, int] = SIZES) -> None:
         options = [f"dataset={dataset}", "model=efficientnet_lite0", "recipe=grid", *overrides]
         self.cfg = compose(Path(), options)
         folder = prepared(self.cfg)
         self._manifest = audited(Manifest.load(folder), sizes, self.cfg.seed)
-        # The store reads by offset, so rows of the new manifest find their pixels in the old file.
+        # The store reads pixels by offset, so the rows of the new manifest can use the old file.
         self._store = PixelStore(folder / "pixels.bin", self._manifest)
         weights = locate(self.cfg.model, weights_dir())
         assert weights is not None
@@ -109,13 +110,13 @@ class Training:
 
     @property
     def columns(self) -> list[str]:
-        """The columns of a row."""
+        """Return the columns of a row."""
         assert self.cfg.recipe.epochs is not None
         curve = [f"top1_epoch{epoch}" for epoch in range(1, self.cfg.recipe.epochs + 1)]
         return [*HYPERPARAMETERS, "status", "objective", "loss", "test", *curve, "seconds"]
 
     def row(self, point: Point, seed: int | None = None) -> Row:
-        """Train one point, by default with the seed of the configuration, and measure it."""
+        """Train and evaluate one point, by default with the seed of the configuration."""
         changes = {**point.model_dump(), "seed": self.cfg.seed if seed is None else seed}
         changes["lr"] *= REFERENCE_BATCH / self.cfg.recipe.batch_size
         cfg = self.cfg.model_copy(update=changes)
@@ -136,7 +137,7 @@ class Training:
 
 
 def fill(table: Path, columns: list[str], jobs: Sequence[Callable[[], Row]]) -> None:
-    """Append the rows of ``jobs`` to ``table``, from the first that is not there yet."""
+    """Run the jobs whose rows are not in ``table`` yet, and append their rows."""
     rows: list[Row] = []
     if table.exists():
         with table.open(newline="") as file:

@@ -1,8 +1,8 @@
-"""The whole benchmark with made-up results, for measuring what follows training.
+"""Make the whole benchmark with invented results, to measure the commands that follow training.
 
-What trainings and searches find is invented, models are empty and images 8 x 8 pixels; it is
-recorded, exported and evaluated by the code that does so on real data, except that the epochs of a
-trial are logged at once.
+The results of trainings and searches are invented, the models are empty and the images have 8 x 8
+pixels. The real code records, exports and evaluates them, except that all epochs of a trial are
+logged at once.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from pipeline.trials.sweep import Sweep, opened, tags
 
 CODE = ("conf", "pipeline", "plugins", "published")
 PIPELINES = ("quickstart", "large_scale", "paddle_protocol")
-"""Not run, but `dvc status` looks at them."""
+"""Folders of pipelines that are not run; `dvc status` checks them."""
 FILES = ("dvc.yaml", "params.yaml", ".dvcignore")
 MODEL = "resnet50_vd_random"
 ARCH = "test_resnet"
@@ -60,7 +60,7 @@ BYTES = 3 * SIDE * SIDE
 
 
 def made(folder: Path) -> None:
-    """The whole benchmark in ``folder``; what is finished there is replayed."""
+    """Make the whole benchmark in ``folder``; finished cells are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in (*CODE, *PIPELINES):
         ignored = shutil.ignore_patterns("__pycache__", "results", "report", "dvc.lock")
@@ -81,7 +81,7 @@ def made(folder: Path) -> None:
     with chdir(folder):
         for dataset in params["datasets"]:
             prepared(compose(Path(), [f"dataset={dataset}"]))
-        # The grid first: the other strategies then find their trials in the journal.
+        # The grid comes first, so that the other strategies find their trials in the journal.
         cells = list(itertools.product(params["datasets"], ("grid", "fixed", "bayes")))
         for number, (dataset, strategy) in enumerate(cells, start=1):
             chosen = [f"dataset={dataset}", f"model={MODEL}", f"strategy={strategy}"]
@@ -97,7 +97,7 @@ def made(folder: Path) -> None:
 
 
 def prepared(cfg: Config) -> None:
-    """What download and prepare leave behind, with grey images."""
+    """Write the files that download and prepare leave behind, with grey images."""
     dataset = cfg.dataset
     folder = prepared_dir(dataset.name)
     if (folder / STATS).exists():
@@ -122,7 +122,7 @@ def prepared(cfg: Config) -> None:
 
 
 def tuned(cfg: Config) -> None:
-    """The sweep of a cell: one point, all 196, or some of them in place of a search."""
+    """Record the sweep of a cell: one point, the whole grid, or random points for a search."""
     points = [point.model_dump() for point in cfg.space.points()]
     if cfg.strategy.name == "fixed":
         points = [cfg.point.model_dump()]
@@ -133,7 +133,7 @@ def tuned(cfg: Config) -> None:
 
 
 def trial(cfg: Config, sweep: Sweep, number: int) -> Trial:
-    """A trial in the journal: replayed, or made up with everything a real one leaves there."""
+    """Record a trial in the journal: replay a finished one, or invent all that a real one has."""
     journal, resources = sweep.journal, sweep.resources
     plain = identity(cfg, Purpose.SEARCH, resources.environment)
     key, point = key_of(plain), cfg.point.model_dump()
@@ -177,7 +177,7 @@ def trial(cfg: Config, sweep: Sweep, number: int) -> Trial:
 
 @contextmanager
 def invented() -> Iterator[None]:
-    """Trainings, replayed searches and exported models cost nothing in the block."""
+    """Replace trainings, replayed searches and exported models by invented ones in the block."""
     with (
         patch("pipeline.trials.run.train", invented_training),
         patch("pipeline.evaluate.replays", invented_replays),
@@ -192,7 +192,7 @@ def invented() -> Iterator[None]:
 def invented_training(
     cfg: Config, plan: SplitPlan, manifest: Manifest, *others: Any
 ) -> tuple[Result, FinalOutput | None]:
-    """A result of ``pipeline.training.trial.train`` that follows from dataset and point alone."""
+    """Return an invented result of ``train``, the same for the same dataset, point and seed."""
     rng = random.Random(f"{cfg.dataset.name} {cfg.lr} {cfg.l2_decay} {cfg.mixup} {cfg.seed}")
     away = abs(np.log10(cfg.lr / 0.01)) + 0.2 * abs(np.log10(cfg.l2_decay / 1e-4))
     top = 0.9 - 0.15 * float(away) + 0.01 * cfg.label_smoothing + rng.gauss(0, 0.005)
@@ -226,7 +226,7 @@ def invented_training(
 
 
 def predicted(cfg: Config, manifest: Manifest, top: float) -> FinalOutput:
-    """Logits that are right for a share of ``top`` of the test images, and random weights."""
+    """Return logits with an expected top-1 of ``top`` on the test images, and random weights."""
     generator = torch.Generator().manual_seed(cfg.seed)
     labels = torch.from_numpy(manifest.labels[manifest.rows(TEST)])
     classes = len(manifest.class_names)
@@ -245,7 +245,7 @@ def invented_replays(_: Path, options: SkoptSweeperConf) -> Replays:
 
 
 def invented_model(*arguments: Any) -> np.ndarray:
-    """Write a model folder without a model, and return the logits that the trial recorded."""
+    """Write a model folder without a model; return the logits of the trained network."""
     measured, folder = arguments[-2:]
     folder.mkdir(exist_ok=True)
     (folder / "model.onnx").write_text("no model")

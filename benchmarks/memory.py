@@ -1,10 +1,10 @@
-"""Whether a trial's memory grows with the dataset: its peak on few and on many stored images.
+"""Measure whether a trial's memory grows with the dataset: its peak on few and on many images.
 
     python benchmarks/memory.py [--json PATH]
 
 Each case is a fresh process that trains ResNet50_vd for four steps on 32 px images and validates on
-a hundredth of the dataset. Measured is anonymous memory (RssAnon of /proc/self/status, so on Linux
-only): pages of the mapped pixel store belong to the system, which drops them when it likes.
+a hundredth of the dataset. It measures anonymous memory (RssAnon of /proc/self/status, so on Linux
+only). The pages of the mapped pixel store do not count: the system can drop them at any time.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ INTERVAL = 0.01
 
 
 def anonymous() -> int:
-    """Anonymous memory of this process now, in bytes."""
+    """Return the anonymous memory of this process in bytes."""
     match = re.search(r"^RssAnon:\s+(\d+) kB$", STATUS.read_text(), re.MULTILINE)
     assert match is not None
     return 1024 * int(match[1])
@@ -45,7 +45,7 @@ def anonymous() -> int:
 
 @contextmanager
 def sampled() -> Iterator[list[int]]:
-    """Collect what this process holds while the block runs."""
+    """Sample the anonymous memory of this process while the block runs."""
     samples = [anonymous()]
     over = threading.Event()
 
@@ -63,13 +63,13 @@ def sampled() -> Iterator[list[int]]:
 
 
 def peak(images: int) -> int:
-    """Bytes held at the highest point of a trial on ``images`` stored images."""
+    """Return the peak memory in bytes of a trial on ``images`` stored images."""
     with TemporaryDirectory() as folder, chdir(folder):
         dataset = f"images{images}"
         pixels = prepared_dir(dataset) / "pixels.bin"
         pixels.parent.mkdir(parents=True)
         pixels.touch()
-        os.truncate(pixels, BYTES * images)  # black images that take no disk
+        os.truncate(pixels, BYTES * images)  # black images that take no disk space
         stored = [Stored("0" * 64, BYTES * number, SIDE, SIDE) for number in range(images)]
         splits: list[Split] = ["val" if i % 100 == 0 else "train" for i in range(images)]
         write_manifest(dataset, stored, splits, "0" * 64)
@@ -81,7 +81,7 @@ def peak(images: int) -> int:
 
 
 def alone(images: int) -> int:
-    """``peak`` in a process of its own."""
+    """Run ``peak`` in a new process."""
     spawned = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawned) as pool:
         return pool.submit(peak, images).result()

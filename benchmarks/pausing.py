@@ -1,11 +1,11 @@
-"""Replay searches that stop or pause trainings early against searches of whole trainings.
+"""Compare searches that stop or pause trainings early with searches that train to the end.
 
 Run: python benchmarks/pausing.py > benchmarks/pausing.md
 Reads benchmarks/curves/fashion_mnist.csv, written by benchmarks/curves.py, or the table given with
---curves. As long as the points with label smoothing are not all there, those without are used
-alone. All searches are compared after equal numbers of epochs. Only a point that was trained to
-the end can be chosen; its value is the last epoch's. The learning rate follows the schedule of the
-whole training, whether that is stopped or not, so a paused training can be resumed.
+--curves. Until the table has all points with label smoothing, only the points without it are used.
+All searches are compared after equal numbers of epochs. Only a point that was trained to the end
+can be chosen; its value is that of the last epoch. The learning rate follows the schedule of the
+whole training even if the training is stopped, so a paused training can be resumed.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from pipeline.search.replay import BAYES, space
 Floats = NDArray[np.float64]
 
 STARTS = 20
-"""Searches of each kind, from different points."""
+"""Number of searches of each kind, which start at different points."""
 BUDGETS = (5, 10, 15, 20)
-"""In trainings of full length."""
+"""Lengths of a search, counted in trainings to the end."""
 RUNGS = 4
-"""A training can be paused after each quarter."""
+"""Number of parts of a training; it can be paused after each."""
 
 
 @dataclass
 class Trainings:
-    """The trainings of one search: how far each point was trained, and what that has cost.
+    """Record how far a search has trained each point, and how many epochs that cost.
 
     ``curves`` maps a point to its accuracy in percent after each epoch.
     """
@@ -47,7 +47,7 @@ class Trainings:
     curves: dict[Index, Floats]
     epochs: dict[Index, int] = field(default_factory=dict)
     finished: list[tuple[int, Index]] = field(default_factory=list)
-    """Epochs spent in the whole search when a point was finished, and the point."""
+    """Each finished point, after the epochs that the search had spent by then."""
 
     @property
     def length(self) -> int:
@@ -63,9 +63,10 @@ class Trainings:
             self.finished.append((self.spent, point))
 
     def final(self, point: Index) -> float:
-        """Return the last value; of an unfinished training, what finished ones have led to expect.
+        """Return the final value of a training, estimated if it is unfinished.
 
-        That is its value so far and the mean gain of the finished ones in the epochs left.
+        The estimate is the value so far plus the mean gain of the finished trainings over the
+        epochs that are left.
         """
         made = self.epochs[point]
         value = float(self.curves[point][made - 1])
@@ -76,11 +77,11 @@ class Trainings:
 
 
 Method = Callable[[Trainings, Engine], Iterator[None]]
-"""Trains until it is no longer resumed; yields where a search may end."""
+"""Runs a search; yields wherever the search may end."""
 
 
 def whole(trainings: Trainings, engine: Engine) -> Iterator[None]:
-    """Train each proposal to the end: the search as it is."""
+    """Train each proposal to the end, as this project's search does."""
     for point in _proposals(engine):
         trainings.train(point, trainings.length)
         engine.tell([point], [trainings.final(point)])
@@ -90,8 +91,8 @@ def whole(trainings: Trainings, engine: Engine) -> Iterator[None]:
 def median_stopping(trainings: Trainings, engine: Engine) -> Iterator[None]:
     """End a training whose best value is below the median of the others' mean so far.
 
-    Golovin et al. 2017, "Google Vizier", section 3.5.1; not in the first quarter, nor before three
-    trainings are finished.
+    Source: Golovin et al. 2017, "Google Vizier", section 3.5.1. No training ends in its first
+    quarter or before three trainings are finished.
     """
     for point in _proposals(engine):
         for epoch in range(trainings.length // RUNGS, trainings.length + 1):
@@ -107,7 +108,7 @@ def median_stopping(trainings: Trainings, engine: Engine) -> Iterator[None]:
 def successive_halving(trainings: Trainings, engine: Engine) -> Iterator[None]:
     """Train four proposals for a quarter, the better two to the half, the best one to the end.
 
-    Jamieson and Talwalkar 2016; the walk comes first, of whole trainings.
+    Source: Jamieson and Talwalkar 2016. Before that, the walk trains its points to the end.
     """
     while True:
         proposals = engine.ask(1)
@@ -130,11 +131,11 @@ def successive_halving(trainings: Trainings, engine: Engine) -> Iterator[None]:
 
 
 def freeze_thaw(trainings: Trainings, engine: Engine) -> Iterator[None]:
-    """Train each proposal for a quarter, and the most hopeful paused training for another.
+    """Train each proposal for a quarter, then resume the most promising paused training.
 
-    It is trained on as long as it may become the best. A simple form of Swersky, Snoek and Adams
-    2014; what is expected of a paused training is in :meth:`Trainings.final`. The walk comes first,
-    of whole trainings.
+    Trainings are resumed, a quarter at a time, as long as :meth:`Trainings.final` expects one to
+    become the best. This is a simple form of Swersky, Snoek and Adams 2014. Before that, the walk
+    trains its points to the end.
     """
     quarter = trainings.length // RUNGS
     while proposals := engine.ask():
@@ -170,9 +171,9 @@ def _proposals(engine: Engine) -> Iterator[Index]:
 def losses(
     grid: FinishedGrid, curves: dict[Index, Floats], method: Method, start: Index
 ) -> dict[str, Floats]:
-    """Return what the choice loses after each epoch spent, on validation and on test.
+    """Return the loss of the chosen point after each epoch spent, on validation and on test.
 
-    The choice is the finished point with the best value; before there is one, the worst point.
+    The finished point with the best value is chosen; the worst point counts before there is one.
     """
     trainings = Trainings(curves)
     engine = build_engine(SkoptSweeperConf(**BAYES), space(grid), [start])
@@ -195,13 +196,13 @@ def losses(
 
 
 def first_at(loss: Floats, target: float) -> int | None:
-    """Return the first epoch with at most the target loss; None if there is none."""
+    """Return the first epoch with at most the ``target`` loss; None if there is none."""
     reached = np.flatnonzero(loss <= target + 1e-9)
     return int(reached[0]) if reached.size else None
 
 
 def ranks(table: pd.DataFrame, columns: list[str]) -> str:
-    """Return how well each epoch ranks all points, and those of the best learning rate."""
+    """Tabulate how well each epoch ranks all points, and the points of the best learning rate."""
     means = table.groupby("lr")["objective"].transform("mean")
     row = table[means.eq(means.max())]
     shown = range(0, len(columns) - 1, max(1, len(columns) // 10))

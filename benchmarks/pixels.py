@@ -1,10 +1,11 @@
-"""Compare the pixels of training crops: PaddleClas's own operators, and each way of this project.
+"""Compare the pixels of training crops made by PaddleClas and by each way of this project.
 
 Run: python benchmarks/pixels.py
 Needs opencv-python-headless. PaddleClas cuts a box out of the full-size image and resizes it with
 ``cv2.resize`` (RandCropImage, ppcls/data/imaug/operators.py, release/2.0). The same boxes are cut
-in each way from scikit-learn's two photographs. Gradient: the mean absolute difference of
-horizontal neighbours; difference: the mean absolute difference to PaddleClas's crops; both of 255.
+in each way from scikit-learn's two photographs. Columns, on a scale of 0 to 255: *gradient* is the
+mean absolute difference of horizontal neighbours, and *difference* is the mean absolute difference
+from PaddleClas's crops.
 """
 
 from __future__ import annotations
@@ -25,13 +26,16 @@ Cut = Callable[[np.ndarray, Box], np.ndarray]
 
 
 def paddleclas(photo: np.ndarray, box: Box) -> np.ndarray:
-    """Cut and resize as RandCropImage does."""
+    """Cut and resize a box as RandCropImage does."""
     left, top, right, bottom = box
     return np.asarray(cv2.resize(photo[top:bottom, left:right], (SIZE, SIZE)))
 
 
 def stored(side: int | None, resize: Resize) -> Cut:
-    """Cut the same part out of a store whose short side is ``side``; None keeps the original."""
+    """Return a function that cuts a box out of an image stored with short side ``side``.
+
+    None stores the image at its original size.
+    """
 
     def cut(photo: np.ndarray, box: Box) -> np.ndarray:
         kept = shrink(photo, side)

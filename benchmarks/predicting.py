@@ -1,4 +1,4 @@
-"""Measure how near `predict` comes to what its machine can do, on JPEG files of 500x375.
+"""Compare the speed of `predict` with the limits of the machine, on JPEG files of 500x375.
 
     python benchmarks/predicting.py [--images 2000] [--block 250] [--arch resnet50_vd] [--json PATH]
 
@@ -6,12 +6,12 @@ Images per second, in turns over blocks of the same files, in one process:
 
 * decoding: Pillow reads and decodes the files to RGB, in a process for each core;
 * network: onnxruntime with its own defaults on batches of 32 that lie ready in memory;
-* predict: this project, from the files to ranked classes, without its start.
+* predict: this project, from the files to ranked classes, without its start-up.
 
-The first two are floors: predict has to do both. The ratio is predict over the slower floor, the
-median over turns, so that other work on the machine affects all three. Where one of the two costs
-little beside the other the ratio can reach 1. Where they cost the same, the same cores do both, and
-it cannot exceed a half.
+The first two are limits: predict has to do both. The ratio is the speed of predict divided by that
+of the slower limit. It is the median over turns, so that other work on the machine affects all
+three. The ratio can reach 1 if decoding costs little compared with the network, or the reverse. If
+both cost the same, it cannot exceed a half, because the same cores do both.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def predicted(model: Predictor, paths: Sequence[Path]) -> None:
 
 
 def measured(paths: Sequence[Path], model: Path, block: int) -> list[dict[str, float]]:
-    """Return the images per second of each turn, by what was timed."""
+    """Return the images per second of decoding, network and predict in each turn."""
     opened, loaded = session(model / predictor.ONNX), predictor.load(model)
     some = [loaded.description.image(path.read_bytes()) for path in paths[:BATCH]]
     ready = as_input(np.stack(some))

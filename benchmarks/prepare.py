@@ -1,9 +1,9 @@
-"""What scaled JPEG decoding saves against a plain loop of PIL open, convert, resize.
+"""Compare scaled JPEG decoding with a plain loop of PIL open, convert and resize.
 
     python benchmarks/prepare.py [--json PATH]
 
-The photographs are scikit-learn's two samples, enlarged or shrunken to the sizes given, saved as
-JPEG of quality 90. Each way decodes the same files on one core, in turns; the fastest turn counts.
+The photographs are scikit-learn's two samples, resized to the given sizes and saved as JPEG of
+quality 90. Each way decodes the same files on one core, in turns; the fastest turn counts.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def photographs(size: tuple[int, int], copies: int) -> list[bytes]:
 
 
 def rates(ways: dict[str, Way], files: list[bytes], turns: int) -> dict[str, float]:
-    """Images per second and core of each way, the fastest of its ``turns``."""
+    """Return images per second and core of each way in the fastest of its ``turns``."""
     best = dict.fromkeys(ways, float("inf"))
     for _ in range(turns):
         for name, way in ways.items():

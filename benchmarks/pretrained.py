@@ -1,7 +1,7 @@
-"""Pretrained EfficientNet-Lite0 against ResNet50_vd from a random start, epoch by epoch.
+"""Compare pretrained EfficientNet-Lite0 with ResNet50_vd from a random start, epoch by epoch.
 
-With the quickstart's images, recipe and learning rates on handwritten digits, at its 32 px and
-larger; prints the top-1 on validation after every epoch, a mean over seeds.
+Uses the handwritten digits, recipe and learning rates of the quickstart, at its 32 px and larger
+sizes. Prints the top-1 on validation after every epoch, as a mean over seeds.
 
 Run: python benchmarks/pretrained.py [--sizes PX ...] [--seeds N ...] [--json PATH]     (minutes)
 """
@@ -36,14 +36,14 @@ PLAN = SplitPlan(("train",), measure="val", predict=None)
 
 
 def curve(cfg: Config, manifest: Manifest, store: PixelStore) -> list[float]:
-    """Top-1 on validation after each epoch."""
+    """Return the top-1 on validation after each epoch."""
     weights = locate(cfg.model, weights_dir())
     result, _ = trained(cfg, PLAN, manifest, store, weights.path if weights else None)
     return [row["top1"] for row in result.curve]
 
 
 def curves(sizes: list[int], seeds: list[int]) -> list[dict[str, Any]]:
-    """For each size in pixels, learning rate and model, a curve per seed."""
+    """Return a curve per seed for each model, size in pixels and learning rate."""
     results = []
     with TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,10 +1,11 @@
-"""Train the best points of a grid again under other seeds: does a lucky trial stay good?
+"""Train the best points of a grid again under other seeds, to see whether they stay the best.
 
-Run: python benchmarks/refits.py digits          (or fashion_mnist, its files placed by hand)
-Trains the ten best points of benchmarks/grids/DATASET.csv, and ten random ones among the others of
-the best learning rate, five times each with the images and the network of the grid. Only the seed
-differs: the head's first weights, the order of the images and their augmentation. Resumable:
-trainings that stand in benchmarks/refits/DATASET.csv are not made again.
+Run: python benchmarks/refits.py digits          (or fashion_mnist; put its files in place by hand)
+Trains the ten best points of benchmarks/grids/DATASET.csv and ten random ones of the other points
+with the best learning rate. Each point is trained five times with the images and the network of the
+grid. Only the seed differs: the head's first weights, the order of the images and their
+augmentation. An interrupted run continues: trainings already in benchmarks/refits/DATASET.csv are
+not repeated.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ SEEDS = (101, 102, 103, 104, 105)
 
 
 def chosen(grid: pd.DataFrame) -> pd.DataFrame:
-    """Return the best rows of ``grid``, and random ones of the others of its best learning rate.
+    """Return the best rows of ``grid``, and random other rows with its best learning rate.
 
-    The best learning rate has the highest mean objective. A column ``group`` says which is which.
+    The best learning rate has the highest mean objective. The column ``group`` is ``best`` or
+    ``random``.
     """
     best = grid.nlargest(POINTS, "objective")
     means = grid.groupby("lr")["objective"].transform("mean")
@@ -37,7 +39,7 @@ def chosen(grid: pd.DataFrame) -> pd.DataFrame:
 
 
 def row(training: Training, group: str, recorded: Row, seed: int) -> Row:
-    """Train a recorded point once more; the result stands beside what the grid recorded."""
+    """Train a recorded point once more; return the result together with the recorded one."""
     point = Point(**{name: recorded[name] for name in HYPERPARAMETERS})
     first = {f"recorded_{name}": recorded[name] for name in ("objective", "test")}
     return {"group": group, "seed": seed, **first, **training.row(point, seed)}

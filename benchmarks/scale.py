@@ -1,10 +1,11 @@
-"""How long report, `dvc status` and a look-up in the journal take on the whole benchmark.
+"""Time the report, `dvc status` and a look-up in the journal on the whole benchmark.
 
     python benchmarks/scale.py FOLDER [--json PATH]
 
-makes the benchmark of the root in FOLDER, unless it is there (invented.py): eight datasets of their
-official numbers of classes and images; fixed, grid (196 points), bayes; 20 epochs a trial; refits,
-journal and DVC's lock. That takes some minutes, the measurements one.
+Unless FOLDER has it already, this makes the benchmark there with invented results (invented.py):
+eight datasets with their official numbers of classes and images; the strategies fixed, grid (196
+points) and bayes; 20 epochs a trial; refits, journal and DVC's lock. Making it takes some minutes,
+measuring one minute.
 """
 
 from __future__ import annotations
@@ -29,19 +30,19 @@ from pipeline.trials.journal import KEY_TAG, Journal
 
 LOOK_UPS = 200
 STATUSES = 5
-"""Number of runs of `dvc status`; the median counts."""
+"""Number of runs of `dvc status`; the median run is reported."""
 INTERVAL = 0.1
 """Seconds between samples of the memory of a process and its children."""
 
 
 class Cost(NamedTuple):
-    """The cost of a command with its children."""
+    """The cost of a command and its child processes."""
 
     seconds: float
     processor_seconds: float
-    """Processor time; on a busy machine wall time also depends on other processes."""
+    """Processor time, which depends less on other processes than wall time does."""
     peak_bytes: int
-    """Linux: proportional set size."""
+    """Highest proportional set size (Linux)."""
 
 
 def watched(*command: str) -> Cost:
@@ -57,7 +58,7 @@ def watched(*command: str) -> Cost:
 
 
 def spent() -> float:
-    """Processor seconds of all children so far that have ended."""
+    """Return the processor seconds of all child processes that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -68,12 +69,12 @@ def held(process: psutil.Process) -> int:
         for each in [process, *process.children(recursive=True)]:
             total += each.memory_full_info().pss
     except psutil.NoSuchProcess:
-        pass  # one that ended between being listed and being looked at
+        pass  # a process ended after it was listed
     return total
 
 
 def look_ups() -> tuple[list[float], list[float]]:
-    """Seconds and processor seconds of looking up finished trials with their results, at random."""
+    """Return the seconds and processor seconds of each look-up of a random finished trial."""
     journal = Journal.open("benchmark")
     runs = journal.search("attributes.status = 'FINISHED'", "tags.purpose = 'search'")
     keys = [run.data.tags[KEY_TAG] for run in runs if KEY_TAG in run.data.tags]
@@ -89,14 +90,14 @@ def look_ups() -> tuple[list[float], list[float]]:
 
 
 def counts(journal: Journal) -> tuple[int, int]:
-    """All runs, and those that stand for a search trial that was trained."""
+    """Return the number of all runs, and of runs that trained a trial of a search."""
     runs = journal.search()
     trained = [run for run in runs if KEY_TAG in run.data.tags]
     return len(runs), sum(run.data.tags["purpose"] == "search" for run in trained)
 
 
 def measured() -> dict[str, Any]:
-    """Everything, in the working directory."""
+    """Measure everything on the benchmark in the working directory."""
     python = sys.executable
     runs, trials = counts(Journal.open("benchmark"))
     report = watched(python, "-m", "pipeline.report")

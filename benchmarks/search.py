@@ -1,15 +1,15 @@
-"""Replay searchers on finished grids: what a search of k trials loses against the whole grid.
+"""Replay searchers on finished grids, to see what a short search loses against the whole grid.
 
     python benchmarks/search.py --json benchmarks/search.json --figure benchmarks/search.svg \
         > benchmarks/search.md
 
 Reads benchmarks/grids/*.csv, or the grids given with --grid (columns lr, l2_decay,
 label_smoothing, mixup, objective and optionally test). Every searcher makes searches of 20 trials
-on variants of the grid, with new noise and moved learning rates, and on the grid as recorded; the
-first k trials are the search of k. Without --grid, functions of intervals and the time of a
-proposal follow. Finished searches are kept under runs/search/, so an interrupted run continues.
-Scikit-optimize and Optuna's Gaussian process need seconds for a search and make fewer. Needs the
-extra "benchmarks".
+on variants of the grid, which have new noise and moved learning rates, and on the grid as recorded.
+The first k of the 20 trials count as a search of k trials. Without --grid, it then searches
+functions of intervals and measures the time of a proposal. Finished searches are kept under
+runs/search/, so an interrupted run continues. Scikit-optimize and Optuna's Gaussian process make
+fewer searches, because each takes seconds. Needs the extra "benchmarks".
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ FOLDER = ROOT / "runs" / "search"
 N_TRIALS = 20
 SLOW = ("skopt", "optuna-gp")
 LONG = 34
-"""Length of the searches that the stop rule is tried on; PaddleClas published up to 34 trials."""
+"""Trials of the searches that test the stop rule; PaddleClas published up to 34 trials."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -84,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 class Bench:
-    """Searches of one set of grids, all of the same length."""
+    """Run searches on sets of grids and show their progress under a name."""
 
     def __init__(self, name: str, workers: int) -> None:
         self._name, self._workers = name, workers
@@ -92,7 +92,7 @@ class Bench:
     def points(
         self, grids: list[FinishedGrid], searchers: Mapping[str, Searcher], n_trials: int
     ) -> dict[str, list[list[Index]]]:
-        """The points each searcher tries, a row per grid."""
+        """Return the points that each searcher tries, a row per grid."""
         made = search(
             grids,
             searchers,
@@ -120,7 +120,7 @@ def compared(
     few: int,
     cores: int,
 ) -> Comparison:
-    """Make all the searches on one grid: on ``seeds`` variants, on ``few`` by a slow searcher."""
+    """Run all searches on a grid: on ``seeds`` variants, slow searchers on only ``few`` of them."""
     bench = Bench(name, cores)
     recorded = {}
     for searcher, traces in bench.points([grid] * few, searchers, N_TRIALS).items():
@@ -154,7 +154,7 @@ def compared(
 
 
 def regrets(variant: Variant, points: list[Index]) -> list[float]:
-    """What the best observed point so far loses without noise, in accuracy points."""
+    """Return the loss without noise of the best point so far, in accuracy points, per trial."""
     lost, chosen = [], points[0]
     for point in points:
         if variant.grid.objective[point] > variant.grid.objective[chosen]:
@@ -166,7 +166,7 @@ def regrets(variant: Variant, points: list[Index]) -> list[float]:
 def with_portfolio(
     searchers: Mapping[str, Searcher], grid: FinishedGrid, own: Path
 ) -> dict[str, Searcher]:
-    """Add the searchers that know the other recorded grids of the same values."""
+    """Add searchers that know the other recorded grids with the same values."""
     paths = [path for path in sorted(GRIDS.glob("*.csv")) if path.stem != own.stem]
     others = [other for other in map(FinishedGrid.load, paths) if other.values == grid.values]
     if not others:

@@ -1,16 +1,16 @@
-"""Compare this project with the timm script most people would write, in the same minutes.
+"""Compare this project with the timm script that most people would write, in the same time.
 
     python benchmarks/side_by_side.py --program PATH/TO/vdtransfer [--minutes 5] [--json PATH]
 
-Each set is a folder of images with train/, val/ and test/. This project runs as a user runs it:
+Each dataset is a folder of images with train/, val/ and test/. This project runs as a user runs it:
 `vdtransfer tune FOLDER --hours H --model efficientnet_lite0` in an empty folder, then
-`vdtransfer predict`. The other is timm_script.py. Both start from the ImageNet weights of
-EfficientNet-Lite0, use all cores, one after the other, and predict the same test images.
-AutoGluon and ultralytics are left out: they download weights of their own and cannot start
-from these.
+`vdtransfer predict`. The other program is timm_script.py. They run one after the other on all
+cores, start from the same ImageNet weights of EfficientNet-Lite0, and predict the same test images.
+AutoGluon and ultralytics are left out: they download weights of their own and cannot start from
+these.
 
-fashion_mnist needs Debian's dataset-fashion-mnist in data/raw/fashion_mnist, clip_art Debian's
-openclipart-png.
+fashion_mnist needs the files of Debian's package dataset-fashion-mnist in data/raw/fashion_mnist.
+clip_art needs Debian's package openclipart-png.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ FOLDERS = (
     *("signs_and_symbols", "special", "tools", "transportation"),
 )
 PER_CLASS = 150
-"""Maximum number of pictures of a folder of clip art, so that no class has most of the images."""
+"""Maximum number of pictures from a folder of clip art, so that no class dominates."""
 LARGEST = 1 << 22
-"""Pixels of a picture."""
+"""Maximum number of pixels of a picture of clip art."""
 FASHION = Path("data/raw/fashion_mnist")
 SHARES = (("test", 0.25), ("val", 0.4), ("train", 1.0))
-"""Cumulative shares of each class, in the order of the digests of the files' names."""
+"""Cumulative shares of the splits; the images are ordered by the digests of their names."""
 
 Picture = tuple[str, str, Image.Image]
 """Class, name and pixels."""
@@ -78,7 +78,7 @@ def fashion_mnist() -> Iterator[Picture]:
 
 
 def clip_art() -> Iterator[Picture]:
-    """Yield pictures on white, 256 px at most; the few larger than LARGEST are left out."""
+    """Yield pictures on white, at most 256 px large; the few files above LARGEST are left out."""
     for folder in FOLDERS:
         paths = sorted((CLIP_ART / folder).rglob("*.png"), key=lambda path: _rank(path.name))
         for number, path in enumerate(itertools.islice(filter(_small, paths), PER_CLASS)):
@@ -89,7 +89,7 @@ def clip_art() -> Iterator[Picture]:
 
 
 def _small(path: Path) -> bool:
-    width, height = struct.unpack(">II", path.read_bytes()[16:24])  # of a PNG's first chunk
+    width, height = struct.unpack(">II", path.read_bytes()[16:24])  # the first chunk of a PNG
     return bool(width * height <= LARGEST)
 
 
@@ -105,7 +105,7 @@ def _rank(name: str) -> bytes:
 
 
 def write_folders(pictures: Iterator[Picture], folder: Path) -> None:
-    """Write ``folder/SPLIT/CLASS/NAME``; the splits are stratified."""
+    """Write the pictures to ``folder/SPLIT/CLASS/NAME``, in stratified splits."""
     by_class: dict[str, list[Picture]] = defaultdict(list)
     for picture in pictures:
         by_class[picture[0]].append(picture)
@@ -119,7 +119,7 @@ def write_folders(pictures: Iterator[Picture], folder: Path) -> None:
 
 
 def ours(images: Path, minutes: float, scratch: Path, program: str) -> Path:
-    """Tune in an empty folder and predict; return the CSV of predictions."""
+    """Tune and predict with this project in an empty folder; return the CSV of predictions."""
     predictions = scratch / "predictions.csv"
     options = ["--hours", f"{minutes / 60:.4f}", "--model", MODEL]
     _run([program, "tune", str(images), *options], scratch)
@@ -135,7 +135,7 @@ def timm_script(images: Path, minutes: float, scratch: Path) -> Path:
     weights = locate(model, Path())
     assert weights is not None
     checkpoint, predictions = scratch / "imagenet.pth", scratch / "predictions.csv"
-    # the same values under timm's names
+    # the same weights under timm's names
     torch.save(load(weights.path, model.arch).state, checkpoint)
     script = Path(__file__).with_name("timm_script.py")
     options = ["--checkpoint", str(checkpoint), "--predictions", str(predictions)]
@@ -149,7 +149,7 @@ def _run(command: Sequence[str], folder: Path) -> None:
 
 
 def measured(way: Callable[[Path, float, Path], Path], images: Path, minutes: float) -> Row:
-    """Run a way in a folder of its own; return its accuracy on test, and its seconds in all."""
+    """Run one program in a new folder; return its test accuracy and total seconds."""
     with TemporaryDirectory() as scratch:
         begin = time.monotonic()
         predictions = way(images, minutes, Path(scratch))

@@ -1,8 +1,9 @@
-"""The whole benchmark driven dry: what DVC, Hydra and MLflow cost around 1,568 trials.
+"""Measure what DVC, Hydra and MLflow cost around 1,568 simulated trials, the whole benchmark.
 
-Eight datasets under fixed, grid and bayes, by the real `dvc repro` of the real dvc.yaml; only a
-trial is simulated (``machine.simulate``): it sleeps for a moment and reports a finished grid's
-figures. Prints what each trial costs beyond its sleep and where that time goes.
+The real `dvc repro` runs the real dvc.yaml: eight datasets with the strategies fixed, grid and
+bayes. Only the trials are simulated (``machine.simulate``): each sleeps for a moment and reports
+the results of a finished grid. Prints what each trial costs beyond its sleep and where that time
+goes.
 
 Run: python benchmarks/simulated.py [--datasets N] [--seconds S] [--json PATH]
 """
@@ -42,12 +43,12 @@ TABLE = ROOT / "benchmarks" / "grids" / "digits.csv"
 COPIED = ("conf", "pipeline", "plugins", "vdtransfer", "dvc.yaml", "params.yaml", ".dvcignore")
 WEIGHTS = "weights.bin"
 WEIGHTS_BYTES = 100_000_000
-"""Of a ResNet50_vd in float32; a trial's key holds the digest of the file."""
+"""Size of a ResNet50_vd in float32; a trial's key needs the digest of this file."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A `dvc repro` of so many cells. Times are in seconds, ``cpu`` is that of every process."""
+    """Figures of a `dvc repro`. Times are in seconds; ``cpu`` is the time of all processes."""
 
     cells: int
     trials: int
@@ -56,14 +57,14 @@ class Run:
     wall: float
     cpu: float
     in_sweeps: float
-    """Wall time between the start and the end of the sweeps; the rest is DVC and imports."""
+    """Wall time inside the sweeps; the rest is DVC and imports."""
 
     def per_trial(self, seconds: float) -> float:
         return seconds / self.trials
 
 
 def write_project(folder: Path, datasets: int, seconds: float, strategies: list[str]) -> list[str]:
-    """The benchmark's own files with a prepared handful of images per dataset."""
+    """Copy the benchmark's files and prepare a few images per dataset; return the datasets."""
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
@@ -78,7 +79,7 @@ def write_project(folder: Path, datasets: int, seconds: float, strategies: list[
     params = yaml.safe_load((folder / "params.yaml").read_text())
     params["datasets"] = params["datasets"][:datasets]
     params["strategies"] = strategies
-    params["lr"] = 0.003  # the fixed scheme is a point of the table
+    params["lr"] = 0.003  # makes the fixed scheme a point of the table
     params["machine"] |= {"threads": 1, "device": "cpu", "precision": "float32"}
     params["machine"] |= {"simulate": "table.csv", "simulate_seconds": seconds}
     write_yaml(folder / "params.yaml", params)
@@ -89,7 +90,7 @@ def write_project(folder: Path, datasets: int, seconds: float, strategies: list[
 
 
 def _prepare(dataset: str, seed: int, images: int = 20) -> None:
-    rng = np.random.default_rng(seed)  # the same images would make the same trials
+    rng = np.random.default_rng(seed)  # other images, because equal images would share their trials
     sources = []
     for number in range(images):
         path = Path("images") / f"{number}.png"
@@ -105,7 +106,7 @@ def _prepare(dataset: str, seed: int, images: int = 20) -> None:
 
 
 def repro(folder: Path) -> Run:
-    """Run every tune stage. Raises CalledProcessError when one fails."""
+    """Run every tune stage and return its figures. Raises CalledProcessError if a stage fails."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     environment = os.environ | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "PATH": path}
     environment.pop("MLFLOW_TRACKING_URI", None)
@@ -155,12 +156,12 @@ PARTS = {
     "artifacts written": ("mlflow/tracking/client.py", "log_artifact"),
     "run closed": ("pipeline/trials/journal.py", "close"),
 }
-"""Functions in which a trial's overhead is spent, none within another."""
+"""Functions that cause a trial's overhead; none calls another of them."""
 
 
 def shares(folder: Path, dataset: str) -> dict[str, float]:
-    """Processor milliseconds per trial of one grid of 28 points in this process, by part."""
-    # In here: importing them takes seconds, and `dvc repro` has processes of its own.
+    """Return the processor milliseconds per trial of each part, over a grid of 28 points."""
+    # Imported here: this takes seconds, and nothing else in this process needs them.
     import pipeline.trials.sweep
     from pipeline.tune import tune
 
@@ -179,7 +180,7 @@ def shares(folder: Path, dataset: str) -> dict[str, float]:
         for part, (where, what) in PARTS.items():
             if file.endswith(where) and name == what:
                 spent[part] += cumulative
-    spent["all of a trial"] += spent["Hydra composes the job"]  # outside run_job
+    spent["all of a trial"] += spent["Hydra composes the job"]  # it is outside run_job
     return {part: 1000 * seconds / trials for part, seconds in spent.items()}
 
 

@@ -1,7 +1,7 @@
-"""Datasets made on the spot and trials on them, for the benchmarks of training.
+"""Make datasets, and trials on them, for the benchmarks of training.
 
-Everything lies below the working directory, as for any stage: benchmarks change to a folder of
-their own first.
+All files are written below the working directory, as in any stage. So benchmarks first change to
+a temporary folder.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CLASSES = 10
 
 
 def write_photographs(folder: Path, count: int, size: tuple[int, int] = (500, 375)) -> list[Path]:
-    """``count`` different JPEG files of quality 90 in ``folder/<class>/``, in turns of class.
+    """Write ``count`` different JPEG files of quality 90 to ``folder/<class>/``, in turns of class.
 
     Each is a part of one of scikit-learn's two photographs, enlarged to ``size``.
     """
@@ -57,7 +57,7 @@ def write_manifest(
     pixels_sha256: str,
     classes: int = CLASSES,
 ) -> None:
-    """The manifest of images that lie in the dataset's pixel store, in turns of class."""
+    """Write the manifest of images in the dataset's pixel store; classes take turns."""
     labels = np.arange(len(stored)) % classes
     names = [f"class{label}" for label in range(classes)]
     columns = {
@@ -75,13 +75,13 @@ def write_manifest(
 
 
 def configured(dataset: str, *overrides: str) -> Config:
-    """The configuration of a trial of ResNet50_vd from a random start on ``dataset``."""
+    """Return the configuration of a trial of ResNet50_vd from a random start on ``dataset``."""
     chosen = ["dataset=folder", f"dataset.name={dataset}", "dataset.root=.", "machine.device=cpu"]
     return compose(ROOT, [*chosen, "model=resnet50_vd_random", "recipe=quick20", *overrides])
 
 
 def run_trial(cfg: Config, journal: Journal, number: int) -> Outcome:
-    """Train through the journal; another ``number`` is another learning rate, so another key."""
+    """Train a trial through the journal; each ``number`` has its own learning rate and key."""
     cfg = cfg.model_copy(update={"lr": cfg.lr * (1 + number / 1000)})
     name = f"trial {number}"
     return run(cfg, Purpose.SEARCH, journal, name=name, label=name, parent_id=None, tags={})

@@ -2,25 +2,24 @@
 
     python benchmarks/throughput.py [--size 224 64] [--json PATH]
 
-Images per second of training ResNet50_vd, in turns, in one process, each by its own way:
+Trains ResNet50_vd in three ways, in turns, in one process, and compares their images per second:
 
-* floor: a bare PyTorch loop over batches that lie ready in memory, with the flags of a trial
+* floor: a bare PyTorch loop over batches that are ready in memory, with the flags of a trial
   (channels_last, bf16 autocast where the processor has it, fused SGD);
-* trial: this project's, through the journal: stored images, random crops, flips, the record of
-  each epoch, MLflow;
-* stock: Lightning, timm and torchvision's ImageFolder on JPEG files of 500x375, as most people
-  write it: float32, default memory format, default DataLoader.
+* trial: a trial of this project through the journal: stored images, random crops, flips, the record
+  of each epoch, MLflow;
+* stock: a script as most people write it, with Lightning, timm and torchvision's ImageFolder on
+  JPEG files of 500x375: float32, default memory format, default DataLoader.
 
 Every turn is two epochs, timed from the end of its second step to the end of its last; validation
-of two images is in the trial's time. A ratio is the median over turns, so that other work on
-the machine affects both sides; processor time, of all threads, is steadier still on a machine that
-has other work. Then the fixed cost: what the second and later trials of a process
-take outside fit.
+of two images is part of the trial's time. A ratio is the median over turns, so that other work on
+the machine affects both sides. On a busy machine the ratio of processor time, over all threads, is
+steadier. The fixed cost is the time that the second and later trials of a process take outside fit.
 """
 
 from __future__ import annotations
 
-import pipeline  # noqa: F401  # before torch: it says how OpenMP's threads wait, for all three ways
+import pipeline  # noqa: F401  # before torch: sets how OpenMP's threads wait
 
 # isort: split
 import argparse
@@ -57,7 +56,7 @@ Turns = list[tuple[float, float]]
 
 @contextmanager
 def step_ends() -> Iterator[list[tuple[float, float]]]:
-    """Collect the time and the processor time at which each optimiser step here ends."""
+    """Collect the wall time and the processor time at which each optimiser step ends."""
     ends: list[tuple[float, float]] = []
     handle = register_optimizer_step_post_hook(
         lambda *_: ends.append((time.perf_counter(), time.process_time()))
@@ -69,7 +68,7 @@ def step_ends() -> Iterator[list[tuple[float, float]]]:
 
 
 def prepare(images: int) -> None:
-    """The photographs as files for stock and, two more for validation, as a store for trial."""
+    """Write photographs as files for stock and as a store for trial; add two for validation."""
     files = write_photographs(PHOTOGRAPHS, images + 2)
     splits: list[Split] = ["train"] * images + ["val"] * 2
     pixels = prepared_dir(PHOTOGRAPHS.name) / "pixels.bin"
@@ -79,7 +78,7 @@ def prepare(images: int) -> None:
 
 
 def rates(load: Load, ways: dict[str, Callable[[], None]], repeats: int) -> dict[str, Turns]:
-    """Images per second, and per second of processor time, of each way in each of its turns."""
+    """Return images per second of wall time and of processor time, for each turn of each way."""
     speeds: dict[str, Turns] = {name: [] for name in ways}
     for _ in range(repeats):
         for name, turn in ways.items():
@@ -118,7 +117,7 @@ def measure(load: Load, precision: str, repeats: int) -> dict[str, Any]:
 
 
 def fixed_cost(trials: int) -> dict[str, Any]:
-    """Seconds of the second and later trials of this process, whole and outside fit."""
+    """Return the median seconds of the second and later trials, in all and outside fit."""
     batch = 4
     images = 2 * batch + 2
     pixels = prepared_dir("tiny") / "pixels.bin"

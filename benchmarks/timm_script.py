@@ -1,11 +1,11 @@
-"""Fine-tune a timm model on a folder of images: the script that most people would write.
+"""Fine-tune a timm model on a folder of images, as most people would write it.
 
     python benchmarks/timm_script.py IMAGES --checkpoint FILE --minutes 5 --predictions test.csv
 
-IMAGES has train/, val/ and test/ with a folder per class each. The transforms are timm's own for
-the model, the optimiser is PyTorch's AdamW with its defaults, the learning rate falls along a
-cosine over the time, and the epoch that was best on val predicts test. Predicting test is not
-counted. Nothing of this project is used.
+IMAGES has train/, val/ and test/, each with a folder per class. The transforms are timm's own for
+the model, and the optimiser is PyTorch's AdamW with its defaults. The learning rate falls along a
+cosine over the given minutes. The weights of the best epoch on val predict test; the minutes do not
+include this. Nothing of this project is used.
 """
 
 from __future__ import annotations

@@ -1,17 +1,18 @@
-"""Measure how many trials at once fill a device: images a second of all of them.
+"""Measure how many trials at once fill a device, by the images a second of all of them.
 
     python benchmarks/together.py [--size 64] [--batch 32] [--counts 1 2 4] [--json PATH]
 
-Each trial has a process of its own, as with ``VDTRANSFER_PROCESSES``. They wait for each other
-after their second step, so no start-up counts, and the clock stops when the last one is done.
-``best`` is the smallest count within 5 % of the highest rate: each trial takes memory of its own.
+Each trial has a process of its own, as with ``VDTRANSFER_PROCESSES``. The trials wait for each
+other after their second step, so their start-up does not count. The clock stops when the last trial
+is done. ``best`` is the smallest count within 5 % of the highest rate, because each trial takes
+memory of its own.
 
-Needs what accelerator.py needs. On a processor the trials divide its cores.
+Needs the same packages as accelerator.py. On a processor the trials share its cores.
 """
 
 from __future__ import annotations
 
-import pipeline  # noqa: F401  # before torch: it says how OpenMP's threads wait
+import pipeline  # noqa: F401  # before torch: sets how OpenMP's threads wait
 
 # isort: split
 import argparse
@@ -33,14 +34,14 @@ from pipeline.settings.schema import Config
 from pipeline.training.devices import resolve_device, resolve_precision
 
 ENOUGH = 0.95
-"""Share of the highest rate that is as good as the highest."""
+"""A rate of at least this share of the highest counts as good enough."""
 PATIENCE = 300.0
-"""Seconds that trials wait for the slowest to start."""
+"""Seconds that trials wait for the slowest one to start."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What each trial trains, and on what."""
+    """The configuration and the device of each trial."""
 
     cfg: Config
     device: str
@@ -49,7 +50,7 @@ class Load:
 
 
 _meet: Callable[[], object]
-"""In a process of a trial: wait for the others."""
+"""Waits until all trials are ready; set in each trial's process."""
 
 
 def _begin(meet: Callable[..., object]) -> None:
@@ -58,7 +59,7 @@ def _begin(meet: Callable[..., object]) -> None:
 
 
 def train(load: Load, threads: int) -> tuple[float, float]:
-    """Train one trial; return when its counted steps began and ended."""
+    """Train one trial; return the times at which its counted steps began and ended."""
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     torch.set_num_threads(threads)
     with TemporaryDirectory() as folder:

@@ -1,15 +1,16 @@
-"""Measure how often a verdict between two settings is wrong, and how often it sees a difference.
+"""Measure how often a comparison of two settings is wrong, and how often it finds a difference.
 
 Run: python benchmarks/verdicts.py [--simulations 2000]
-Two settings are simulated on one test split: each image is answered rightly with its own
-probability, the settings disagree on a share of the images, each refit flips some answers, and
-each refit as a whole is better or worse by chance. ``images``: 1,880 images, 8 % disagreement, 4 %
-flips.
-``seeds``: refits differ as a whole by a standard deviation of 0.4 points as well.
-Seeds: a number, or the looks of ``evaluate.seeds: auto`` with the last one as its budget. Wrong:
-share of verdicts between equal settings. Of eight: share of tables of eight datasets with any wrong
-verdict. Found: share of verdicts when one setting is 0.4 or 2 points better. Spent: mean number of
-seeds then.
+Simulates the answers of two settings on one test split of 1,880 images. The settings disagree on up
+to 8 % of the images, and two refits of one setting on up to 4 %. Columns of the table:
+
+* mixture: ``images`` is as above; with ``seeds`` the accuracy of whole refits also differs by
+  chance, with a standard deviation of 0.4 points;
+* seeds: their number, or the looks of ``evaluate.seeds: auto`` with the last look as its budget;
+* wrong: share of comparisons of equal settings that find one of them better;
+* of eight: share of tables of eight such comparisons in which any one does;
+* found: share of comparisons that find a difference if one setting is 0.4 or 2 points better;
+* spent: mean number of seeds that these comparisons use.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ MIXTURES = {"images": 0.0, "seeds": 0.004}
 def simulate(
     rng: np.random.Generator, seeds: int, shift: float, better: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Simulate the right answers of two settings whose true accuracies differ by ``better``."""
+    """Simulate which answers of two settings are right; true accuracies differ by ``better``."""
     base = rng.random(IMAGES) < RIGHT
 
     def answers(gain: float) -> np.ndarray:
-        # Disagreement that keeps the accuracy: an image is drawn anew, right as often as any.
+        # Redraw the answers of some images at the mean accuracy: settings differ, accuracy stays.
         renewed = rng.random(IMAGES) < DISAGREE / (4 * RIGHT * (1 - RIGHT))
         own = np.where(renewed, rng.random(IMAGES) < RIGHT, base)
         flips = rng.random((seeds, IMAGES)) < FLIPS / (4 * RIGHT * (1 - RIGHT))
@@ -57,7 +58,7 @@ def simulate(
 
 
 def with_the_rule(pair: tuple[np.ndarray, np.ndarray], comparisons: int) -> Comparison:
-    """Compare two settings as ``evaluate.seeds: auto`` does, with all seeds as the budget."""
+    """Compare two settings as ``evaluate.seeds: auto`` does, with all their seeds as the budget."""
     looks = planned_looks(len(pair[0]))
     for seeds in looks:
         comparison = compare(pair[0][:seeds], pair[1][:seeds], len(looks))
@@ -71,7 +72,7 @@ def holds(comparison: Comparison) -> bool:
 
 
 def errors(pairs: Sequence[tuple[np.ndarray, np.ndarray]], rule: bool) -> tuple[float, float]:
-    """Return the share of verdicts between equal settings: one by one, and in tables of eight."""
+    """Return the share of wrong comparisons of equal settings, singly and in tables of eight."""
     if rule:
         single = [with_the_rule(pair, 1) for pair in pairs]
         together = [with_the_rule(pair, EIGHT) for pair in pairs]

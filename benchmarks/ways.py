@@ -1,4 +1,7 @@
-"""The three ways to train ResNet50_vd that ``throughput.py`` compares; each makes its turn."""
+"""Train ResNet50_vd in the three ways that ``throughput.py`` compares.
+
+Each way is a function that returns another: calling that trains for one turn.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,12 @@ from pipeline.trials.journal import Journal
 
 EPOCHS = 2
 PHOTOGRAPHS = Path("photographs")
-"""The folder of the files for stock; the store for the trial has its name."""
+"""Folder of the files for stock. The pixel store for the trial has the same name."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What one turn trains: ``EPOCHS`` times ``epoch_steps`` batches of ``size`` px crops."""
+    """The work of one turn: ``EPOCHS`` times ``epoch_steps`` batches of ``size`` px crops."""
 
     size: int
     batch: int
@@ -33,7 +36,7 @@ class Load:
 
 
 def floor(load: Load, precision: str) -> Callable[[], None]:
-    """A bare loop over batches that lie ready in memory."""
+    """Return a turn of a bare loop over batches that are ready in memory."""
     network = timm.create_model("resnet50d", num_classes=CLASSES)
     network = network.to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.SGD(
@@ -55,7 +58,7 @@ def floor(load: Load, precision: str) -> Callable[[], None]:
 
 
 def trial(load: Load, journal: Journal) -> Callable[[], None]:
-    """This project's trial on the pixel store, another one in each turn."""
+    """Return a turn of this project: each call trains another trial on the pixel store."""
     cfg = configured(
         PHOTOGRAPHS.name,
         f"recipe.epochs={EPOCHS}",
@@ -72,7 +75,7 @@ def trial(load: Load, journal: Journal) -> Callable[[], None]:
 
 
 class Stock(pl.LightningModule):
-    """What Lightning's introduction shows, with timm's network."""
+    """A module like that of Lightning's introduction, with timm's network."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +92,7 @@ class Stock(pl.LightningModule):
 
 
 def stock(load: Load) -> Callable[[], None]:
-    """Lightning on the JPEG files."""
+    """Return a turn of Lightning on the JPEG files."""
     transform = transforms.Compose(
         [
             transforms.RandomResizedCrop(load.size),

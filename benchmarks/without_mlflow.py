@@ -46,7 +46,7 @@ def configuration(size: int, batch: int, epochs: int, arch: str = "resnet50d") -
 
 
 def noise(folder: Path, train: int, val: int, short_side: int) -> tuple[Manifest, PixelStore]:
-    """Write a store of random 4:3 images."""
+    """Write random 4:3 images; return their manifest and pixel store."""
     height, width = short_side, round(short_side * 4 / 3)
     rng, count = np.random.default_rng(0), train + val
     with (folder / PIXELS).open("wb") as file:
@@ -68,7 +68,7 @@ def noise(folder: Path, train: int, val: int, short_side: int) -> tuple[Manifest
 
 
 class Stock(pl.LightningModule):
-    """What Lightning's introduction shows."""
+    """A module like that of Lightning's introduction."""
 
     def __init__(self, cfg: Config) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class Stock(pl.LightningModule):
 
 
 class Images(torch.utils.data.Dataset[Any]):
-    """Stored images as torchvision's transforms cut them."""
+    """Serve stored images as torchvision's transforms crop them."""
 
     def __init__(self, manifest: Manifest, store: PixelStore, size: int) -> None:
         self.labels, self.store = manifest.labels, store

@@ -112,7 +112,7 @@ def tune(config_dir: Path, overrides: Sequence[str], *, verbose: bool = False) -
                 f"{cfg.tune.allowed_failures}): "
                 + some([f"{trial_name(each.number)}: {each.error}" for each in failed], 3)
                 + f". The traceback is error.txt of its run ({PROGRAM} ui). The finished ones are "
-                "kept; mend the cause and run the same command again"
+                "kept; fix the cause and run the same command again"
             )
         parent.export(trials)
 

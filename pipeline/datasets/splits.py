@@ -1,8 +1,8 @@
 """Make stratified splits that depend only on the images' names, their bytes and a seed.
 
-Each image is ranked by a hash of its name. So a split does not depend on the order of a folder, on
-the machine or on the version of any library, and an added image does not reshuffle the others.
-Identical files count as one image with several names, and go to the same split.
+Each image is ranked by a hash of its name and the seed. So a split does not depend on the order of
+a folder, on the machine or on the version of any library, and an added image does not reshuffle the
+others. Identical files share one *content* and go to the same split.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def complete(
     seed: int,
     same: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Entry]:
-    """Give every entry a split, and draw the splits that the dataset does not have.
+    """Give every entry a split; draw the splits that the dataset does not have.
 
     A missing test split is taken from train first, then a missing validation split from the rest.
-    ``same`` maps each path to one name for all files with its content (``contents.same``). Content
-    with two labels, or already in a given split, stays in train. Repeated entries of an image
-    count once if no split was given or if the image is held out. Raises UserError naming the
-    classes with too few images.
+    ``same`` maps the path of a file that has duplicates to the name of their content
+    (``contents.same``). A content stays in train if it has two labels or if a given split holds it
+    too. Repeated entries of an image count once if they have no given split or if the image is held
+    out. Raises UserError, which names the classes with too few images.
     """
     entries = _once(
         [replace(entry, split=entry.split or "train") for entry in listing.entries],
@@ -65,7 +65,7 @@ def complete(
 def missing_splits(
     listing: Listing, val_fraction: float, test_fraction: float
 ) -> list[tuple[Split, float]]:
-    """Return the splits to draw, in this order, and the fraction that each one gets."""
+    """Return the splits to draw and the fraction for each, in the order of drawing."""
     present = {entry.split for entry in listing.entries}
     fractions: dict[Split, float] = {"test": test_fraction, "val": val_fraction}
     return [(split, fraction) for split, fraction in fractions.items() if split not in present]
@@ -77,12 +77,12 @@ def without_rare(
     drawn: int = 0,
     same: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Listing, dict[str, int]]:
-    """Leave out the classes that are too rare to train on, or to draw ``drawn`` splits from.
+    """Leave out the classes with too few images to train on or to draw ``drawn`` splits from.
 
-    A class needs ``least`` images, and at least one for training and for each drawn split. Images
-    are counted as :func:`complete` counts them before it refuses a class. With ``least`` None no
-    class is left out. Returns the remaining listing, with its labels renumbered, and the number of
-    images of each class that was left out.
+    A class needs ``least`` images, and at least one for training and one for each drawn split.
+    Images are counted as :func:`complete` counts them. If ``least`` is None, no class is left out.
+    Returns the remaining listing, with its labels renumbered, and the number of images of each
+    class that was left out.
     """
     if least is None:
         return listing, {}
@@ -103,9 +103,9 @@ def without_rare(
 
 
 def limit(entries: Sequence[Entry], split: Split, images: int | None, seed: int) -> list[Entry]:
-    """Keep at most ``images`` stratified entries of ``split``, and all of the other splits.
+    """Keep at most ``images`` stratified entries of ``split``, and all entries of other splits.
 
-    Raises UserError when that leaves a class without an image.
+    Raises UserError when ``images`` is less than one per class.
     """
     groups = _by_label(entries, split)
     sizes = {label: len(paths) for label, paths in groups.items()}
@@ -126,7 +126,7 @@ def limit(entries: Sequence[Entry], split: Split, images: int | None, seed: int)
 def choose(groups: Mapping[int, Sequence[str]], per_class: int, words: object) -> set[str]:
     """Choose ``per_class`` names of each group, or all names of a smaller group.
 
-    The choice follows from ``words`` alone.
+    The choice is random, but the same for the same names and ``words``.
     """
     return _first(groups, dict.fromkeys(groups, per_class), words)
 
@@ -156,10 +156,10 @@ def apportion(
 def _hold_out(
     units: Mapping[int, _Units], fraction: float, *, keep: int, words: object
 ) -> set[str]:
-    """Return the names of contents to hold out: about ``fraction`` of train, one or more per class.
+    """Return the contents to hold out: about ``fraction`` of train, one or more per class.
 
-    ``keep`` contents of each class stay in train. Each of several identical files counts as an
-    image; contents that would exceed the share of their class are skipped.
+    At least ``keep`` contents of each class stay in train. Identical files count as several images.
+    A content is skipped if its files exceed what is left of its class's share.
     """
     sizes = {label: unit.images for label, unit in units.items()}
     quotas = {label: fraction * size for label, size in sizes.items()}
@@ -215,16 +215,16 @@ def _units(
 def _usable(
     entries: Sequence[Entry], classes: int, same: Mapping[str, str], bound: Collection[str]
 ) -> list[int]:
-    """Return the number of different training images of each class that splits may use."""
+    """Return the number of usable contents of each class in train (``_Units.usable``)."""
     units = _units(entries, same, bound)
     return [units.get(label, _Units({}, 0, 0)).usable for label in range(classes)]
 
 
 def _bound(entries: Sequence[Entry], same: Mapping[str, str], images: int) -> set[str]:
-    """Return the contents that must stay in train: with two labels, or in another split too.
+    """Return the contents that must stay in train: with two labels, or in another split as well.
 
-    If a class would have fewer than ``images`` left, its contents in another split are not bound:
-    that leak exists anyway.
+    If this leaves a class fewer than ``images`` usable contents, its contents that are in another
+    split are not bound. They are in two splits in any case.
     """
     labels = defaultdict(set)
     given = set()
@@ -243,7 +243,7 @@ def _bound(entries: Sequence[Entry], same: Mapping[str, str], images: int) -> se
 
 
 def _once(entries: Sequence[Entry], paths: Collection[str]) -> list[Entry]:
-    """Drop entries that repeat one of ``paths`` in the same split."""
+    """Drop the second and later entries of each of ``paths`` in the same split."""
     kept = []
     seen: set[tuple[str, Split | None]] = set()
     for entry in entries:
@@ -267,9 +267,9 @@ def _require(
         shown = some([f"{name!r} ({size})" for name, size in short])
         raise UserError(
             f"too few images to split: each class needs {images} different images, for training "
-            f"and the splits made from it, but these have fewer: {shown}. Images that stand "
-            "under two labels are of no use outside train. Add images, give the splits yourself, "
-            f"or leave such classes out with dataset.min_class_images={images}."
+            f"and the splits made from it, but these have fewer: {shown}. Images with two labels "
+            "can only be used in train. Add images, make the splits yourself, or leave such "
+            f"classes out with dataset.min_class_images={images}."
         )
 
 

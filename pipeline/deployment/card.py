@@ -1,4 +1,7 @@
-"""Write the model card, the README.md of a model folder. The names in it come from outside."""
+"""Write the model card, which is the README.md of a model folder.
+
+Names of classes and titles come from users, so they are escaped.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,7 @@ def card(cfg: Config, description: Description, final: FinalFile, cost: Cost) ->
 
 
 def _shown(text: str) -> str:
-    """Make text from outside harmless to a terminal and to Markdown."""
+    """Escape text from users, for terminals and for Markdown."""
     return escaped(printable(text))
 
 
@@ -98,11 +101,11 @@ def _accuracy(final: FinalFile) -> str:
         others = f" Trained again with other seeds: {each} (this model first)."
     return (
         f"**{_percent(final.top1[0])}** of {count(images, 'test image')} right (95 % interval "
-        f"{_interval(correct, images)}, Wilson), mean of the classes "
+        f"{_interval(correct, images)}, Wilson). The mean accuracy of the classes is "
         f"{_percent(final.mean_class[0])}. Measured on `{ONNX}` itself, on images that played no "
-        f"part in training or in choosing its settings. Guessing is right for "
-        f"{_percent(final.chance)}, always {_shown(final.majority_class)}, the largest class, for "
-        f"{_percent(final.majority)}.{others}"
+        f"part in training or in choosing its settings. A random guess is right for "
+        f"{_percent(final.chance)}. The largest class, {_shown(final.majority_class)}, as the only "
+        f"answer is right for {_percent(final.majority)}.{others}"
     )
 
 
@@ -133,8 +136,8 @@ def _failures(final: FinalFile) -> str:
         parts += ["No test image was wrong. More test images would show where it fails."]
     return "\n\n".join([
         *parts,
-        "A picture of something else gets one of these classes all the same. Pictures of another "
-        "kind than the training images (another camera, background or crop) were not tested.",
+        "A picture of something else still gets one of these classes. Pictures that differ from "
+        "the training images (another camera, background or crop) were not tested.",
     ])  # fmt: skip
 
 
@@ -153,7 +156,7 @@ def _sureness(final: FinalFile) -> str:
     ]
     return (
         f"Logits are divided by a temperature of {measured.temperature:.3f} before they become "
-        "probabilities. It was fitted on the validation images, with the network that had not "
+        "probabilities. It was fitted on the validation images, with a network that was not "
         f"trained on them. Expected calibration error on the test images: {100 * measured.ece:.1f} "
         f"points ({100 * measured.ece_before:.1f} without it).\n\n"
         + _table(["Probability", "Test images", "Mean probability", "Right"], rows)
@@ -161,7 +164,7 @@ def _sureness(final: FinalFile) -> str:
 
 
 def preprocessing(description: Description) -> Iterator[str]:
-    """Yield what happens to an image, step by step, in words."""
+    """Yield a sentence for each step of preprocessing an image."""
     how = description.decoding
     yield "Decode to RGB with 8 bits a channel, upright by its EXIF tag, white behind transparency."
     if how.white:

@@ -1,4 +1,4 @@
-"""Fit a search into hours: epochs, trials, refits and image size, from timed steps."""
+"""Plan a search that fits the given hours, from timed training steps."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pipeline.settings.dataset import CountsConfig
 from pipeline.settings.schema import RecipeConfig
 
 MOST_TRIALS = 25
-"""The trials of the benchmark's own search."""
+"""Number of trials in the benchmark's own search; a plan has no more."""
 HOUR = 3600.0
 
 
 @dataclass(frozen=True)
 class _Rung:
-    """A length of training, and the least number of trials for which it is worth its time."""
+    """A training length in epochs, its refits, and the fewest trials that make it worthwhile."""
 
     epochs: int
     refits: int
@@ -27,17 +27,20 @@ class _Rung:
 
 
 _WHOLE = (_Rung(40, 3, MOST_TRIALS), _Rung(20, 3, 8), _Rung(12, 3, 6))
-"""Tried at every image size, the largest first: a shorter search comes before smaller images."""
+"""Tried at every image size, starting with the largest. So the search is shortened before the
+images are made smaller."""
 _PRETRAINED = (_Rung(12, 1, 3), *(_Rung(epochs, 1, 1) for epochs in range(12, 3, -1)))
-"""Tried at every size, too, if the network is pretrained: what it knows are objects as large as in
-its photographs, so its pixels are worth more than its trials (benchmarks/README.md)."""
+"""Also tried at every size if the network is pretrained. Such a network knows objects at the size
+that they had in its training images, so it gains more from large images than from many trials
+(benchmarks/README.md)."""
 _SHORT = (
     *(_Rung(8, 3, 5), _Rung(8, 1, 4), _Rung(5, 1, 4), _Rung(3, 1, 3)),
     *(_Rung(3, 1, 1), _Rung(2, 1, 1), _Rung(1, 1, 1)),
 )
 """Tried at the smallest size if none of the others fits."""
 _HOPE = 1.5
-"""A size is not timed if it would not fit even this many times faster than its area promises."""
+"""An image size is not timed if no search would fit even when training were this many times faster
+than the area of the images suggests."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,11 @@ def fit(
 ) -> Plan:
     """Return the best search that fits ``hours``.
 
-    ``measure`` times training at an image size in pixels; it is called for ``sides`` in turn until
-    a search fits, except for those far too large by the time of the size before. ``overhead``
-    returns the time of everything but training in seconds, with what the measurements so far took.
-    Raises UserError, with the least hours, if not even one trial and one refit fit.
+    ``measure`` times training at an image size in pixels. It is called for each of ``sides`` in
+    order until a search fits. A size other than the smallest is skipped if the last timing shows
+    that it is far too large. ``overhead`` returns the seconds of everything but training, including
+    the measurements so far. Raises UserError, which states the hours needed, if not even one trial
+    and one refit fit.
     """
     rungs = (*_WHOLE, *(_PRETRAINED if pretrained else ()))
     least = math.inf
@@ -103,7 +107,7 @@ def fit(
 
 
 def _hoped(timed: int, speed: Speed, side: int) -> Speed:
-    """Return the best speed to hope for at ``side`` px, from that at ``timed`` px."""
+    """Return the best speed to hope for at ``side`` px, from the speed at ``timed`` px."""
     share = (side / timed) ** 2 / _HOPE
     return replace(speed, train=share * speed.train, evaluate=share * speed.evaluate)
 
@@ -111,5 +115,6 @@ def _hoped(timed: int, speed: Speed, side: int) -> Speed:
 def _seconds(
     speed: Speed, recipe: RecipeConfig, images: CountsConfig, epochs: int, side: int
 ) -> tuple[float, float]:
+    """Return the seconds of one trial and of one refit at ``side`` px."""
     shorter = recipe.model_copy(update={"epochs": epochs, "steps": None, "image_size": side})
     return seconds_of(speed, shorter, images, paddle=False)

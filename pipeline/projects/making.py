@@ -42,27 +42,28 @@ from pipeline.settings.plain_yaml import misread, read_mapping
 from pipeline.settings.schema import Config
 
 _PARAMS_HEADER = """\
-Your own images, {name}. This file is yours to edit: it is never written again, and the next run
-trains what a change touches. Plain values only: it is read by Hydra and by DVC alike.
+Settings of {name}, a project for your own images. Edit this file freely: it is never overwritten,
+and the next run trains again whatever your change affects. Use plain values only: both Hydra and
+DVC read the file.
 """
 _COMMENTS = {
     "defaults": "The recipe says how a network is trained: quick20 has 20 epochs at 224 px.",
-    "folders": "Your images by the name of the project.",
-    "models": "Networks and weights by name, chosen as `planned` says below.",
+    "folders": "Where the images are, under the name of the project.",
+    "models": "Networks with their weights, by name. `planned` below says why they were chosen.",
     "strategies": "How hyperparameters are chosen: fixed, bayes, random or grid (every point).",
-    "dataset": "Shares of the images held out where they come without splits of their own.",
-    "lr": "The fixed scheme, where a search starts, too. Learning rates are per 256 images.",
-    "seed": "Of splits, starts and searches.",
+    "dataset": "Shares of the images to hold out, if the images have no splits of their own.",
+    "lr": "The fixed scheme; a search starts there too. Learning rates are per 256 images.",
+    "seed": "The seed of the splits, the trials and the searches.",
     "model": "Changes to the chosen model and recipe, such as recipe: {epochs: 5, batch_size: 16}.",
     "space": "The values a search may choose from.",
-    "search": "What each strategy may spend. DVC watches each one's part alone.",
+    "search": "Limits of each strategy. A change for one strategy does not run the others again.",
     "tune": "How many trials may fail, and how many seconds a trial may take (null: any).",
-    "planned": "Why these settings, for people to read; the report repeats it.",
-    "evaluate": "Refits of the chosen point. seeds: auto adds more where it is undecided.",
-    "machine": "The precision was chosen for this machine; auto and 0 take what a machine has.",
+    "planned": "Why these settings were chosen. Only the report uses this.",
+    "evaluate": "Refits of the chosen point. `seeds: auto` adds seeds while a comparison is open.",
+    "machine": "The precision was chosen for this machine. auto and 0 use what the machine has.",
 }
 _HEADER = """
-Written by `{command}`, anew each time; params.yaml is the file to edit.
+`{command}` writes this file at every start. Edit params.yaml instead.
 Run: dvc repro {path}
 """
 
@@ -79,11 +80,12 @@ def make(
 ) -> Path:
     """Write a project's files and return its folder; an existing params.yaml is kept.
 
-    Prints what the project will do. ``settings`` are ``dataset.KEY=VALUE``, for a new project. In a
-    checkout the folder is ``projects/NAME/``, else the working directory. Raises UserError, with
-    nothing written, when nothing can be trained on the images, a name is taken or unknown, the
-    weights cannot be fetched, the hours are too few, or an option differs from the project's own
-    params.yaml. ``spell`` spells the options in these messages.
+    Prints what the project will do. ``settings`` are ``dataset.KEY=VALUE`` texts, allowed only for
+    a new project. In a checkout the folder is ``projects/NAME/``, otherwise the working directory.
+    Raises UserError and writes nothing when the images cannot be trained on, the project's name
+    cannot be used, a model or strategy is unknown, the weights cannot be fetched, the hours are too
+    few, or an option differs from the existing params.yaml. ``spell`` writes an option as the user
+    types it.
     """
     images = existing(data)
     _require_digestible(images)
@@ -133,7 +135,7 @@ def make(
 
 
 def _commented(values: dict[str, Any], name: str) -> str:
-    """Return a params.yaml with a comment above what people change."""
+    """Return the text of a params.yaml, with a comment above each key that people change."""
     lines = [f"# {line}\n" for line in _PARAMS_HEADER.format(name=name).splitlines()]
     for key, value in values.items():
         if key in _COMMENTS:
@@ -143,22 +145,23 @@ def _commented(values: dict[str, Any], name: str) -> str:
 
 
 def print_time(cfg: Config) -> None:
-    """Print how long a project takes here, unless it has begun or has a limit."""
+    """Print how long a project takes here, unless its images are prepared or it has a limit."""
     if cfg.search.max_hours is None and not prepared_dir(cfg.dataset.name).exists():
         print(f"{'time':9} {time_needed(cfg)}", flush=True)
 
 
 def run(folder: Path) -> None:
-    """Run the project's pipeline and print its summary. Raises UserError when it stops early.
+    """Run the project's pipeline and print its summary.
 
-    If there is no DVC repository yet, one is made: in the Git repository, or without Git.
+    Creates a DVC repository if there is none, with Git if the folder is a Git repository. Raises
+    UserError when a stage fails.
     """
     cfg = compose(folder)
     print_time(cfg)
     _require_repository()
     if _dvc("repro", str(folder / "dvc.yaml")):
         raise UserError(
-            f"{folder}: the stage above stopped. What is finished is kept: mend the cause and run "
+            f"{folder}: the stage above failed. Finished work is kept: fix the cause and run "
             "the same command again"
         )
     print((report_dir(cfg) / "summary.txt").read_text(encoding="utf-8"), end="")
@@ -191,7 +194,7 @@ def _dvc(*words: str) -> int:
 
 
 def _own_name() -> str | None:
-    """Return the name of the installed program's project in this folder, or None."""
+    """Return the name of the installed program's project in the working directory, if any."""
     params = project_folder("") / f"{CONFIG_NAME}.yaml"
     if not INSTALLED or not params.exists():
         return None
@@ -200,7 +203,7 @@ def _own_name() -> str | None:
 
 
 def _checked_name(name: str, spell: Spelling) -> str:
-    """Return ``name``. Raise UserError if a project may not have it."""
+    """Return ``name``; raise UserError if a project may not have this name."""
     if not re.fullmatch(r"\w[\w-]{0,99}", name):
         raise UserError(
             f"the project's name would be '{name}'; allowed are letters, digits, _ and -, up to "
@@ -253,20 +256,20 @@ def _require_same(
 
 
 def _require_digestible(images: Path) -> None:
-    """Raise UserError for entries that would stop or hang DVC, because it reads every file."""
+    """Raise UserError for entries that would stop or hang DVC, which reads every file."""
     faults = list(irregular_below(images)) if images.is_dir() else []
     if faults:
         shown = "".join(f"\n  {printable(path)}: {reason}" for path, reason in faults[:10])
         more = f"\n  and {len(faults) - 10} more" if len(faults) > 10 else ""
         raise UserError(
             f"{images}: DVC watches this folder and cannot read all of it:{shown}{more}\n"
-            f"Remove or mend these entries. `{PROGRAM} prepare dataset=folder "
+            f"Remove or repair these entries. `{PROGRAM} prepare dataset=folder "
             "dataset.root=PATH` reads the folder without DVC and names what it leaves out."
         )
 
 
 def _require_weights(model: str, spell: Spelling) -> None:
-    """Fetch the weights first, so that nothing is written if they cannot be fetched."""
+    """Fetch the weights before anything is written; raise UserError if that fails."""
     try:
         locate(compose(SHARE, [f"model={model}"]).model, weights_dir())
     except UserError as error:

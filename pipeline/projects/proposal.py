@@ -1,4 +1,4 @@
-"""Propose the settings of a new project: look at the images, choose a network, time some steps."""
+"""Propose the settings of a new project from its images and from a few timed training steps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pipeline.settings.folders import CONFIG_NAME, SHARE, weights_dir
 from pipeline.settings.schema import Config
 
 SEARCHES = ("bayes", "random")
-"""Strategies whose number of trials can be fitted into hours."""
+"""Strategies whose number of trials can be chosen to fit the given hours."""
 _SMALL_NETWORKS = {
     "lr": 0.3,
     "space": {"lr": [1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001]},
@@ -36,15 +36,15 @@ _SMALL_NETWORKS = {
 _BATCH, _LEAST_BATCH = 32, 4
 """Batch size of recipe quick20, and the smallest one at which batch norm still works."""
 _SHORT_EPOCHS, _SHORT_CROPS = 12, [0.35, 1.0]
-"""A training of at most so many epochs sees larger parts of each image: crops down to 8 % are for
-long ones (benchmarks/README.md)."""
+"""A training of at most this many epochs uses larger crops of each image. Crops down to 8 % suit
+only longer trainings (benchmarks/README.md)."""
 _STAGES = 4
 """Processes that a project starts after this one: prepare, tune, evaluate, report."""
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """The content of a new project's params.yaml, and what a person should know of it."""
+    """The content of a new project's params.yaml, and (title, text) lines that explain it."""
 
     values: dict[str, Any]
     lines: list[tuple[str, str]]
@@ -58,11 +58,11 @@ def propose(
     hours: float | None = None,
     dataset: Mapping[str, Any] = MappingProxyType({}),
 ) -> Proposal:
-    """Propose a project's settings, and say in lines of (title, text) what the project will do.
+    """Propose a project's settings, with lines that explain them.
 
-    ``model`` may be ``auto``; None means the same. With ``hours`` the search is fitted into them.
-    ``dataset`` holds changes to the dataset's settings. Raises UserError when the images cannot be
-    trained on or the hours are too few.
+    ``model`` may be ``auto``; None means the same. If ``hours`` are given, the search is planned to
+    fit them. ``dataset`` holds changes to the dataset's settings. Raises UserError when the images
+    cannot be trained on or the hours are too few.
     """
     chosen = strategies or ",".join(STRATEGIES if hours is None else SEARCHES[:1])
     if hours is not None and chosen not in SEARCHES:
@@ -102,14 +102,17 @@ def _chosen(pictures: Images, draft: dict[str, Any]) -> Choice:
 
 
 def _precision(draft: Mapping[str, Any]) -> str:
-    """Return this machine's own precision; the benchmark's bf16 is ten times as slow on many."""
+    """Return the precision that suits this machine.
+
+    The benchmark's bf16 is ten times as slow on many machines.
+    """
     from pipeline.training.devices import resolve_device, resolve_precision
 
     return resolve_precision("auto", resolve_device(_composed(draft).machine.device))
 
 
 def time_needed(cfg: Config) -> str:
-    """Time a few steps of a project's recipe; say what its search does and how long it takes."""
+    """Describe what a project's search does and how long it takes, from a few timed steps."""
     from pipeline.planning.timing import measure, seconds_of  # torch takes seconds to import
 
     speed, counted = measure(cfg), trials(cfg)
@@ -125,7 +128,7 @@ def time_needed(cfg: Config) -> str:
 
 
 def _fitted(values: dict[str, Any], pictures: Images, sizes: Sequence[int], hours: float) -> str:
-    """Fit the search into ``hours``, set it in ``values`` and say what it does."""
+    """Plan a search that fits ``hours``, write it into ``values`` and return its description."""
     from pipeline.planning.budget import fit
     from pipeline.planning.timing import Speed, measure
 
@@ -133,7 +136,10 @@ def _fitted(values: dict[str, Any], pictures: Images, sizes: Sequence[int], hour
     started, imported = psutil.Process().create_time(), time.time()
 
     def overhead() -> float:
-        """Return the time so far, and that of the stages: each starts as slowly as this process."""
+        """Return the seconds spent so far plus the time to start all stages.
+
+        Each stage is assumed to start as slowly as this process did.
+        """
         return time.time() - started + _STAGES * (imported - started)
 
     speeds: dict[int, Speed] = {}
@@ -143,7 +149,7 @@ def _fitted(values: dict[str, Any], pictures: Images, sizes: Sequence[int], hour
         settings = (f"recipe.image_size={side}", stored)
         speeds[side] = measure(_composed(values, *settings))
         if (speeds[side].device, speeds[side].precision) == ("cpu", "bf16"):
-            # the kernels of some networks are slower in bf16, even where the processor has it
+            # some networks are slower in bf16, even on a processor that supports it
             plain = measure(_composed(values, *settings, "machine.precision=float32"))
             speeds[side] = min(speeds[side], plain, key=lambda each: each.train)
         return speeds[side]
@@ -164,7 +170,7 @@ def _fitted(values: dict[str, Any], pictures: Images, sizes: Sequence[int], hour
     return (
         f"{strategy}, up to {count(plan.trials, 'trial')} of {duration(plan.trial)} and "
         f"{count(plan.refits, 'refit')} of {duration(plan.refit)}, {count(plan.epochs, 'epoch')} "
-        f"each at {plan.side} px, so that all of it takes {duration(plan.total)} of the "
+        f"each at {plan.side} px; in all {duration(plan.total)} of the "
         f"{hours:g} hours on this machine ({now.device}, {now.precision}, "
         f"{1 / now.train:.0f} images/s)"
     )

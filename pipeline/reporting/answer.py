@@ -1,4 +1,4 @@
-"""Compose the answer for each dataset: the best setting, its accuracy and cost, and the model."""
+"""Compose the answer for each dataset: the best setting, its accuracy, its cost and the model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.trials.contract import FinalFile
 
 
 def answer(place: Place) -> Facts | None:
-    """Compose the answer for one dataset and model; None before a cell is evaluated."""
+    """Compose the answer for one dataset and model; None if none of its cells is evaluated."""
     cell = final_cell(place)
     if cell is None or cell.final is None:
         return None
@@ -41,7 +41,7 @@ def answer(place: Place) -> Facts | None:
 
 
 def accuracy(final: FinalFile, top1: Interval | None) -> str:
-    """Say how good a setting is and how sure that is, with the accuracy of every refit."""
+    """Describe a setting's test accuracy, its 95 % interval and the accuracy of every refit."""
     assert top1 is not None
     seeds = [show(each, "share") for each in final.top1]
     sure = ""
@@ -52,7 +52,7 @@ def accuracy(final: FinalFile, top1: Interval | None) -> str:
 
 
 def answer_table(places: Sequence[Place]) -> Table | None:
-    """Make a row with the answer for each dataset and model; None before a cell is evaluated."""
+    """Tabulate the answers, one row per dataset and model; None if no cell is evaluated."""
     several = len({place.model for place in places}) > 1
     rows: list[list[Value]] = []
     for place in places:
@@ -82,7 +82,7 @@ def answer_table(places: Sequence[Place]) -> Table | None:
 
 
 def strategy_table(place: Place) -> Table:
-    """Make a table of each strategy's point on one dataset, its accuracy and its cost."""
+    """Tabulate the point, accuracy and cost of each strategy on one dataset and model."""
     chosen = wording(*(cell.best.choice for cell in place.cells.values()))
     columns = [
         Column("strategy", "Strategy"),
@@ -100,14 +100,14 @@ def strategy_table(place: Place) -> Table:
         rows.append([*row, words, len(cell.trials), cell.seconds])
     caption = (
         f"What each strategy chose by {chosen.choice}. Test top-1: "
-        f"{chosen.test}. Trainings and device time are those of the search, each "
-        "counted at what it took when it was trained, replayed or not."
+        f"{chosen.test}. Trainings and device time cover the search alone. A replayed trial counts "
+        "the time that its training took."
     )
     return Table("strategies", caption, columns, rows)
 
 
 def cost(cells: Sequence[Cell]) -> Text:
-    """Say what each strategy cost over all datasets."""
+    """Describe what the searches of each strategy cost over all datasets."""
     parts = []
     for strategy in ordered({cell.name.strategy for cell in cells}):
         its = [cell for cell in cells if cell.name.strategy == strategy]
@@ -131,7 +131,7 @@ def surprises(cells: Sequence[Cell]) -> Text | None:
     more = f" and {len(apart) - 4} more" if len(apart) > 4 else ""
     return Text(
         "Validation and test differ by more than the test's interval for "
-        f"{'; '.join(apart[:4])}{more}. This is expected, and no fault: the test split has other "
+        f"{'; '.join(apart[:4])}{more}. This is expected and not a fault: the test split has other "
         "images, the refits train on the validation images too, and the best of many noisy "
         "validations is partly luck. Only the test accuracy says how good a setting is."
     )

@@ -1,4 +1,4 @@
-"""Test the published claim on what Bayesian search loses against the grid."""
+"""Test the published claim about the accuracy that Bayesian search loses against the grid."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pipeline.reporting.tables import Column, Table, Value, show
 
 @dataclass(frozen=True)
 class Claim:
-    """The loss of bayes against grid on one dataset and model: grid minus bayes, test top-1."""
+    """The test top-1 of grid minus that of bayes, on one dataset and model."""
 
     grid: Cell
     bayes: Cell
     difference: Difference
-    """Difference paired over the seeds that both have."""
+    """The difference, paired over the seeds that both cells have."""
     published: PublishedRow | None
 
     @property
@@ -30,26 +30,26 @@ class Claim:
 
     @property
     def searches(self) -> list[list[float]]:
-        """The gaps to the grid's best of searches that were replayed on it; a row per search."""
+        """Return the gap to the grid's best after each trial, a row per replayed search."""
         replays = self.grid.final.replays if self.grid.final else None
         return replays.gaps if replays else []
 
     @property
     def replayed(self) -> Interval | None:
-        """The mean loss of searches like this one; None without replays of enough trials."""
+        """Return the mean loss of the replayed searches; None if none has enough trials."""
         return t_interval(self._last) if self._last else None
 
     @property
     def within(self) -> float | None:
-        """The share of these searches that lose at most what the published text states."""
+        """Return the share of replayed searches that lose at most the stated loss."""
         close = [gap <= STATED_LOSS[1] for gap in self._last]
         return sum(close) / len(close) if close else None
 
     @property
     def _last(self) -> list[float]:
-        """Gaps after as many trials as this search had.
+        """Return the gap of each replayed search after as many trials as the real search had.
 
-        With patience each search ends by itself, and keeps its last gap from then on.
+        With patience a replayed search ends by itself. Its row repeats its last gap from then on.
         """
         patient = (self.bayes.best.search or {}).get("patience") is not None
         last = -1 if patient else len(self.bayes.trials) - 1
@@ -66,6 +66,7 @@ def claims(places: Sequence[Place], published: Mapping[str, PublishedRow]) -> li
 
 
 def claim_section(tested: Sequence[Claim]) -> Section:
+    """Write the section on what bayes loses against grid, with a row per claim."""
     words = wording(*(c.grid.best.choice for c in tested))
     several = len({c.grid.name.model for c in tested}) > 1
     low, high = (100 * bound for bound in STATED_LOSS)
@@ -97,13 +98,13 @@ def claim_section(tested: Sequence[Claim]) -> Section:
     ]
     caption = (
         "What Bayesian search loses against the grid: grid minus bayes, paired test top-1, "
-        f"{words.test}. As stated: whether its interval stays within the {high:g} points of the "
-        f"published text. Replayed: the mean of such searches on {words.selection}, and the share "
-        f"of them within {high:g} points of the best."
+        f"{words.test}. As stated: whether the interval of the loss stays within the {high:g} "
+        "points of the published text. Replayed: the mean loss of replayed searches on "
+        f"{words.selection}, and the share of them within {high:g} points of the best."
     )
     text = (
         f"The published text says that Bayesian search loses {low:g} to {high:g} points at a tenth "
-        "of the trials; its own table has up to 0.51. The test loss covers the two chosen "
+        "of the trials; its own table shows losses up to 0.51. The test loss covers the two chosen "
         f"points only: another search may choose better or worse. {_searches(tested)}"
         f"{_together(tested)}"
     )
@@ -120,34 +121,34 @@ def _searches(tested: Sequence[Claim]) -> str:
         return (
             "The replayed loss is what a search loses on average: the mean gap in "
             f"{wording(*(c.grid.best.choice for c in tested)).choice}, with its 95 % interval, "
-            f"over {' or '.join(map(str, counts))} searches with their own seeds, looked up in the "
-            "finished grid until each ends."
+            f"over {' or '.join(map(str, counts))} searches, each with its own seed. Their trials "
+            "are looked up in the finished grid."
         )
     if any(c.grid.trials_that("failed") for c in tested):
         return "Nothing is replayed, because a trial of the grid failed."
-    return "There are no replayed searches of that many trials: evaluate the grid again."
+    return "No replayed search is as long as the search itself: evaluate the grid again."
 
 
 def _together(tested: Sequence[Claim]) -> str:
-    """Describe each model's mean loss over the datasets with a published figure, if several."""
-    told = ""
+    """Describe each model's mean loss over its datasets with a published loss, if several."""
+    sentences = ""
     for model in dict.fromkeys(c.grid.name.model for c in tested):
         compared = [c for c in tested if c.grid.name.model == model and c.published]
         if len(compared) < 2:
             continue
         ours = [c.loss.mean for c in compared]
         published = [c.published.loss for c in compared if c.published]
-        told += (
+        sentences += (
             f" Over the {len(ours)} datasets with a published loss, the mean loss on test is "
             f"{show(t_interval(ours), 'points')} points here, with "
             f"{compared[0].grid.model_title}, and "
             f"{show(t_interval(published), 'points')} as published (intervals over the datasets)."
         )
-    return told
+    return sentences
 
 
 def as_stated(loss: Interval | None) -> str:
-    """Return whether a loss is at most the stated one: yes, no, or undecided by its interval."""
+    """Return whether the interval of a loss stays within the stated loss: yes, no or undecided."""
     if loss is None or loss.low is None or loss.high is None:
         return ""
     if loss.high <= STATED_LOSS[1]:
@@ -156,5 +157,5 @@ def as_stated(loss: Interval | None) -> str:
 
 
 def verdicts(tested: Sequence[Claim]) -> list[str]:
-    """Return the conclusion from each comparison in words, corrected for their number."""
+    """Return each claim's conclusion in words, corrected for the number of claims."""
     return readings([claim.difference for claim in tested], "grid")

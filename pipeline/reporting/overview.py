@@ -57,10 +57,7 @@ def _reading(cells: Sequence[Cell]) -> str:
             "optimistic. Cost is in device-hours."
         )
     seeds = sorted({len(cell.final.seeds) for cell in cells if cell.final})
-    cost = (
-        " Cost is in device-hours and counts every trial at what it took when it was trained, "
-        "replayed or not."
-    )
+    cost = " Cost is in device-hours. A replayed trial counts the time that its training took."
     if not seeds:
         return "Nothing is evaluated yet: the test split is closed." + cost
     if seeds == [1]:

@@ -97,7 +97,7 @@ def test_from_an_empty_folder_to_predictions(installed, tmp_path):
     vdtransfer("init", images, "--model", "resnet50_vd_random", "--name", "shapes")
     params = here / "params.yaml"
     text = params.read_text()
-    assert "# Your images by the name of the project." in text
+    assert "# Where the images are, under the name of the project." in text
     values = yaml.safe_load(text)
     values["recipe"] = {"epochs": 1, "batch_size": 4, "image_size": 32, "resize_size": 32}
     values["model"] = {"arch": "resnet10t"}

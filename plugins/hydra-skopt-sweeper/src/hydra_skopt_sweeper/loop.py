@@ -1,4 +1,4 @@
-"""Run a sweep: ask for points, launch their jobs, record the results, until a rule stops it."""
+"""Run a sweep: ask for points, launch their jobs and record the results until a rule stops it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from .space import Space, parse_value, plain
 log = logging.getLogger(__name__)
 
 Launch = Callable[[list[list[str]], int], Sequence[JobReturn]]
-"""Runs one job per list of overrides; the second argument is the number of the first job."""
+"""Launches one job per list of overrides. The second argument is the number of the first job."""
 
 
 class Sweep:
     """One search over `space` in `folder`.
 
     Args:
-        recorded: trials of an interrupted run of the same sweep, not launched again.
-        search: what decides the proposals, kept with the result.
+        recorded: trials of an interrupted run of the same sweep; they are not launched again.
+        search: the settings that decide the proposals; they are written with the results.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Sweep:
         """Run until a rule stops the sweep; return the launched jobs, a sequence per batch.
 
         Raises:
-            SweepError: more trials failed than allowed, or a recorded one is not in the space.
+            SweepError: more trials failed than allowed, or a recorded trial is not in the space.
             Exception: the error of a failed job, if `on_failure` is "raise".
         """
         started = time.monotonic()
@@ -89,10 +89,11 @@ class Sweep:
         return returns
 
     def _take_over(self) -> list[Proposal]:
-        """Learn the recorded trials; return the proposals that are left of their last batch.
+        """Learn the recorded trials; return the proposals of their last batch still to run.
 
-        The table decides what was tried. If it ends within a batch, that batch is asked for again,
-        because its other points were proposed without knowing the recorded values.
+        The table decides what was tried. It may end in the middle of a batch. Then the engine
+        proposes that batch again before it learns the results recorded from it: the batch was
+        first proposed without them, too.
         """
         size = self._options.batch_size
         whole = len(self._recorded) - len(self._recorded) % size
@@ -112,7 +113,7 @@ class Sweep:
         return self._engine.ask(min(self._options.batch_size, room))
 
     def _batch(self, proposals: Sequence[Proposal]) -> Sequence[JobReturn]:
-        """Run the trials of one batch, learn from them and record them, also those that failed.
+        """Run one batch of trials; learn and record their results, failed trials included.
 
         Raises the error of the first failed job if `on_failure` is "raise".
         """
@@ -212,7 +213,7 @@ class Sweep:
             )
 
     def _write_results(self, reason: str | None) -> None:
-        """Write the result so far; `reason` is why the sweep stopped, None while it runs."""
+        """Write the results so far; `reason` says why the sweep stopped, None while it runs."""
         best = best_trial(self._trials, self._options.direction)
         write_results(
             self._folder,

@@ -1,7 +1,7 @@
-"""Walk along one ordered dimension before there are enough values for a model.
+"""Walk along one ordered dimension before there are enough results for a model.
 
-If one parameter decides most of the value, as the learning rate does in fine-tuning, a few trials
-along it find the good part of the space sooner than any model of the whole space.
+One parameter may decide most of the objective, as the learning rate does in fine-tuning. Then a few
+trials along it find the good part of the space sooner than any model of the whole space.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Collection, Mapping, Sequence
 from .dimensions import Dimension, Levels, Point
 
 STRIDES = 7
-"""A line of more values than this is walked in longer steps first, which are halved later."""
+"""A line with more values than this is walked in longer steps at first. They are halved later."""
 STANDSTILL = 5
-"""Number of trials without a better one after which a walk looks at what it has left out."""
+"""After this many trials without a new best, untried ends and untried flags are tried."""
 SHORT = 2
-"""An untried end with fewer values than this is not looked at."""
+"""An untried end with fewer values than this is not tried."""
 
 
 def next_step(
@@ -26,15 +26,16 @@ def next_step(
 
     The walk tries the neighbours of the best index, the lower one first, until the best has a
     tried neighbour on each side or is at an end. Noise can end a walk in a flat region. So if more
-    than half of the line is untried at one end, the middle of that part is tried; and if the search
-    has stood still for a while, the middle of any untried end.
+    than half of the line is untried at one end, the walk tries the middle of that part. After
+    ``STANDSTILL`` trials without a new best it tries the middle of any untried end of at least
+    ``SHORT`` values.
 
     Args:
-        values: what the tried indices came to; None where that is not known yet, minus infinity
-            where a trial failed.
-        size: number of indices of the line.
-        start: where the walk begins.
-        idle: number of trials since the best one of the search.
+        values: the result of each tried index, larger is better; None if it is not known yet, minus
+            infinity if the trial failed.
+        size: number of indices on the line.
+        start: index at which the walk begins.
+        idle: number of trials since the best trial of the search.
     """
     if start not in values:
         return start
@@ -50,7 +51,7 @@ def next_step(
                 if aim != best:
                     return aim
         step //= 2
-    if None in values.values():  # a batch: go on as if the neighbours were worse or better
+    if None in values.values():  # in a batch: try the next index on either side
         for distance in range(1, 2 * longest + 1):
             for aim in (best - distance, best + distance):
                 if 0 <= aim < size and aim not in values:
@@ -68,10 +69,10 @@ def next_step(
 def untried_flag(
     dimensions: Sequence[Dimension], tried: Collection[Point], best: Point, *, idle: int
 ) -> Point | None:
-    """Choose the best point, but with a value that was never tried, of a dimension of two values.
+    """Choose the best point with the untried value of a two-valued dimension; None without one.
 
-    Only if the search has stood still for a while; None if both values of each were tried. The mean
-    of a model says nothing of a value that no trial had, so a search for the best mean stays away.
+    Returns None, too, before ``STANDSTILL`` trials without a new best. The mean of a model says
+    nothing about a value that no trial had, so a search for the best mean never tries that value.
     """
     if idle < STANDSTILL:
         return None
