@@ -194,7 +194,7 @@ def test_other_data_than_the_searched_is_refused(project):
     assert not (project.cell("fixed") / "final.json").exists()
 
 
-def test_a_refit_that_diverges_is_told_and_leaves_nothing(project):
+def test_a_refit_that_diverges_is_reported_and_leaves_nothing(project):
     project.tune("strategy=fixed")
     best = project.cell("fixed") / "best.yaml"
     best.write_text(best.read_text().replace("lr: 0.3", "lr: 1.0e+30"))

@@ -173,7 +173,7 @@ def test_an_image_of_many_copies_does_not_swallow_a_split(prepare, own):
     assert stats["counts"]["val"]["dog"] >= 1
 
 
-def test_one_image_under_two_labels_is_told_with_both(prepare, own):
+def test_one_image_under_two_labels_is_reported_with_both(prepare, own):
     for number in range(3):
         shutil.copy(own / "cat" / f"{number}.jpg", own / "dog" / f"copy{number}.jpg")
     manifest, stats, _, err = prepare()

@@ -61,7 +61,7 @@ def test_a_finished_benchmark_gives_every_output(
         ("sqlite:///elsewhere.db", "http://127.0.0.1:5000"),
     ],
 )
-def test_links_lead_to_the_tracking_server_and_tell_no_password(
+def test_links_lead_to_the_tracking_server_and_hold_no_password(
     quickstart: Config, monkeypatch: pytest.MonkeyPatch, uri: str, address: str
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)

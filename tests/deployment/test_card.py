@@ -75,7 +75,7 @@ def test_a_faultless_model_says_what_that_is_worth(cfg: Config) -> None:
     assert "No test image was wrong. More test images would show where it fails." in text
 
 
-def test_preprocessing_is_told_in_words() -> None:
+def test_preprocessing_is_described_in_words() -> None:
     steps = list(preprocessing(description()))
     assert "Resize a short side above 48 px to 48 px" in steps[1]
     assert "Resize the short side to 40 px" in steps[2]

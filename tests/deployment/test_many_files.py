@@ -63,7 +63,7 @@ def test_an_error_in_a_thread_ends_all(model: Path, photos: Path) -> None:
         list(predictions(broken, sorted(photos.iterdir()), 1, Unreadable()))
 
 
-def test_a_stopped_run_is_gone_on_with(
+def test_a_stopped_run_is_continued(
     model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole, out = tmp_path / "whole.csv", tmp_path / "out.csv"
@@ -96,7 +96,7 @@ def test_a_stopped_run_is_gone_on_with(
     assert {each.name for each in tmp_path.iterdir()} == {"photos", "whole.csv", "out.csv"}
 
 
-def test_what_cannot_be_gone_on_with_is_refused(model: Path, photos: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_continued_is_refused(model: Path, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     left = tmp_path / "out.csv.unfinished"
     asked = [str(model), str(photos), "--output", str(out)]

@@ -179,7 +179,7 @@ def test_a_patient_search_is_held_against_replays_that_end_by_themselves(tmp_pat
     assert claim.replayed.mean == pytest.approx(0.01)
 
 
-def test_why_nothing_is_replayed_is_told_as_it_is(tmp_path: Path) -> None:
+def test_the_reason_why_nothing_is_replayed_is_stated(tmp_path: Path) -> None:
     results = read(tmp_path, Benchmark(datasets=("dtd",)))
     (text, _) = claim_section(claims(places(results.cells), {})).blocks
     assert isinstance(text, Text)
@@ -265,7 +265,7 @@ def test_figures_of_the_paddle_protocol_stand_where_ours_are_missing(tmp_path: P
         (None, "Nothing is evaluated yet"),
     ],
 )
-def test_what_an_accuracy_is_made_of_is_told_as_it_is(
+def test_what_an_accuracy_is_made_of_is_stated(
     tmp_path: Path, seeds: tuple[int, ...] | None, told: str
 ) -> None:
     read(tmp_path, Benchmark(datasets=("dtd",), strategies=("grid",), seeds=seeds or (0,)))

@@ -130,7 +130,7 @@ def best(**changes: object) -> Callable[[Path], None]:
         (edit("final.json", '"class 3", ', ""), r"final\.json: .*confusion must be 9 x 9"),
     ],
 )
-def test_damage_is_told_with_file_place_and_remedy(
+def test_damage_is_reported_with_file_place_and_remedy(
     root: Path, damage: Callable[[Path], None], message: str
 ) -> None:
     damage(root / GRID)
@@ -140,7 +140,7 @@ def test_damage_is_told_with_file_place_and_remedy(
     assert "\n" not in str(caught.value)
 
 
-def test_bytes_that_are_no_text_are_told(root: Path) -> None:
+def test_bytes_that_are_no_text_are_reported(root: Path) -> None:
     (root / GRID / "runs.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match=r"runs\.csv: it is not text"):
         read_results(root, NAMES)

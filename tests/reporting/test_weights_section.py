@@ -86,7 +86,7 @@ def test_a_strategy_that_has_not_run_leaves_its_columns_empty(tmp_path):
     assert gains.rows[0][3:] == [None, ""]
 
 
-def test_the_claim_is_told_over_all_folders(tmp_path):
+def test_the_claim_is_stated_over_all_folders(tmp_path):
     found, _ = section(tmp_path, ("resnet50_vd", "resnet50_vd_10w"))
     text, _, gains, _ = found.blocks
     means = [row[3].mean for row in gains.rows]

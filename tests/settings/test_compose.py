@@ -115,7 +115,7 @@ def test_a_mistake_in_params_names_the_file_and_the_key(params, change, told):
         assert word in text
 
 
-def test_a_dataset_that_is_not_there_is_told_the_folders_of_the_project_too(params):
+def test_an_unknown_dataset_is_an_error_that_lists_the_projects_own_folders_too(params):
     folder = params(folders={"insects": "data/insects", "shells": "data/shells"})
     text = message(folder, "dataset=insect")
     assert "no dataset 'insect'. Did you mean 'insects'? Allowed: insects, shells, cal" in text
@@ -133,7 +133,7 @@ def test_a_launcher_that_is_not_there_names_the_variable_that_chose_it(monkeypat
     assert "params.yaml or an override: no hydra/launcher 'procesess'" in text
 
 
-def test_several_mistakes_are_told_together(params):
+def test_several_mistakes_are_reported_together(params):
     text = message(params(sed=7, lr="abc"), "recipe.epochs=-1")
     for word in ("sed", "lr", "recipe.epochs"):
         assert word in text

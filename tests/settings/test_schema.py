@@ -72,12 +72,12 @@ def test_a_name_may_be_anybodys(name):
     assert made.name == name
 
 
-def test_the_machine_is_told_in_known_words():
+def test_the_machine_is_described_in_known_words():
     refused(MachineConfig, {"precision": "fp8"}, "'auto', 'float32', 'tf32', 'bf16' or 'fp16'")
     refused(MachineConfig, {"threads": -1}, "greater than or equal to 0")
 
 
-def test_every_fault_is_told_at_once():
+def test_every_fault_is_reported_at_once():
     with pytest.raises(ValidationError) as caught:
         Config.model_validate({"seed": -1, "lr": "abc"})
     told = {fault["loc"][0] for fault in caught.value.errors()}

@@ -248,7 +248,7 @@ def finishing_quietly():
     signal.signal(signal.SIGTERM, before)
 
 
-def test_a_damaged_checkpoint_is_not_gone_on_from(trials):
+def test_a_damaged_checkpoint_is_not_resumed(trials):
     whole, _ = trials.train({}, "whole.ckpt")
     data = bytearray(Path("whole.ckpt").read_bytes())
     for position in range(len(data) // 3, len(data) // 3 + 2000):
