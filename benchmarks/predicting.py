@@ -5,7 +5,7 @@
 Images per second, in turns over blocks of the same files, in one process:
 
 * decoding: Pillow reads and decodes the files to RGB, in a process for each core;
-* network: onnxruntime with its own defaults on batches of 32 that lie ready in memory;
+* network: onnxruntime with its own defaults on batches of 32 that are ready in memory;
 * predict: this project, from the files to ranked classes, without its start-up.
 
 The first two are limits: predict has to do both. The ratio is the speed of predict divided by that

@@ -53,13 +53,13 @@ _COMMENTS = {
     "strategies": "How hyperparameters are chosen: fixed, bayes, random or grid (every point).",
     "dataset": "Shares of the images to hold out, if the images have no splits of their own.",
     "lr": "The fixed scheme; a search starts there too. Learning rates are per 256 images.",
-    "seed": "The seed of the splits, the trials and the searches.",
+    "seed": "The seed of the trials and of the searches. Splits use dataset.split_seed.",
     "model": "Changes to the chosen model and recipe, such as recipe: {epochs: 5, batch_size: 16}.",
     "space": "The values a search may choose from.",
-    "search": "Limits of each strategy. A change for one strategy does not run the others again.",
+    "search": "Limits of each strategy. Changing one of them does not repeat other searches.",
     "tune": "How many trials may fail, and how many seconds a trial may take (null: any).",
     "planned": "Why these settings were chosen. Only the report uses this.",
-    "evaluate": "Refits of the chosen point. `seeds: auto` adds seeds while a comparison is open.",
+    "evaluate": "Refits of the chosen point. `auto` adds seeds while a comparison is undecided.",
     "machine": "The precision was chosen for this machine. auto and 0 use what the machine has.",
 }
 _HEADER = """
