@@ -30,6 +30,9 @@ _MOST_BYTES = 1_900_000_000
 
 _TILE = (322, 323)
 """The tags of a TIFF with the width and height of its tiles."""
+_MOST_SCANS, _BYTES_A_SCAN = 64, 16_384
+"""A progressive JPEG may have so many scans, and one more for so many bytes. Encoders write about
+10. Each takes the decoder through the whole image, though it may be 12 bytes long."""
 _BAND = 256
 """Number of rows that are put on white at once."""
 
@@ -167,6 +170,9 @@ def _decode(data: bytes, how: Decoding) -> Decoded:
                 f"{width}x{height} pixels of {image.format} take {needed / 1e9:.1f} GB to decode, "
                 f"more than {_MOST_BYTES / 1e9:.1f}. Save it as JPEG or PNG, or smaller"
             )
+        scans = data.count(b"\xff\xda") if image.info.get("progressive") else 0
+        if scans > _MOST_SCANS + len(data) // _BYTES_A_SCAN:
+            raise UnreadableError(f"a JPEG of {scans:,} scans, which would take too long to decode")
         deep = DeepImage.of(image)
         image.load()
         upright = deep.scaled(image, how.white, lambda: _opened(data)) if deep else image

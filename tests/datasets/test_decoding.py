@@ -182,6 +182,19 @@ def test_huge_jpeg_is_decoded_at_reduced_size():
     assert np.abs(small.astype(int) - exact.astype(int)).max() <= 3
 
 
+@pytest.mark.parametrize(("more", "read"), [(0, True), (50, True), (300, False)])
+def test_the_scans_of_a_progressive_jpeg_are_limited(more, read):
+    """Each costs the time of a whole image, and this one has 12 bytes."""
+    data = encoded(Image.new("RGB", (64, 64), (200, 100, 50)), "JPEG", progressive=True)
+    scan = data[data.rindex(b"\xff\xda") : -2]
+    data = data[:-2] + more * scan + data[-2:]
+    if read:
+        assert decode(data, Decoding(side=None)).shape == (64, 64, 3)
+    else:
+        with pytest.raises(UnreadableError, match="scans, which would take too long"):
+            decode(data, Decoding(side=None))
+
+
 def test_huge_images_of_other_kinds_are_refused():
     how = Decoding(side=256, max_pixels=1_000_000)
     for data in (
