@@ -290,8 +290,8 @@ def _require_no_common_cause(folder: Path, cfg: Config) -> None:
     enough = len(trials) >= max(_ALIKE, cfg.tune.allowed_failures + 1)
     if enough and len(causes) == 1 and causes != {""}:
         raise UserError(
-            f"the first {len(trials)} trials failed in the same way: {trials[0].error}. Mend the "
-            "cause and run the same command again"
+            f"the first {len(trials)} trials failed in the same way; mend the cause and run the "
+            f"same command again: {trials[0].error}"
         )
 
 

@@ -16,7 +16,7 @@ def test_three_equal_failures_at_the_beginning_end_a_sweep(project, monkeypatch,
         raise RuntimeError("no memory for 12 images")
 
     monkeypatch.setattr(journalled, "train", fail)
-    with pytest.raises(UserError, match=r"the first 3 trials failed in the same way: .*no memory"):
+    with pytest.raises(UserError, match=r"the first 3 trials failed in the same way; .*no memory"):
         project.tune(f"strategy={strategy}", "search.bayes.n_trials=4")
     assert len(project.trained()) == 3
     assert not project.cell(strategy).exists()
