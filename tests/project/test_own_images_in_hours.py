@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 import yaml
 
@@ -56,7 +57,9 @@ class Toy:
         ) as process:
             while process.poll() is None and not list(self.copy.rglob("trial.json")):
                 time.sleep(0.1)
+            started = psutil.Process(process.pid).children(recursive=True)
             os.killpg(process.pid, signal.SIGKILL)
+        psutil.wait_procs(started, timeout=60)  # DVC takes one that nobody has reaped for alive
 
 
 def test_from_a_folder_to_a_model_within_hours(tmp_path):

@@ -305,12 +305,14 @@ def test_text_is_readable_on_its_ground(visit: Visit) -> None:
               const texts = document.querySelectorAll("p, td, th, dt, dd, figcaption, .plot text");
               const colour = (e) => getComputedStyle(e)[e.matches("text") ? "fill" : "color"];
               const inCell = ".notice, [data-chart$='-heat'] .role-mark text";
-              return [...texts].filter((e) => !e.matches(inCell))
-                .map((e) => contrast(parts(colour(e)).slice(0, 3), page));
+              // Below a label in a figure lies the same text in the page's colour, as an edge.
+              const edge = (e) => getComputedStyle(e).stroke === getComputedStyle(e).fill;
+              return [...texts].filter((e) => !e.matches(inCell) && !edge(e))
+                .map((e) => [contrast(parts(colour(e)).slice(0, 3), page), e.textContent]);
             }}"""
         )
         assert len(contrasts) > 50
-        assert min(contrasts) >= 4.5
+        assert [text for ratio, text in contrasts if ratio < 4.5] == []
 
 
 def test_figures_in_a_heat_map_are_readable_on_their_cells(visit: Visit) -> None:

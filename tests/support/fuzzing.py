@@ -206,7 +206,8 @@ def inputs(folder: Path, model: Path, draw: random.Random) -> Iterator[Input]:
 def import_everything(folder: Path, model: Path) -> None:
     """Read a good file of each kind, so that later only an input can cause an import."""
     Image.init()
-    codecs.lookup("raw_unicode_escape")  # of pickled text
+    for codec in ("raw_unicode_escape", "unicode_escape"):  # of pickled text, and of messages
+        codecs.lookup(codec)
     description = described(model / predictor.DESCRIPTION)
     network.load(description, model / predictor.WEIGHTS)
     description.image(picture())
