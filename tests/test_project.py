@@ -59,7 +59,7 @@ def test_what_dvc_says_reaches_the_person(here, capfd):
     folder = making.make(str(digits(here / "images", per_class=3)), "mine", RANDOM)
     (here / ".dvc").mkdir()
     (here / ".dvc" / "config").write_text("[core\n")
-    with pytest.raises(UserError, match="stopped"):
+    with pytest.raises(UserError, match="the stage above failed"):
         making.run(folder)
     assert "configuration error - config file error" in capfd.readouterr().err
 
