@@ -56,7 +56,11 @@ def main() -> None:
         print(f"vdtransfer {__version__}")
     elif name in commands():
         sys.argv = [f"vdtransfer {name}", *arguments]
-        runpy.run_module(f"pipeline.{name}", run_name="__main__", alter_sys=True)
+        try:
+            runpy.run_module(f"pipeline.{name}", run_name="__main__", alter_sys=True)
+        except KeyboardInterrupt:  # while it imports, which takes seconds
+            print("interrupted", file=sys.stderr)
+            sys.exit(130)
     else:
         print(f"error: no command '{name}'. Allowed: {', '.join(commands())}", file=sys.stderr)
         sys.exit(2)
