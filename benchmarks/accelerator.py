@@ -23,8 +23,6 @@ finished its work.
 trial is ResNet50_vd from a random start.
 """
 
-from __future__ import annotations
-
 import pipeline  # noqa: F401  # before torch: sets how OpenMP's threads wait
 
 # isort: split

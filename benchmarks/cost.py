@@ -12,8 +12,6 @@ third of a trained one: it needs only the forward pass.
 Decoding, start-up and the journal are left out.
 """
 
-from __future__ import annotations
-
 import argparse
 import math
 from dataclasses import dataclass

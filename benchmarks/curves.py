@@ -7,8 +7,6 @@ already in benchmarks/curves/fashion_mnist.csv are not trained again. The 49 poi
 smoothing come first; they are a grid of their own.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

@@ -17,8 +17,6 @@ MLflow, no Hydra. It writes into BOX:
 ``--toy`` shrinks everything for a trial run on a processor: ``run BOX --device cpu --toy``.
 """
 
-from __future__ import annotations
-
 import argparse
 import csv
 import json

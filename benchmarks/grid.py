@@ -11,8 +11,6 @@ scaled down from batches of 256. In 40 steps of 32 the scaled rates hardly move 
 best of the seven would be at the edge.
 """
 
-from __future__ import annotations
-
 import argparse
 import csv
 from collections.abc import Callable, Mapping, Sequence

@@ -5,8 +5,6 @@ pixels. The real code records, exports and evaluates them, except that all epoch
 logged at once.
 """
 
-from __future__ import annotations
-
 import itertools
 import random
 import shutil

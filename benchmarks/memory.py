@@ -7,8 +7,6 @@ a hundredth of the dataset. It measures anonymous memory (RssAnon of /proc/self/
 only). The pages of the mapped pixel store do not count: the system can drop them at any time.
 """
 
-from __future__ import annotations
-
 import argparse
 import multiprocessing
 import os

@@ -8,8 +8,6 @@ can be chosen; its value is that of the last epoch. The learning rate follows th
 whole training even if the training is stopped, so a paused training can be resumed.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

@@ -8,8 +8,6 @@ mean absolute difference of horizontal neighbours, and *difference* is the mean 
 from PaddleClas's crops.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 

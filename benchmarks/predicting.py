@@ -14,8 +14,6 @@ three. The ratio can reach 1 if decoding costs little compared with the network,
 both cost the same, it cannot exceed a half, because the same cores do both.
 """
 
-from __future__ import annotations
-
 import argparse
 import multiprocessing
 import os

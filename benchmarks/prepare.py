@@ -6,8 +6,6 @@ The photographs are scikit-learn's two samples, resized to the given sizes and s
 quality 90. Each way decodes the same files on one core, in turns; the fastest turn counts.
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 import platform

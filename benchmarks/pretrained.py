@@ -6,8 +6,6 @@ sizes. Prints the top-1 on validation after every epoch, as a mean over seeds.
 Run: python benchmarks/pretrained.py [--sizes PX ...] [--seeds N ...] [--json PATH]     (minutes)
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import logging

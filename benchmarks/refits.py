@@ -8,8 +8,6 @@ augmentation. An interrupted run continues: trainings already in benchmarks/refi
 not repeated.
 """
 
-from __future__ import annotations
-
 import argparse
 from functools import partial
 from pathlib import Path

@@ -8,8 +8,6 @@ points) and bayes; 20 epochs a trial; refits, journal and DVC's lock. Making it 
 measuring one minute.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import random

@@ -12,8 +12,6 @@ runs/search/, so an interrupted run continues. Scikit-optimize and Optuna's Gaus
 fewer searches, because each takes seconds. Needs the extra "benchmarks".
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -13,8 +13,6 @@ fashion_mnist needs the files of Debian's package dataset-fashion-mnist in data/
 clip_art needs Debian's package openclipart-png.
 """
 
-from __future__ import annotations
-
 import argparse
 import csv
 import gzip

@@ -8,8 +8,6 @@ goes.
 Run: python benchmarks/simulated.py [--datasets N] [--seconds S] [--json PATH]
 """
 
-from __future__ import annotations
-
 import argparse
 import cProfile
 import csv

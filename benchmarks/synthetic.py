@@ -4,8 +4,6 @@ All files are written below the working directory, as in any stage. So benchmark
 a temporary folder.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -17,8 +17,6 @@ the machine affects both sides. On a busy machine the ratio of processor time, o
 steadier. The fixed cost is the time that the second and later trials of a process take outside fit.
 """
 
-from __future__ import annotations
-
 import pipeline  # noqa: F401  # before torch: sets how OpenMP's threads wait
 
 # isort: split

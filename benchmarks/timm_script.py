@@ -8,8 +8,6 @@ cosine over the given minutes. The weights of the best epoch on val predict test
 include this. Nothing of this project is used.
 """
 
-from __future__ import annotations
-
 import argparse
 import copy
 import csv

@@ -10,8 +10,6 @@ memory of its own.
 Needs the same packages as accelerator.py. On a processor the trials share its cores.
 """
 
-from __future__ import annotations
-
 import pipeline  # noqa: F401  # before torch: sets how OpenMP's threads wait
 
 # isort: split

@@ -13,8 +13,6 @@ to 8 % of the images, and two refits of one setting on up to 4 %. Columns of the
 * spent: mean number of seeds that these comparisons use.
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 from collections.abc import Sequence

@@ -3,8 +3,6 @@
 Each way is a function that returns another: calling that trains for one turn.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count

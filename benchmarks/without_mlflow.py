@@ -1,7 +1,5 @@
 """Make trials, images and a stock script for benchmarks on machines without MLflow and Hydra."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -4,8 +4,6 @@ A module on the top floor of this package is a command, and its docstring begins
 what it does.
 """
 
-from __future__ import annotations
-
 import ast
 import runpy
 import sys

@@ -8,8 +8,6 @@ a list of seeds nothing is added.
 Run: python -m pipeline.decide dataset=digits --config-path quickstart
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Sequence
 from pathlib import Path

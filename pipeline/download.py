@@ -6,8 +6,6 @@ Existing files, fetched before or placed by hand, are verified and kept. An inte
 is resumed. data/README.md says where each dataset comes from.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pipeline.base.disk import require_room

@@ -6,8 +6,6 @@ Under the paddle protocol nothing is refitted: the result is the accuracy that c
 Run: python -m pipeline.evaluate dataset=digits strategy=grid --config-path quickstart
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path

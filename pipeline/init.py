@@ -6,8 +6,6 @@ IMAGES is a folder of images or a table that lists them. An installed program ma
 the folder where it is started, a checkout makes it in projects/NAME/. Nothing is trained.
 """
 
-from __future__ import annotations
-
 import shlex
 
 from pipeline.projects.making import make, print_time

@@ -8,8 +8,6 @@
 Times come from a few training steps taken now, so a busy machine makes them long.
 """
 
-from __future__ import annotations
-
 import shutil
 import sys
 import tempfile

@@ -8,8 +8,6 @@ With --evaluate the one folder holds a folder per class, and the accuracy is pri
 Exit code 0: every image was read; 1: some were not, each named on stderr; 2: bad arguments.
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 import os

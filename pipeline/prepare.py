@@ -4,8 +4,6 @@ Writes data/prepared/<dataset>/: manifest.parquet (one row per image), pixels.bi
 Run: python -m pipeline.prepare dataset=digits --config-path quickstart
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

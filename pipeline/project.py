@@ -9,8 +9,6 @@ IMAGES is whatever conf/dataset/folder.yaml takes. A project is params.yaml, whi
 and dvc.yaml, written again each time. A second run trains only what has changed.
 """
 
-from __future__ import annotations
-
 import argparse
 
 from pipeline.projects.making import make, run

@@ -5,8 +5,6 @@ neither data nor a tracking server, and runs on a benchmark that is half done.
 Run: python -m pipeline.report [--config-path quickstart]
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 from pathlib import Path

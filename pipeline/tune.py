@@ -9,8 +9,6 @@ Finished trials are replayed from the MLflow journal, so an interrupted sweep co
 it stopped. Writes trials.csv, curves.csv, runs.csv and best.yaml under results/.
 """
 
-from __future__ import annotations
-
 import argparse
 import logging
 import os

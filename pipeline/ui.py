@@ -6,8 +6,6 @@ Starts MLflow's page on the journal of this folder, for this machine alone, and 
 of its search trials, best first.
 """
 
-from __future__ import annotations
-
 import argparse
 import subprocess
 import sys

@@ -3,8 +3,6 @@
 Run: python -m pipeline.weights PATH [--to OUT.safetensors]
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

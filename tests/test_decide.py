@@ -1,7 +1,5 @@
 """Seeds are added where a comparison is undecided, and the report counts them."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """``python -m pipeline.predict``: what it prints, what it refuses, and that it sees as evaluate."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

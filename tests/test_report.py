@@ -1,7 +1,5 @@
 """The report stage through its front door, on invented results."""
 
-from __future__ import annotations
-
 import csv
 import json
 import shutil

@@ -4,8 +4,6 @@ A table of gaps or losses has one row per seed and one column per number of tria
 points; the same row of two searchers' tables is the same seed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

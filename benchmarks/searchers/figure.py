@@ -1,7 +1,5 @@
 """Draw the figure of a comparison of searchers."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Functions on intervals with known optima, and one real one, for searchers to minimise."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache

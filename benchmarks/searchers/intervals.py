@@ -1,7 +1,5 @@
 """Compare searchers on intervals: how close they come to the least value of known functions."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

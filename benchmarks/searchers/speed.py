@@ -1,7 +1,5 @@
 """What one tell and one ask cost on large searches, each measured in a process of its own."""
 
-from __future__ import annotations
-
 from multiprocessing import get_context
 from pathlib import Path
 from time import process_time

@@ -1,7 +1,5 @@
 """The tables of a comparison of searchers, as plain data and as Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

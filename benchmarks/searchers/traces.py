@@ -1,7 +1,5 @@
 """Keep replayed searches on disk, so that an interrupted comparison continues where it stopped."""
 
-from __future__ import annotations
-
 import hashlib
 import inspect
 import json

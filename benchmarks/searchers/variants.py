@@ -4,8 +4,6 @@ A searcher can be tuned to three tables by accident. It cannot be tuned to what 
 have been under other seeds of its trainings, with its top at another learning rate.
 """
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import dataclass, replace
 from functools import cache

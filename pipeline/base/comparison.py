@@ -11,8 +11,6 @@ repeated confidence intervals of Jennison and Turnbull (Interim Analyses: The Re
 Interval Approach, 1989) with Bonferroni's constants.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

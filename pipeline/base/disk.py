@@ -1,7 +1,5 @@
 """Check that the disk has room, and explain when it is full."""
 
-from __future__ import annotations
-
 import errno
 import shutil
 from collections.abc import Callable, Iterator

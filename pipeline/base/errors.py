@@ -1,7 +1,5 @@
 """Define the error for mistakes that a person can correct."""
 
-from __future__ import annotations
-
 
 class UserError(Exception):
     """A mistake that a person can correct; shown as one message, without a traceback."""

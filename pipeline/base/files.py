@@ -1,7 +1,5 @@
 """Write files whole or not at all, so that an existing file is always complete."""
 
-from __future__ import annotations
-
 import json
 import os
 import tempfile

@@ -1,7 +1,5 @@
 """Hold a lock against other processes, on this machine or on others that share a folder."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager

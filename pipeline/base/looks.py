@@ -1,7 +1,5 @@
 """Plan after how many seeds an undecided comparison is looked at again."""
 
-from __future__ import annotations
-
 MOST_SEEDS = 100
 """Largest number of seeds that is ever recommended or spent."""
 FEWEST_SEEDS = 3

@@ -1,7 +1,5 @@
 """Measure the memory that is free for this process, within the limits it runs under."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import psutil

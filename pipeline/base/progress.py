@@ -1,7 +1,5 @@
 """Show progress bars on stderr; without a terminal, print a line every 30 s instead."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable
 from typing import TypeVar

@@ -3,8 +3,6 @@
 Accuracies are fractions from 0 to 1 throughout; percent only appears in the report.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Make untrusted text, such as the name of a file or a class, harmless where it is shown."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterable, Sequence

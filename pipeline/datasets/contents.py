@@ -1,7 +1,5 @@
 """Find images of a dataset that are the same, byte for byte."""
 
-from __future__ import annotations
-
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping

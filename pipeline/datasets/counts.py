@@ -1,7 +1,5 @@
 """Check a dataset's lists against its configuration, before any image is read."""
 
-from __future__ import annotations
-
 from pipeline.base.errors import UserError
 from pipeline.datasets.listing import SPLITS, Listing
 from pipeline.settings.dataset import DatasetConfig

@@ -1,7 +1,5 @@
 """List the image formats that are read here, and those that are recognised but not read."""
 
-from __future__ import annotations
-
 import re
 from contextlib import suppress
 from functools import cache

@@ -1,7 +1,5 @@
 """Define what a reader returns: the images of a dataset by name, before any pixel is read."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Say what a prepared dataset was made from, so that an experiment need not prepare it again."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

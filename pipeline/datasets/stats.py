@@ -1,7 +1,5 @@
 """Compute stats.json of a prepared dataset, and print its summary, notes and warnings."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """List what is below a folder of images: one rule for links, hidden entries, pipes and devices."""
 
-from __future__ import annotations
-
 import errno
 import os
 import stat

@@ -1,7 +1,5 @@
 """Compute the accuracy of predictions on labelled images, with Wilson intervals."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Measure how well a model's probabilities tell how often it is right."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from pipeline.trials.contract import Calibration, Reliability

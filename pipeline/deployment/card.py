@@ -3,8 +3,6 @@
 Names of classes and titles come from users, so they are escaped.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from pipeline.base.statistics import wilson_interval

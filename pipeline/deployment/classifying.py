@@ -1,7 +1,5 @@
 """Classify many image files at once: decoding and the network share every core."""
 
-from __future__ import annotations
-
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence

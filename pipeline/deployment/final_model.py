@@ -1,7 +1,5 @@
 """Package and register a cell's final model: the refit with the first seed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata

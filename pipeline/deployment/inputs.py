@@ -1,7 +1,5 @@
 """Find the image files that a person names, one by one or by folder, and report unusable ones."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Sequence

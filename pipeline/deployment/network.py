@@ -1,7 +1,5 @@
 """Load the PyTorch network of a packaged model, with its normalisation in front."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

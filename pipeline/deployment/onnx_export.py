@@ -1,7 +1,5 @@
 """Export the model as one ONNX file with normalisation, class names and preprocessing inside."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

@@ -1,7 +1,5 @@
 """Read the ONNX file of a packaged model. Does not import torch."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Write the model folder that people use elsewhere: weights, description, ONNX file, example."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

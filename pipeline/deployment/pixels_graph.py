@@ -1,7 +1,5 @@
 """Put resizing and cropping in front of an exported model: decoded pixels in, probabilities out."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 import onnx

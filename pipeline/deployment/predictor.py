@@ -1,7 +1,5 @@
 """Open a packaged model for prediction: on an accelerator if there is one, else with ONNX."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Record the versions and the commit with which results are made."""
 
-from __future__ import annotations
-
 import platform
 import subprocess
 from importlib import metadata

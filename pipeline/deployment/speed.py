@@ -1,7 +1,5 @@
 """Measure the size and the speed of a packaged model on this machine."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Read, measure and write the answers of a cell's refits for every test image."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Write the predictions of many files to a CSV file, and go on after a kill."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence

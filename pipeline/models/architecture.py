@@ -1,7 +1,5 @@
 """Look up the network that a configuration names: its timm name, its tensors and its head."""
 
-from __future__ import annotations
-
 import difflib
 import functools
 from dataclasses import dataclass

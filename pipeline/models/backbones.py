@@ -1,7 +1,5 @@
 """Build the network of a trial: architecture, pretrained weights, fresh head."""
 
-from __future__ import annotations
-
 import copy
 import functools
 import logging

@@ -1,7 +1,5 @@
 """Read the tensors of a weights file in any known format, without running its content."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
 from pathlib import Path

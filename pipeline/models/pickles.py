@@ -5,8 +5,6 @@ what it names. Here every step costs at most what its argument takes in the file
 names and small numbers as keys, and the few globals a format needs are given by its reader.
 """
 
-from __future__ import annotations
-
 import io
 import pickletools
 from collections.abc import Callable, Mapping

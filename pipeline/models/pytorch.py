@@ -6,8 +6,6 @@ one value a million times (stride 0) is never made. Formats: the zip of torch 1.
 sequence of pickles before (torch/serialization.py, ``_save`` and ``_legacy_save``).
 """
 
-from __future__ import annotations
-
 import math
 import zipfile
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Read a .safetensors file whose header costs little."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

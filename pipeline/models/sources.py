@@ -1,7 +1,5 @@
 """Find a configuration's weights file: download it once and verify it from then on."""
 
-from __future__ import annotations
-
 import hashlib
 import importlib.metadata
 import os

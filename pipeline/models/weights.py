@@ -1,7 +1,5 @@
 """Load pretrained weights and verify that every tensor is used and every tensor is filled."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

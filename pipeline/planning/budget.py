@@ -1,7 +1,5 @@
 """Plan a search that fits the given hours, from timed training steps."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Choose the network for a person's images on this machine: ``MODEL=auto``."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

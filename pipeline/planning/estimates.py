@@ -1,7 +1,5 @@
 """Estimate what a pipeline downloads, stores and trains. Does not import torch."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,8 +3,6 @@
 Reads the lists or the folder, and the headers of a few images. Does not import torch.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

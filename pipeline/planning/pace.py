@@ -1,7 +1,5 @@
 """Say how far a pipeline has come, and how long the rest takes at the pace of its trainings."""
 
-from __future__ import annotations
-
 import itertools
 import json
 from pathlib import Path

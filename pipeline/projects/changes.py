@@ -1,7 +1,5 @@
 """Compare a person's images with what the last run of their project prepared."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 Run in the repository's folder: python -m pipeline.projects.committed
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import yaml

@@ -4,8 +4,6 @@ A stage lists the code that can change its output, by folder. download and prepa
 have no journal to replay from, so they list single files of folders that they use only in part.
 """
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Make a project for a person's own images, and run its pipeline."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

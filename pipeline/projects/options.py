@@ -1,7 +1,5 @@
 """Define the arguments of the commands that make a project of a person's own images."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from typing import Any

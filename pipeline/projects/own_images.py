@@ -1,7 +1,5 @@
 """Choose the parameters of a project that tunes a model on a person's own images."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Propose the settings of a new project from its images and from a few timed training steps."""
 
-from __future__ import annotations
-
 import math
 import tempfile
 import time

@@ -3,8 +3,6 @@
 python -m pipeline.projects.quiet_dvc repro quickstart/dvc.yaml
 """
 
-from __future__ import annotations
-
 import logging
 import sys
 

@@ -1,7 +1,5 @@
 """Spell a project's options as the command that was typed takes them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 Spelling = Callable[[str, str], str]

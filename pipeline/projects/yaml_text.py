@@ -1,7 +1,5 @@
 """Write YAML that people read: keys in their order, some lists and mappings on one line."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Compose the answer for each dataset: the best setting, its accuracy, its cost and the model."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from pipeline.base.statistics import Interval

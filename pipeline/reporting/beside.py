@@ -1,7 +1,5 @@
 """Word what stands beside a test accuracy: guessing, and how often the split was opened."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 
 from pipeline.base.text import count, printable

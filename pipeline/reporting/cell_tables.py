@@ -1,7 +1,5 @@
 """Make the table of cells with all their figures."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from operator import attrgetter, methodcaller

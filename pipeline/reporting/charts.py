@@ -1,7 +1,5 @@
 """Define charts as plain numbers, independent of how they are drawn."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Literal
 

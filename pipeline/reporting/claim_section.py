@@ -1,7 +1,5 @@
 """Test the published claim about the accuracy that Bayesian search loses against the grid."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

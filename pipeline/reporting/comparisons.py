@@ -1,7 +1,5 @@
 """Compare the strategies of one dataset and model by their refits, pair by pair."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

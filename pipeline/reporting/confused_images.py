@@ -3,8 +3,6 @@
 The rest of the report needs only results; only these pictures come from the data.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Write the report's first screen for a terminal: the answer, and what each strategy chose."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from pipeline.reporting import beside

@@ -1,7 +1,5 @@
 """Compose the report: its sections and their order."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType

@@ -1,7 +1,5 @@
 """Describe any chart in Vega-Lite, once for the page and for the files."""
 
-from __future__ import annotations
-
 from pipeline.reporting.charts import BarChart, Chart, HeatMap, LineChart, Parallel
 from pipeline.reporting.heat_views import heat_view, parallel_view
 from pipeline.reporting.series_views import LINE_HEIGHT, bar_view, line_view

@@ -1,7 +1,5 @@
 """Make the figures and tables that `dvc metrics` and `dvc plots` compare between commits."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any

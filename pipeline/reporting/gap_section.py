@@ -1,7 +1,5 @@
 """Draw the gap to the grid against the number of trials, a figure that PaddleClas later removed."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from pipeline.base.statistics import GapBand, additive_noise, gap_curve, mean_gap, random_search_gap

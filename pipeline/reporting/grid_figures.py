@@ -1,7 +1,5 @@
 """Draw a finished grid: heat maps, hyperparameter importance, every trial as a line."""
 
-from __future__ import annotations
-
 import itertools
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Describe heat maps and parallel coordinates in Vega-Lite."""
 
-from __future__ import annotations
-
 from pipeline.reporting.charts import OKABE_ITO, HeatMap, Parallel
 from pipeline.reporting.vega import LABEL, WIDTH, Spec, sized
 

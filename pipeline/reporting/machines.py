@@ -1,7 +1,5 @@
 """Point out figures of one report that were not computed on the same kind of machine."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from pipeline.base.text import some

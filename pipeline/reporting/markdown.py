@@ -1,7 +1,5 @@
 """Write the report as Markdown, with its figures and tables as files beside it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from urllib.parse import quote
 

@@ -1,7 +1,5 @@
 """Describe the final model of one dataset: per-class accuracy and what it confuses."""
 
-from __future__ import annotations
-
 from pipeline.base.statistics import wilson_interval
 from pipeline.reporting.charts import Axis, BarChart, BarSeries, HeatMap, LineChart, Panel, Series
 from pipeline.reporting.confused_images import confused_images

@@ -1,7 +1,5 @@
 """Say what to do next with a dataset: at most five sentences, each from a rule with its figure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Compose the first section: the answer, its table and figure, the claim, what is missing."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from pipeline.reporting.answer import answer, answer_table, cost, strategy_table, surprises

@@ -4,8 +4,6 @@ They are passed in one small file that git tracks. If the benchmark's report dep
 of that pipeline, DVC would run that second benchmark before it draws a page.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Write the report as HTML files that need no network: styles, Vega and data are inside."""
 
-from __future__ import annotations
-
 import base64
 import itertools
 import json

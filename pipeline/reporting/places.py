@@ -1,7 +1,5 @@
 """Group results by place (a dataset and a model), and turn a finished grid into an array."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

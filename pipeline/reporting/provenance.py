@@ -1,7 +1,5 @@
 """Compose the last section: from what the figures were made, by what, where and when."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Read the figures that PaddleClas published, from ``published/`` (its README has the source)."""
 
-from __future__ import annotations
-
 import csv
 from dataclasses import dataclass
 from pathlib import Path

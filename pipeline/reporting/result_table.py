@@ -1,7 +1,5 @@
 """Lay out the results as the published table is: a row per dataset, protocols never mixed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 

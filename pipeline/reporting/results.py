@@ -5,8 +5,6 @@ A cell is one dataset, model and strategy; its files are in
 as missing. A damaged file is a UserError.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property

@@ -1,7 +1,5 @@
 """Describe the searches of one dataset and model: gap, heat maps, importance, curves, cost."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Describe lines, points and bars in Vega-Lite."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 

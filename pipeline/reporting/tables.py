@@ -1,7 +1,5 @@
 """Write a table as CSV (fractions), Markdown, LaTeX and plain text (percent)."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Callable

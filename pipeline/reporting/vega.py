@@ -4,8 +4,6 @@ Colours of text and lines are CSS variables of the page, so that a drawing fits 
 In a file they are replaced by their light values.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

@@ -1,7 +1,5 @@
 """Compare two sets of weights, fixed and searched, in the form of the second published table."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

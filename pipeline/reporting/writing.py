@@ -1,7 +1,5 @@
 """Write a report and the files that belong to it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Replay searches on a finished grid: look their trials up instead of training."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace

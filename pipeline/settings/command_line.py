@@ -1,7 +1,5 @@
 """Read the arguments of a stage and turn its errors into exit codes; all stages share this."""
 
-from __future__ import annotations
-
 import argparse
 import errno
 import io

@@ -1,7 +1,5 @@
 """Compose ``params.yaml``, ``conf/`` and overrides with Hydra, and check the result."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Check the ``defaults`` of a params.yaml before Hydra reads them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from pathlib import Path

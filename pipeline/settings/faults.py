@@ -1,7 +1,5 @@
 """Say what is wrong with a configuration: the override or file, the key, what it holds and may."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ DVC runs an experiment (`dvc exp run --temp` or `--queue`) in a copy of the repo
 the copy afterwards. The journal and the weights stay in the repository then (see :func:`home`).
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pipeline.settings.schema import Config

@@ -5,8 +5,6 @@ to make, variables to set and folders to search, so params.yaml, groups beside i
 reach no key of it but those of :data:`LAUNCHER_KEYS` and the choice of a launcher.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path

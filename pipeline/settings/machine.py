@@ -1,7 +1,5 @@
 """Divide the machine among trials that run at once: threads, processes and accelerators."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import platform

@@ -1,7 +1,5 @@
 """Read YAML that holds plain values, which all its readers read alike."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from functools import cache

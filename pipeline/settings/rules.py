@@ -1,7 +1,5 @@
 """Check rules between parts of a configuration: lists of names, and where a search begins."""
 
-from __future__ import annotations
-
 from typing import get_args
 
 from pipeline.base.errors import UserError

@@ -1,7 +1,5 @@
 """Define the strict base model and the checked value types that the schema is made of."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -1,7 +1,5 @@
 """Make random generators from an address, such as (seed, epoch), never from what ran before."""
 
-from __future__ import annotations
-
 import zlib
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Cut random crops for training and the centre crop for evaluation from stored uint8 images."""
 
-from __future__ import annotations
-
 import math
 from typing import Literal, NamedTuple
 

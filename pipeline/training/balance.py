@@ -1,7 +1,5 @@
 """Choose and weigh training images by class: weights, chances of being drawn, shares."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

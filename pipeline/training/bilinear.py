@@ -1,7 +1,5 @@
 """Resize images without antialiasing, to the bytes that OpenCV's bilinear resize gives."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Define the callbacks of a trial: progress bar, record of each epoch, checkpoints."""
 
-from __future__ import annotations
-
 import math
 import sys
 import time

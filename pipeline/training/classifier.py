@@ -1,7 +1,5 @@
 """Define the LightningModule that trains one network and records its curve."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

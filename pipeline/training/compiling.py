@@ -1,7 +1,5 @@
 """Compile the forward and backward pass of a training step, once for all trials of a process."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cache
 

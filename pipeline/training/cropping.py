@@ -3,8 +3,6 @@
 Both give the same bytes, so where crops are cut is no part of a trial's key.
 """
 
-from __future__ import annotations
-
 import sys
 import warnings
 from collections import deque

@@ -1,7 +1,5 @@
 """Load batches of stored images: random crops for training, centre crops for evaluation."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum

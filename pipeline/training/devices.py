@@ -1,7 +1,5 @@
 """Set up what a trial computes on: device, precision, deterministic kernels, and its memory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

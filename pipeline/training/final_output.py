@@ -1,7 +1,5 @@
 """Write the files of a final trial: its weights and its predictions on the test split."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pyarrow as pa

@@ -1,7 +1,5 @@
 """Compute the loss with or without label smoothing and mixup."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy

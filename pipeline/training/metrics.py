@@ -1,7 +1,5 @@
 """Compute the metrics of a split from the logits of all its images."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

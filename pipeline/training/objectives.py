@@ -1,7 +1,5 @@
 """Compute what a search maximises from the metrics of a split. Does not import torch."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """Divide a network's parameters into groups with their own learning rate factors."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

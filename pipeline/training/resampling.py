@@ -5,8 +5,6 @@ This is the definition of a crop on a device. ``antialias`` repeats the arithmet
 bytes before the other one is summed. ``opencv`` repeats :mod:`pipeline.training.bilinear`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Compute :func:`pipeline.training.resampling.summed` in one Triton kernel."""
 
-from __future__ import annotations
-
 import torch
 import triton
 import triton.language as tl

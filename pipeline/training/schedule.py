@@ -1,7 +1,5 @@
 """Compute the learning rate from the step alone, and divide an epoch into batches."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Fit the temperature that calibrates a network's probabilities."""
 
-from __future__ import annotations
-
 import math
 
 from scipy.optimize import brentq

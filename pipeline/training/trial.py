@@ -1,7 +1,5 @@
 """Train one trial: a pure function from its configuration to its measured result."""
 
-from __future__ import annotations
-
 import logging
 import sys
 import time

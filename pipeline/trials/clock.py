@@ -4,8 +4,6 @@ The count is in a file beside the sweep's folder. It decides when a search with 
 but no number of any trial.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import threading

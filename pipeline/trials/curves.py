@@ -1,7 +1,5 @@
 """Log what people watch while a trial runs: its curve and the load of the machine."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

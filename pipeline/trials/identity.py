@@ -1,7 +1,5 @@
 """Compute a trial's key, a digest of everything that decides its numbers. Does not import torch."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import dataclass

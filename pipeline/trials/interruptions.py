@@ -1,7 +1,5 @@
 """Handle what may end a trial early: its time limit, SIGTERM, and preemption by Slurm."""
 
-from __future__ import annotations
-
 import faulthandler
 import os
 import signal

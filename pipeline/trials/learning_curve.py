@@ -1,7 +1,5 @@
 """Train the chosen point on shares of the training images: would more images help?"""
 
-from __future__ import annotations
-
 from pipeline.base.errors import UserError
 from pipeline.datasets.manifest import Manifest
 from pipeline.settings.schema import Config

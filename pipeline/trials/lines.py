@@ -1,7 +1,5 @@
 """Word what a person sees of a trial: the name of its run, and its line in the terminal."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Define the file that decide writes for a cell with added seeds, and join it with final.json."""
 
-from __future__ import annotations
-
 from pipeline.base.statistics import t_interval
 from pipeline.trials.contract import ClassRow, FinalFile, PerSeed
 

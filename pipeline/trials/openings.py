@@ -5,8 +5,6 @@ does not delete them before the stages run again, so trials under an earlier rec
 Under the paddle protocol every training sees the test list, so every trial of the search is in it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 

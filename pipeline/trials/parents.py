@@ -1,7 +1,5 @@
 """Find the parent run of a sweep again, with the time that its processes worked."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """Define the base of every record, and the types of its fields."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field

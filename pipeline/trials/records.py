@@ -1,7 +1,5 @@
 """Keep what the jobs of a sweep leave in its folder: trials, and why a job ended the sweep."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Refit the chosen point of a cell with one seed, through the journal."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Find what the trials of one process need: prepared data, weights and the machine."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path

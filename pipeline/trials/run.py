@@ -1,7 +1,5 @@
 """Run a trial through the journal: replay it if it is finished, else train and record it."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import socket

@@ -1,7 +1,5 @@
 """Define the rows of runs.csv and final_runs.csv: each trial's run in the journal and its cost."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Self
 

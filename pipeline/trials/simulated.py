@@ -4,8 +4,6 @@ Use it to try launchers and faults, and to measure the cost of everything around
 trials have their own keys, so a simulated result is never taken for a measured one.
 """
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import time

@@ -1,7 +1,5 @@
 """Reach the MLflow store of the journal, local or remote, and explain when it cannot be used."""
 
-from __future__ import annotations
-
 import logging
 import os
 import sqlite3

@@ -1,7 +1,5 @@
 """Run a sweep: its lock and parent run, the trial of each Hydra job, and the tables at the end."""
 
-from __future__ import annotations
-
 import csv
 import math
 import os

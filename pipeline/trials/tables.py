@@ -3,8 +3,6 @@
 What was computed and what differs from run to run (times, run ids) are in separate tables.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -1,7 +1,5 @@
 """Say how MLflow's UI shows the journal: which runs, in which order, with which columns."""
 
-from __future__ import annotations
-
 import json
 from urllib.parse import urlencode
 

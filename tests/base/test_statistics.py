@@ -1,7 +1,5 @@
 """Intervals and grid analysis, against scipy, brute force and known figures."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

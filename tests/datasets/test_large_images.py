@@ -1,7 +1,5 @@
 """Images just below the limit on pixels take bounded memory, whatever their kind."""
 
-from __future__ import annotations
-
 import struct
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The model card: what an engineer has to know, with names that are text and nothing else."""
 
-from __future__ import annotations
-
 import pytest
 
 from pipeline.deployment.card import card, preprocessing

@@ -1,7 +1,5 @@
 """Models that predict refuses: of another version, damaged, or at odds with themselves."""
 
-from __future__ import annotations
-
 import io
 import json
 import shutil

@@ -1,7 +1,5 @@
 """The example.py of a model folder: its own environment, the same pixels and the same answers."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from pathlib import Path

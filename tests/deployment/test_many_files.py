@@ -1,7 +1,5 @@
 """predict on many files: in order, into a CSV file, and on from where a run was stopped."""
 
-from __future__ import annotations
-
 import csv
 import os
 import signal

@@ -1,7 +1,5 @@
 """The exported ONNX file: agrees with PyTorch, tells its classes, is kept whole or not at all."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Which addresses the processes of a test listen on."""
 
-from __future__ import annotations
-
 from ipaddress import IPv6Address, ip_address
 
 import psutil

@@ -5,8 +5,6 @@ start.npz, images.npz and plan.json in a folder, which test_paddle.py writes, an
 with the curve of each run. Run: python paddle_training.py FOLDER
 """
 
-from __future__ import annotations
-
 import json
 import math
 import sys

@@ -1,7 +1,5 @@
 """Ports on loopback that nothing listens on."""
 
-from __future__ import annotations
-
 import socket
 from contextlib import ExitStack
 

@@ -1,7 +1,5 @@
 """A Ray cluster on loopback: a head that runs nothing and workers of one core each."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping

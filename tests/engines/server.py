@@ -1,7 +1,5 @@
 """A server of another program, on loopback, for the length of a block."""
 
-from __future__ import annotations
-
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence

@@ -6,8 +6,6 @@ and `urgent`, whose jobs make those of `normal` give way and queue again. Needs 
 and munge.
 """
 
-from __future__ import annotations
-
 import getpass
 import os
 import secrets

@@ -1,7 +1,5 @@
 """The same sweep run serially and by a launcher, and what must be equal."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """The journal of a team as team/serve starts it, in a folder of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path

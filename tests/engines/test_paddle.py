@@ -5,8 +5,6 @@ in the last place, so the distance between the curves is that of rounding alone.
 known and taken out: torch keeps the unbiased variance in batch norm's running statistics.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import os

@@ -1,7 +1,5 @@
 """Sweeps on a real Ray cluster of two workers."""
 
-from __future__ import annotations
-
 import secrets
 from importlib.util import find_spec
 

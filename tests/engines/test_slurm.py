@@ -1,7 +1,5 @@
 """Sweeps on a real Slurm of one node, undisturbed and with a trial that has to give way."""
 
-from __future__ import annotations
-
 import subprocess
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Team mode: the journal on a real PostgreSQL, written by many processes."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from collections.abc import Iterator

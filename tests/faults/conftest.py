@@ -1,7 +1,5 @@
 """Count the faults that were injected and those that were survived, and say so at the end."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Faults that a sweep brings upon itself; `VDTRANSFER_FAULT` names the one of a fork."""
 
-from __future__ import annotations
-
 import os
 import threading
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A project of simulated trials, its undisturbed tables, and what must hold after a fault."""
 
-from __future__ import annotations
-
 import csv
 import itertools
 import os

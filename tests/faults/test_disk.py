@@ -1,7 +1,5 @@
 """The disk is full while a checkpoint, the pixel store, a table or the journal is written."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from collections.abc import Iterator

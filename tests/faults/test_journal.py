@@ -1,7 +1,5 @@
 """The tracking server away for a while and for good; the database locked by somebody else."""
 
-from __future__ import annotations
-
 import socket
 import sqlite3
 import subprocess

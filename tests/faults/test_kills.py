@@ -1,7 +1,5 @@
 """kill -9 at random moments: of the sweep, of a worker of it, of `dvc repro`."""
 
-from __future__ import annotations
-
 import os
 import random
 import signal

@@ -1,7 +1,5 @@
 """Trials that are told to stop, hang, run out of memory, come twice at once or lie damaged."""
 
-from __future__ import annotations
-
 import signal
 from pathlib import Path
 from urllib.parse import unquote, urlsplit

@@ -1,7 +1,5 @@
 """The golden trials: tiny trials that together use every option that changes a trial's numbers."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Compute the numbers of a golden trial, on one thread."""
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import io

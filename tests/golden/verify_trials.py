@@ -14,8 +14,6 @@ exactly on the kind of processor and with the packages of the record, else to a 
 Without all this nothing breaks: keys hold the digest of the code itself until it is listed.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import tempfile

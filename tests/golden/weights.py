@@ -1,7 +1,5 @@
 """Weights files of the golden trials, and a few numbers that tell weights apart."""
 
-from __future__ import annotations
-
 import pickle
 import re
 import zlib

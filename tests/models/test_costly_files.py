@@ -1,7 +1,5 @@
 """Weights files that are small on disk and large, or endless, for a reader that trusts them."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import json

@@ -1,7 +1,5 @@
 """./vdtransfer: the environment in which a checkout's commands run."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """The commands of make."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """Files from outside run nothing, and nothing listens beyond this machine; see docs/threats.md."""
 
-from __future__ import annotations
-
 import ast
 import re
 import subprocess

@@ -3,8 +3,6 @@
 The quickstart of the copy is smaller: a tiny network, 60 images, one epoch.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import re

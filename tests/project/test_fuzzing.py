@@ -1,7 +1,5 @@
 """Mutated files from outside: read or refused, whatever the bytes."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The plugins stand alone, and nobody but this checkout provides them."""
 
-from __future__ import annotations
-
 import ast
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Nothing phones home: each library itself says that its telemetry is off."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import shutil

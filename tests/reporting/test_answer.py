@@ -1,7 +1,5 @@
 """The first screen: which setting, how good, how sure, at what cost, where the model is."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 Needs Debian's chromium and Python's playwright (for its protocol only, not its browsers).
 """
 
-from __future__ import annotations
-
 import csv
 import os
 import re

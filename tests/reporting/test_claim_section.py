@@ -1,7 +1,5 @@
 """The figures of a cell, the comparison with the published ones, and the claim."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Images of confused pairs come from the prepared pixels, and only from the right ones."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 from dataclasses import replace

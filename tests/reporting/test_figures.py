@@ -1,7 +1,5 @@
 """The numbers in the figures, and that the drawings are made of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path

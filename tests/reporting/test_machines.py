@@ -1,7 +1,5 @@
 """Figures of two kinds of machine in one report are pointed out."""
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 

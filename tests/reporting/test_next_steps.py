@@ -1,7 +1,5 @@
 """What next: each sentence follows from a figure, and none is written without its reason."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The foot of the report: where its figures come from."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import yaml

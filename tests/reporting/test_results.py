@@ -1,7 +1,5 @@
 """Reading exported results: what is missing is named, what is wrong is one clear line."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable

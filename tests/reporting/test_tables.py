@@ -1,7 +1,5 @@
 """One table as CSV, Markdown and text."""
 
-from __future__ import annotations
-
 import csv
 
 import pytest

@@ -1,7 +1,5 @@
 """Replaying the search on a finished grid of the project."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

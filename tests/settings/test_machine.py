@@ -1,7 +1,5 @@
 """Threads and devices are divided among the trials of one machine."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

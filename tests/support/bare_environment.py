@@ -1,7 +1,5 @@
 """A virtual environment with some installed packages, what they need, and nothing else."""
 
-from __future__ import annotations
-
 import re
 import venv
 from importlib import metadata

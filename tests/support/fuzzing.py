@@ -5,8 +5,6 @@ FOLDER is empty, MODEL a folder that evaluate wrote. Prints what happened as JSO
 inputs of each kind were read and refused, whatever else was raised, and what the audit hook saw.
 """
 
-from __future__ import annotations
-
 import codecs
 import collections
 import io

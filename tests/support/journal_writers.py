@@ -1,7 +1,5 @@
 """Processes that log trials to one journal at the same moment."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path

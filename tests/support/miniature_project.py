@@ -1,7 +1,5 @@
 """A copy of this project whose one dataset is a miniature served on loopback."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -4,8 +4,6 @@ Each builder writes a dataset's files as its creators (or a mirror) publish them
 images whose colour and stripes tell the class, and says what an honest reader must find in them.
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import io

@@ -4,8 +4,6 @@ Reads [module, old text, new text] lists as JSON from its input and writes, for 
 verify-trials` would say of such a copy: its exit code and its output.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """A small packaged model with random weights, and pictures to classify with it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

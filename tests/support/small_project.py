@@ -1,7 +1,5 @@
 """A project of one small cell: digits at 32 px, a tiny network, an epoch, four points."""
 
-from __future__ import annotations
-
 import csv
 import json
 import subprocess

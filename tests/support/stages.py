@@ -1,7 +1,5 @@
 """Where stages run in tests: a copy of this project, and the environment of their processes."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys

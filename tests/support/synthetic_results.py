@@ -1,7 +1,5 @@
 """Invented results in the files tune and evaluate write. Only for tests: no figure here is real."""
 
-from __future__ import annotations
-
 import csv
 import itertools
 import json

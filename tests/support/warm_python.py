@@ -7,8 +7,6 @@ libraries read from the environment when they are imported, such as OMP_NUM_THRE
 `small_project.environment`. Only `python -m` and `python -c` are for it.
 """
 
-from __future__ import annotations
-
 import atexit
 import functools
 import gc

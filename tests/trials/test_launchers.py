@@ -1,7 +1,5 @@
 """Launchers are chosen without editing tracked files, and change no number."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from contextlib import nullcontext

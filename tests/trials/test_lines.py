@@ -1,7 +1,5 @@
 """What a person sees of a trial in the terminal, and the names of runs."""
 
-from __future__ import annotations
-
 import os
 import re
 import time

@@ -1,7 +1,5 @@
 """Parallel workers on one machine share the sqlite journal and lose nothing."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.support.journal_writers import write_together

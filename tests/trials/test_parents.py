@@ -1,7 +1,5 @@
 """The parent run of a sweep is one run, and shows how long the sweep's processes worked."""
 
-from __future__ import annotations
-
 import pytest
 from mlflow.entities import Metric, Run
 

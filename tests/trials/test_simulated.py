@@ -1,7 +1,5 @@
 """A dry run replays a table, and nobody can take it for the real thing."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Verify downloaded files by size and digest, and record the digests first seen."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Fetch the files of a dataset from the first source that has them, and verify them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pipeline.base.errors import UserError

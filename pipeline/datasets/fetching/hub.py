@@ -1,7 +1,5 @@
 """Download one file from the Hugging Face hub."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

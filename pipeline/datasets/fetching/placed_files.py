@@ -1,7 +1,5 @@
 """Find and unpack a dataset's downloaded files when a reader asks for them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

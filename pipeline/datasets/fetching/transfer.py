@@ -1,7 +1,5 @@
 """Download one file over HTTP: resume where it stopped, retry, and give up in good time."""
 
-from __future__ import annotations
-
 import json
 import re
 import time

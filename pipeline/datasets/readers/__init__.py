@@ -1,7 +1,5 @@
 """Read datasets: one module per archive layout, each by the creators' own lists."""
 
-from __future__ import annotations
-
 from importlib import import_module
 
 from pipeline.datasets.fetching.placed_files import Archives

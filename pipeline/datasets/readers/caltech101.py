@@ -5,8 +5,6 @@ BACKGROUND_Google is the 102nd class; ``dataset.background=false`` leaves it out
 images depends only on ``dataset.split_seed`` and the names, and is recorded in the manifest.
 """
 
-from __future__ import annotations
-
 import re
 
 from pipeline.base.errors import UserError

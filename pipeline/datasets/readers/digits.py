@@ -1,7 +1,5 @@
 """Read scikit-learn's handwritten digits: 1,797 images of 8x8, part of the installed package."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from pipeline.datasets.fetching.placed_files import Archives

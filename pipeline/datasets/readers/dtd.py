@@ -1,7 +1,5 @@
 """Read Describable Textures: ``labels/{train,val,test}N.txt``, lines ``banded/banded_0002.jpg``."""
 
-from __future__ import annotations
-
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import SPLITS, Entry, Listing, Split
 from pipeline.datasets.readers.parsing import inside, parsed

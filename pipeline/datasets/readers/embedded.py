@@ -4,8 +4,6 @@ Files are named after their split (``train-00000-of-00004.parquet``). The names 
 the metadata of the schema.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence

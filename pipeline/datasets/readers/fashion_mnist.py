@@ -1,7 +1,5 @@
 """Read Fashion-MNIST: four gzipped idx files of 28x28 grey images and their labels."""
 
-from __future__ import annotations
-
 import gzip
 import zlib
 from pathlib import Path

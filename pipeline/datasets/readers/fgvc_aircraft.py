@@ -4,8 +4,6 @@ Lines are ``1025794 707-320``: an image and a variant, whose name may hold space
 ``data/variants.txt`` lists the variants; their order there is their label.
 """
 
-from __future__ import annotations
-
 from pipeline.base.errors import UserError
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import SPLITS, Entry, Listing

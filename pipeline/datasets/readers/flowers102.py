@@ -4,8 +4,6 @@ Train and validation are the small splits (1,020 each), test is the large one. S
 dataset have train and test swapped.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from pipeline.base.errors import UserError

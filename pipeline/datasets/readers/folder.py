@@ -8,8 +8,6 @@ d. a CSV or parquet file with the columns path, label and optionally split.
 b, c and d may lie in one folder of the root, as an archive leaves them.
 """
 
-from __future__ import annotations
-
 import os
 from dataclasses import replace
 from pathlib import Path

@@ -3,8 +3,6 @@
 There is no official validation split. The labels of train are noisy by design.
 """
 
-from __future__ import annotations
-
 import json
 
 from pipeline.base.errors import UserError

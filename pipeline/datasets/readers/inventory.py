@@ -1,7 +1,5 @@
 """Find the images below a folder and note every other file, so that nothing is ignored silently."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Recognise folders of classes, with or without folders of splits; check and name the guess."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ The fields are image, class (from 1), species and breed. ``images/`` also holds 
 images; only files in the lists are used. There is no official validation split.
 """
 
-from __future__ import annotations
-
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Entry, Listing, Split
 from pipeline.datasets.readers.parsing import inside, parsed

@@ -4,8 +4,6 @@ PaddleClas itself fails on a path with a space; here the label is what follows t
 Lines that are repeated in train_list.txt (PaddleClas's advice for rare classes) stay repeated.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pipeline.base.errors import UserError

@@ -1,7 +1,5 @@
 """Read the small lists in archives, with errors that name the file and the line."""
 
-from __future__ import annotations
-
 import codecs
 import os
 from collections.abc import Callable, Iterator

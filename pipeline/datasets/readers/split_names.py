@@ -1,7 +1,5 @@
 """Recognise the names that people give to splits in folders, tables and file names."""
 
-from __future__ import annotations
-
 import re
 
 from pipeline.datasets.listing import Split

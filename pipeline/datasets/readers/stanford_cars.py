@@ -4,8 +4,6 @@ The original archives are no longer online: place them by hand, or use the mirro
 There is no official validation split.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pipeline.base.errors import UserError

@@ -5,8 +5,6 @@ Lines are ``/a/abbey/sun_aaalbzqrimafwbiv.jpg``; classes may be nested (``/c/chu
 validation split. The archive is no longer online; a mirror has one partition as parquet.
 """
 
-from __future__ import annotations
-
 from pipeline.base.errors import UserError
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Entry, Listing, Split

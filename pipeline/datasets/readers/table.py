@@ -1,7 +1,5 @@
 """Read a CSV or parquet file with the columns path, label and optionally split."""
 
-from __future__ import annotations
-
 import csv
 import io
 import os

@@ -1,7 +1,5 @@
 """Archives whose headers cost more than their content."""
 
-from __future__ import annotations
-
 import gc
 import gzip
 import io

@@ -1,7 +1,5 @@
 """Which bytes a download trusts: certificates, digests seen first, and other processes at work."""
 
-from __future__ import annotations
-
 import datetime
 import ipaddress
 import ssl

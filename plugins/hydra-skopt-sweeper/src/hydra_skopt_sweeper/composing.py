@@ -1,7 +1,5 @@
 """Compose the configuration of each job once, where its launcher runs in the sweeper's process."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -8,8 +8,6 @@ What an engine proposes is a function of its arguments and of the calls made so 
 resumed by repeating them. The engine maximises.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Iterable, Sequence

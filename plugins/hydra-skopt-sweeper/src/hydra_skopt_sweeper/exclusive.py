@@ -1,7 +1,5 @@
 """One sweep at a time in a directory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

@@ -6,8 +6,6 @@ length scales and noise maximise the posterior density, by gradient descent from
 (Rasmussen and Williams 2006, sections 5.4.1 and 5.5).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Choose how a search begins: the points the user named, the best of other sweeps, and a walk."""
 
-from __future__ import annotations
-
 import csv
 import logging
 import math

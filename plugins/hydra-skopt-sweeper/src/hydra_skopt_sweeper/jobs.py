@@ -1,7 +1,5 @@
 """Turn the result of a launched job into a finite number or a failure with its reason."""
 
-from __future__ import annotations
-
 import math
 import os
 import reprlib

@@ -1,7 +1,5 @@
 """Run a sweep: ask for points, launch their jobs and record the results until a rule stops it."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable, Sequence

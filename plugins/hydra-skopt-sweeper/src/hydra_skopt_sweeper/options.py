@@ -1,7 +1,5 @@
 """Checks of the options' values; their names and types are OmegaConf's work."""
 
-from __future__ import annotations
-
 import math
 
 from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf

@@ -1,7 +1,5 @@
 """Decide whether two sweeps are the same search, and which trials a resumed sweep keeps."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any

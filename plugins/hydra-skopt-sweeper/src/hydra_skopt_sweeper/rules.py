@@ -1,7 +1,5 @@
 """Decide which trial is best and when a sweep stops, from the trials so far."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile

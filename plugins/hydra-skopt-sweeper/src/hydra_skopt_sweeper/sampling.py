@@ -1,7 +1,5 @@
 """Points drawn without a model: a design to begin with, and candidates of an unlisted space."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

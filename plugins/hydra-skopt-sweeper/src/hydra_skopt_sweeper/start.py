@@ -1,7 +1,5 @@
 """Start a sweep, new or resumed, from its options and arguments."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -6,8 +6,6 @@ itself too early; here each of a fixed set of settings predicts, weighted by how
 the values. Nothing is optimised, so a prediction is also cheap and the same on every machine.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,8 +4,6 @@ A launcher returns a batch as a whole, so the sweeper cannot measure one job fro
 writes its time to its directory, and the sweeper reads it there.
 """
 
-from __future__ import annotations
-
 import time
 from contextlib import suppress
 from functools import update_wrapper

@@ -4,8 +4,6 @@ One parameter may decide most of the objective, as the learning rate does in fin
 trials along it find the good part of the space sooner than any model of the whole space.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Collection, Mapping, Sequence
 

@@ -4,8 +4,6 @@ A job runs in the directory of the program, so every machine of a cluster needs 
 the same path. It gets Hydra's singletons as they are here, as with Hydra's other launchers.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

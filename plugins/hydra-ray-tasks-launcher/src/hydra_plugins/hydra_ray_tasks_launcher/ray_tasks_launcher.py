@@ -1,7 +1,5 @@
 """The plugin that Hydra finds; Ray is imported when it runs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
