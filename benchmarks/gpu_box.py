@@ -9,8 +9,8 @@
 MLflow, no Hydra. It writes into BOX:
 
 * ``SIZE-BATCH.json`` for each load: the results of accelerator.py (floor, trial, stock, ...);
-* ``together.json``: the results of together.py: images a second of one, two and four trials that
-  share a card;
+* ``concurrent_trials.json``: the results of concurrent_trials.py: images a second of one, two and
+  four trials that share a card;
 * ``tests.txt``: the output of the tests marked gpu;
 * ``grid.csv``: a row per point. An interrupted run continues at the next point.
 
@@ -67,14 +67,14 @@ def call(script: str, device: str, *arguments: object) -> None:
 
 
 def measure(box: Path, device: str, toy: bool) -> None:
-    """Run accelerator.py at each load, and together.py at the smallest one."""
+    """Run accelerator.py at each load, and concurrent_trials.py at the smallest one."""
     for size, batch in TOY if toy else LOADS:
         load = ("--size", size, "--batch", batch, "--json", box / f"{size}-{batch}.json")
         parts = () if toy or (size, batch) in COMPILED else OTHERS
         call("accelerator.py", device, *load, *parts, *(TINY if toy else ("--steps", 30)))
     size, batch = TOY[0] if toy else SMALL
-    load = ("--size", size, "--batch", batch, "--json", box / "together.json")
-    call("together.py", device, *load, *(TINY if toy else ()))
+    load = ("--size", size, "--batch", batch, "--json", box / "concurrent_trials.json")
+    call("concurrent_trials.py", device, *load, *(TINY if toy else ()))
 
 
 def tests(box: Path) -> None:

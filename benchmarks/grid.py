@@ -32,9 +32,9 @@ from pipeline.settings.compose import compose
 from pipeline.settings.folders import prepared_dir, raw_dir, unpacked_dir, weights_dir
 from pipeline.settings.point import HYPERPARAMETERS, Point
 from pipeline.settings.schema import Config, MachineConfig
-from pipeline.training.addresses import generator
 from pipeline.training.callbacks import Checkpoint, Progress
 from pipeline.training.data import SplitPlan
+from pipeline.training.random_streams import generator
 from pipeline.training.schedule import REFERENCE_BATCH
 from pipeline.training.trial import FinalOutput, Result, train
 from pipeline.trials.tables import write_csv

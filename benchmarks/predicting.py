@@ -37,7 +37,7 @@ from pipeline.deployment.classifying import predictions
 from pipeline.deployment.description import DecodingDescription, Description
 from pipeline.deployment.inputs import Unreadable
 from pipeline.deployment.onnx_export import Measured
-from pipeline.deployment.onnx_file import INPUT, as_input, session
+from pipeline.deployment.onnx_session import INPUT, as_input, session
 from pipeline.deployment.package import package
 from pipeline.deployment.predictor import Predictor
 from pipeline.models.architecture import timm_name

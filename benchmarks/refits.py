@@ -16,7 +16,7 @@ import pandas as pd
 
 from benchmarks.grid import GRIDS, Row, Training, fill
 from pipeline.settings.point import HYPERPARAMETERS, Point
-from pipeline.training.addresses import generator
+from pipeline.training.random_streams import generator
 
 FOLDER = Path(__file__).parent / "refits"
 POINTS = 10

@@ -35,8 +35,8 @@ from typing import Any
 
 import torch
 from synthetic import configured, run_trial, write_manifest, write_photographs
+from throughput_ways import EPOCHS, PHOTOGRAPHS, Load, floor, stock, trial
 from torch.optim.optimizer import register_optimizer_step_post_hook
-from ways import EPOCHS, PHOTOGRAPHS, Load, floor, stock, trial
 
 from pipeline.base.files import write_json
 from pipeline.datasets.decoding import Decoding

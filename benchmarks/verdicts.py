@@ -20,13 +20,13 @@ from collections.abc import Sequence
 import numpy as np
 from tabulate import tabulate
 
-from pipeline.base.comparison import (
+from pipeline.base.interim_looks import planned_looks
+from pipeline.base.paired_comparison import (
     Comparison,
     compare,
     decided,
     worth_more_seeds,
 )
-from pipeline.base.looks import planned_looks
 
 IMAGES, RIGHT, DISAGREE, FLIPS = 1880, 0.92, 0.08, 0.04
 GAINS = (0.004, 0.02)

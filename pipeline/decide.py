@@ -12,8 +12,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.base.comparison import worth_more_seeds
 from pipeline.base.files import write_json
+from pipeline.base.paired_comparison import worth_more_seeds
 from pipeline.reporting.comparisons import PAIRS, difference
 from pipeline.reporting.results import Cell, CellName, read_results
 from pipeline.settings.command_line import stage

@@ -32,7 +32,7 @@ def test_listed_seeds_are_all_there_will_be(project: SmallProject) -> None:
 def test_undecided_points_are_refitted_up_to_the_budget(
     project: SmallProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.base.comparison.CURTAILED", 0)
+    monkeypatch.setattr("pipeline.base.paired_comparison.CURTAILED", 0)
     project.set(
         strategies=["fixed", "grid"],
         l2_decay=0.001,  # not in the space: the points differ, by next to nothing

@@ -20,7 +20,7 @@ from sklearn.datasets import load_digits
 
 from pipeline import project
 from pipeline.base.errors import UserError
-from pipeline.planning.choice import SMALL
+from pipeline.planning.model_choice import SMALL
 from pipeline.planning.timing import Speed
 from pipeline.projects import making, own_images, spelling
 from pipeline.settings.compose import compose, quote

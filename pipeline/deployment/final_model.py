@@ -16,7 +16,7 @@ from pipeline.deployment.calibration import calibration
 from pipeline.deployment.card import card
 from pipeline.deployment.description import DecodingDescription, Description, read
 from pipeline.deployment.onnx_export import Measured
-from pipeline.deployment.onnx_file import INPUT, OUTPUTS, as_input, session
+from pipeline.deployment.onnx_session import INPUT, OUTPUTS, as_input, session
 from pipeline.deployment.package import package
 from pipeline.deployment.pixels_graph import with_preprocessing
 from pipeline.deployment.predictor import CARD, DESCRIPTION, ONNX, WITH_PREPROCESSING

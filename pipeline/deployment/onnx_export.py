@@ -17,7 +17,7 @@ import torch
 from pipeline.base.files import write_bytes
 from pipeline.deployment.description import Description
 from pipeline.deployment.network import PackagedNetwork
-from pipeline.deployment.onnx_file import INPUT, OUTPUTS, as_input, session
+from pipeline.deployment.onnx_session import INPUT, OUTPUTS, as_input, session
 
 TOLERANCE = 1e-3
 """Largest difference of a logit from PyTorch's, relative to the largest logit, or to 1 if lower."""

@@ -6,7 +6,7 @@ import onnx
 from onnx import compose, parser
 
 from pipeline.deployment.description import Description
-from pipeline.deployment.onnx_file import INPUT, OUTPUTS
+from pipeline.deployment.onnx_session import INPUT, OUTPUTS
 
 PIXELS = "pixels"
 """Name of the input: one decoded image, uint8 [H, W, 3] of any size, RGB and upright."""

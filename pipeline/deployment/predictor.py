@@ -83,7 +83,7 @@ def _from_folder(description: Description, folder: Path) -> Predictor:
 
 
 def _from_onnx(path: Path) -> Predictor:
-    from pipeline.deployment.onnx_file import INPUT, as_input, described, session
+    from pipeline.deployment.onnx_session import INPUT, as_input, described, session
 
     opened = session(path, threads=1)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.deployment.onnx_file import INPUT, session
+from pipeline.deployment.onnx_session import INPUT, session
 from pipeline.settings.machine import hardware
 
 SECONDS = 1.0

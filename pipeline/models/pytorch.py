@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from pipeline.base.errors import UserError
-from pipeline.datasets.fetching.headers import check_zip_directory
+from pipeline.datasets.fetching.archive_headers import check_zip_directory
 from pipeline.models.pickles import Global, Pickle, Room, checked_key
 
 MOST_STEPS = 300_000

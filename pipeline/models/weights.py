@@ -9,8 +9,8 @@ from pipeline.base.errors import UserError
 from pipeline.base.text import some
 from pipeline.models.architecture import ALIASES, Architecture, describe
 from pipeline.models.checkpoints import tensors
-from pipeline.models.layouts import Layout, detect
 from pipeline.models.sources import WeightsFile, locate, sha256
+from pipeline.models.tensor_names import Layout, detect
 
 __all__ = ["LoadedWeights", "WeightsFile", "load", "locate"]
 

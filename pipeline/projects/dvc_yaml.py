@@ -35,7 +35,10 @@ CODE: Mapping[str, Sequence[str]] = {
         *(f"datasets/{name}.py" for name in ("contents", "counts", "decoding", "deep", "formats")),
         *(f"datasets/{name}.py" for name in ("listing", "manifest", "pixels", "splits")),
         *("datasets/origin.py", "datasets/stats.py", "datasets/tree.py", "datasets/readers"),
-        *(f"datasets/fetching/{name}.py" for name in ("headers", "placed_files", "unpacking")),
+        *(
+            f"datasets/fetching/{name}.py"
+            for name in ("archive_headers", "placed_files", "unpacking")
+        ),
         *("base/memory.py", "base/text.py", *_VALUES),
     ),
     "tune": _TRIAL,

@@ -16,8 +16,8 @@ from pipeline.base.files import write_text
 from pipeline.base.text import printable
 from pipeline.datasets.tree import irregular_below
 from pipeline.models.sources import locate
-from pipeline.planning.choice import AUTO
 from pipeline.planning.images import survey
+from pipeline.planning.model_choice import AUTO
 from pipeline.projects.changes import changes
 from pipeline.projects.dvc_yaml import Pipeline
 from pipeline.projects.options import dataset_settings, require_hours

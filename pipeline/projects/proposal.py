@@ -16,9 +16,9 @@ from pipeline.base.errors import UserError
 from pipeline.base.files import write_text
 from pipeline.base.text import count, duration
 from pipeline.models.sources import locate
-from pipeline.planning.choice import AUTO, FULL_SIDE, PACKAGED, SMALL, Choice, choose, sides
 from pipeline.planning.estimates import expected_images, trials
 from pipeline.planning.images import Images, survey
+from pipeline.planning.model_choice import AUTO, FULL_SIDE, PACKAGED, SMALL, Choice, choose, sides
 from pipeline.projects.own_images import STRATEGIES, parameters
 from pipeline.settings.compose import compose
 from pipeline.settings.folders import CONFIG_NAME, SHARE, weights_dir

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from operator import attrgetter, methodcaller
 
-from pipeline.reporting import beside
-from pipeline.reporting.beside import Figure
-from pipeline.reporting.places import point_columns, wording
+from pipeline.reporting import accuracy_context
+from pipeline.reporting.accuracy_context import Figure
+from pipeline.reporting.cell_groups import point_columns, wording
 from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Table
 
@@ -22,7 +22,7 @@ def cell_table(cells: Sequence[Cell]) -> Table:
         (Column("top1", "Test top-1 %", "share"), lambda c: c.top1),
         (Column("mean_class", "Mean per class %", "share"), lambda c: c.mean("mean_class")),
         (Column("top5", "Top-5 %", "share"), lambda c: c.mean("top5")),
-        *beside.COLUMNS,
+        *accuracy_context.COLUMNS,
         (Column(words.column, f"{words.title} %", "share"), lambda c: c.best.objective),
         (Column("trials", "Trials", "count"), lambda c: len(c.trials)),
         *(

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.base.statistics import Interval, t_interval
+from pipeline.reporting.cell_groups import Place, wording
 from pipeline.reporting.comparisons import Difference, difference, readings
 from pipeline.reporting.document import Section, Text
-from pipeline.reporting.places import Place, wording
 from pipeline.reporting.published import STATED_LOSS, PublishedRow
 from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Table, Value, show

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.base.comparison import ERRORS, Comparison, compare, decided
+from pipeline.base.paired_comparison import ERRORS, Comparison, compare, decided
 from pipeline.base.statistics import Interval
-from pipeline.reporting.places import Place
+from pipeline.reporting.cell_groups import Place
 from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Table, Value
 

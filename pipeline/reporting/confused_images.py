@@ -15,8 +15,8 @@ from pipeline.base.errors import UserError
 from pipeline.datasets.listing import Split
 from pipeline.datasets.manifest import PIXELS, Manifest
 from pipeline.datasets.pixels import PixelStore
+from pipeline.reporting.cell_groups import Place
 from pipeline.reporting.document import Gallery, Picture
-from pipeline.reporting.places import Place
 from pipeline.reporting.results import Cell
 from pipeline.settings.folders import prepared_dir
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from pipeline.reporting import beside
-from pipeline.reporting.answer import answer, strategy_table
+from pipeline.reporting import accuracy_context
+from pipeline.reporting.cell_groups import describe, places
 from pipeline.reporting.cell_tables import STRATEGY_TITLES, cell_titles
-from pipeline.reporting.places import describe, places
+from pipeline.reporting.recommendation import answer, strategy_table
 from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Table, to_text
 
@@ -17,7 +17,7 @@ def first_screen(cells: Sequence[Cell]) -> list[str]:
     """Return the lines: for one dataset the answer and its strategies, for many a row per cell."""
     every = places(cells)
     if len(every) != 1:
-        return [to_text(_cells(cells)), *beside.lines(cells)] if cells else []
+        return [to_text(_cells(cells)), *accuracy_context.lines(cells)] if cells else []
     facts = answer(every[0])
     known = facts.lines if facts else []
     width = max((len(name) for name, _ in known), default=0)

@@ -5,16 +5,16 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from pipeline.base.text import count
-from pipeline.reporting.answer import answer
+from pipeline.reporting.cell_groups import Place, places
 from pipeline.reporting.document import Block, Document, Section, Text
 from pipeline.reporting.gap_section import gap_chart
 from pipeline.reporting.machines import different_machines
 from pipeline.reporting.model_section import model_section
 from pipeline.reporting.next_steps import next_steps
 from pipeline.reporting.overview import overview
-from pipeline.reporting.places import Place, places
-from pipeline.reporting.provenance import provenance
+from pipeline.reporting.provenance_section import provenance
 from pipeline.reporting.published import PublishedRow
+from pipeline.reporting.recommendation import answer
 from pipeline.reporting.results import Cell, CellName, Results
 from pipeline.reporting.search_section import search_section
 from pipeline.reporting.weights_section import weights_section

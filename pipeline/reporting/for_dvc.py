@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-from pipeline.reporting.places import wording
+from pipeline.reporting.cell_groups import wording
 from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Table, Value
 

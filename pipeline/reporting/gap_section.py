@@ -3,6 +3,7 @@
 import numpy as np
 
 from pipeline.base.statistics import GapBand, additive_noise, gap_curve, mean_gap, random_search_gap
+from pipeline.reporting.cell_groups import Place, grid_of, wording
 from pipeline.reporting.charts import (
     STRATEGY_COLOURS,
     STRATEGY_MARKS,
@@ -11,7 +12,6 @@ from pipeline.reporting.charts import (
     LineChart,
     Series,
 )
-from pipeline.reporting.places import Place, grid_of, wording
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import show

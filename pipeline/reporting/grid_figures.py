@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.base.statistics import Floats, variance_shares
+from pipeline.reporting.cell_groups import Grid, Place, wording
 from pipeline.reporting.charts import Axis, BarChart, BarSeries, HeatMap, Panel, Parallel
 from pipeline.reporting.document import Text
-from pipeline.reporting.places import Grid, Place, wording
 from pipeline.settings.point import FLAGS, HYPERPARAMETERS
 
 

@@ -1,10 +1,10 @@
 """Describe the final model of one dataset: per-class accuracy and what it confuses."""
 
 from pipeline.base.statistics import wilson_interval
+from pipeline.reporting.cell_groups import Place, describe, wording
 from pipeline.reporting.charts import Axis, BarChart, BarSeries, HeatMap, LineChart, Panel, Series
 from pipeline.reporting.confused_images import confused_images
 from pipeline.reporting.document import Block, Details, Section, Text
-from pipeline.reporting.places import Place, describe, wording
 from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Table, Value
 from pipeline.settings.folders import PROGRAM

@@ -6,9 +6,9 @@ import numpy as np
 
 from pipeline.base.statistics import wilson_interval
 from pipeline.base.text import count, printable
+from pipeline.reporting.cell_groups import Place
 from pipeline.reporting.document import Items, Section
 from pipeline.reporting.model_section import final_cell
-from pipeline.reporting.places import Place
 from pipeline.reporting.results import Cell
 from pipeline.settings.point import FLAGS, HYPERPARAMETERS
 from pipeline.trials.contract import FinalFile

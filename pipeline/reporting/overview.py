@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.reporting.answer import answer, answer_table, cost, strategy_table, surprises
+from pipeline.reporting.cell_groups import Place, places, wording
 from pipeline.reporting.cell_tables import STRATEGY_TITLES, cell_table, ordered
 from pipeline.reporting.charts import STRATEGY_COLOURS, STRATEGY_MARKS, Axis, BarChart, BarSeries
 from pipeline.reporting.claim_section import claim_section, claims
 from pipeline.reporting.comparisons import comparison_table
 from pipeline.reporting.document import Block, Items, Section, Text
 from pipeline.reporting.model_section import final_cell
-from pipeline.reporting.places import Place, places, wording
 from pipeline.reporting.published import PublishedRow
+from pipeline.reporting.recommendation import answer, answer_table, cost, strategy_table, surprises
 from pipeline.reporting.result_table import result_table
 from pipeline.reporting.results import Cell, CellName, Missing, Results
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.reporting.results import Cell, CellName
-from pipeline.trials.record import Record, Share
+from pipeline.trials.record_types import Record, Share
 from pipeline.trials.tables import read_rows, write_rows
 
 FIGURES = "figures.csv"

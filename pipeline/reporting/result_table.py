@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from pipeline.reporting import beside
+from pipeline.reporting import accuracy_context
 from pipeline.reporting.cell_tables import STRATEGY_TITLES, ordered
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Cell, CellName
@@ -76,14 +76,16 @@ def result_table(
             columns.append(Column(f"{strategy}_{key}", heading, kind, group))
             for row, place in zip(rows, places, strict=True):
                 row.append(values.get(CellName(*place, strategy)))
-    for column, figure in beside.COLUMNS:
+    for column, figure in accuracy_context.COLUMNS:
         columns.append(column)
         for row, place in zip(rows, places, strict=True):
             row.append(figure(evaluated[place]) if place in evaluated else None)
     shown = {key: values for key, _, _, values in kinds}
     model = "" if several else f" of {next(iter(models.values()))}"
     caption = f"Top-1 accuracy{model} by search strategy, in percent. "
-    caption += " ".join(text for key, text in MEANING.items() if shown[key]) + beside.CAPTION
+    caption += (
+        " ".join(text for key, text in MEANING.items() if shown[key]) + accuracy_context.CAPTION
+    )
     footer = _average(rows, 1 + several)
     if footer:
         caption += " The average is over the rows without a gap."

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.base.comparison import accuracy_interval
+from pipeline.base.paired_comparison import accuracy_interval
 from pipeline.base.statistics import Interval, t_interval
 from pipeline.settings.folders import decided_dir, target
 from pipeline.trials.contract import BestFile, CurveRow, FinalFile, TrialRow

@@ -4,10 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.reporting.charts import STRATEGY_COLOURS, STRATEGY_MARKS, Axis, LineChart, Series
-from pipeline.reporting.document import Block, Details, Section
-from pipeline.reporting.grid_figures import heat_maps, importance, parallel
-from pipeline.reporting.places import (
+from pipeline.reporting.cell_groups import (
     Place,
     describe,
     grid_of,
@@ -15,6 +12,9 @@ from pipeline.reporting.places import (
     point_values,
     wording,
 )
+from pipeline.reporting.charts import STRATEGY_COLOURS, STRATEGY_MARKS, Axis, LineChart, Series
+from pipeline.reporting.document import Block, Details, Section
+from pipeline.reporting.grid_figures import heat_maps, importance, parallel
 from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Run, Table, Value
 from pipeline.settings.folders import PROGRAM

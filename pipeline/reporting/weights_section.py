@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.base.statistics import Interval, t_interval
+from pipeline.reporting.cell_groups import Wording, wording
 from pipeline.reporting.comparisons import Pairs, difference, difference_table
 from pipeline.reporting.document import Section, Text
-from pipeline.reporting.places import Wording, wording
 from pipeline.reporting.published import table2_gains
 from pipeline.reporting.results import Cell, CellName
 from pipeline.reporting.tables import Column, Table, Value, show

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.base.looks import FEWEST_SEEDS, MOST_SEEDS, planned_looks
+from pipeline.base.interim_looks import FEWEST_SEEDS, MOST_SEEDS, planned_looks
 from pipeline.settings.dataset import DatasetConfig
 from pipeline.settings.point import Point, SpaceConfig
 from pipeline.settings.values import (

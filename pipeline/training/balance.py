@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.training.addresses import generator
+from pipeline.training.random_streams import generator
 
 Floats = NDArray[np.float64]
 

@@ -15,10 +15,10 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from pipeline.datasets.manifest import Manifest, Split
 from pipeline.datasets.pixels import PixelStore
 from pipeline.settings.schema import Config, ProtocolConfig, RecipeConfig
-from pipeline.training.addresses import generator
 from pipeline.training.augment import centre_window, random_window
 from pipeline.training.balance import class_weights, image_chances, share_of
 from pipeline.training.cropping import Cropper, cropper
+from pipeline.training.random_streams import generator
 from pipeline.training.schedule import Schedule
 
 EVALUATION_BATCH = 64

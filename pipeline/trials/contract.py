@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pipeline.settings.point import Point
 from pipeline.settings.schema import Objective
 from pipeline.trials.final_parts import Images, Provenance, Replays, SharePoint, Weights
-from pipeline.trials.record import Count, Protocol, Record, Seconds, Share, Temperature
+from pipeline.trials.record_types import Count, Protocol, Record, Seconds, Share, Temperature
 
 
 class Figures(Record):

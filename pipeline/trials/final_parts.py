@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from pipeline.trials.record import Count, Finite, Record, Share
+from pipeline.trials.record_types import Count, Finite, Record, Share
 
 
 class Weights(Record):

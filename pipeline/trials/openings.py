@@ -8,7 +8,7 @@ Under the paddle protocol every training sees the test list, so every trial of t
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pipeline.trials.record import Count, Protocol, Record
+from pipeline.trials.record_types import Count, Protocol, Record
 from pipeline.trials.tables import read_rows, write_rows
 
 OPENINGS = "openings.csv"

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Self
 
 from pipeline.trials.contract import Numbered, Outcome, Trial
-from pipeline.trials.record import Count, Record, Seconds
+from pipeline.trials.record_types import Count, Record, Seconds
 
 
 class Journalled(Record):

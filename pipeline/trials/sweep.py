@@ -26,7 +26,7 @@ from pipeline.settings.folders import results_dir, sweep_dir
 from pipeline.settings.machine import take_own_device
 from pipeline.settings.schema import Config
 from pipeline.training.data import Purpose
-from pipeline.trials import records
+from pipeline.trials import sweep_folder
 from pipeline.trials.clock import counting, require_time
 from pipeline.trials.contract import BestFile, Machine, Trial
 from pipeline.trials.deciding_code import code_digest
@@ -58,16 +58,16 @@ class Sweep:
 
     def trials(self) -> list[Trial]:
         """Return the trials that the jobs recorded, ordered by number."""
-        return sorted(records.read(self.folder), key=lambda trial: trial.number)
+        return sorted(sweep_folder.read(self.folder), key=lambda trial: trial.number)
 
     def require_not_stopped(self) -> None:
         """Raise the UserError with which a job ended the sweep, if one did."""
-        records.require_no_stop(self.folder)
+        sweep_folder.require_no_stop(self.folder)
 
     def require_whole(self) -> None:
         """Raise UserError if the sweep ended early, even if the sweeper did not notice."""
         self.require_not_stopped()
-        jobs = records.begun(self.folder) | self._launched()
+        jobs = sweep_folder.begun(self.folder) | self._launched()
         lost = sorted({int(job) for job in jobs} - {trial.number for trial in self.trials()})
         if lost:
             raise UserError(
@@ -118,7 +118,9 @@ class Sweep:
         assert chosen.result is not None
         assert chosen.result.metrics is not None
         simulated = {"simulated": cfg.machine.simulate} if environment.simulated else {}
-        over: dict[str, Any] = {"time_over": True} if records.time_was_over(self.folder) else {}
+        over: dict[str, Any] = (
+            {"time_over": True} if sweep_folder.time_was_over(self.folder) else {}
+        )
         return BestFile(
             dataset=cfg.dataset.name,
             model=cfg.model.name,
@@ -229,11 +231,11 @@ def job(composed: DictConfig) -> float:
     the same error.
     """
     folder = Path(HydraConfig.get().runtime.output_dir).parent
-    records.require_no_stop(folder)
+    sweep_folder.require_no_stop(folder)
     try:
         return _trial(composed)
     except UserError as error:
-        records.leave_stop(folder, str(error))
+        sweep_folder.leave_stop(folder, str(error))
         raise
 
 
@@ -255,13 +257,15 @@ def _trial(composed: DictConfig) -> float:
             Purpose.SEARCH,
             Journal.open(cfg.project),
             name=run_name(number, cfg.point),
-            label=bar_label(number, total, records.read(folder.parent)),
+            label=bar_label(number, total, sweep_folder.read(folder.parent)),
             parent_id=os.environ[PARENT],
             tags={**tags(cfg, Purpose.SEARCH), "trial": str(number)},
-            before_training=lambda: require_time(cfg, folder.parent, records.read(folder.parent)),
+            before_training=lambda: require_time(
+                cfg, folder.parent, sweep_folder.read(folder.parent)
+            ),
         )
     except StopSweep:
-        records.leave_not_begun(folder)
+        sweep_folder.leave_not_begun(folder)
         raise
     except TrialFailedError as error:
         _end(cfg, folder, trial.model_copy(update={"error": str(error)}))
@@ -275,15 +279,15 @@ def _trial(composed: DictConfig) -> float:
 
 def _end(cfg: Config, job: Path, trial: Trial, *, replayed: bool = False) -> None:
     """Write down a trial that has ended, and print its line."""
-    records.leave(job, trial)
-    so_far = records.read(job.parent)
+    sweep_folder.leave(job, trial)
+    so_far = sweep_folder.read(job.parent)
     line = trial_line(trial, cfg, _total(cfg), job.parent, so_far, replayed=replayed)
     print(line, flush=True)
 
 
 def _require_no_common_cause(folder: Path, cfg: Config) -> None:
     """Raise UserError if all trials so far failed in the same way, and more than are allowed."""
-    trials = records.read(folder)
+    trials = sweep_folder.read(folder)
     causes = {re.sub(r"\d+", "0", trial.error or "") for trial in trials}
     enough = len(trials) >= max(_ALIKE, cfg.tune.allowed_failures + 1)
     if enough and len(causes) == 1 and causes != {""}:

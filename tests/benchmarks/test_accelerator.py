@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from accelerator import PARTS, Bench, measure
-from together import Load, best, rate
+from concurrent_trials import Load, best, rate
 from without_mlflow import configuration
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from pipeline import prepare
 from pipeline.deployment.description import read
-from pipeline.deployment.onnx_file import as_input
+from pipeline.deployment.onnx_session import as_input
 from pipeline.predict import main
 from pipeline.trials.journal import Journal
 from tests.support.miniatures import jpeg

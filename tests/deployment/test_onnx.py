@@ -13,7 +13,7 @@ from pipeline.base.errors import UserError
 from pipeline.deployment import network, onnx_export, predictor
 from pipeline.deployment.description import DecodingDescription
 from pipeline.deployment.onnx_export import OnnxMismatchError, export
-from pipeline.deployment.onnx_file import as_input
+from pipeline.deployment.onnx_session import as_input
 from pipeline.deployment.pixels_graph import with_preprocessing
 from tests.support.miniatures import encoded, picture
 from tests.support.packaged_model import (

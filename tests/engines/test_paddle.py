@@ -20,10 +20,10 @@ import yaml
 from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.pixels import PixelStore
 from pipeline.settings.schema import Config
-from pipeline.training.addresses import generator
 from pipeline.training.augment import random_box
 from pipeline.training.callbacks import Checkpoint
 from pipeline.training.data import EpochOrder, Purpose, split_plan
+from pipeline.training.random_streams import generator
 from pipeline.training.schedule import Schedule
 from pipeline.training.trial import train
 from tests.golden.trials import CLASSES, configuration, images

@@ -77,7 +77,7 @@ def imported(path):
 
 FRAME = {
     *("base/errors.py", "base/disk.py", "base/locks.py", "base/progress.py"),
-    "base/looks.py",
+    "base/interim_looks.py",
     *("settings/command_line.py", "settings/defaults.py", "settings/guard.py"),
     *("settings/machine.py", "settings/folders.py", "settings/schema.py", "settings/values.py"),
     "settings/point.py",
@@ -90,7 +90,10 @@ LEFT_OUT = {
     "tune": {
         *(f"projects/{name}.py" for name in ("changes", "dvc_yaml", "making", "own_images")),
         *(f"projects/{name}.py" for name in ("options", "proposal", "spelling", "yaml_text")),
-        *(f"planning/{name}.py" for name in ("budget", "choice", "estimates", "images", "timing")),
+        *(
+            f"planning/{name}.py"
+            for name in ("budget", "model_choice", "estimates", "images", "timing")
+        ),
         "planning/pace.py",
     },
     # The pace says how long the rest takes.

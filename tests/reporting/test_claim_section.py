@@ -10,13 +10,13 @@ import pytest
 
 from pipeline.base.errors import UserError
 from pipeline.base.statistics import Interval
+from pipeline.reporting.cell_groups import places
 from pipeline.reporting.cell_tables import cell_table, same_as
 from pipeline.reporting.claim_section import Claim, as_stated, claim_section, claims, verdicts
 from pipeline.reporting.document import Text
 from pipeline.reporting.for_dvc import metrics
 from pipeline.reporting.overview import overview
 from pipeline.reporting.paddle_figures import FIGURES, read_figures, write_figures
-from pipeline.reporting.places import places
 from pipeline.reporting.published import table1
 from pipeline.reporting.result_table import result_table
 from pipeline.reporting.results import Cell, CellName, Results, read_results

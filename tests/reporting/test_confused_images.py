@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from pipeline.datasets.manifest import PIXELS, Manifest
+from pipeline.reporting.cell_groups import Place, places
 from pipeline.reporting.confused_images import SIDE, confused_images
-from pipeline.reporting.places import Place, places
 from pipeline.reporting.results import Cell, CellName, read_results
 from pipeline.settings.folders import prepared_dir
 from tests.support.synthetic_results import Benchmark

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from pipeline.reporting.cell_groups import Place, grid_of, places
 from pipeline.reporting.charts import (
     OKABE_ITO,
     STRATEGY_COLOURS,
@@ -25,7 +26,6 @@ from pipeline.reporting.drawing import to_spec
 from pipeline.reporting.gap_section import gap_chart
 from pipeline.reporting.grid_figures import heat_maps, importance, parallel
 from pipeline.reporting.model_section import confused_pairs, final_cell, model_section
-from pipeline.reporting.places import Place, grid_of, places
 from pipeline.reporting.published import table1
 from pipeline.reporting.results import Cell, CellName, read_results
 from pipeline.reporting.search_section import cost, learning_curves, search_section

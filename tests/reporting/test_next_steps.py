@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeline.reporting.cell_groups import places
 from pipeline.reporting.next_steps import next_steps
-from pipeline.reporting.places import places
 from pipeline.reporting.results import CellName, read_results
 from tests.support.synthetic_results import Benchmark, Space
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from benchmarks.searchers.peers import SEARCHERS
 from pipeline.base.errors import UserError
+from pipeline.reporting.cell_groups import places
 from pipeline.reporting.gap_section import gap_chart
-from pipeline.reporting.places import places
 from pipeline.reporting.results import CellName, read_results
 from pipeline.search.grid import FinishedGrid, Index
 from pipeline.search.replay import gaps, losses_on_test, replays, trace

@@ -4,7 +4,7 @@ SCHEDULE, AUGMENT, DATA = "training/schedule.py", "training/augment.py", "traini
 CLASSIFIER, LOSSES, TRIAL = "training/classifier.py", "training/losses.py", "training/trial.py"
 METRICS, GROUPS = "training/metrics.py", "training/parameter_groups.py"
 BALANCE, OBJECTIVES = "training/balance.py", "training/objectives.py"
-BACKBONES, LAYOUTS = "models/backbones.py", "models/layouts.py"
+BACKBONES, LAYOUTS = "models/backbones.py", "models/tensor_names.py"
 
 MUTATIONS = {
     "loss of the partners": (LOSSES, "(1 - lam) * other", "lam * other"),
@@ -79,7 +79,7 @@ MUTATIONS = {
         '("train",), measure="test"',
     ),
     "address of a generator": (
-        "training/addresses.py",
+        "training/random_streams.py",
         "[zlib.crc32(word.encode()), *address]",
         "[*address]",
     ),

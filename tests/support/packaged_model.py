@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from pipeline.deployment import network
 from pipeline.deployment.description import DecodingDescription, Description
 from pipeline.deployment.onnx_export import Measured
-from pipeline.deployment.onnx_file import as_input
+from pipeline.deployment.onnx_session import as_input
 from tests.support.miniatures import picture
 
 CLASSES = ["ant", "bee", "naïve, fly"]

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms import RandomResizedCrop
 
-from pipeline.training.addresses import generator
 from pipeline.training.augment import ASPECT, Window, centre_crop, crop, random_box
+from pipeline.training.random_streams import generator
 
 sides = st.integers(1, 400)
 seeds = st.integers(0, 2**32)

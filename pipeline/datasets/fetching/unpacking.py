@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from pipeline.base.errors import UserError
 from pipeline.base.progress import bytes_bar
-from pipeline.datasets.fetching.headers import (
+from pipeline.datasets.fetching.archive_headers import (
     BoundedTar,
     HeaderError,
     check_zip_directory,

@@ -16,7 +16,7 @@ from pipeline.base.errors import UserError
 from pipeline.base.text import printable, some
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Listing
-from pipeline.datasets.readers import layouts, paddle_lists, table
+from pipeline.datasets.readers import class_folders, paddle_lists, table
 from pipeline.datasets.readers.inventory import Inventory
 from pipeline.datasets.readers.parsing import lines
 from pipeline.datasets.readers.split_names import split_of
@@ -50,7 +50,7 @@ def read(dataset: DatasetConfig, archives: Archives) -> Listing:
         reason = "neither a folder nor a file" if there else "no such folder"
         raise UserError(f"dataset.root={root}: {reason}")
     if dataset.class_level is not None:
-        return layouts.at_level(root, dataset.class_level)
+        return class_folders.at_level(root, dataset.class_level)
     inner = _inner(root)
     return _listed(root, root) or _listed(inner, root) or _folders(inner, root)
 
@@ -61,10 +61,10 @@ def _inner(root: Path) -> Path:
     here = root
     for _ in range(_DEPTH):
         lists = (here / paddle_lists.TRAIN).is_file() or any(_image_tables(here))
-        if lists or layouts.holds_splits(inventory, here):
+        if lists or class_folders.holds_splits(inventory, here):
             return here
         folders = inventory.children(here).folders
-        if len(folders) != 1 or layouts.own_image(here):
+        if len(folders) != 1 or class_folders.own_image(here):
             return root
         here = folders[0]
     return root
@@ -90,7 +90,7 @@ def _folders(here: Path, root: Path) -> Listing:
     """Read folders of classes; if that fails, look for a table or list that gives the labels."""
     listing, fault = None, None
     try:
-        listing = layouts.recognised(here, root)
+        listing = class_folders.recognised(here, root)
         listing.require_sound()
     except UserError as error:
         fault = error
@@ -118,7 +118,7 @@ def _folders(here: Path, root: Path) -> Listing:
     if listing is not None and not listing.class_names:
         raise UserError(f"{here} holds no images in a known layout: {_KNOWN}")
     if listing is not None:
-        inner = layouts.inner_folders(Inventory(root), here, listing)
+        inner = class_folders.inner_folders(Inventory(root), here, listing)
         if len(inner) > 1 and here == root:
             raise UserError(
                 f"{fault} It holds the folders {some(inner, 5)}: if those are the classes, set "

@@ -1,6 +1,6 @@
 """Measure how many trials at once fill a device, by the images a second of all of them.
 
-    python benchmarks/together.py [--size 64] [--batch 32] [--counts 1 2 4] [--json PATH]
+    python benchmarks/concurrent_trials.py [--size 64] [--batch 32] [--counts 1 2 4] [--json PATH]
 
 Each trial has a process of its own, as with ``VDTRANSFER_PROCESSES``. The trials wait for each
 other after their second step, so their start-up does not count. The clock stops when the last trial

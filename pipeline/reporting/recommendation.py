@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from pipeline.base.statistics import Interval
-from pipeline.reporting.beside import guessing, opened
+from pipeline.reporting.accuracy_context import guessing, opened
+from pipeline.reporting.cell_groups import Place, describe, wording
 from pipeline.reporting.cell_tables import STRATEGY_TITLES, ordered
 from pipeline.reporting.comparisons import gain
 from pipeline.reporting.document import Facts, Text
 from pipeline.reporting.model_section import final_cell
-from pipeline.reporting.places import Place, describe, wording
 from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Table, Value, show
 from pipeline.settings.folders import PROGRAM

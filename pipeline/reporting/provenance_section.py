@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pipeline.reporting.cell_groups import describe
 from pipeline.reporting.document import Block, Section, Text
-from pipeline.reporting.places import describe
 from pipeline.reporting.results import Cell, CellName
 from pipeline.reporting.tables import Column, Table, Value
 from pipeline.trials.run_rows import Journalled

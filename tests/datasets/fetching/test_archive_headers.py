@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.base.errors import UserError
-from pipeline.datasets.fetching import headers
+from pipeline.datasets.fetching import archive_headers
 from pipeline.datasets.fetching.unpacking import unpack
 
 MIB = 2**20
@@ -230,9 +230,9 @@ def test_a_directory_within_the_limit_is_read(
         archive.comment = b"a comment"
         for number in range(20):
             archive.writestr(f"{number}", b"1")
-    monkeypatch.setattr(headers, "MOST_ENTRIES", 19)
+    monkeypatch.setattr(archive_headers, "MOST_ENTRIES", 19)
     with pytest.raises(UserError, match="more than 19 entries"):
         unpack(tmp_path / "x.zip", tmp_path / "out")
-    monkeypatch.setattr(headers, "MOST_ENTRIES", 20)
+    monkeypatch.setattr(archive_headers, "MOST_ENTRIES", 20)
     unpack(tmp_path / "x.zip", tmp_path / "out")
     assert len(list((tmp_path / "out").iterdir())) == 20

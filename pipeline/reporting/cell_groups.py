@@ -12,7 +12,7 @@ from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Value
 from pipeline.settings.point import FLAGS, HYPERPARAMETERS, Point
 from pipeline.settings.schema import OBJECTIVE_TITLES, Objective
-from pipeline.trials.record import Protocol
+from pipeline.trials.record_types import Protocol
 
 
 class Wording(NamedTuple):

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri, stdtrit
 
-from pipeline.base.looks import MOST_SEEDS
+from pipeline.base.interim_looks import MOST_SEEDS
 from pipeline.base.statistics import Interval, wilson_interval
 
 CURTAILED = 0.1

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from pipeline.reporting.provenance import provenance
+from pipeline.reporting.provenance_section import provenance
 from pipeline.reporting.results import Cell, CellName, read_results
 from pipeline.reporting.tables import Table
 from tests.support.synthetic_results import Benchmark

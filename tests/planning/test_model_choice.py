@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.base.errors import UserError
-from pipeline.planning.choice import choose, sides
+from pipeline.planning.model_choice import choose, sides
 
 
 def refuse(model):

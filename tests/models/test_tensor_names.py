@@ -1,7 +1,7 @@
 import timm
 import torch
 
-from pipeline.models.layouts import LAYOUTS, detect
+from pipeline.models.tensor_names import LAYOUTS, detect
 
 
 def timm_names(arch: str) -> set[str]:

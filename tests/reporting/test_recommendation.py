@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.reporting.answer import answer, answer_table, cost, strategy_table, surprises
+from pipeline.reporting.cell_groups import places
 from pipeline.reporting.comparisons import comparison_table
-from pipeline.reporting.places import places
 from pipeline.reporting.published import table1
+from pipeline.reporting.recommendation import answer, answer_table, cost, strategy_table, surprises
 from pipeline.reporting.result_table import result_table
 from pipeline.reporting.results import CellName, Results, read_results
 from tests.support.synthetic_results import Benchmark, write_predictions
