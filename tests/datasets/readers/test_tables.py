@@ -3,9 +3,9 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.datasets.readers.test_layouts import fill, left_out, read, splits, trees
 
 from pipeline.base.errors import UserError
+from tests.datasets.readers.test_class_folders import fill, left_out, read, splits, trees
 
 NAMES = [f"photos/{number}.jpg" for number in range(6)]
 
