@@ -1,16 +1,13 @@
 """Word what stands beside a test accuracy: guessing, and how often the split was opened."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from pipeline.base.text import count, printable
 from pipeline.reporting.results import Cell
-from pipeline.reporting.tables import Column, Value, show
+from pipeline.reporting.tables import Column, Figure, show
 from pipeline.trials.contract import FinalFile
 
-Figure = tuple[Column, Callable[[Cell], Value]]
-"""A column, and the function that gives its value for a cell."""
-
-COLUMNS: list[Figure] = [
+COLUMNS: list[Figure[Cell]] = [
     (Column("chance", "chance", "share", "Beside"), lambda c: c.final.chance if c.final else None),
     (
         Column("majority", "largest class", "share", "Beside"),

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipeline.base.statistics import Floats, clip_failures
 from pipeline.reporting.results import Cell
-from pipeline.reporting.tables import Column, Value
+from pipeline.reporting.tables import Column, Figure
 from pipeline.settings.point import FLAGS, HYPERPARAMETERS, Point
 from pipeline.settings.schema import OBJECTIVE_TITLES, Objective
 from pipeline.trials.record_types import Protocol
@@ -87,6 +88,13 @@ class Place:
         return next(iter(self.cells.values())).dataset_title
 
 
+def place_title(places: Sequence[Place]) -> Figure[Place]:
+    """Return the column that names a place: by its dataset, and by its model if there are two."""
+    if len({place.model for place in places}) > 1:
+        return Column("place", "Dataset, model"), attrgetter("title")
+    return Column("place", "Dataset"), attrgetter("dataset_title")
+
+
 def places(cells: Sequence[Cell]) -> list[Place]:
     by_name: dict[tuple[str, str], Place] = {}
     for cell in cells:
@@ -142,14 +150,12 @@ def describe(point: Point) -> str:
     )
 
 
-def point_columns() -> list[Column]:
-    """Return a column for each hyperparameter."""
+def point_figures(place: str = "") -> list[Figure[Any]]:
+    """Return a figure for each hyperparameter; ``place`` is where an item has its point."""
     return [
-        Column(name, shown.heading, "flag" if name in FLAGS else "number")
+        (
+            Column(name, shown.heading, "flag" if name in FLAGS else "number"),
+            attrgetter(f"{place}{name}"),
+        )
         for name, shown in HYPERPARAMETERS.items()
     ]
-
-
-def point_values(point: Point) -> list[Value]:
-    """Return a point's values for the columns of :func:`point_columns`."""
-    return [getattr(point, name) for name in HYPERPARAMETERS]

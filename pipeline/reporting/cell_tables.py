@@ -2,21 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from operator import attrgetter, methodcaller
+from operator import methodcaller
 
 from pipeline.reporting import accuracy_context
-from pipeline.reporting.accuracy_context import Figure
-from pipeline.reporting.cell_groups import point_columns, wording
+from pipeline.reporting.cell_groups import point_figures, wording
 from pipeline.reporting.results import Cell
-from pipeline.reporting.tables import Column, Table
-
-STRATEGY_TITLES = {"fixed": "Fixed", "grid": "Grid", "bayes": "Bayes", "random": "Random"}
+from pipeline.reporting.tables import Column, Figure, Table, tabulated
 
 
 def cell_table(cells: Sequence[Cell]) -> Table:
     """Make a row per cell with all its figures and its best point."""
     words = wording(*(cell.best.choice for cell in cells))
-    figures: list[Figure] = [
+    figures: list[Figure[Cell]] = [
         *cell_titles(cells),
         (Column("strategy", "Strategy"), lambda c: c.name.strategy),
         (Column("top1", "Test top-1 %", "share"), lambda c: c.top1),
@@ -35,7 +32,7 @@ def cell_table(cells: Sequence[Cell]) -> Table:
             Column("refit_device_hours", "Refits, device-hours", "hours"),
             lambda c: None if c.refit_seconds is None else c.refit_seconds / 3600,
         ),
-        *((each, attrgetter(f"best.point.{each.key}")) for each in point_columns()),
+        *point_figures("best.point."),
         (Column("same_point_as", "Same point as"), lambda c: ", ".join(same_as(c, cells))),
     ]
     caption = (
@@ -43,8 +40,7 @@ def cell_table(cells: Sequence[Cell]) -> Table:
     )
     if any(cell.trials_that("failed") for cell in cells):
         caption += " What a failed trial took is not recorded."
-    rows = [[figure(cell) for _, figure in figures] for cell in cells]
-    return Table("cells", caption, [column for column, _ in figures], rows)
+    return tabulated("cells", caption, figures, cells)
 
 
 def same_as(cell: Cell, cells: Sequence[Cell]) -> list[str]:
@@ -57,14 +53,8 @@ def same_as(cell: Cell, cells: Sequence[Cell]) -> list[str]:
     ]
 
 
-def cell_titles(cells: Sequence[Cell]) -> list[Figure]:
+def cell_titles(cells: Sequence[Cell]) -> list[Figure[Cell]]:
     """Return the columns that name a cell: the dataset, and the model if there are several."""
-    dataset: Figure = (Column("dataset", "Dataset"), lambda c: c.dataset_title)
-    model: Figure = (Column("model", "Model"), lambda c: c.model_title)
+    dataset: Figure[Cell] = (Column("dataset", "Dataset"), lambda c: c.dataset_title)
+    model: Figure[Cell] = (Column("model", "Model"), lambda c: c.model_title)
     return [dataset, model] if len({cell.name.model for cell in cells}) > 1 else [dataset]
-
-
-def ordered(strategies: set[str]) -> list[str]:
-    """Sort strategies in the order of the published table; others follow by name."""
-    known = [s for s in STRATEGY_TITLES if s in strategies]
-    return known + sorted(strategies - set(known))

@@ -1,7 +1,7 @@
 """Define charts as plain numbers, independent of how they are drawn."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Mark = Literal["circle", "square", "diamond", "triangle"]
 Colour = Literal["blue", "green", "orange", "pink", "grey"]
@@ -15,18 +15,33 @@ OKABE_ITO: dict[Colour, str] = {
 }
 """Okabe and Ito's colour-blind-safe palette: the colours visible on light and on dark."""
 
-STRATEGY_COLOURS: dict[str, Colour] = {
-    "fixed": "orange",
-    "grid": "blue",
-    "bayes": "green",
-    "random": "pink",
+
+class Look(NamedTuple):
+    """How a strategy is named and drawn."""
+
+    title: str
+    colour: Colour
+    mark: Mark
+
+
+LOOKS = {
+    "fixed": Look("Fixed", "orange", "square"),
+    "grid": Look("Grid", "blue", "circle"),
+    "bayes": Look("Bayes", "green", "diamond"),
+    "random": Look("Random", "pink", "triangle"),
 }
-STRATEGY_MARKS: dict[str, Mark] = {
-    "fixed": "square",
-    "grid": "circle",
-    "bayes": "diamond",
-    "random": "triangle",
-}
+"""By strategy, in the order of the published table."""
+
+
+def look_of(strategy: str) -> Look:
+    """Return the look of a strategy, also of one that is not in ``LOOKS``."""
+    return LOOKS.get(strategy, Look(strategy, "grey", "circle"))
+
+
+def ordered(strategies: set[str]) -> list[str]:
+    """Sort strategies in the order of ``LOOKS``; others follow by name."""
+    known = [name for name in LOOKS if name in strategies]
+    return known + sorted(strategies - LOOKS.keys())
 
 
 @dataclass(frozen=True)

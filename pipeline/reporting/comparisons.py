@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pipeline.base.paired_comparison import ERRORS, Comparison, compare, decided
 from pipeline.base.statistics import Interval
-from pipeline.reporting.cell_groups import Place
+from pipeline.reporting.cell_groups import Place, place_title
 from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Table, Value
 
@@ -100,9 +100,8 @@ def comparison_table(places: Sequence[Place]) -> Table | None:
             groups.append((f"{first}_{second}", f"{first} minus {second}", first, pairs))
     if not groups:
         return None
-    several = len({place.model for place in places}) > 1
-    heading = Column("place", "Dataset, model" if several else "Dataset")
-    titles = [place.title if several else place.dataset_title for place in places]
+    heading, title = place_title(places)
+    titles = [str(title(place)) for place in places]
     caption = (
         "Test top-1, paired by seed and image, with the 95 % interval of the difference over both. "
         "Readings are corrected for the number of rows: in 5 of 100 such tables one is wrong. They "

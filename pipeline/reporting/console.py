@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from pipeline.reporting import accuracy_context
 from pipeline.reporting.cell_groups import describe, places
-from pipeline.reporting.cell_tables import STRATEGY_TITLES, cell_titles
+from pipeline.reporting.cell_tables import cell_titles
+from pipeline.reporting.charts import look_of
 from pipeline.reporting.recommendation import answer, strategy_table
 from pipeline.reporting.results import Cell
-from pipeline.reporting.tables import Column, Table, to_text
+from pipeline.reporting.tables import Column, Figure, Table, tabulated, to_text
 
 _ON_PAGE = "reading"
 """A column of long sentences."""
@@ -33,24 +34,12 @@ def _short(table: Table) -> Table:
 
 
 def _cells(cells: Sequence[Cell]) -> Table:
-    titles = cell_titles(cells)
-    columns = [
-        *(column for column, _ in titles),
-        Column("strategy", "Strategy"),
-        Column("top1", "Test top-1 %", "share"),
-        Column("trials", "Trainings", "count"),
-        Column("seconds", "Device time", "duration"),
-        Column("setting", "Setting"),
+    figures: list[Figure[Cell]] = [
+        *cell_titles(cells),
+        (Column("strategy", "Strategy"), lambda c: look_of(c.name.strategy).title),
+        (Column("top1", "Test top-1 %", "share"), lambda c: c.top1),
+        (Column("trials", "Trainings", "count"), lambda c: len(c.trials)),
+        (Column("seconds", "Device time", "duration"), lambda c: c.seconds),
+        (Column("setting", "Setting"), lambda c: describe(c.best.point)),
     ]
-    rows = [
-        [
-            *(title(each) for _, title in titles),
-            STRATEGY_TITLES.get(each.name.strategy, each.name.strategy),
-            each.top1,
-            len(each.trials),
-            each.seconds,
-            describe(each.best.point),
-        ]
-        for each in cells
-    ]
-    return Table("console", "Each cell and the point it chose.", columns, rows)
+    return tabulated("console", "Each cell and the point it chose.", figures, cells)

@@ -4,14 +4,7 @@ import numpy as np
 
 from pipeline.base.statistics import GapBand, additive_noise, gap_curve, mean_gap, random_search_gap
 from pipeline.reporting.cell_groups import Place, grid_of, wording
-from pipeline.reporting.charts import (
-    STRATEGY_COLOURS,
-    STRATEGY_MARKS,
-    Axis,
-    Colour,
-    LineChart,
-    Series,
-)
+from pipeline.reporting.charts import Axis, Colour, LineChart, Series, look_of
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import show
@@ -112,12 +105,12 @@ def _banded(name: str, band: GapBand, colour: Colour) -> Series:
 
 def _walked(cell: Cell, best: float) -> Series:
     objectives = [row.objective or 0.0 for row in cell.trials]
-    strategy = cell.name.strategy
+    look = look_of(cell.name.strategy)
     return Series(
-        name=f"{strategy}, this search",
+        name=f"{cell.name.strategy}, this search",
         x=[float(k) for k in range(1, len(objectives) + 1)],
         y=gap_curve(objectives, best).tolist(),
-        colour=STRATEGY_COLOURS[strategy],
-        mark=STRATEGY_MARKS[strategy],
+        colour=look.colour,
+        mark=look.mark,
         style="step",
     )

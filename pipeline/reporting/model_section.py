@@ -6,7 +6,7 @@ from pipeline.reporting.charts import Axis, BarChart, BarSeries, HeatMap, LineCh
 from pipeline.reporting.confused_images import confused_images
 from pipeline.reporting.document import Block, Details, Section, Text
 from pipeline.reporting.results import Cell
-from pipeline.reporting.tables import Column, Table, Value
+from pipeline.reporting.tables import Column, Figure, Table, Value, tabulated
 from pipeline.settings.folders import PROGRAM
 from pipeline.trials.contract import Calibration, ClassRow, FinalFile
 
@@ -90,14 +90,13 @@ def per_class_chart(place: Place, final: FinalFile) -> BarChart:
 
 
 def per_class_table(place: Place, final: FinalFile) -> Table:
-    columns = [
-        Column("class", "Class"),
-        Column("images", "Test images", "count"),
-        Column("top1", "Top-1 %", "share"),
+    figures: list[Figure[ClassRow]] = [
+        (Column("class", "Class"), lambda row: row.name),
+        (Column("images", "Test images", "count"), lambda row: row.images),
+        (Column("top1", "Top-1 %", "share"), lambda row: row.top1),
     ]
-    rows: list[list[Value]] = [[row.name, row.images, row.top1] for row in final.per_class]
     caption = "Mean over the refit seeds."
-    return Table(f"{place.stem}-classes", caption, columns, rows)
+    return tabulated(f"{place.stem}-classes", caption, figures, final.per_class)
 
 
 def reliability_chart(place: Place, calibration: Calibration) -> LineChart:

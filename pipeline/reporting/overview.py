@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.reporting.cell_groups import Place, places, wording
-from pipeline.reporting.cell_tables import STRATEGY_TITLES, cell_table, ordered
-from pipeline.reporting.charts import STRATEGY_COLOURS, STRATEGY_MARKS, Axis, BarChart, BarSeries
+from pipeline.reporting.cell_groups import Place, place_title, places, wording
+from pipeline.reporting.cell_tables import cell_table
+from pipeline.reporting.charts import Axis, BarChart, BarSeries, look_of, ordered
 from pipeline.reporting.claim_section import claim_section, claims
 from pipeline.reporting.comparisons import comparison_table
 from pipeline.reporting.document import Block, Items, Section, Text
@@ -86,20 +86,21 @@ def missing_cells(missing: Sequence[Missing]) -> list[Block]:
 def accuracy_chart(places: Sequence[Place]) -> BarChart:
     """Draw the refits of every strategy as dots, with their mean and its interval."""
     shown = [place for place in places if final_cell(place)]
-    several = len({place.model for place in shown}) > 1
+    _, title = place_title(shown)
     evaluated = [cell for place in shown for cell in place.cells.values() if cell.final]
     series = []
     for strategy in ordered({cell.name.strategy for cell in evaluated}):
         cells = [place.cells.get(strategy) for place in shown]
+        look = look_of(strategy)
         means = [cell.top1 if cell else None for cell in cells]
         series.append(
             BarSeries(
-                name=STRATEGY_TITLES.get(strategy, strategy),
+                name=look.title,
                 values=[mean.mean if mean else None for mean in means],
                 low=[mean.low if mean else None for mean in means],
                 high=[mean.high if mean else None for mean in means],
-                colour=STRATEGY_COLOURS.get(strategy, "grey"),
-                mark=STRATEGY_MARKS.get(strategy, "circle"),
+                colour=look.colour,
+                mark=look.mark,
                 seeds=[cell.final.top1 if cell and cell.final else [] for cell in cells],
             )
         )
@@ -109,7 +110,7 @@ def accuracy_chart(places: Sequence[Place]) -> BarChart:
         title="Test accuracy by strategy",
         caption=f"Test top-1, {words}. Small dots are the single refits.",
         x=Axis("test top-1, %", percent=True),
-        categories=[place.title if several else place.dataset_title for place in shown],
+        categories=[str(title(place)) for place in shown],
         series=series,
         dots=True,
     )

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.reporting.cell_groups import describe
 from pipeline.reporting.document import Block, Section, Text
 from pipeline.reporting.results import Cell, CellName
-from pipeline.reporting.tables import Column, Table, Value
+from pipeline.reporting.tables import Column, Figure, Table, Value, tabulated
 from pipeline.trials.run_rows import Journalled
 
 _GROUPS = (
@@ -38,34 +38,21 @@ def provenance(cells: Sequence[Cell]) -> Section:
 
 def _origins(cells: Sequence[Cell]) -> Table:
     """Make a row per cell with what differs between cells."""
-    columns = [
-        Column("cell", "Cell"),
-        Column("commit", "Commit"),
-        Column("data", "Data digest"),
-        Column("weights", "Weights"),
-        Column("code", "Code digest"),
-        Column("first", "First trial done"),
-        Column("last", "Last trial done"),
-        Column("evaluated", "Final done"),
-    ]
-    rows: list[list[Value]] = [
-        [
-            str(cell.name),
-            _commit(cell),
-            cell.best.data_digest[:12],
-            _weights(cell),
-            cell.best.code_digest[:12],
-            _date(cell.runs, first=True),
-            _date(cell.runs),
-            _date(cell.final_runs),
-        ]
-        for cell in cells
+    figures: list[Figure[Cell]] = [
+        (Column("cell", "Cell"), lambda c: str(c.name)),
+        (Column("commit", "Commit"), _commit),
+        (Column("data", "Data digest"), lambda c: c.best.data_digest[:12]),
+        (Column("weights", "Weights"), _weights),
+        (Column("code", "Code digest"), lambda c: c.best.code_digest[:12]),
+        (Column("first", "First trial done"), lambda c: _date(c.runs, first=True)),
+        (Column("last", "Last trial done"), lambda c: _date(c.runs)),
+        (Column("evaluated", "Final done"), lambda c: _date(c.final_runs)),
     ]
     caption = (
         "Where each figure comes from. Digests are the first 12 characters of a sha256, the commit "
         "is that of the evaluation, times are UTC."
     )
-    return Table("provenance", caption, columns, rows)
+    return tabulated("provenance", caption, figures, cells)
 
 
 def _parameters(cells: Sequence[Cell]) -> Table:

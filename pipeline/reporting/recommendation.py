@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from pipeline.base.statistics import Interval
 from pipeline.reporting.accuracy_context import guessing, opened
-from pipeline.reporting.cell_groups import Place, describe, wording
-from pipeline.reporting.cell_tables import STRATEGY_TITLES, ordered
+from pipeline.reporting.cell_groups import Place, describe, place_title, wording
+from pipeline.reporting.charts import look_of, ordered
 from pipeline.reporting.comparisons import gain
 from pipeline.reporting.document import Facts, Text
 from pipeline.reporting.model_section import final_cell
@@ -51,7 +51,7 @@ def accuracy(final: FinalFile, top1: Interval | None) -> str:
 
 def answer_table(places: Sequence[Place]) -> Table | None:
     """Tabulate the answers, one row per dataset and model; None if no cell is evaluated."""
-    several = len({place.model for place in places}) > 1
+    heading, title = place_title(places)
     rows: list[list[Value]] = []
     for place in places:
         cell = final_cell(place)
@@ -60,13 +60,12 @@ def answer_table(places: Sequence[Place]) -> Table | None:
         strategy = cell.name.strategy
         difference = None if strategy == "fixed" else gain(place, strategy, "fixed")[0]
         model = (cell.folder / "model").as_posix() if cell.final.protocol == "heldout" else None
-        title = place.title if several else place.dataset_title
-        rows.append([title, describe(cell.best.point), cell.top1, difference, model])
+        rows.append([title(place), describe(cell.best.point), cell.top1, difference, model])
     if not rows:
         return None
     words = wording(*(cell.best.choice for place in places for cell in place.cells.values()))
     columns = [
-        Column("place", "Dataset, model" if several else "Dataset"),
+        heading,
         Column("setting", "Setting to use"),
         Column("top1", "Test top-1 %", "share"),
         Column("gain", "Over fixed, points", "points"),
@@ -94,7 +93,7 @@ def strategy_table(place: Place) -> Table:
     rows: list[list[Value]] = []
     for name, cell in place.cells.items():
         difference, words = (None, "") if name == "fixed" else gain(place, name, "fixed")
-        row = [STRATEGY_TITLES.get(name, name), describe(cell.best.point), cell.top1, difference]
+        row = [look_of(name).title, describe(cell.best.point), cell.top1, difference]
         rows.append([*row, words, len(cell.trials), cell.seconds])
     caption = (
         f"What each strategy chose by {chosen.choice}. Test top-1: "

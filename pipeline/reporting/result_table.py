@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from pipeline.reporting import accuracy_context
-from pipeline.reporting.cell_tables import STRATEGY_TITLES, ordered
+from pipeline.reporting.charts import look_of, ordered
 from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.results import Cell, CellName
 from pipeline.reporting.tables import Column, Kind, Table, Value
@@ -69,7 +69,7 @@ def result_table(
         [datasets.get(d, d), *([models.get(m, m)] if several else [])] for d, m in places
     ]
     for strategy in ordered({name.strategy for name in names}):
-        group = STRATEGY_TITLES.get(strategy, strategy)
+        group = look_of(strategy).title
         for key, heading, kind, values in kinds:
             if not any(name.strategy == strategy for name in values):
                 continue

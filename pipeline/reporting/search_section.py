@@ -1,24 +1,19 @@
 """Describe the searches of one dataset and model: gap, heat maps, importance, curves, cost."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 import numpy as np
 
-from pipeline.reporting.cell_groups import (
-    Place,
-    describe,
-    grid_of,
-    point_columns,
-    point_values,
-    wording,
-)
-from pipeline.reporting.charts import STRATEGY_COLOURS, STRATEGY_MARKS, Axis, LineChart, Series
+from pipeline.reporting.cell_groups import Place, describe, grid_of, point_figures, wording
+from pipeline.reporting.charts import Axis, LineChart, Series, look_of
 from pipeline.reporting.document import Block, Details, Section
 from pipeline.reporting.grid_figures import heat_maps, importance, parallel
 from pipeline.reporting.results import Cell
-from pipeline.reporting.tables import Column, Run, Table, Value
+from pipeline.reporting.tables import Column, Figure, Run, tabulated
 from pipeline.settings.folders import PROGRAM
 from pipeline.trials.contract import CurveRow, TrialRow
+from pipeline.trials.run_rows import RunRow
 
 FAINT_EPOCHS = 30
 
@@ -129,13 +124,13 @@ def cost(place: Place) -> LineChart:
 
 def _costs(cell: Cell) -> Series:
     timed = [(float(run.trial), run.seconds) for run in cell.runs if run.seconds is not None]
-    strategy = cell.name.strategy
+    look = look_of(cell.name.strategy)
     return Series(
-        name=strategy,
+        name=cell.name.strategy,
         x=[trial for trial, _ in timed],
         y=[seconds for _, seconds in timed],
-        colour=STRATEGY_COLOURS.get(strategy, "grey"),
-        mark=STRATEGY_MARKS.get(strategy, "circle"),
+        colour=look.colour,
+        mark=look.mark,
         style="points",
     )
 
@@ -144,33 +139,25 @@ def trial_table(cell: Cell) -> Details:
     words = wording(cell.best.choice)
     others = {"top1": "Top-1 %", "mean_class": "Mean per class %"}
     others.pop(words.metric, None)
-    columns = [
-        Column("trial", "Trial", "count"),
-        *point_columns(),
-        Column("status", "Status"),
-        Column(words.metric, f"{words.title} %", "share"),
-        *(Column(name, heading, "share") for name, heading in others.items()),
-        Column("loss", "Loss", "number"),
-        Column("seconds", "Seconds", "number"),
-        Column("replayed", "Replayed", "flag"),
-        Column("run_id", "MLflow run", "run"),
+    runs = {run.trial: run for run in cell.runs}
+    figures: list[Figure[TrialRow]] = [
+        (Column("trial", "Trial", "count"), lambda row: row.trial),
+        *point_figures(),
+        (Column("status", "Status"), lambda row: row.status),
+        (Column(words.metric, f"{words.title} %", "share"), lambda row: row.objective),
+        *((Column(name, heading, "share"), attrgetter(name)) for name, heading in others.items()),
+        (Column("loss", "Loss", "number"), lambda row: row.loss),
+        (Column("seconds", "Seconds", "number"), lambda row: runs[row.trial].seconds),
+        (Column("replayed", "Replayed", "flag"), lambda row: runs[row.trial].replayed),
+        (Column("run_id", "MLflow run", "run"), lambda row: _run(runs[row.trial])),
     ]
-    rows: list[list[Value]] = [
-        [
-            *(row.trial, *point_values(row), row.status, row.objective),
-            *(getattr(row, name) for name in others),
-            *(row.loss, run.seconds, run.replayed),
-            Run(run.experiment_id, run.run_id) if run.experiment_id and run.run_id else None,
-        ]
-        for row, run in zip(cell.trials, cell.runs, strict=True)
-    ]
-    table = Table(
-        name=f"trials-{cell.name}",
-        caption=(
-            f"Trials of {cell.name.strategy}. A run opens in the MLflow UI while "
-            f"`{PROGRAM} ui` runs (or on the tracking server the report was made with)."
-        ),
-        columns=columns,
-        rows=rows,
+    caption = (
+        f"Trials of {cell.name.strategy}. A run opens in the MLflow UI while `{PROGRAM} ui` runs "
+        "(or on the tracking server the report was made with)."
     )
+    table = tabulated(f"trials-{cell.name}", caption, figures, cell.trials)
     return Details(f"Every trial of {cell.name.strategy}", table)
+
+
+def _run(row: RunRow) -> Run | None:
+    return Run(row.experiment_id, row.run_id) if row.experiment_id and row.run_id else None

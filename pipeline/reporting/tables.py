@@ -2,9 +2,9 @@
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from tabulate import tabulate
 
@@ -66,6 +66,17 @@ class Table:
             [show(value, column.kind) for value, column in zip(row, self.columns, strict=True)]
             for row in [*self.rows, *([self.footer] if self.footer else [])]
         ]
+
+
+T = TypeVar("T")
+Figure = tuple[Column, Callable[[T], Value]]
+"""A column, and the function that gives its value for an item."""
+
+
+def tabulated(name: str, caption: str, figures: Sequence[Figure[T]], items: Iterable[T]) -> Table:
+    """Make a table with a row per item and a column per figure."""
+    rows = [[value(item) for _, value in figures] for item in items]
+    return Table(name, caption, [column for column, _ in figures], rows)
 
 
 def show(value: Value, kind: Kind) -> str:

@@ -10,9 +10,8 @@ import pytest
 
 from pipeline.reporting.cell_groups import Place, grid_of, places
 from pipeline.reporting.charts import (
+    LOOKS,
     OKABE_ITO,
-    STRATEGY_COLOURS,
-    STRATEGY_MARKS,
     Axis,
     BarChart,
     BarSeries,
@@ -284,8 +283,8 @@ def test_a_chart_drawn_again_has_the_same_bytes() -> None:
 
 
 def test_every_strategy_has_a_colour_and_a_mark_of_its_own() -> None:
-    colours = [OKABE_ITO[colour] for colour in STRATEGY_COLOURS.values()]
-    assert len(set(colours)) == len(set(STRATEGY_MARKS.values())) == len(STRATEGY_MARKS)
+    colours = [OKABE_ITO[look.colour] for look in LOOKS.values()]
+    assert len(set(colours)) == len({look.mark for look in LOOKS.values()}) == len(LOOKS)
 
 
 def test_names_survive_the_drawing() -> None:
