@@ -45,7 +45,7 @@ def decide(cfg: Config) -> None:
     }
     write_json(folder / "looks.json", {"looks": looks, "seeds": reached})
     shown = ", ".join(f"{strategy} {count}" for strategy, count in reached.items())
-    print(f"{cfg.dataset.name}-{cfg.model.name}: seeds {shown or 'of no strategy'}")
+    print(f"{cfg.dataset.name}-{cfg.model.name}: seeds of the refits: {shown or 'none'}")
 
 
 def _cells(cfg: Config) -> list[Cell]:

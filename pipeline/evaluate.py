@@ -91,11 +91,10 @@ def evaluate(cfg: Config) -> None:
         model = folder / "model"
         write_card(cfg, final, model)
         print(register_final(cfg, journal, first, resources, best.objective, model))
-    guess = f"always {printable(final.majority_class)}, the largest class, {final.majority:.4f}"
     print(
         f"{cell_name(cfg)}: test top-1 {final.top1_mean:.4f} over "
-        f"{count(len(final.seeds), 'seed')}; by chance {final.chance:.4f}; {guess}; "
-        "the test split was opened by "
+        f"{count(len(final.seeds), 'seed')}; {final.chance:.4f} by chance, {final.majority:.4f} by "
+        f"always answering {printable(final.majority_class)}; test split opened by "
         f"{count(openings(opened, final.data_digest), 'training')} so far"
     )
 

@@ -31,13 +31,13 @@ from pipeline.base.text import gist, some
 from pipeline.planning.pace import progress
 from pipeline.projects import making
 from pipeline.projects.options import add_options
-from pipeline.settings.command_line import banner, guarded, parser
+from pipeline.settings.command_line import banner, guarded, parser, show_log
 from pipeline.settings.compose import compose, compose_for_sweep, hydra_overrides
 from pipeline.settings.folders import CONFIG_NAME, PROGRAM
 from pipeline.settings.machine import beyond_this_machine, take_own_device, threads
 from pipeline.trials.interruptions import interrupt, left_to_slurm
 
-_QUIET = "hydra/hydra_logging=quiet"
+_QUIET = ("hydra/hydra_logging=quiet", "hydra/job_logging=none")
 _LOGS = {
     "ray": "/tmp/ray/session_latest/logs of the machine that ran it",
     "submitit": "{folder}/.submitit",
@@ -57,6 +57,8 @@ def main() -> None:
     for option in ("name", "model", "strategies", "hours"):
         if getattr(arguments, option) is not None:
             raise UserError(f"--{option} is for a project of your own images: give their folder")
+    if not arguments.verbose:  # then Hydra shows it
+        show_log()
     signal.signal(signal.SIGTERM, interrupt)
     tune(arguments.config_path, arguments.overrides, verbose=arguments.verbose)
 
@@ -97,7 +99,7 @@ def tune(config_dir: Path, overrides: Sequence[str], *, verbose: bool = False) -
         os.environ[sweep.PARENT] = parent.run_id
         try:
             with _explained(parent.folder):
-                _multirun(config_dir.resolve(), [*overrides, *([] if verbose else [_QUIET])])
+                _multirun(config_dir.resolve(), [*overrides, *(() if verbose else _QUIET)])
         except Exception:
             parent.require_not_stopped()  # the cause, before what a launcher made of it
             raise

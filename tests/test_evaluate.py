@@ -8,8 +8,10 @@ import sys
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import timm
 import yaml
 from safetensors.numpy import load_file
+from safetensors.torch import save_file
 
 from pipeline.base.errors import UserError
 from pipeline.base.statistics import t_interval
@@ -152,11 +154,17 @@ def test_the_paddle_protocol_refits_nothing(project):
 
 
 @pytest.mark.slow
-def test_what_was_loaded_is_said(project):
-    project.tune()
-    done = project.run("evaluate")
+@pytest.mark.parametrize("stage", ["tune", "evaluate"])
+def test_a_stage_names_the_weights_it_loaded_once_and_without_prefix(project, stage):
+    state = timm.create_model("test_resnet", num_classes=9).state_dict()
+    save_file(state, project.folder / "nine.safetensors")
+    project.set(model={"arch": "test_resnet", "weights": "nine.safetensors"})
+    if stage == "evaluate":
+        project.tune()
+    done = project.run(stage)
     assert done.returncode == 0, done.stderr
-    assert "test_resnet: random start, seed 0, head of 10 classes" in done.stderr
+    loaded = r"nine\.safetensors: .*; head replaced by a new one of 10 classes"
+    assert re.fullmatch(loaded, done.stderr.strip()), done.stderr
 
 
 def test_a_chosen_trial_that_left_the_journal_is_said_so(project):

@@ -160,9 +160,9 @@ def register_final(
                 },
             )
         champion = registry.settle(version)
-    shown = f"{registry.name} version {version.number}"
+    shown = f"registered in MLflow: {registry.name}, version {version.number}"
     if champion.number == version.number:
-        return f"{shown} is the champion"
+        return f"{shown}, now the champion"
     why = ""
     if champion.data_digest != version.data_digest:
         why = ", chosen on other data"

@@ -25,7 +25,7 @@ def build(
     With ``weights`` the backbone is loaded and verified; a pretrained head is kept only if it has
     ``num_classes`` classes. A new head has weights uniform within 1/sqrt(inputs), as Paddle and
     torch draw them, and zero bias, as in Paddle. Everything random depends on ``seed`` alone, and
-    the global generators are left unchanged. One line in the log says what was loaded. Raises
+    the global generators are left unchanged. A line in the log says which file was loaded. Raises
     UserError for an unknown architecture or weights that do not fit it.
     """
     if weights is None:
@@ -49,9 +49,7 @@ def build(
 
 @functools.lru_cache(maxsize=1)
 def _random(arch: str, num_classes: int, seed: int) -> nn.Module:
-    network = _network(arch, num_classes, seed)
-    _log.info("%s: random start, seed %d, head of %d classes", arch, seed, num_classes)
-    return network
+    return _network(arch, num_classes, seed)
 
 
 @functools.lru_cache(maxsize=1)
@@ -66,9 +64,9 @@ def _pretrained(
     network = _network(arch, num_classes, seed=0)
     state, summary = dict(loaded.state), loaded.summary
     if loaded.head is None:
-        summary += f"; fresh head of {num_classes} classes"
+        summary += f"; new head of {num_classes} classes"
     elif loaded.head != num_classes:
-        summary += f"; its head dropped for a fresh one of {num_classes} classes"
+        summary += f"; head replaced by a new one of {num_classes} classes"
     if loaded.head != num_classes:
         fresh = network.state_dict()
         state |= {name: fresh[name] for name in describe(arch).head_names}

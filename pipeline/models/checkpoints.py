@@ -56,7 +56,7 @@ def tensors(path: Path) -> dict[str, torch.Tensor]:
         raise UserError(f"{path}: {printable(error)}") from None
     except Exception as error:  # a hostile or broken file can make any operation fail
         reason = printable(str(error).strip()[:200]) or type(error).__name__
-        raise UserError(f"{path}: not a readable {kind} file, or half of one: {reason}") from None
+        raise UserError(f"{path}: not a readable or not a complete {kind} file: {reason}") from None
 
 
 def _reader(path: Path, start: bytes) -> tuple[str, Callable[[Path], dict[str, torch.Tensor]]]:

@@ -77,7 +77,7 @@ class _Array(Made):
             or len(shape) > _MOST_SIDES
             or not all(type(side) is int and 0 < side < _LONGEST_SIDE for side in shape)
         ):
-            raise UserError("holds an array of impossible shape")
+            raise UserError("holds an array with an impossible shape")
         if len(data) != math.prod(shape) * dtype.value.itemsize:
             raise UserError(f"holds an array of shape {shape} with {len(data):,} bytes")
         self._room.take(len(data))
@@ -95,13 +95,13 @@ def _globals(room: Room) -> dict[tuple[str, str], Global]:
 
     def encode(text: object, encoding: object) -> bytes:
         if not isinstance(text, str) or encoding != "latin1":
-            raise UserError("encodes something other than latin1 text")
+            raise UserError("encodes something that is not latin1 text")
         room.take(len(text))
         return text.encode("latin1")
 
     def as_tuple(items: object) -> tuple[Any, ...]:
         if not isinstance(items, tuple | list):
-            raise UserError("makes a tuple of something other than a tuple or a list")
+            raise UserError("makes a tuple of something that is not a tuple or a list")
         room.take(8 * len(items))
         return tuple(items)
 

@@ -1,8 +1,9 @@
-"""Follow a pickle's instructions as data: nothing is imported, called or hashed that it chooses.
+"""Follow a pickle's instructions as data: a file cannot choose what is imported or called.
 
-Python's own unpickler hashes what a file makes a key of, copies what it makes a tuple of and calls
-what it names. Here every step costs at most what its argument takes in the file, a dict has only
-names and small numbers as keys, and the few globals a format needs are given by its reader.
+Python's own unpickler calls any function that a file names, hashes any object that the file uses as
+a key, and copies any list that the file turns into a tuple. Here a step costs no more than its
+argument's size in the file, the keys of a dict are names and small numbers, and a file can only use
+the few globals that the reader of its format provides.
 """
 
 import io
@@ -49,7 +50,7 @@ class Made:
     """An object made by a reader's function; only such objects accept a state."""
 
     def set_state(self, state: Any) -> None:
-        raise UserError("gives a state to what has none")
+        raise UserError("sets the state of an object that has none")
 
 
 Function = Callable[..., Any]
@@ -96,25 +97,25 @@ class Pickle:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(self._file)):
             name = opcode.name
             if count == 0 and (name != "PROTO" or argument not in (2, 3, 4)):
-                raise UserError("not a pickle of protocol 2, 3 or 4, as files of weights are")
+                raise UserError("is not a pickle of protocol 2, 3 or 4")
             if count >= self._most:
-                raise UserError(f"more than {self._most:,} instructions: not a file of weights")
+                raise UserError(f"has more than {self._most:,} instructions, too many for weights")
             if name == "STOP":
                 return self._pop()
             self._step(name, argument)
-        raise ValueError("the pickle does not end")
+        raise ValueError("the pickle has no end")
 
     def _step(self, name: str, argument: Any) -> None:
         stack = self._stack
         if name in _VALUES:
             if type(argument) is int and argument.bit_length() > _MOST_BITS:
-                raise UserError("holds a number out of all proportion")
+                raise UserError(f"holds a number of more than {_MOST_BITS} bits")
             stack.append(argument)
             return
         match name:
             case "BINPUT" | "LONG_BINPUT" | "PUT":
                 if int(argument) > self._most:
-                    raise UserError("contains a memo index out of all proportion")
+                    raise UserError(f"contains a memo index above {self._most:,}")
                 self._memo[int(argument)] = self._top()
             case "MEMOIZE":
                 self._memo[len(self._memo)] = self._top()
@@ -175,22 +176,21 @@ class Pickle:
             case "PROTO" | "FRAME":
                 pass
             case _:
-                raise UserError(f"contains the instruction {name}, which no file of weights needs")
+                raise UserError(f"contains the instruction {name}, which no weights file needs")
 
     def _named(self, module: object, name: object) -> Global:
         if not isinstance(module, str) or not isinstance(name, str):
-            raise UserError("names a global by something other than text")
+            raise UserError("names a global by something that is not text")
         try:
             return self._names[module, name]
         except KeyError:
             raise UserError(
-                f"asks for {module[:60]}.{name[:60]}, which no file of weights needs;"
-                " nothing was run"
+                f"asks for {module[:60]}.{name[:60]}, which no weights file needs; nothing was run"
             ) from None
 
     def _top(self) -> Any:
         if len(self._stack) <= (self._marks[-1] if self._marks else 0):
-            raise IndexError("an instruction finds nothing to work on")
+            raise IndexError("an instruction has nothing to work on")
         return self._stack[-1]
 
     def _pop(self) -> Any:
@@ -206,20 +206,20 @@ class Pickle:
     def _extend(self, items: list[Any]) -> None:
         target = self._top()
         if type(target) is not list:
-            raise UserError("appends to what is no list")
+            raise UserError("appends to something that is not a list")
         target += items
 
     def _put(self, items: list[Any]) -> None:
         target = self._top()
         if type(target) is not dict:
-            raise UserError("sets an item of what is no dict")
+            raise UserError("sets an item of something that is not a dict")
         for key, value in zip(items[::2], items[1::2], strict=True):
             target[checked_key(key)] = value
 
     def _call(self) -> None:
         arguments, called = self._pop(), self._pop()
         if not isinstance(called, Global) or called.function is None:
-            raise UserError("calls what is no function")
+            raise UserError("calls something that is not a function")
         if type(arguments) is not tuple or len(arguments) > _MOST_ARGUMENTS:
             raise UserError("calls a function with too many arguments")
         self._stack.append(called.function(*arguments))
@@ -227,16 +227,16 @@ class Pickle:
     def _build(self) -> None:
         state, target = self._pop(), self._top()
         if isinstance(target, Global):
-            raise UserError("tries to alter a global")
+            raise UserError("tries to change a global")
         if type(target) is dict:  # attributes of torch's OrderedDict
             return
         if not isinstance(target, Made):
-            raise UserError("gives a state to what has none")
+            raise UserError("sets the state of an object that has none")
         target.set_state(state)
 
 
 def checked_key(key: object) -> str | int:
-    """Return a key of a dict that costs little to hash and to compare; raise UserError else."""
+    """Return a dict key that costs little to hash and compare; raise UserError otherwise."""
     if type(key) is str and len(key) <= _LONGEST_KEY:
         return key
     if type(key) is int and abs(key) <= _LARGEST_KEY:

@@ -89,12 +89,12 @@ def _zipped(path: Path) -> dict[str, torch.Tensor]:
         if len(members) > _MOST_ENTRIES:
             raise UserError(f"it has {len(members):,} entries, too many for weights")
         if any(member.compress_type != zipfile.ZIP_STORED for member in members.values()):
-            raise UserError("it is compressed, as torch never writes it")
+            raise UserError("it is compressed, which torch never does")
         if sum(member.file_size for member in members.values()) > path.stat().st_size:
             raise UserError("its entries overlap")
         roots = [name.removesuffix("data.pkl") for name in members if name.endswith("/data.pkl")]
         if len(roots) != 1:
-            raise UserError("it has no data.pkl, which torch.save writes")
+            raise UserError("it has no single data.pkl, which torch.save writes")
         order = f"{roots[0]}byteorder"
         if order in members and archive.read(order) != b"little":
             raise UserError("its numbers are big-endian")
@@ -118,7 +118,7 @@ def _legacy(data: bytes) -> dict[str, torch.Tensor]:
     names = _names(Room(len(data)))
     pickle = Pickle(data, names, most_steps=MOST_STEPS, persistent=persistent)
     if pickle.value() != _MAGIC or pickle.value(pickle.end) != _LEGACY_PROTOCOL:
-        raise UserError("it is of a version of torch that is not known")
+        raise UserError("it was written by an unknown version of torch")
     system = pickle.value(pickle.end)
     if type(system) is not dict or system.get("little_endian") is not True:
         raise UserError("its numbers are big-endian")
@@ -130,7 +130,7 @@ def _legacy(data: bytes) -> dict[str, torch.Tensor]:
     for key in keys:
         storage = storages[str(checked_key(key))]
         if int.from_bytes(data[at : at + _LENGTH], "little") != storage.count:
-            raise UserError("a storage has another length than the file says")
+            raise UserError("a storage has another length than the file states")
         places[storage.key] = slice(at + _LENGTH, at + _LENGTH + storage.size)
         at += _LENGTH + storage.size
 
@@ -156,7 +156,7 @@ def _state_dict(content: Any) -> dict[str, Stored]:
     if isinstance(content, dict):
         content = content.get("state_dict", content.get("model", content))
     if not isinstance(content, dict) or not content:
-        raise UserError(f"it holds no state dict but {type(content).__name__}")
+        raise UserError(f"it holds {type(content).__name__}, not a state dict")
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, Stored):
             raise UserError(f"{str(name)[:80]!r} is not a tensor; a state dict was expected")
@@ -166,12 +166,12 @@ def _state_dict(content: Any) -> dict[str, Stored]:
 def _storage(given: Any, length: int) -> _Storage:
     """Return the storage that a persistent id of torch refers to."""
     if type(given) is not tuple or len(given) != length or given[0] != "storage":
-        raise UserError("it refers to something other than a storage")
+        raise UserError("it refers to something that is not a storage")
     kind, key, _device, count, *view = given[1:]
     if not isinstance(kind, _StorageKind) or any(part is not None for part in view):
         raise UserError("it refers to a storage of an unknown kind")
     if type(count) is not int or not 0 <= count < 2**40:
-        raise UserError("it refers to a storage of impossible size")
+        raise UserError("it refers to a storage with an impossible size")
     return _Storage(str(checked_key(key)), kind.dtype, count)
 
 
@@ -185,9 +185,9 @@ def _tensor(storage: Any, offset: Any, shape: Any, stride: Any, *_others: object
     if not isinstance(storage, _Storage) or type(shape) is not tuple or type(stride) is not tuple:
         raise UserError("it has a tensor without a storage")
     if len(shape) != len(stride) or len(shape) > _MOST_SIDES:
-        raise UserError("it has a tensor of impossible shape")
+        raise UserError("it has a tensor with an impossible shape")
     if not all(type(each) is int and 0 <= each < 2**40 for each in (offset, *shape, *stride)):
-        raise UserError("it has a tensor of impossible shape")
+        raise UserError("it has a tensor with an impossible shape")
     count = math.prod(shape)
     last = offset + sum((side - 1) * step for side, step in zip(shape, stride, strict=True))
     if count and (last >= storage.count or count > storage.count):
@@ -199,7 +199,7 @@ def _tensor(storage: Any, offset: Any, shape: Any, stride: Any, *_others: object
 
 def _size(sides: Any = ()) -> Any:
     if type(sides) is not tuple or len(sides) > _MOST_SIDES:
-        raise UserError("it has a size of too many sides")
+        raise UserError("it has a size with too many sides")
     return sides
 
 
@@ -209,10 +209,10 @@ def _names(room: Room) -> dict[tuple[str, str], Global]:
     def ordered(items: Any = ()) -> dict[Any, Any]:
         """Make an OrderedDict: empty, or from a list of pairs, as Python 2 wrote it."""
         if not isinstance(items, tuple | list):
-            raise UserError("it makes a dict of something other than pairs")
+            raise UserError("it makes a dict of something that is not pairs")
         room.take(_PAIR_BYTES * len(items))
         if not all(type(pair) in (tuple, list) and len(pair) == 2 for pair in items):
-            raise UserError("it makes a dict of something other than pairs")
+            raise UserError("it makes a dict of something that is not pairs")
         return {checked_key(key): value for key, value in items}
 
     names = {

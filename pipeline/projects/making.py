@@ -163,9 +163,6 @@ def run(folder: Path) -> None:
             "the same command again"
         )
     print((report_dir(cfg) / "summary.txt").read_text(encoding="utf-8"), end="")
-    for strategy in cfg.strategies:
-        for model in cfg.models:
-            print(f"model: {folder / 'results' / cfg.dataset.name / model / strategy / 'model'}")
 
 
 def _require_repository() -> None:

@@ -29,7 +29,7 @@ def answer(place: Place) -> Facts | None:
     ]
     difference, words = gain(place, strategy, "fixed")
     if difference is not None and strategy != "fixed":
-        points = f"{show(difference, 'points')} points, paired by seed and image: {words}"
+        points = f"{show(difference, 'points')} points (paired by seed and image), {words}"
         lines.append(("Gain over the fixed scheme", points))
     if final.protocol == "heldout":
         folder = (cell.folder / "model").as_posix()

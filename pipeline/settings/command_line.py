@@ -51,10 +51,23 @@ def parser(doc: str) -> argparse.ArgumentParser:
 
 
 def banner(name: str, cfg: Config) -> str:
-    """Return the line with which a stage begins: its name, and the dataset or cell it works on."""
+    """Return the first line of a stage: its name, and what it works on."""
     cell = (cfg.dataset.title, cfg.model.name, cfg.strategy.name)
-    works_on = {"download": cell[:1], "prepare": cell[:1], "report": (cfg.title,)}.get(name, cell)
+    works_on = {
+        "download": cell[:1],
+        "prepare": cell[:1],
+        "decide": cell[:2],
+        "report": (cfg.title,),
+    }.get(name, cell)
     return f"── {' · '.join((name, *works_on))} ".ljust(72, "─")
+
+
+def show_log() -> None:
+    """Print the log of this package, one plain line per message."""
+    log = logging.getLogger("pipeline")
+    if not log.handlers:
+        log.addHandler(logging.StreamHandler())
+    log.setLevel(logging.INFO)
 
 
 def stage(run: Callable[[Config], None], doc: str) -> None:
@@ -65,10 +78,7 @@ def stage(run: Callable[[Config], None], doc: str) -> None:
 
     def main() -> None:
         arguments = parser(doc).parse_args()
-        told = logging.getLogger("pipeline")  # in a sweep Hydra sets it up
-        if not told.handlers:
-            told.addHandler(logging.StreamHandler())
-        told.setLevel(logging.INFO)
+        show_log()
         cfg = compose(arguments.config_path, arguments.overrides)
         print(banner(Path(sys.argv[0]).stem, cfg), flush=True)
         run(cfg)
@@ -102,6 +112,6 @@ def guarded(main: Callable[[], None], *, resumes: bool = True) -> None:
         )
         sys.exit(2)
     except KeyboardInterrupt:
-        told = f": {kept}; run the same command to go on" if kept else ""
-        print(f"interrupted{told}", file=sys.stderr)
+        advice = f": {kept}; run the same command to go on" if kept else ""
+        print(f"interrupted{advice}", file=sys.stderr)
         sys.exit(130)

@@ -90,7 +90,7 @@ def left_to_slurm() -> Iterator[None]:
         yield
     except KeyboardInterrupt as stop:
         requeued = type(stop.__cause__) is SystemExit  # by submitit, at a SIGUSR2
-        told = stop.__cause__ is not None and not requeued
-        while told and os.environ.get("SUBMITIT_EXECUTOR") == "slurm":
+        terminated = stop.__cause__ is not None and not requeued
+        while terminated and os.environ.get("SUBMITIT_EXECUTOR") == "slurm":
             signal.pause()
         raise

@@ -27,7 +27,7 @@ def run_name(number: int, point: Point) -> str:
 
 def bar_label(number: int, total: int, trials: Sequence[Trial]) -> str:
     """Return the words before the progress bar of a trial; ``trials`` have ended before it."""
-    return f"{trial_name(number)}, {len(trials) + 1} of {total}  {_best_so_far(trials)}"
+    return f"{trial_name(number)} ({len(trials) + 1} of {total})  {_best_so_far(trials)}"
 
 
 def _best_so_far(trials: Sequence[Trial]) -> str:
@@ -58,7 +58,7 @@ def trial_line(
         shown = f"{trial.result.objective:.4f}"
     took = "" if trial.result is None else f"{trial.result.seconds:.1f} s"
     parts = [
-        f"{trial_name(trial.number)}  {len(trials):{width}}/{total}",
+        f"{trial_name(trial.number)}  {len(trials):{width}} of {total} done",
         f"val {OBJECTIVE_TITLES[cfg.objective]} {shown:<8}",
         f"{'replayed' if replayed else took:>9}",
         _best_so_far(trials),

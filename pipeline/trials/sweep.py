@@ -227,16 +227,16 @@ def job(composed: DictConfig) -> float:
     """Run the trial of one Hydra job; return its objective, or NaN when it failed.
 
     A failure is recorded, not raised: the sweep continues, and tune names the failed trials at the
-    end. A UserError ends the sweep. If the sweeper continues all the same, every later job raises
-    the same error.
+    end. A UserError ends the sweep: it is written down for tune, and later jobs do nothing. It is
+    not raised, because Hydra would first run the other jobs and then print their overrides.
     """
     folder = Path(HydraConfig.get().runtime.output_dir).parent
-    sweep_folder.require_no_stop(folder)
     try:
+        sweep_folder.require_no_stop(folder)
         return _trial(composed)
     except UserError as error:
         sweep_folder.leave_stop(folder, str(error))
-        raise
+        return math.nan
 
 
 def _trial(composed: DictConfig) -> float:

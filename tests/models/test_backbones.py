@@ -73,7 +73,7 @@ def test_pretrained_head_of_another_size_is_replaced(golden_file, resnet50_vd, c
     assert len(caplog.records) == 1
     line = caplog.records[0].getMessage()
     assert "277 tensors" in line
-    assert "its head dropped for a fresh one of 6 classes" in line
+    assert "head replaced by a new one of 6 classes" in line
     two = build(resnet50_vd, 6, weights=golden_file, seed=1)
     assert not torch.equal(one.state_dict()["fc.weight"], two.state_dict()["fc.weight"])
     assert not one.state_dict()["fc.bias"].any()
@@ -95,7 +95,7 @@ def test_headless_weights_get_a_fresh_head(golden, resnet50_vd, tmp_path, caplog
     with caplog.at_level(logging.INFO, "pipeline.models"):
         network = build(resnet50_vd, 1000, weights=path, seed=0)
     assert "no head in this file" in caplog.text
-    assert "fresh head of 1000 classes" in caplog.text
+    assert "new head of 1000 classes" in caplog.text
     assert not network.state_dict()["fc.bias"].any()
 
 

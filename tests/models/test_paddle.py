@@ -156,7 +156,7 @@ def test_lod_tensor_by_eval_is_refused(save):
         (b"\x80\x02" + b"N" * 60_000 + b".", "instructions"),
         (b"\x80\x02)" + b"\x85" * 45_000 + b"}\x86.", "dict from parameter name"),
         (b"\x80\x02}" + b")" + b"\x85" * 45_000 + b"Ns.", "dict from parameter name"),
-        (b"\x80\x02cnumpy\ndtype\n}U\x01aK\x01sb.", "alter a global"),
+        (b"\x80\x02cnumpy\ndtype\n}U\x01aK\x01sb.", "change a global"),
         (b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x0fabc", "not a readable"),
     ],
 )  # fmt: skip

@@ -59,8 +59,8 @@ def test_a_line_says_result_time_best_rest_and_point(cfg: Config, sweep: Path) -
     so_far = [trial(0, 0.75), trial(1)]
     line = trial_line(so_far[1], cfg, 12, sweep, so_far, replayed=False)
     assert line == (
-        "trial 01   2/12  val top-1 0.5000       12.3 s  best 0.7500  up to 8.3 minutes left  "
-        "lr 0.1 · l2_decay 0.0001 · mixup"
+        "trial 01   2 of 12 done  val top-1 0.5000       12.3 s  best 0.7500  "
+        "up to 8.3 minutes left  lr 0.1 · l2_decay 0.0001 · mixup"
     )
 
 

@@ -1,13 +1,18 @@
 """A sweep ends early for a common cause, and exports nothing that lacks a trial."""
 
+import itertools
 import math
 
 import pytest
 import yaml
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 from pipeline.base.errors import UserError
 from pipeline.settings.folders import sweep_dir
 from pipeline.trials import run as journalled
+
+SIMULATED = "lr,l2_decay,label_smoothing,mixup,status,objective,loss"
+"""The header of a table of simulated trials."""
 
 
 @pytest.mark.parametrize("strategy", ["grid", "bayes"])
@@ -128,12 +133,28 @@ def test_another_objective_chooses_among_the_same_trainings(project, capsys):
     assert len(project.trained()) - len(mirrors) == trained
 
 
+@pytest.mark.parametrize("strategy", ["grid", "bayes"])
+def test_each_job_is_composed_once(project, monkeypatch, tmp_path, strategy):
+    """Composing takes most of the time that a trial costs beside its training."""
+    table = tmp_path / "table.csv"
+    points = itertools.product((0.3, 0.03), (0.0001,), ("false",), ("false", "true"))
+    rows = [",".join(map(str, (*point, "finished", 0.5, 1.5))) for point in points]
+    table.write_text("\n".join((SIMULATED, *rows)))
+    composed = []
+    compose = ConfigLoaderImpl.load_sweep_config
+
+    def count(loader, master, overrides):
+        composed.append(overrides)
+        return compose(loader, master, overrides)
+
+    monkeypatch.setattr(ConfigLoaderImpl, "load_sweep_config", count)
+    project.tune(f"strategy={strategy}", f"machine.simulate={table}")
+    assert len(composed) == len(project.table(strategy, "trials")) > 1
+
+
 def test_a_simulated_objective_that_its_table_lacks_is_one_message(project, tmp_path):
     table = tmp_path / "table.csv"
-    table.write_text(
-        "lr,l2_decay,label_smoothing,mixup,status,objective,loss\n"
-        "0.3,0.0001,false,false,finished,0.5,1.5\n"
-    )
+    table.write_text("\n".join((SIMULATED, "0.3,0.0001,false,false,finished,0.5,1.5")))
     simulated = f"machine.simulate={table}"
     project.tune("strategy=fixed", simulated)
     with pytest.raises(UserError, match=r"objective: found 'mean_class', but .*table\.csv has no"):

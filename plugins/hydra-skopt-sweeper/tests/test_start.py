@@ -114,8 +114,8 @@ def test_repeats_are_averaged_and_numbered(tmp_path: Path) -> None:
     ("rule", "n_trials", "reason"),
     [
         ({"target": 0.88}, 2, "target 0.88 reached"),
-        ({"patience": 3}, 5, "no improvement above 0.0 in 3 trials"),
-        ({"patience": 3, "min_delta": 0.3}, 4, "no improvement above 0.3 in 3 trials"),
+        ({"patience": 3}, 5, "no gain in 3 trials"),
+        ({"patience": 3, "min_delta": 0.3}, 4, "no gain above 0.3 in 3 trials"),
         ({"max_seconds": 0.0}, 1, "0.0 seconds passed"),
         ({"n_trials": 6}, 6, "6 trials made"),
     ],

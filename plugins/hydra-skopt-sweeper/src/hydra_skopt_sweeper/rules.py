@@ -55,7 +55,8 @@ def stop_reason(
         values = [None if t.objective is None else towards * t.objective for t in trials]
         idle = [0, *idle_trials(values, options.min_delta)][-1]
         if idle >= options.patience:
-            return f"no improvement above {options.min_delta} in {idle} trials"
+            above = f" above {options.min_delta}" if options.min_delta else ""
+            return f"no gain{above} in {idle} trials"
     if options.max_seconds is not None and seconds >= options.max_seconds:
         return f"{options.max_seconds} seconds passed"
     return None
