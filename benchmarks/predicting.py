@@ -32,9 +32,10 @@ from safetensors.torch import save_file
 from synthetic import CLASSES, write_photographs
 
 from pipeline.base.files import write_json
+from pipeline.datasets.decoding import Decoding
 from pipeline.deployment import network, predictor
 from pipeline.deployment.classifying import predictions
-from pipeline.deployment.description import DecodingDescription, Description
+from pipeline.deployment.description import Description
 from pipeline.deployment.inputs import Unreadable
 from pipeline.deployment.onnx_export import Measured
 from pipeline.deployment.onnx_session import INPUT, as_input, session
@@ -57,7 +58,7 @@ def packaged(folder: Path, arch: str, size: int) -> Path:
         classes=[f"class{number}" for number in range(CLASSES)],
         mean=[0.485, 0.456, 0.406],
         std=[0.229, 0.224, 0.225],
-        decoding=DecodingDescription(side=256, scaled=True, max_pixels=10**8, crop_bottom=0),
+        decoding=Decoding(side=256, scaled=True, max_pixels=10**8, crop_bottom=0),
         resize="antialias",
         resize_size=round(size * 256 / 224),
         image_size=size,

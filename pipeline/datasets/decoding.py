@@ -7,13 +7,16 @@ import io
 import threading
 import warnings
 from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import numpy as np
 from PIL import Image, ImageOps
+from pydantic import ConfigDict, Field
 
 from pipeline.datasets.deep import DeepImage
 from pipeline.datasets.formats import SIGNATURE_BYTES, formats, unread_reason
 from pipeline.settings.dataset import DatasetConfig
+from pipeline.settings.values import Count, White
 
 MAX_ASPECT = 100
 """Largest ratio of the sides. A longer strip has no useful crop, and resizing it fills memory."""
@@ -49,15 +52,18 @@ class UnreadableError(Exception):
 class Decoding:
     """The options by which images are decoded; lengths are in pixels."""
 
-    side: int | None
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    """A packaged model states these options, and they are checked when it is read."""
+
+    side: Count | None
     """Short side of the result; smaller images keep their size. None keeps every image's size."""
     scaled: bool = True
     """Let the JPEG decoder shrink by 2, 4 or 8 as long as the short side is at least ``side``."""
-    max_pixels: int = 200_000_000
+    max_pixels: Count = 200_000_000
     """Larger images are decoded at reduced size if the format allows it, else refused."""
-    crop_bottom: int = 0
+    crop_bottom: Annotated[int, Field(ge=0)] = 0
     """Number of rows to cut from the bottom before anything else."""
-    white: int | None = None
+    white: White | None = None
     """The 16-bit value that means white; None means 65535."""
 
     @classmethod
@@ -95,8 +101,7 @@ def examine(data: bytes, how: Decoding) -> Decoded:
     if not data:
         raise UnreadableError("the file is empty")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd EXIF and palettes: the pixels are fine
+        with warnings.catch_warnings(action="ignore"):  # odd EXIF and palettes do no harm
             return _decode(data, how)
     except (UnreadableError, MemoryError):
         raise
@@ -114,10 +119,8 @@ def examine(data: bytes, how: Decoding) -> Decoded:
 def pixel_count(data: bytes) -> int:
     """Return how many pixels are decoded at once, as a file states it; 0 if it is not an image."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with _opened(data) as image:
-                return _decoded_pixels(image)
+        with warnings.catch_warnings(action="ignore"), _opened(data) as image:
+            return _decoded_pixels(image)
     except Exception:  # examine() says what is wrong with it
         return 0
 

@@ -61,10 +61,8 @@ def is_read(suffix: str) -> bool:
 
 def signature(head: bytes) -> str | None:
     """Return the format that the first ``SIGNATURE_BYTES`` of a file state, or None."""
-    for name, pattern in _SIGNATURES.items():
-        if re.match(pattern, head, re.DOTALL):
-            return name
-    return None
+    matching = (name for name, each in _SIGNATURES.items() if re.match(each, head, re.DOTALL))
+    return next(matching, None)
 
 
 def unread_reason(suffix: str, head: bytes = b"") -> str | None:

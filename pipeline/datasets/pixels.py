@@ -8,12 +8,11 @@ import os
 import signal
 import tempfile
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from tqdm import tqdm
 from pipeline.base.errors import UserError
 from pipeline.base.files import replacing
 from pipeline.base.memory import free_memory
+from pipeline.base.pools import in_order
 from pipeline.datasets.contents import sha256_of
 from pipeline.datasets.decoding import (
     Decoded,
@@ -116,89 +116,48 @@ def write_store(
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent)
     with replacing(path) as temporary, temporary.open("wb") as out, bar, aside as folder:
-        for sha256, result in _decoded(sources, how, workers, Path(folder)):
-            if isinstance(result, str):
-                placed.append(Unreadable(result))
-            else:
-                height, width, channels = result.shape
-                placed.append(Stored(sha256, offset, height, width, result.deep_maximum))
-                for piece in result.pieces():
+        for results, decoded in _decoded(sources, how, workers, Path(folder)):
+            for each in results:
+                if isinstance(each, Stored):
+                    each = replace(each, offset=offset + each.offset)
+                placed.append(each)
+            with decoded.open("rb") as file:
+                while piece := file.read(_PIECE):
                     out.write(piece)
                     digest.update(piece)
-                offset += height * width * channels
-            bar.update()
+            decoded.unlink()
+            offset = out.tell()
+            bar.update(len(results))
         out.flush()
         os.fsync(out.fileno())
     return placed, digest.hexdigest()
 
 
-@dataclass(frozen=True)
-class _Waiting:
-    """Decoded pixels on their way into the store: in memory, or in a file if they are many."""
-
-    shape: tuple[int, ...]
-    deep_maximum: int | None
-    pixels: np.ndarray | Path
-
-    @classmethod
-    def of(cls, decoded: Decoded, aside: Path, most: int) -> _Waiting:
-        """Put more than ``most`` bytes into a file in the folder ``aside``."""
-        pixels, where = decoded.pixels, aside / uuid4().hex
-        if pixels.nbytes <= most:
-            return cls(pixels.shape, decoded.deep_maximum, pixels)
-        pixels.tofile(where)
-        return cls(pixels.shape, decoded.deep_maximum, where)
-
-    def pieces(self) -> Iterator[bytes | memoryview]:
-        """Yield the bytes once; a file is removed afterwards."""
-        if isinstance(self.pixels, Path):
-            with self.pixels.open("rb") as file:
-                while piece := file.read(_PIECE):
-                    yield piece
-            self.pixels.unlink()
-        else:
-            yield np.ascontiguousarray(self.pixels).data.cast("B")
-
-
-_Result = tuple[str, _Waiting | str]
-"""Sha256 of the source, and its pixels or the reason why it cannot be used."""
+_Batch = tuple[list[Stored | Unreadable], Path]
+"""What became of some images, and the file with their pixels. Their places are those in it."""
 
 
 def _decoded(
     sources: Sequence[Source], how: Decoding, workers: int, aside: Path
-) -> Iterator[_Result]:
-    """Decode ``sources`` and yield the results in the same order.
-
-    Large results wait in files in the folder ``aside``.
-    """
+) -> Iterator[_Batch]:
+    """Decode ``sources`` in batches, in the same order, into files in the folder ``aside``."""
     workers = max(1, min(workers, free_memory() // 2 // _WORKER_BYTES))
-    most = free_memory() // 4 // (3 * workers * _BATCH)  # three batches for each worker may wait
-    task = partial(_decode_batch, how=how, aside=aside, most=most)
+    task = partial(_decode_batch, how=how, aside=aside)
     batches = (sources[start : start + _BATCH] for start in range(0, len(sources), _BATCH))
     if workers == 1:
-        for batch in batches:
-            yield from task(batch)
+        yield from map(task, batches)
         return
     # Spawned, not forked: the caller may hold threads (a progress bar, a logger).
     context = multiprocessing.get_context("spawn")
     places = context.Semaphore(_places_for_large(workers))
     with ProcessPoolExecutor(workers, context, _begin_worker, (places,)) as pool:
-        waiting: deque[Future[list[_Result]]] = deque()
         try:
-            for batch in batches:
-                waiting.append(pool.submit(task, batch))
-                if len(waiting) > 2 * workers:
-                    yield from waiting.popleft().result()
-            while waiting:
-                yield from waiting.popleft().result()
+            yield from in_order(pool, task, batches, ahead=2 * workers)
         except BrokenProcessPool:
             raise UserError(
                 "a process that decodes images was killed, most likely for want of memory. "
                 "Lower dataset.max_pixels, or close other programs, and run it again."
             ) from None
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 def _begin_worker(places: Places) -> None:
@@ -221,17 +180,19 @@ def _places_for_large(workers: int) -> int:
     return max(1, min(workers, free_memory() // 2 // _LARGE_BYTES))
 
 
-def _decode_batch(
-    sources: Iterable[Source], how: Decoding, aside: Path, most: int
-) -> list[_Result]:
-    results: list[_Result] = []
-    for source in sources:
-        sha256, decoded = _decode_one(source, how)
-        if isinstance(decoded, str):
-            results.append((sha256, decoded))
-        else:
-            results.append((sha256, _Waiting.of(decoded, aside, most)))
-    return results
+def _decode_batch(sources: Iterable[Source], how: Decoding, aside: Path) -> _Batch:
+    path = aside / uuid4().hex
+    results: list[Stored | Unreadable] = []
+    with path.open("wb") as out:
+        for source in sources:
+            sha256, decoded = _decode_one(source, how)
+            if isinstance(decoded, str):
+                results.append(Unreadable(decoded))
+                continue
+            height, width, _ = decoded.pixels.shape
+            results.append(Stored(sha256, out.tell(), height, width, decoded.deep_maximum))
+            out.write(np.ascontiguousarray(decoded.pixels).data.cast("B"))
+    return results, path
 
 
 def _decode_one(source: Source, how: Decoding) -> tuple[str, Decoded | str]:

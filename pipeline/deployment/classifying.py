@@ -1,17 +1,16 @@
 """Classify many image files at once: decoding and the network share every core."""
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
 from pipeline.base.errors import UserError
+from pipeline.base.pools import in_order
 from pipeline.base.progress import interval
 from pipeline.datasets.decoding import UnreadableError, pixel_count
 from pipeline.datasets.tree import regular_bytes
@@ -25,9 +24,6 @@ LARGE = 25_000_000
 """An image file of at least this many pixels is decoded alone, because it takes much memory."""
 _FEW = 32
 """Up to this many images get no progress bar."""
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -72,7 +68,7 @@ def predictions(
         ) as bar,
         ThreadPoolExecutor(workers) as pool,
     ):
-        for answers in _in_order(pool, work.answers, chunks, ahead=2 * workers):
+        for answers in in_order(pool, work.answers, chunks, ahead=2 * workers):
             for path, answer in answers:
                 bar.update()
                 if isinstance(answer, str):
@@ -89,23 +85,6 @@ def _shares(model: Predictor, images: int) -> tuple[int, int]:
     most = max(1, model.pixels // model.description.image_size**2)
     workers = max(1, min(threads_alone(), most, images))
     return workers, max(1, min(BATCH, most // workers, -(-images // workers)))
-
-
-def _in_order(
-    pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T], *, ahead: int
-) -> Iterator[R]:
-    """Yield the results in the order of the items; work on at most ``ahead`` unread ones."""
-    waiting: deque[Future[R]] = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:  # also after an error, or when the caller stops early
-        for future in waiting:
-            future.cancel()
 
 
 Answer = list[tuple[str, float]] | str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pipeline.base.errors import UserError
 from pipeline.datasets.decoding import Decoding, UnreadableError, decode
-from pipeline.settings.values import MOST_SIDE, Count, Positive
+from pipeline.settings.values import MOST_SIDE, Positive
 from pipeline.training.augment import centre_crop
 
 FORMAT = 2
@@ -29,18 +30,6 @@ _MOST_FAULTS = 3
 """Named in one message."""
 
 
-class DecodingDescription(BaseModel):
-    """The options with which prepare decoded the training images (``Decoding``)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    side: Count | None
-    scaled: bool
-    max_pixels: Count
-    crop_bottom: Annotated[int, Field(ge=0)]
-    white: Annotated[int, Field(ge=1, le=65535)] | None = None
-
-
 class Description(BaseModel):
     """The fields of ``model.json`` and of the metadata in ``model.onnx``."""
 
@@ -53,7 +42,8 @@ class Description(BaseModel):
     mean: Three
     """Mean of the RGB values, which are from 0 to 1."""
     std: Annotated[list[Positive], Field(min_length=3, max_length=3)]
-    decoding: DecodingDescription
+    decoding: Decoding
+    """How prepare decoded the training images."""
     resize: Literal["antialias", "opencv"]
     """Method of resizing the short side to ``resize_size``; see pipeline/training/augment.py."""
     resize_size: Annotated[int, Field(ge=1, le=2 * MOST_SIDE)]
@@ -85,9 +75,8 @@ class Description(BaseModel):
         Gives the bytes that prepare and evaluate give for a test image. Raises UnreadableError for
         a file that is no image, and for an image that takes too much memory.
         """
-        stated = self.decoding.model_dump()
         most = min(self.decoding.max_pixels, MOST_PIXELS)
-        pixels = decode(data, Decoding(**stated | {"max_pixels": most}))
+        pixels = decode(data, replace(self.decoding, max_pixels=most))
         height, width = pixels.shape[:2]
         if self.resize_size**2 * max(height, width) > MOST_PIXELS * min(height, width):
             raise UnreadableError(f"{width}x{height} pixels is a strip, too large when resized")
@@ -99,11 +88,10 @@ def checked(values: Mapping[str, Any], path: Path) -> Description:
 
     Raises UserError for another format version and for missing or unknown fields.
     """
-    found = values.get("format")
-    if found != FORMAT:
+    if (stated := values.get("format")) != FORMAT:
         raise UserError(
-            f"{path}: a model of format {found!r}, but this version reads format {FORMAT}. Use the "
-            "version that wrote it, or run evaluate again"
+            f"{path}: a model of format {stated!r}, but this version reads format {FORMAT}. Use "
+            "the version that wrote it, or run evaluate again"
         )
     try:
         return Description.model_validate(values)

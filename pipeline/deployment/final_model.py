@@ -1,8 +1,7 @@
 """Package and register a cell's final model: the refit with the first seed."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from importlib import metadata
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,9 @@ from pipeline.datasets.decoding import Decoding
 from pipeline.datasets.listing import Split
 from pipeline.deployment.calibration import calibration
 from pipeline.deployment.card import card
-from pipeline.deployment.description import DecodingDescription, Description, read
+from pipeline.deployment.description import Description, read
 from pipeline.deployment.onnx_export import Measured
-from pipeline.deployment.onnx_session import INPUT, OUTPUTS, as_input, session
+from pipeline.deployment.onnx_session import as_input
 from pipeline.deployment.package import package
 from pipeline.deployment.pixels_graph import with_preprocessing
 from pipeline.deployment.predictor import CARD, DESCRIPTION, ONNX, WITH_PREPROCESSING
@@ -32,9 +31,6 @@ from pipeline.trials.contract import Calibration, Figures, FinalFile, Outcome
 from pipeline.trials.identity import key_of, versions
 from pipeline.trials.journal import Journal
 from pipeline.trials.resources import Resources
-
-REQUIREMENTS = ("mlflow", "numpy", "onnx", "onnxruntime")
-"""Packages that the registered model needs to run; ``Description.versions`` are for training."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +81,7 @@ def describe(cfg: Config, resources: Resources, key: str, temperature: float) ->
         classes=resources.manifest.class_names,
         mean=cfg.model.mean,
         std=cfg.model.std,
-        decoding=DecodingDescription(**asdict(Decoding.of(cfg.dataset))),
+        decoding=Decoding.of(cfg.dataset),
         resize=cfg.recipe.resize,
         resize_size=cfg.recipe.resize_size,
         image_size=cfg.recipe.image_size,
@@ -133,15 +129,11 @@ def register_final(
     with alone(lock_file(f"model-{key_of(name)[:16]}"), f"registration of {name}"):
         version = registry.find(first.key)
         if version is None:
-            images = as_input(next(images_of("val", cfg, resources))[:1])
-            outputs = session(folder / ONNX).run(list(OUTPUTS), {INPUT: images})
             model_id = log_onnx(
                 journal,
                 first.run_id,
                 folder / ONNX,
-                {INPUT: images},
-                dict(zip(OUTPUTS, outputs, strict=True)),
-                [f"{each}=={metadata.version(each)}" for each in REQUIREMENTS],
+                as_input(next(images_of("val", cfg, resources))[:1]),
                 name=f"{cfg.dataset.name}-{cfg.model.name}",
                 params=point,
             )

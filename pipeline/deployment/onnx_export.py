@@ -66,10 +66,7 @@ def _traced(network: PackagedNetwork, size: int) -> onnx.ModelProto:
     """Trace the graph for any batch size, without the exporter's notes on this machine's files."""
     example = torch.zeros(2, 3, size, size)
     batch = {INPUT: {0: torch.export.Dim("N")}}
-    # The exporter prints on stdout and stderr about itself and converters that it does not need.
-    quiet = contextlib.redirect_stdout(io.StringIO())
-    with quiet, warnings.catch_warnings(), _silent("torch.onnx"), _silent("onnxscript"):
-        warnings.simplefilter("ignore")
+    with _silence():  # the exporter tells about itself and converters that it does not need
         program = torch.onnx.export(
             network,
             (example,),
@@ -91,14 +88,14 @@ def _traced(network: PackagedNetwork, size: int) -> onnx.ModelProto:
 
 
 @contextlib.contextmanager
-def _silent(name: str) -> Iterator[None]:
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+def _silence() -> Iterator[None]:
+    """Keep what is printed, logged below ERROR or warned of from the terminal."""
+    logging.disable(logging.WARNING)
     try:
-        yield
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
+            yield
     finally:
-        logger.setLevel(level)
+        logging.disable(logging.NOTSET)
 
 
 def _agreeing(opened: onnxruntime.InferenceSession, measured: Measured) -> np.ndarray:

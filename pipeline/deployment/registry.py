@@ -5,44 +5,42 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from mlflow.entities.model_registry import ModelVersion
+from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.deployment.onnx_session import INPUT, OUTPUTS, session
 from pipeline.trials.journal import KEY_TAG, Journal
 
 CHAMPION = "champion"
+REQUIREMENTS = ("mlflow", "numpy", "onnx", "onnxruntime")
+"""Packages that the registered model needs to run; ``Description.versions`` are for training."""
 
 
-@dataclass(frozen=True)
-class Version:
+class Version(BaseModel):
     """A registered model version; if somebody else registered it, only ``number`` is not None."""
 
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
     number: str
-    key: str | None
+    key: str | None = Field(None, alias="trial.key")
     """Key of the final trial that produced the weights."""
-    objective: float | None
+    objective: float | None = None
     """Objective of the trial that chose the hyperparameters, on validation."""
-    data_digest: str | None
-    chosen_by: str | None
+    data_digest: str | None = None
+    chosen_by: str | None = None
     """Name of that objective."""
     model_id: str | None = None
     """Id of the logged model, from a tag; MLflow's own field comes back empty from a database."""
 
     @classmethod
-    def of(cls, number: str, tags: Mapping[str, str]) -> Version:
-        objective = tags.get("objective")
-        return cls(
-            number,
-            tags.get(KEY_TAG),
-            None if objective is None else float(objective),
-            tags.get("data_digest"),
-            tags.get("chosen_by"),
-            tags.get("model_id"),
-        )
+    def of(cls, version: ModelVersion) -> Version:
+        return cls.model_validate({**version.tags, "number": str(version.version)})
 
 
 def beats(version: Version, champion: Version) -> bool:
@@ -66,15 +64,13 @@ class Registry:
         self._condition = f"name = '{self.name}'"
 
     def versions(self) -> list[Version]:
-        found = self.client.search_model_versions(self._condition)
-        return [Version.of(str(each.version), each.tags) for each in found]
+        return [Version.of(each) for each in self.client.search_model_versions(self._condition)]
 
     def champion(self) -> Version | None:
         for model in self.client.search_registered_models(self._condition):
             number = model.aliases.get(CHAMPION)
             if number is not None:
-                found = self.client.get_model_version(self.name, number)
-                return Version.of(str(found.version), found.tags)
+                return Version.of(self.client.get_model_version(self.name, number))
         return None
 
     def find(self, key: str) -> Version | None:
@@ -114,7 +110,7 @@ class Registry:
             tags={**tags, **facts},
             model_id=model_id,
         )
-        return Version.of(str(made.version), facts)
+        return Version.of(made)
 
     def settle(self, version: Version) -> Version:
         """Link a version to its logged model, and return the champion.
@@ -145,24 +141,22 @@ def log_onnx(
     journal: Journal,
     run_id: str,
     path: Path,
-    inputs: Mapping[str, np.ndarray],
-    outputs: Mapping[str, np.ndarray],
-    requirements: Sequence[str],
+    images: np.ndarray,
     *,
     name: str,
     params: Mapping[str, Any],
 ) -> str:
     """Log an ONNX file as a model of a run, so that MLflow can serve it; return the model's id.
 
-    ``inputs`` is kept as the example and ``outputs`` is the model's output for it; the first axis
-    of each is the batch. ``requirements`` are pip requirements with exact versions.
+    ``images`` is kept as the example, in the form of the graph's input.
     """
     import mlflow.onnx  # slow to import
     import onnx
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model, infer_signature
 
-    client = journal.client
+    client, inputs = journal.client, {INPUT: images}
+    outputs = dict(zip(OUTPUTS, session(path).run(list(OUTPUTS), inputs), strict=True))
     before = client.search_logged_models(
         [journal.experiment_id], filter_string=f"source_run_id = '{run_id}' AND name = '{name}'"
     )
@@ -182,9 +176,9 @@ def log_onnx(
                 onnx.load(path),
                 f"{scratch}/model",
                 mlflow_model=Model(run_id=run_id, model_uuid=made.model_id, model_id=made.model_id),
-                signature=infer_signature(dict(inputs), dict(outputs)),
-                input_example=dict(inputs),
-                pip_requirements=list(requirements),
+                signature=infer_signature(inputs, outputs),
+                input_example=inputs,
+                pip_requirements=[f"{each}=={metadata.version(each)}" for each in REQUIREMENTS],
                 onnx_execution_providers=["CPUExecutionProvider"],
                 save_as_external_data=False,
             )

@@ -78,23 +78,21 @@ class FinishedGrid:
             if n in table.columns
         }
         shape = tuple(map(len, values.values()))
-        cells = np.ravel_multi_index(
-            [table[n].map(v.index).to_numpy() for n, v in values.items()], shape
-        )
-        if len(table) != np.prod(shape) or len(np.unique(cells)) != len(table):
+        points = pd.MultiIndex.from_product(values.values(), names=values)
+        measured = table.set_index(list(values))
+        different = measured.index.nunique()
+        if not len(table) == different == len(points):
             raise UserError(
-                f"{len(table)} rows, {len(np.unique(cells))} different points; a finished grid has "
-                f"each of its {' x '.join(map(str, shape))} = {np.prod(shape)} points once"
+                f"{len(table)} rows, {different} different points; a finished grid has "
+                f"each of its {' x '.join(map(str, shape))} = {len(points)} points once"
             )
 
         def accuracies(name: str) -> NDArray[np.float64]:
             if not pd.api.types.is_numeric_dtype(table[name]):
                 raise UserError(f"column {name} holds something that is no number")
-            column = table[name].to_numpy(dtype=np.float64)
+            column = measured[name].reindex(points).to_numpy(dtype=np.float64)
             column = np.where(np.isfinite(column), column, 0.0)
-            in_order = np.empty_like(column)
-            in_order[cells] = column / 100 if column.max() > 1 else column
-            return in_order.reshape(shape)
+            return (column / 100 if column.max() > 1 else column).reshape(shape)
 
         test = accuracies("test") if "test" in table.columns else None
         return cls(values, accuracies("objective"), test)

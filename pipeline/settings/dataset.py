@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.settings.values import Count, Fraction, Md5, Model, Name, Seed, Sha256
+from pipeline.settings.values import Count, Fraction, Md5, Model, Name, Seed, Sha256, White
 
 
 class ArchiveConfig(Model):
@@ -85,7 +85,7 @@ class DatasetConfig(Model):
     """Let the JPEG decoder shrink large images while it decodes them; false for exact parity."""
     max_pixels: Count = 200_000_000
     """Larger images are decoded at reduced size if the format allows it, else left out."""
-    white: Annotated[int, Field(ge=1, le=65535)] | None = None
+    white: White | None = None
     """The 16-bit value that means white; null uses what the file states, else 65535."""
     partition: Annotated[int, Field(ge=1, le=10)] = 1
     """Number of the official partition, for dtd and sun397."""

@@ -12,6 +12,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+White = Annotated[int, Field(ge=1, le=65535)]
+"""A value of an image with 16 bits per channel."""
 MOST_SIDE = 2048
 """Pixels. A ResNet50_vd takes about 0.6 GB of memory for one image of this side."""
 Seed = Annotated[int, Field(ge=0, le=2**64 - 1)]

@@ -2,8 +2,8 @@
 
 import pytest
 
+from pipeline.datasets.decoding import Decoding
 from pipeline.deployment.card import card, preprocessing
-from pipeline.deployment.description import DecodingDescription
 from pipeline.deployment.speed import Cost
 from pipeline.settings.schema import Config
 from pipeline.trials.contract import FinalFile
@@ -78,9 +78,7 @@ def test_preprocessing_is_described_in_words() -> None:
     assert "Resize a short side above 48 px to 48 px" in steps[1]
     assert "Resize the short side to 40 px" in steps[2]
     assert steps[3] == "Cut the 32 x 32 px centre."
-    decoding = DecodingDescription(
-        side=None, scaled=True, max_pixels=10**8, crop_bottom=20, white=4095
-    )
+    decoding = Decoding(side=None, scaled=True, max_pixels=10**8, crop_bottom=20, white=4095)
     told = " ".join(preprocessing(description(decoding=decoding, resize="opencv")))
     for words in ("4095 counts as white", "Cut 20 rows from the bottom", "as OpenCV does"):
         assert words in told

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from pipeline.base.errors import UserError
+from pipeline.datasets.decoding import Decoding
 from pipeline.deployment import network, onnx_export, predictor
-from pipeline.deployment.description import DecodingDescription
 from pipeline.deployment.onnx_export import OnnxMismatchError, export
 from pipeline.deployment.onnx_session import as_input
 from pipeline.deployment.pixels_graph import with_preprocessing
@@ -109,7 +109,7 @@ def test_a_graph_with_preprocessing_sees_what_predict_sees(
     model: Path, cut: int, side: int | None
 ) -> None:
     """Images of many sizes: within 1 of 255 for each resize, and so nearly the same answer."""
-    decoding = DecodingDescription(side=side, scaled=False, max_pixels=10**8, crop_bottom=cut)
+    decoding = Decoding(side=side, scaled=False, max_pixels=10**8, crop_bottom=cut)
     described = description(decoding=decoding)
     whole = with_preprocessing(onnx.load(model / "model.onnx"), described)
     session = onnxruntime.InferenceSession(whole.SerializeToString())

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def version(objective: float | None, data: str | None = "a", by: str = "top1") -> Version:
-    return Version("1", "key", objective, data, by)
+    return Version(number="1", key="key", objective=objective, data_digest=data, chosen_by=by)
 
 
 def test_only_a_better_figure_on_the_same_data_beats_the_champion() -> None:

@@ -7,8 +7,9 @@ import timm
 import torch
 from safetensors.torch import save_file
 
+from pipeline.datasets.decoding import Decoding
 from pipeline.deployment import network
-from pipeline.deployment.description import DecodingDescription, Description
+from pipeline.deployment.description import Description
 from pipeline.deployment.onnx_export import Measured
 from pipeline.deployment.onnx_session import as_input
 from tests.support.miniatures import picture
@@ -23,7 +24,7 @@ def description(**changes: object) -> Description:
         "classes": CLASSES,
         "mean": [0.485, 0.456, 0.406],
         "std": [0.229, 0.224, 0.225],
-        "decoding": DecodingDescription(side=48, scaled=True, max_pixels=10**8, crop_bottom=0),
+        "decoding": Decoding(side=48, scaled=True, max_pixels=10**8, crop_bottom=0),
         "resize": "antialias",
         "resize_size": 40,
         "image_size": 32,

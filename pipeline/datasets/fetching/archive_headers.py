@@ -6,15 +6,13 @@ zipfile makes an object for every entry of the directory before the first is loo
 
 from __future__ import annotations
 
-import bz2
 import gzip
 import io
-import lzma
 import struct
 import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import IO, Any, cast
+from typing import IO, cast
 
 from pipeline.base.errors import UserError
 
@@ -28,9 +26,6 @@ MOST_EXTRA = 2**10
 """Maximum bytes of an entry's extra fields, which zipfile reads in quadratic time."""
 MOST_DIRECTORY = 2**25
 """Maximum bytes of a zip's directory."""
-_MOST_DICTIONARY = 2**27
-"""Bytes of memory to unpack .xz; ``xz -9`` needs half of it, and a header may ask for gigabytes."""
-_PIECE = 2**16
 _MOST_DEFAULTS = 100
 """Maximum number of fields that global pax headers set for all later members."""
 _EXTENSIONS = {
@@ -39,11 +34,6 @@ _EXTENSIONS = {
     tarfile.XHDTYPE,
     tarfile.XGLTYPE,
     tarfile.SOLARIS_XHDTYPE,
-}
-_OPENERS: dict[bytes, Any] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ\0": lambda source: io.BufferedReader(_Xz(source)),
 }
 _END = struct.Struct("<4s4H2IH")
 _END_64 = struct.Struct("<4sQ2H2I4Q")
@@ -71,56 +61,6 @@ def _require_size(member: tarfile.TarInfo) -> None:
     """Raise HeaderError for a negative size, with which tarfile reads a header again and again."""
     if member.size < 0:
         raise HeaderError(f"{member.name!r}, a member of {member.size:,} bytes")
-
-
-class _Xz(io.RawIOBase):
-    """The unpacked bytes of an .xz file; lzma.open has no limit on a dictionary's size."""
-
-    def __init__(self, source: IO[bytes]) -> None:
-        self._source = source
-        self._start()
-
-    def _start(self) -> None:
-        self._source.seek(0)
-        self._at = 0
-        self._next_stream()
-
-    def _next_stream(self) -> None:
-        self._unpacker = lzma.LZMADecompressor(memlimit=_MOST_DICTIONARY)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        data = b""
-        while not data:
-            packed = b""
-            if self._unpacker.eof:
-                packed = self._unpacker.unused_data or self._source.read(_PIECE)
-                if not packed.startswith(b"\xfd7zXZ\0"):
-                    return 0
-                self._next_stream()
-            elif self._unpacker.needs_input and not (packed := self._source.read(_PIECE)):
-                raise EOFError("the file ends before its end mark")
-            data = self._unpacker.decompress(packed, len(buffer))
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        if whence == io.SEEK_CUR:
-            offset += self._at
-        if offset < self._at:
-            self._start()
-        while self._at < offset and self.read(min(_PIECE, offset - self._at)):
-            pass
-        return self._at
 
 
 class _Metered(io.RawIOBase):
@@ -180,18 +120,15 @@ class BoundedTar:
 
 @contextmanager
 def opened_tar(source: IO[bytes], length: int) -> Iterator[BoundedTar | None]:
-    """Open a plain or compressed tar of at most ``length`` unpacked bytes; None if it is not a tar.
+    """Open a plain or gzipped tar of at most ``length`` unpacked bytes; None if it is not a tar.
 
     Raises HeaderError, at once or while iterating, for headers that no genuine archive has.
     """
-    start = source.read(8)
+    zipped = source.read(2) == b"\x1f\x8b"
     source.seek(0)
     with ExitStack() as stack:
-        stream = source
-        for magic, opener in _OPENERS.items():
-            if start.startswith(magic):
-                stream = stack.enter_context(opener(source))
-        metered = _Metered(stream, length)
+        stream = stack.enter_context(gzip.open(source)) if zipped else source
+        metered = _Metered(cast(IO[bytes], stream), length)
         try:
             tar = tarfile.open(  # noqa: SIM115 - closed by the stack
                 fileobj=cast(IO[bytes], metered), mode="r:", tarinfo=_Member

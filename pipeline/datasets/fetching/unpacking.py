@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import gzip
-import lzma
 import os
 import posixpath
 import shutil
@@ -51,7 +50,6 @@ DAMAGE = (
     zipfile.BadZipFile,
     gzip.BadGzipFile,
     zlib.error,
-    lzma.LZMAError,
     EOFError,
     NotImplementedError,
     RecursionError,
@@ -60,7 +58,7 @@ DAMAGE = (
 
 
 def unpack(archive: Path, into: Path) -> None:
-    """Unpack a tar (plain, gz, bz2, xz), a zip or a single gzipped file into the folder ``into``.
+    """Unpack a plain or gzipped tar or a zip into the folder ``into``.
 
     ``into`` appears only when everything is unpacked, so an existing folder is complete. The next
     call removes what a killed process left. A link becomes a copy of the member it names.
@@ -80,19 +78,13 @@ def unpack(archive: Path, into: Path) -> None:
         bytes_bar(f"unpacking {archive.name}", archive.stat().st_size) as bar,
     ):
         writer = _Writer(archive, folder, source, bar)
-        if archive.suffix == ".gz" and archive.suffixes[-2:] != [".tar", ".gz"]:
-            with gzip.open(source) as content:
-                writer.file(archive.stem, content)
-            return
         try:
             with opened_tar(source, writer.allowance + LEAST_ALLOWANCE) as tar:
                 if tar is not None:
                     _unpack_tar(tar, writer)
                     return
             if not zipfile.is_zipfile(source):
-                raise UserError(
-                    f"{archive} is no tar, zip or gzip file. Remove it and fetch it again"
-                )
+                raise UserError(f"{archive} is no tar, tar.gz or zip file; fetch it again")
             check_zip_directory(source)
             _unpack_zip(source, writer)
         except HeaderError as error:
@@ -166,7 +158,7 @@ class _Writer:
     def folder(self, name: str) -> None:
         self._place(name).mkdir(parents=True, exist_ok=True)
 
-    def file(self, name: str, content: IO[bytes] | gzip.GzipFile) -> None:
+    def file(self, name: str, content: IO[bytes]) -> None:
         path = self._place(name)
         if path == self.root:
             raise self.refusal(f"{name!r}, a file without a name")

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
+from typing import NoReturn
 
 from pipeline.base.errors import UserError
 from pipeline.base.text import count, printable
@@ -57,7 +58,6 @@ class Inventory:
             return children(folder)
         except OSError as error:
             self._refuse(error)
-            raise AssertionError from error
 
     def note_unlisted(self, listed: Collection[Path], lists: Collection[Path]) -> None:
         """Note all files below the root that are neither images of a list nor a list."""
@@ -93,7 +93,7 @@ class Inventory:
     def _note(self, kind: str, reason: str, path: Path) -> None:
         self._notes.setdefault((kind, reason), []).append(self.relative(path))
 
-    def _refuse(self, error: OSError) -> None:
+    def _refuse(self, error: OSError) -> NoReturn:
         raise UserError(
             f"{printable(error.filename)}: {error.strerror}. Images may lie there: make it "
             "readable, or move it elsewhere"

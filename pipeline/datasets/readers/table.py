@@ -3,8 +3,7 @@
 import csv
 import io
 import os
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -36,27 +35,6 @@ NEEDED = (
 )
 
 
-@dataclass(frozen=True)
-class _Columns:
-    """The columns of a file."""
-
-    all: list[str]
-
-    @cached_property
-    def chosen(self) -> dict[str, str]:
-        """The names that the file gives to path, label and split, if it has them."""
-        folded = {_folded(name): name for name in reversed(self.all)}
-        return {
-            column: next(folded[alias] for alias in aliases if alias in folded)
-            for column, aliases in _ALIASES.items()
-            if not folded.keys().isdisjoint(aliases)
-        }
-
-    @property
-    def name_images(self) -> bool:
-        return {"path", "label"} <= self.chosen.keys()
-
-
 def is_table(path: Path) -> bool:
     """Return whether a file is a table, by its suffix."""
     return path.suffix.lower() in (*_TEXT, _PARQUET)
@@ -64,20 +42,17 @@ def is_table(path: Path) -> bool:
 
 def has_columns(path: Path) -> bool:
     """Return whether a table has columns named path and label, ignoring case and blanks."""
-    columns = _columns_or_none(path)
-    return columns is not None and {"path", "label"} <= set(map(_folded, columns.all))
+    return {"path", "label"} <= set(map(_folded, _columns_or_none(path)))
 
 
 def names_images(path: Path) -> bool:
     """Return whether a table has a column of paths and one of labels, under any known name."""
-    columns = _columns_or_none(path)
-    return columns is not None and columns.name_images
+    return {"path", "label"} <= _chosen(_columns_or_none(path)).keys()
 
 
 def described(path: Path) -> str:
     """Describe a table by its name and its columns."""
-    columns = _columns_or_none(path)
-    names = some(columns.all) if columns and columns.all else "none that can be read"
+    names = some(_columns_or_none(path)) or "none that can be read"
     return f"{printable(path)} is a table with the columns {names}"
 
 
@@ -90,12 +65,13 @@ def read(path: Path) -> Listing:
     if not is_table(path):
         raise UserError(f"{path} is neither a folder nor a .csv, .tsv or .parquet file")
     columns = _columns(path)
-    if not columns.name_images:
+    chosen = _chosen(columns)
+    if not {"path", "label"} <= chosen.keys():
         raise UserError(
             f"{path} needs the columns path and label (and may have split); it has: "
-            f"{some(columns.all) or 'none'}. {NEEDED}"
+            f"{some(columns) or 'none'}. {NEEDED}"
         )
-    rows = _rows(path, columns)
+    rows = _rows(path, columns, chosen)
     names = _class_names([row["label"] for row in rows])
     labels = {name: label for label, name in enumerate(names)}
     blank = sum(1 for row in rows if not row["split"])
@@ -111,9 +87,8 @@ def read(path: Path) -> Listing:
         except ValueError as error:
             raise UserError(f"{path}, row {number}: {error}") from error
     _require_some(path, entries)
-    given = [name.strip() for name in columns.chosen.values()]
-    layout = f"a table, {printable(path.name)}, with the columns {some(given)}"
-    return Listing(names, entries, layout)
+    given = some([name.strip() for name in chosen.values()])
+    return Listing(names, entries, f"a table, {printable(path.name)}, with the columns {given}")
 
 
 def _entry(root: Path, row: dict[str, str], labels: dict[str, int]) -> Entry:
@@ -164,43 +139,51 @@ def _class_names(labels: list[str]) -> list[str]:
     return sorted(distinct)
 
 
-def _columns_or_none(path: Path) -> _Columns | None:
+def _columns_or_none(path: Path) -> list[str]:
+    """Return the columns of a file; none if it is no table or cannot be read."""
     try:
-        return _columns(path) if is_table(path) else None
+        return _columns(path) if is_table(path) else []
     except UserError:
-        return None
+        return []
 
 
-def _columns(path: Path) -> _Columns:
+def _columns(path: Path) -> list[str]:
     if path.suffix.lower() == _PARQUET:
         try:
-            names = list(pq.read_schema(path).names)
+            return list(pq.read_schema(path).names)
         except (pa.ArrowException, OSError) as error:
             raise UserError(f"{path} is not a parquet file ({error})") from error
-    else:
-        # Read in any encoding: an ASCII header is enough to recognise the table.
-        header = text_of(path, lenient=True).splitlines()[:1]
-        names = next(csv.reader(header, delimiter=_delimiter("".join(header))), [])
-    return _Columns(names)
+    # Read in any encoding: an ASCII header is enough to recognise the table.
+    header = text_of(path, lenient=True).splitlines()[:1]
+    return next(csv.reader(header, delimiter=_delimiter("".join(header))), [])
 
 
-def _rows(path: Path, columns: _Columns) -> list[dict[str, str]]:
+def _chosen(columns: list[str]) -> dict[str, str]:
+    """Return the columns that give path, label and split, as far as there are any."""
+    folded = {_folded(name): name for name in reversed(columns)}
+    names = {
+        column: [each for each in known if each in folded] for column, known in _ALIASES.items()
+    }
+    return {column: folded[aliases[0]] for column, aliases in names.items() if aliases}
+
+
+def _rows(path: Path, columns: list[str], chosen: dict[str, str]) -> list[dict[str, str]]:
     """Return the rows; cells are stripped text, '' if empty."""
-    rows: list[dict[str, Any]]
+    rows: Iterable[dict[str | None, Any]]
     if path.suffix.lower() == _PARQUET:
-        rows = pq.read_table(path, columns=list(columns.chosen.values())).to_pylist()
+        rows = pq.read_table(path, columns=list(chosen.values())).to_pylist()
     else:
         text = text_of(path)
         delimiter = _delimiter(text.partition("\n")[0])
-        try:
-            # Columns keep their place, whatever blanks stand around their names.
-            lines = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
-            next(lines, None)
-            rows = [dict(zip(columns.all, line, strict=False)) for line in lines if line]
-        except csv.Error as error:
-            raise UserError(f"{path} is not a CSV file ({error})") from error
-    cells = [{name: row.get(own) for name, own in columns.chosen.items()} for row in rows]
-    return [{name: _text(row.get(name)) for name in _ALIASES} for row in cells]
+        # Columns keep their place, whatever blanks stand around their names.
+        lines = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
+        next(lines, None)
+        rows = (dict(zip(columns, line, strict=False)) for line in lines if line)
+    try:
+        own = {name: chosen.get(name) for name in _ALIASES}
+        return [{name: _text(row.get(column)) for name, column in own.items()} for row in rows]
+    except csv.Error as error:
+        raise UserError(f"{path} is not a CSV file ({error})") from error
 
 
 def _text(cell: Any) -> str:

@@ -1,7 +1,6 @@
 """Unpacking genuine and hostile archives."""
 
 import contextlib
-import gzip
 import io
 import os
 import signal
@@ -60,7 +59,7 @@ def nothing_left(folder: Path, *but: str) -> bool:
 
 @pytest.mark.parametrize(
     ("name", "mode"),
-    [("x.tar", "w"), ("x.tgz", "w:gz"), ("x.tar.bz2", "w:bz2"), ("x.tar.xz", "w:xz")],
+    [("x.tar", "w"), ("x.tgz", "w:gz")],
 )
 def test_tar(tmp_path: Path, name: str, mode: str) -> None:
     members = [(tar_member(path), content) for path, content in FILES.items()]
@@ -75,12 +74,6 @@ def test_zip(tmp_path: Path) -> None:
     unpack(write_zip(tmp_path / "x.zip", ("empty/", b""), *FILES.items()), tmp_path / "out")
     assert tree(tmp_path / "out") == FILES
     assert (tmp_path / "out" / "empty").is_dir()
-
-
-def test_one_gzipped_file(tmp_path: Path) -> None:
-    (tmp_path / "labels-idx1-ubyte.gz").write_bytes(gzip.compress(b"labels"))
-    unpack(tmp_path / "labels-idx1-ubyte.gz", tmp_path / "out")
-    assert tree(tmp_path / "out") == {"labels-idx1-ubyte": b"labels"}
 
 
 @settings(max_examples=20, deadline=None)
@@ -211,12 +204,6 @@ def zip_bomb(path: Path) -> Path:
     return write_zip(path, ("zeros", bytes(3_000_000)))
 
 
-def gzip_bomb(path: Path) -> Path:
-    path = path.with_suffix(".gz")
-    path.write_bytes(gzip.compress(bytes(3_000_000)))
-    return path
-
-
 def bomb_of_links(path: Path) -> Path:
     links = [(tar_member(f"{i}", tarfile.LNKTYPE, "first"), b"") for i in range(30)]
     return write_tar(path, (tar_member("first"), os.urandom(100_000)), *links)
@@ -248,7 +235,6 @@ def a_file_for_a_folder(path: Path) -> Path:
         (zip_symlink, "'door', which is a link"),
         (bomb, "more than 2,000,000 bytes"),
         (zip_bomb, "more than 2,000,000 bytes"),
-        (gzip_bomb, "more than 2,000,000 bytes"),
         (bomb_of_links, "more than .* bytes"),
         (too_many, "more than 50 members"),
         (a_file_for_a_folder, "was not unpacked"),
@@ -296,19 +282,17 @@ def test_no_name_leads_out(
     assert not any(path.is_symlink() for path in inside)
 
 
-@pytest.mark.parametrize("name", ["x.tgz", "x.tar.xz", "x.zip", "x.gz", "x.tar"])
+@pytest.mark.parametrize("name", ["x.tgz", "x.zip", "x.tar"])
 def test_half_an_archive_is_damaged_and_leaves_nothing(tmp_path: Path, name: str) -> None:
     archive = tmp_path / name
     content = os.urandom(400_000)
     if name == "x.zip":
         write_zip(archive, ("one", content))
-    elif name == "x.gz":
-        archive.write_bytes(gzip.compress(content))
     else:
-        mode = {"x.tgz": "w:gz", "x.tar.xz": "w:xz", "x.tar": "w"}[name]
+        mode = "w:gz" if name == "x.tgz" else "w"
         write_tar(archive, (tar_member("one"), content), mode=mode)
     archive.write_bytes(archive.read_bytes()[:200_000])
-    with pytest.raises(UserError, match=r"damaged|no tar, zip or gzip"):
+    with pytest.raises(UserError, match=r"damaged|no tar, tar\.gz or zip"):
         unpack(archive, tmp_path / "out")
     assert nothing_left(tmp_path, name)
 
@@ -324,7 +308,7 @@ def test_a_flipped_bit_in_a_zip_is_damage(tmp_path: Path) -> None:
 
 def test_a_web_page_is_no_archive(tmp_path: Path) -> None:
     (tmp_path / "x.tgz").write_text("<html>not found</html>")
-    with pytest.raises(UserError, match="is no tar, zip or gzip file"):
+    with pytest.raises(UserError, match=r"is no tar, tar\.gz or zip file"):
         unpack(tmp_path / "x.tgz", tmp_path / "out")
 
 
