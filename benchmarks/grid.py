@@ -29,7 +29,7 @@ from pipeline.datasets.pixels import PixelStore
 from pipeline.models.weights import locate
 from pipeline.prepare import prepare
 from pipeline.settings.compose import compose
-from pipeline.settings.folders import prepared_dir, raw_dir, unpacked_dir, weights_dir
+from pipeline.settings.folders import prepared_dir, weights_dir
 from pipeline.settings.point import HYPERPARAMETERS, Point
 from pipeline.settings.schema import Config, MachineConfig
 from pipeline.training.callbacks import Checkpoint, Progress
@@ -54,7 +54,7 @@ def prepared(cfg: Config) -> Path:
     if not (folder / "manifest.parquet").exists():
         limits = {"max_train_images": POOL, "max_val_images": POOL}
         dataset = cfg.dataset.model_copy(update=limits)
-        archives = Archives(name, raw_dir(name), unpacked_dir(name))
+        archives = Archives.of(name)
         prepare(dataset, archives, folder, workers=1)
     return folder
 

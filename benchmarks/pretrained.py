@@ -24,7 +24,7 @@ from pipeline.datasets.pixels import PixelStore
 from pipeline.models.weights import locate
 from pipeline.prepare import prepare
 from pipeline.settings.compose import compose
-from pipeline.settings.folders import raw_dir, unpacked_dir, weights_dir
+from pipeline.settings.folders import weights_dir
 from pipeline.settings.schema import Config
 from pipeline.training.data import SplitPlan
 
@@ -46,7 +46,7 @@ def curves(sizes: list[int], seeds: list[int]) -> list[dict[str, Any]]:
     with TemporaryDirectory() as name:
         folder = Path(name)
         cfg = compose(QUICKSTART)
-        archives = Archives("digits", raw_dir("digits"), unpacked_dir("digits"))
+        archives = Archives.of("digits")
         prepare(cfg.dataset, archives, folder, workers=1)
         manifest = Manifest.load(folder)
         store = PixelStore(folder / PIXELS, manifest)

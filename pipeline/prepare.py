@@ -31,7 +31,7 @@ from pipeline.datasets.pixels import Stored, Unreadable, write_store
 from pipeline.planning.estimates import need
 from pipeline.settings.command_line import stage
 from pipeline.settings.dataset import DatasetConfig
-from pipeline.settings.folders import home, prepared_dir, raw_dir, unpacked_dir
+from pipeline.settings.folders import home, prepared_dir
 from pipeline.settings.schema import Config
 
 _FEW = 500
@@ -40,7 +40,7 @@ _FEW = 500
 
 def run(cfg: Config) -> None:
     name = cfg.dataset.name
-    archives = Archives(name, raw_dir(name), unpacked_dir(name))
+    archives = Archives.of(name)
     into = prepared_dir(name)
     into.parent.mkdir(parents=True, exist_ok=True)
     kept = home() / into

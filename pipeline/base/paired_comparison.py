@@ -155,13 +155,12 @@ def decided(comparisons: Sequence[Comparison], level: float = 1 - ERRORS) -> lis
     The p-values are corrected for their number (Holm, A Simple Sequentially Rejective Multiple
     Test Procedure, 1979).
     """
-    values = [comparison.p_value() for comparison in comparisons]
-    holds = [False] * len(values)
-    for rank, index in enumerate(sorted(range(len(values)), key=values.__getitem__)):
-        if values[index] > (1 - level) / (len(values) - rank):
-            break
-        holds[index] = True
-    return holds
+    values = np.array([comparison.p_value() for comparison in comparisons])
+    order = np.argsort(values, kind="stable")
+    allowed = (1 - level) / np.arange(len(values), 0, -1)
+    holds = np.zeros(len(values), bool)
+    holds[order] = np.logical_and.accumulate(values[order] <= allowed)
+    return list(map(bool, holds))
 
 
 def worth_more_seeds(comparison: Comparison, comparisons: int, budget: int) -> bool:

@@ -123,22 +123,16 @@ def random_search_gap(objectives: Sequence[float], trials: int, level: float = 0
     if not 1 <= trials <= n:
         raise ValueError(f"{trials} trials out of {n} points")
     gaps = ranked[0] - ranked
-    rank = np.arange(1, n + 1)
-    mean, low, high = (np.empty(trials) for _ in range(3))
-    for k in range(1, trials + 1):
-        chance = np.zeros(n)
-        inside = rank <= n - k + 1
-        left = n - rank[inside]
-        log = _log_choose(left, k - 1) - _log_choose(np.asarray(n), k)
-        chance[inside] = np.exp(log)
-        reached = np.cumsum(chance)
-        mean[k - 1] = float(chance @ gaps)
-        low[k - 1] = gaps[np.searchsorted(reached, (1 - level) / 2)]
-        high[k - 1] = gaps[min(np.searchsorted(reached, (1 + level) / 2), n - 1)]
-    return GapBand(mean, low, high)
+    k = np.arange(1, trials + 1)[:, None]
+    left = n - np.arange(1, n + 1)
+    chance = np.exp(_log_choose(left, k - 1) - _log_choose(np.asarray(n), k))  # [trials, points]
+    reached = np.cumsum(chance, axis=1)
+    low, high = ((reached < share).sum(axis=1) for share in ((1 - level) / 2, (1 + level) / 2))
+    return GapBand(chance @ gaps, gaps[low], gaps[np.minimum(high, n - 1)])
 
 
-def _log_choose(n: NDArray[np.int64], k: int) -> Floats:
+def _log_choose(n: NDArray[np.int64], k: NDArray[np.int64]) -> Floats:
+    """Return the logarithm of n over k: -inf where k is larger."""
     result: Floats = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
     return result
 

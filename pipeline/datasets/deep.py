@@ -40,12 +40,13 @@ class DeepImage:
     @classmethod
     def of(cls, image: Image.Image) -> DeepImage | None:
         """Return the DeepImage of an opened image; None if it has 8 bits per channel."""
+        codec, layout = _layout(image)
         if image.mode.startswith("I;16"):
             return cls(_stated(image), _transparent(image))
         if image.mode == "I" and image.format == "PPM":
             # Pillow scales what is below 65535 itself.
-            return cls(FULL if _codec(image) != "raw" else None, None)
-        if _DEEP_COLOURS.fullmatch(_raw_mode(image)) and image.mode in ("RGB", "RGBA"):
+            return cls(FULL if codec != "raw" else None, None)
+        if _DEEP_COLOURS.fullmatch(layout) and image.mode in ("RGB", "RGBA"):
             return cls(_stated(image), _transparent(image))
         return None
 
@@ -112,7 +113,7 @@ def _bands(image: Image.Image) -> Iterator[tuple[int, int, int, int]]:
 def _low_bytes(again: Callable[[], Image.Image]) -> Image.Image | None:
     """Read the lower 8 bits of each value, as if the file had the other order of bytes."""
     image = again()
-    other = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}.get(_raw_mode(image))
+    other = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}.get(_layout(image)[1])
     if other is None or image.format != "PNG":
         return None
     image.tile = [tile._replace(args=other) for tile in image.tile]  # type: ignore[attr-defined]
@@ -132,16 +133,11 @@ def _stated(image: Image.Image) -> int | None:
     return (1 << first) - 1 if isinstance(first, int) and 8 < first < 16 else None
 
 
-def _codec(image: Image.Image) -> str:
-    tiles: Any = getattr(image, "tile", None)
-    return str(tiles[0][0]) if tiles else ""
-
-
-def _raw_mode(image: Image.Image) -> str:
-    """Return Pillow's name for the layout in the file, such as ``RGB;16B``."""
+def _layout(image: Image.Image) -> tuple[str, str]:
+    """Return Pillow's names of the codec and of the layout in the file, such as ``RGB;16B``."""
     tiles: Any = getattr(image, "tile", None)
     if not tiles:
-        return ""
-    arguments = tiles[0][3]
+        return "", ""
+    codec, _, _, arguments = tiles[0]
     first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
-    return str(first)
+    return str(codec), str(first)

@@ -1,6 +1,7 @@
 """Measure how well a model's probabilities tell how often it is right."""
 
 import numpy as np
+from scipy.special import softmax
 
 from pipeline.trials.contract import Calibration, Reliability
 
@@ -47,7 +48,5 @@ def _error(bins: list[Reliability]) -> float:
 
 
 def _confidence(logits: np.ndarray, temperature: float) -> np.ndarray:
-    scaled = logits.astype(np.float64) / temperature
-    shares = np.exp(scaled - scaled.max(1, keepdims=True))
-    largest: np.ndarray = shares.max(1) / shares.sum(1)
+    largest: np.ndarray = softmax(logits.astype(np.float64) / temperature, axis=1).max(1)
     return largest

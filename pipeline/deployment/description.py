@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -83,11 +82,13 @@ class Description(BaseModel):
         return centre_crop(pixels, self.resize_size, self.image_size, self.resize)
 
 
-def checked(values: Mapping[str, Any], path: Path) -> Description:
+def checked(values: Any, path: Path) -> Description:
     """Return the description with these fields.
 
     Raises UserError for another format version and for missing or unknown fields.
     """
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: no description of a model; run evaluate again")
     if (stated := values.get("format")) != FORMAT:
         raise UserError(
             f"{path}: a model of format {stated!r}, but this version reads format {FORMAT}. Use "
@@ -110,7 +111,7 @@ def read(path: Path) -> Description:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise UserError(f"{path}: more than {MOST_BYTES:,} bytes; no model needs as many")
-        values = json.loads(path.read_text(encoding="utf-8"))
+        return checked(json.loads(path.read_text(encoding="utf-8")), path)
     except OSError as error:
         raise UserError(
             f"{path}: {error.strerror}. A model is the folder `model` that evaluate writes, or the "
@@ -118,6 +119,3 @@ def read(path: Path) -> Description:
         ) from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: no JSON ({error}); run evaluate again") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: no description of a model; run evaluate again")
-    return checked(values, path)

@@ -1,6 +1,5 @@
 """Load the PyTorch network of a packaged model, with its normalisation in front."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import timm
@@ -43,19 +42,9 @@ def load(description: Description, weights: Path) -> PackagedNetwork:
         raise UserError(f"{weights}: no such file; run evaluate again") from None
     except (SafetensorError, OSError, ValueError, UserError) as error:
         raise UserError(f"{weights}: no safetensors file ({error}); run evaluate again") from None
-    return assembled(description, state, weights)
-
-
-def assembled(
-    description: Description, state: Mapping[str, Tensor], source: Path
-) -> PackagedNetwork:
-    """Build the network in evaluation mode from the tensors in ``state``.
-
-    Raises UserError, naming ``source``, when they do not fit the architecture.
-    """
     kinds = {str(tensor.dtype) for tensor in state.values() if tensor.is_floating_point()}
     if kinds - {"torch.float32"}:
-        raise UserError(f"{source}: holds {', '.join(sorted(kinds))}, but torch.float32 is needed")
+        raise UserError(f"{weights}: holds {', '.join(sorted(kinds))}, but torch.float32 is needed")
     with torch.device("meta"):
         network = timm.create_model(
             timm_name(description.arch), num_classes=len(description.classes)
@@ -65,7 +54,7 @@ def assembled(
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise UserError(
-            f"{source}: not the weights of {description.arch} with {len(description.classes)} "
+            f"{weights}: not the weights of {description.arch} with {len(description.classes)} "
             f"classes: {reason}"
         ) from None
     return PackagedNetwork(network, description).eval()

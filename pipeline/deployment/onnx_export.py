@@ -66,7 +66,7 @@ def _traced(network: PackagedNetwork, size: int) -> onnx.ModelProto:
     """Trace the graph for any batch size, without the exporter's notes on this machine's files."""
     example = torch.zeros(2, 3, size, size)
     batch = {INPUT: {0: torch.export.Dim("N")}}
-    with _silence():  # the exporter tells about itself and converters that it does not need
+    with _silence():  # the exporter reports on itself and on converters it does not need
         program = torch.onnx.export(
             network,
             (example,),

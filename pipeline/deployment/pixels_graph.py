@@ -1,6 +1,6 @@
 """Put resizing and cropping in front of an exported model: decoded pixels in, probabilities out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import onnx
 from onnx import compose, parser
@@ -18,7 +18,10 @@ def with_preprocessing(model: onnx.ModelProto, description: Description) -> onnx
     The steps are those of :meth:`Description.image` after decoding; each resize differs from
     Pillow's by at most 1 of 255. ``description.resize`` must be ``antialias``.
     """
-    steps = list(_steps(description))
+    steps = [
+        nodes.replace("#", f"{number}").replace("@", f"image{number - 1}")
+        for number, nodes in enumerate(_steps(description), start=1)
+    ]
     size = description.image_size
     versions = ", ".join(f'"{each.domain}" : {each.version}' for each in model.opset_import)
     front = parser.parse_model(f"""
@@ -30,7 +33,7 @@ def with_preprocessing(model: onnx.ModelProto, description: Description) -> onnx
             colours = Constant <value_ints = [1, 3]> ()
             channels = Transpose <perm = [2, 0, 1]> ({PIXELS})
             image0 = Unsqueeze (channels, zero)
-            {"".join(step(number) for number, step in enumerate(steps))}
+            {"".join(steps)}
             crops = Cast <to = 1> (image{len(steps)})
         }}
     """)
@@ -43,63 +46,55 @@ def with_preprocessing(model: onnx.ModelProto, description: Description) -> onnx
     return merged
 
 
-Step = Callable[[int], str]
-"""Writes the nodes that turn ``image{n}``, uint8 [1, 3, H, W], into ``image{n + 1}``."""
+def _steps(description: Description) -> Iterator[str]:
+    """Yield the nodes of each step, which turn ``@`` into ``image#``, both uint8 [1, 3, H, W].
 
-
-def _steps(description: Description) -> Iterator[Step]:
+    ``#`` is the number of the step, because each name in a graph is used once.
+    """
     if rows := description.decoding.crop_bottom:
-        yield (
-            lambda n: (
-                f"""
-            height{n} = Shape <start = 2, end = 3> (image{n})
-            cut{n} = Constant <value_ints = [{rows}]> ()
-            rest{n} = Sub (height{n}, cut{n})
-            rows{n} = Max (rest{n}, one)
-            image{n + 1} = Slice (image{n}, zero, rows{n}, two)
+        yield f"""
+            height# = Shape <start = 2, end = 3> (@)
+            cut# = Constant <value_ints = [{rows}]> ()
+            rest# = Sub (height#, cut#)
+            rows# = Max (rest#, one)
+            image# = Slice (@, zero, rows#, two)
         """
-            )
-        )
     if side := description.decoding.side:
         # round(width * side / short), only where the short side is longer
-        yield lambda n: _resize(n, side, f"""
-            product{n} = Mul (sides{n}, wanted{n})
-            ratio{n} = Div (product{n}, short{n})
-            rounded{n} = Round (ratio{n})
-            longer{n} = Greater (short{n}, wanted{n})
-            target{n} = Where (longer{n}, rounded{n}, sides{n})
-        """)  # fmt: skip
-    # round(width * (resize_size / short))
-    yield lambda n: _resize(n, description.resize_size, f"""
-            factor{n} = Div (wanted{n}, short{n})
-            product{n} = Mul (sides{n}, factor{n})
-            target{n} = Round (product{n})
-        """)  # fmt: skip
-    yield (
-        lambda n: (
-            f"""
-            shape{n} = Shape <start = 2> (image{n})
-            crop{n} = Constant <value_ints = [{description.image_size}]> ()
-            room{n} = Sub (shape{n}, crop{n})
-            start{n} = Div (room{n}, two)
-            end{n} = Add (start{n}, crop{n})
-            axes{n} = Constant <value_ints = [2, 3]> ()
-            image{n + 1} = Slice (image{n}, start{n}, end{n}, axes{n})
-        """
+        yield _resize(
+            side,
+            """
+            product# = Mul (sides#, wanted#)
+            ratio# = Div (product#, short#)
+            rounded# = Round (ratio#)
+            target# = Min (rounded#, sides#)
+            """,
         )
+    # round(width * (resize_size / short))
+    yield _resize(
+        description.resize_size,
+        """
+            factor# = Div (wanted#, short#)
+            product# = Mul (sides#, factor#)
+            target# = Round (product#)
+        """,
     )
+    yield f"""
+            crop# = Constant <value_ints = [{description.image_size}, {description.image_size}]> ()
+            image# = CenterCropPad <axes = [2, 3]> (@, crop#)
+    """
 
 
-def _resize(n: int, side: int, target: str) -> str:
+def _resize(side: int, target: str) -> str:
     """Write a resize to the sides that the nodes ``target`` compute in float64, as Python does."""
     return f"""
-            shape{n} = Shape <start = 2> (image{n})
-            sides{n} = Cast <to = 11> (shape{n})
-            short{n} = ReduceMin <keepdims = 1> (sides{n})
-            whole{n} = Constant <value_ints = [{side}]> ()
-            wanted{n} = Cast <to = 11> (whole{n})
+            shape# = Shape <start = 2> (@)
+            sides# = Cast <to = 11> (shape#)
+            short# = ReduceMin <keepdims = 1> (sides#)
+            whole# = Constant <value_ints = [{side}]> ()
+            wanted# = Cast <to = 11> (whole#)
             {target}
-            size{n} = Cast <to = 7> (target{n})
-            sizes{n} = Concat <axis = 0> (colours, size{n})
-            image{n + 1} = Resize <mode = "linear", antialias = 1> (image{n}, , , sizes{n})
+            size# = Cast <to = 7> (target#)
+            sizes# = Concat <axis = 0> (colours, size#)
+            image# = Resize <mode = "linear", antialias = 1> (@, , , sizes#)
     """

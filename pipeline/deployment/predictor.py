@@ -47,7 +47,14 @@ def load(path: Path) -> Predictor:
     if path.suffix == ".onnx":
         return _from_onnx(path)
     description = read(path / DESCRIPTION)
-    return _accelerated(description, path / WEIGHTS) or _from_folder(description, path)
+    if accelerated := _accelerated(description, path / WEIGHTS):
+        return accelerated
+    predictor = _from_onnx(path / ONNX)
+    if predictor.description != description:
+        raise UserError(
+            f"{path}: {DESCRIPTION} and {ONNX} describe two different models; run evaluate again"
+        )
+    return predictor
 
 
 def _accelerated(description: Description, weights: Path) -> Predictor | None:
@@ -71,15 +78,6 @@ def _accelerated(description: Description, weights: Path) -> Predictor | None:
         return shares
 
     return Predictor(description, probabilities, ACCELERATED_PIXELS)
-
-
-def _from_folder(description: Description, folder: Path) -> Predictor:
-    predictor = _from_onnx(folder / ONNX)
-    if predictor.description != description:
-        raise UserError(
-            f"{folder}: {DESCRIPTION} and {ONNX} describe two different models; run evaluate again"
-        )
-    return predictor
 
 
 def _from_onnx(path: Path) -> Predictor:

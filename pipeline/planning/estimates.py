@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.datasets.fetching.fetch import part_of
 from pipeline.settings.dataset import ArchiveConfig, CountsConfig, DatasetConfig
-from pipeline.settings.folders import prepared_dir, raw_dir, unpacked_dir
+from pipeline.settings.folders import prepared_dir, raw_dir
 from pipeline.settings.schema import Config
 
 ASPECT = 4 / 3
@@ -98,9 +98,7 @@ def _listed(dataset: DatasetConfig) -> CountsConfig:
     from pipeline.datasets import readers  # Pillow: only for own images
     from pipeline.datasets.fetching.placed_files import Archives
 
-    name = dataset.name
-    listing = readers.read(dataset, Archives(name, raw_dir(name), unpacked_dir(name)))
-    return CountsConfig(**listing.count())
+    return CountsConfig(**readers.read(dataset, Archives.of(dataset.name)).count())
 
 
 @dataclass(frozen=True)

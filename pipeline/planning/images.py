@@ -17,7 +17,6 @@ from pipeline.datasets import readers, splits
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Entry, Listing
 from pipeline.settings.dataset import CountsConfig, DatasetConfig
-from pipeline.settings.folders import raw_dir, unpacked_dir
 
 _LOOKED_AT = 100
 """Maximum number of images whose size is read; they are evenly spread over the list."""
@@ -79,7 +78,7 @@ def survey(dataset: DatasetConfig) -> Images:
     nothing could be trained on them.
     """
     name = dataset.name
-    listing = readers.read(dataset, Archives(name, raw_dir(name), unpacked_dir(name)))
+    listing = readers.read(dataset, Archives.of(name))
     fractions = {"val_fraction": dataset.val_fraction, "test_fraction": dataset.test_fraction}
     missing = splits.missing_splits(listing, **fractions)
     listing, rare = splits.without_rare(listing, dataset.min_class_images, len(missing))

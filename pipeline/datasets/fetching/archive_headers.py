@@ -91,35 +91,29 @@ class _Metered(io.RawIOBase):
         return self._stream.tell()
 
 
-class BoundedTar:
-    """Iterates over the members of a tar; memory does not grow with their number or headers."""
+Members = Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]
+"""The members of a tar, each with its content if it is a regular file."""
 
-    def __init__(self, tar: tarfile.TarFile, metered: _Metered) -> None:
-        self._tar = tar
-        self._metered = metered
 
-    def __iter__(self) -> Iterator[tarfile.TarInfo]:
-        while True:
-            self._metered.left = MOST_HEADER
-            member = self._tar.next()
-            if member is None:
-                return
-            _require_size(member)
-            if len(self._tar.pax_headers) > _MOST_DEFAULTS:
-                raise HeaderError(f"more than {_MOST_DEFAULTS} fields of global attributes")
-            if member.issparse():
-                raise HeaderError(f"{member.name!r}, which is a sparse file")
-            self._metered.left = None
-            yield member
-            self._tar.members.clear()  # type: ignore[attr-defined]
-
-    def content(self, member: tarfile.TarInfo) -> IO[bytes]:
-        """Open a regular file of the archive."""
-        return cast(IO[bytes], self._tar.extractfile(member))
+def _members(tar: tarfile.TarFile, metered: _Metered) -> Members:
+    """Yield the members of a tar; memory does not grow with their number or headers."""
+    while True:
+        metered.left = MOST_HEADER
+        member = tar.next()
+        if member is None:
+            return
+        _require_size(member)
+        if len(tar.pax_headers) > _MOST_DEFAULTS:
+            raise HeaderError(f"more than {_MOST_DEFAULTS} fields of global attributes")
+        if member.issparse():
+            raise HeaderError(f"{member.name!r}, which is a sparse file")
+        metered.left = None
+        yield member, tar.extractfile(member) if member.isfile() else None
+        tar.members.clear()  # type: ignore[attr-defined]
 
 
 @contextmanager
-def opened_tar(source: IO[bytes], length: int) -> Iterator[BoundedTar | None]:
+def opened_tar(source: IO[bytes], length: int) -> Iterator[Members | None]:
     """Open a plain or gzipped tar of at most ``length`` unpacked bytes; None if it is not a tar.
 
     Raises HeaderError, at once or while iterating, for headers that no genuine archive has.
@@ -137,7 +131,7 @@ def opened_tar(source: IO[bytes], length: int) -> Iterator[BoundedTar | None]:
             source.seek(0)
             yield None
             return
-        yield BoundedTar(stack.enter_context(tar), metered)
+        yield _members(stack.enter_context(tar), metered)
 
 
 def check_zip_directory(source: IO[bytes]) -> None:

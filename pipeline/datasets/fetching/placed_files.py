@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from pipeline.base.errors import UserError
+from pipeline.base.locks import alone
 from pipeline.datasets.fetching.unpacking import unpack
+from pipeline.settings.folders import raw_dir, unpacked_dir
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,11 @@ class Archives:
     dataset: str
     raw: Path
     scratch: Path
+
+    @classmethod
+    def of(cls, dataset: str) -> Self:
+        """Return the archives of a dataset, in the folders of this project."""
+        return cls(dataset, raw_dir(dataset), unpacked_dir(dataset))
 
     def has(self, name: str) -> bool:
         return (self.raw / name).is_file()
@@ -49,6 +57,7 @@ class Archives:
     def _once(self, archive: Path, make: Callable[[Path, Path], None]) -> Path:
         about = archive.stat()
         folder = self.scratch / f"{archive.name}-{about.st_size:x}-{about.st_mtime_ns:x}"
-        if not folder.is_dir():
-            make(archive, folder)
+        with alone(self.scratch / f".{folder.name}.lock", f"unpacking of {archive.name}"):
+            if not folder.is_dir():
+                make(archive, folder)
         return folder

@@ -8,9 +8,7 @@ here.
 from __future__ import annotations
 
 import errno
-import fcntl
 import gzip
-import os
 import posixpath
 import shutil
 import stat
@@ -28,8 +26,8 @@ from tqdm import tqdm
 from pipeline.base.errors import UserError
 from pipeline.base.progress import bytes_bar
 from pipeline.datasets.fetching.archive_headers import (
-    BoundedTar,
     HeaderError,
+    Members,
     check_zip_directory,
     opened_tar,
 )
@@ -61,7 +59,8 @@ def unpack(archive: Path, into: Path) -> None:
     """Unpack a plain or gzipped tar or a zip into the folder ``into``.
 
     ``into`` appears only when everything is unpacked, so an existing folder is complete. The next
-    call removes what a killed process left. A link becomes a copy of the member it names.
+    call removes what a killed process left; two processes must not unpack to ``into`` at once. A
+    link becomes a copy of the member it names.
 
     Raises UserError, and leaves nothing behind, when a member would be outside ``into``, when a
     link points to anything but a file of the archive, for a device, when the archive exceeds
@@ -79,9 +78,9 @@ def unpack(archive: Path, into: Path) -> None:
     ):
         writer = _Writer(archive, folder, source, bar)
         try:
-            with opened_tar(source, writer.allowance + LEAST_ALLOWANCE) as tar:
-                if tar is not None:
-                    _unpack_tar(tar, writer)
+            with opened_tar(source, writer.allowance + LEAST_ALLOWANCE) as members:
+                if members is not None:
+                    _unpack_tar(members, writer)
                     return
             if not zipfile.is_zipfile(source):
                 raise UserError(f"{archive} is no tar, tar.gz or zip file; fetch it again")
@@ -91,14 +90,14 @@ def unpack(archive: Path, into: Path) -> None:
             raise writer.refusal(str(error)) from None
 
 
-def _unpack_tar(tar: BoundedTar, writer: _Writer) -> None:
+def _unpack_tar(members: Members, writer: _Writer) -> None:
     links: dict[str, list[str]] = {}
     count = 0
-    for member in tar:
+    for member, content in members:
         if member.isdir():
             writer.folder(member.name)
-        elif member.isfile():
-            with tar.content(member) as content:
+        elif content is not None:
+            with content:
                 writer.file(member.name, content)
         elif member.islnk() or member.issym():
             target = member.linkname
@@ -196,40 +195,23 @@ class _Writer:
 
 @contextmanager
 def whole_folder(into: Path) -> Iterator[Path]:
-    """Give a locked temporary folder, which is renamed to ``into`` if the block succeeds.
+    """Give a temporary folder, which is renamed to ``into`` if the block succeeds.
 
-    It removes the temporary folders of processes that were killed.
+    It first removes the temporary folders of processes that were killed, so only one process at a
+    time may make ``into``.
     """
     into.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{into.name}.unpacking."
-    for other in into.parent.glob(f"{prefix}*"):
-        with _locked(other) as abandoned:
-            if abandoned:
-                shutil.rmtree(other)
+    for abandoned in into.parent.glob(f"{prefix}*"):
+        shutil.rmtree(abandoned)
     temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=into.parent))
-    with _locked(temporary):
-        try:
-            yield temporary
-            temporary.chmod(0o755)
-            temporary.rename(into)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[bool]:
-    """Try to lock ``folder`` and yield whether that worked; the lock ends with the process."""
-    handle = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(handle)
+        yield temporary
+        temporary.chmod(0o755)
+        temporary.rename(into)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
 
 
 @contextmanager
