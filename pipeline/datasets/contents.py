@@ -30,7 +30,9 @@ def same(entries: Iterable[Entry], title: str) -> dict[str, str]:
     sizes: dict[int, dict[str, Source]] = defaultdict(dict)
     for entry in entries:
         with suppress(OSError):
-            sizes[_size(entry.source)][entry.path] = entry.source
+            source = entry.source
+            size = source.nbytes if isinstance(source, np.ndarray) else source.stat().st_size
+            sizes[size][entry.path] = source
     alike = [item for group in sizes.values() if len(group) > 1 for item in sorted(group.items())]
     groups: dict[str, list[str]] = defaultdict(list)
     for path, source in counted(alike, f"compare {title}", len(alike)):
@@ -58,7 +60,3 @@ def differing(rows: Iterable[Mapping[str, Any]], column: str) -> list[dict[str, 
         for sha256, group in sorted(groups.items())
         if len({row[column] for row in group}) > 1
     ]
-
-
-def _size(source: Source) -> int:
-    return source.nbytes if isinstance(source, np.ndarray) else source.stat().st_size

@@ -78,7 +78,8 @@ class Listing:
             if labels.setdefault(entry.path, entry.label) != entry.label:
                 both = [self.class_names[labels[entry.path]], self.class_names[entry.label]]
                 raise UserError(f"{entry.path} is listed in two classes: {quoted(both)}")
-            if not _writable(entry.path):
+            # A manifest holds a path as one line of text without surrogates.
+            if "\n" in entry.path or entry.path.encode(errors="replace").decode() != entry.path:
                 raise UserError(f"the file name {entry.path!r} cannot be kept in a list; rename it")
 
     def _refuse_untrained(self, untrained: list[str]) -> None:
@@ -99,8 +100,3 @@ class Listing:
             f"{quoted(untrained)}{hint}. Add images to them, or leave such classes out with "
             "dataset.min_class_images=1."
         )
-
-
-def _writable(path: str) -> bool:
-    """Return whether a path can be stored as text on one line, without surrogates."""
-    return "\n" not in path and path.encode(errors="replace").decode() == path

@@ -108,7 +108,8 @@ def irregular_below(root: Path) -> Iterator[tuple[Path, str]]:
     closed: list[OSError] = []
     for where, folders, names in os.walk(root, onerror=closed.append, followlinks=True):
         inner = [Path(where, name) for name in folders]
-        loops = [path for path in inner if _leads_back(path)]
+        here = Path(os.path.realpath(where))
+        loops = [p for p in inner if p.is_symlink() and here.is_relative_to(os.path.realpath(p))]
         folders[:] = [path.name for path in inner if path not in loops]
         yield from ((path, "a link to a folder that it lies in") for path in loops)
         for path in (Path(where, name) for name in names):
@@ -116,13 +117,6 @@ def irregular_below(root: Path) -> Iterator[tuple[Path, str]]:
                 yield path, fault
     for error in closed:
         yield Path(str(error.filename)), f"cannot be read: {error.strerror}"
-
-
-def _leads_back(folder: Path) -> bool:
-    if not folder.is_symlink():
-        return False
-    here = os.path.realpath(folder.parent)
-    return Path(here).is_relative_to(os.path.realpath(folder))
 
 
 def regular_bytes(path: Path) -> bytes:

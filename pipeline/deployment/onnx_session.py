@@ -18,18 +18,15 @@ def session(source: bytes | Path, threads: int = 0) -> onnxruntime.InferenceSess
 
     Raises UserError if it is not an ONNX model.
     """
-    what = source if isinstance(source, bytes) else str(source)
+    model = source if isinstance(source, bytes) else str(source)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     try:
-        return onnxruntime.InferenceSession(what, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own errors have no common class but this
         reason = str(error).splitlines()[0]
-        raise UserError(f"{_name(source)}: no ONNX model ({reason})") from None
-
-
-def _name(source: bytes | Path) -> str:
-    return "exported model" if isinstance(source, bytes) else str(source)
+        name = "exported model" if isinstance(source, bytes) else source
+        raise UserError(f"{name}: no ONNX model ({reason})") from None
 
 
 def described(opened: onnxruntime.InferenceSession, path: Path) -> Description:

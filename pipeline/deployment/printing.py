@@ -67,10 +67,6 @@ def plain(each: Prediction, least: float) -> dict[str, Any]:
     return {"path": str(each.path), "class": sure, "predictions": ranked}
 
 
-def print_csv(rows: Iterable[Prediction], look: Look) -> None:
-    write_csv((plain(each, look.least) for each in rows), sys.stdout)
-
-
 def write_csv(rows: Iterable[dict[str, Any]], file: IO[str]) -> None:
     """Write a row for each class that is shown; ``sure`` is 0 for an image without a class."""
     writer = csv.writer(file, lineterminator="\n")
@@ -84,7 +80,7 @@ def write_csv(rows: Iterable[dict[str, Any]], file: IO[str]) -> None:
 PRINTERS: dict[str, Callable[[Iterable[Prediction], Look], None]] = {
     "table": print_table,
     "json": print_json,
-    "csv": print_csv,
+    "csv": lambda rows, look: write_csv((plain(each, look.least) for each in rows), sys.stdout),
 }
 
 

@@ -78,7 +78,7 @@ class FinishedGrid:
             if n in table.columns
         }
         shape = tuple(map(len, values.values()))
-        points = pd.MultiIndex.from_product(values.values(), names=values)
+        points = pd.MultiIndex.from_product(list(values.values()), names=list(values))
         measured = table.set_index(list(values))
         different = measured.index.nunique()
         if not len(table) == different == len(points):

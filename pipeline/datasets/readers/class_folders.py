@@ -20,7 +20,10 @@ def recognised(here: Path, root: Path) -> Listing:
     Raises UserError when the folders could be read in two ways, or hold loose images.
     """
     inventory = Inventory(root)
-    _note_above(inventory, here, root)
+    above = here
+    while above != root:  # note the files beside the folders on the way
+        above = above.parent
+        inventory.sort(inventory.children(above))
     folders = _class_folders(inventory, here)
     if splits := _splits(here, folders):
         classes: Classes = []
@@ -163,13 +166,6 @@ def _listing(inventory: Inventory, classes: Classes, layout: str) -> Listing:
         entries += [Entry(inventory.relative(i), labels[name], split, i) for i in images]
     without = {name: "; ".join(each) for name, each in holdings.items()}
     return Listing(names, entries, layout, inventory.left_out(), without)
-
-
-def _note_above(inventory: Inventory, here: Path, root: Path) -> None:
-    """Note the files that are beside the folders on the way from ``root`` to ``here``."""
-    while here != root:
-        here = here.parent
-        inventory.sort(inventory.children(here))
 
 
 def _are_splits(names: set[str]) -> bool:

@@ -26,7 +26,10 @@ def split_of(name: str) -> Split | None:
     One word of the name must be a split's name. A name with words of two splits gives None, except
     that ``train_val`` is train: the images from which a validation split is taken later.
     """
-    splits = {split for word in _words(name) if (split := _split_of_word(word))}
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)  # TrainSet
+    words = re.findall(r"[^\W\d_]+", spaced.casefold())
+    known = (_SPLITS.get(word) or _SPLITS.get(_ATTACHED.sub("", word)) for word in words)
+    splits = {split for split in known if split}
     if splits == {"train", "val"}:
         return "train"
     return splits.pop() if len(splits) == 1 else None
@@ -35,12 +38,3 @@ def split_of(name: str) -> Split | None:
 def is_exact(name: str) -> bool:
     """Return whether a name is exactly the name of a split."""
     return name.strip().casefold() in _SPLITS
-
-
-def _words(name: str) -> list[str]:
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)  # TrainSet
-    return re.findall(r"[^\W\d_]+", spaced.casefold())
-
-
-def _split_of_word(word: str) -> Split | None:
-    return _SPLITS.get(word) or _SPLITS.get(_ATTACHED.sub("", word))
