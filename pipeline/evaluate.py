@@ -8,6 +8,7 @@ Run: python -m pipeline.evaluate dataset=digits strategy=grid --config-path quic
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +25,11 @@ from pipeline.planning.pace import progress
 from pipeline.search.replay import replays
 from pipeline.settings.command_line import stage
 from pipeline.settings.compose import sweeper_options
-from pipeline.settings.folders import prepared_dir, results_dir
+from pipeline.settings.folders import prepared_dir, results_dir, sweep_dir
 from pipeline.settings.machine import take_own_device
 from pipeline.settings.schema import Config
 from pipeline.training.data import TEST
+from pipeline.trials.clock import counting_on, require_refit_time
 from pipeline.trials.contract import BestFile, Figures, FinalFile, Outcome, TrialResult, TrialRow
 from pipeline.trials.final_parts import Replays, SharePoint, Weights
 from pipeline.trials.journal import Journal
@@ -39,7 +41,7 @@ from pipeline.trials.refits import (
     by_class,
     cell_name,
     opening_rows,
-    refit,
+    refits,
     require_same,
     tune_target,
 )
@@ -51,9 +53,15 @@ from pipeline.trials.tables import numbered, read_file, read_rows, write_rows
 def evaluate(cfg: Config) -> None:
     """Refit the chosen point with every seed, and write its results on the test split.
 
-    Raises UserError when the cell is not tuned, was tuned on other data or weights, or was only
-    simulated.
+    If the search has too little time left (``search.max_hours``), there are fewer seeds, but at
+    least one. Raises UserError when the cell is not tuned, was tuned on other data or weights, or
+    was only simulated.
     """
+    with counting_on(cfg, sweep_dir(cfg)):
+        _evaluate(cfg)
+
+
+def _evaluate(cfg: Config) -> None:
     if line := progress(cfg):
         print(line, flush=True)
     folder = results_dir(cfg)
@@ -68,7 +76,7 @@ def evaluate(cfg: Config) -> None:
     if cfg.protocol.name == "paddle":
         outcomes = {cfg.seed: _selected(cfg, best.key, journal)}
     else:
-        outcomes = {seed: refit(cfg, seed, journal) for seed in cfg.evaluate.first_seeds}
+        outcomes = refits(cfg, journal)
     first = next(iter(outcomes.values()))
     results = [each.result.metrics for each in outcomes.values() if each.result.metrics]
     delivered = None
@@ -83,7 +91,9 @@ def evaluate(cfg: Config) -> None:
     if delivered is not None:
         whole = numbered(read_rows(folder / "trials.csv", TrialRow), best.trial).top1
         searched = cfg.model_copy(update={"seed": best.seed})
-        curve = learning_curve(searched, resources.manifest, journal, whole)
+        seconds = [each.result.seconds for each in outcomes.values()]
+        require_time = partial(require_refit_time, cfg, sweep_dir(cfg), seconds)
+        curve = learning_curve(searched, resources.manifest, journal, whole, require_time)
     final = _final(cfg, resources, outcomes, results, replayed, delivered, curve)
     write_json(folder / "final.json", final.model_dump(mode="json", by_alias=True))
     opened = add_openings(Path(cfg.root), folder, _openings(cfg, best, final, folder))
@@ -153,6 +163,9 @@ def _final(
         protocol=cfg.protocol.name,
         point=cfg.point,
         seeds=list(outcomes),
+        seeds_left_out=[
+            each for each in cfg.evaluate.first_seeds if delivered and each not in outcomes
+        ],
         keys=[each.key for each in outcomes.values()],
         **per_seed,
         top1_mean=interval.mean,

@@ -36,8 +36,9 @@ _BATCH, _LEAST_BATCH = 32, 4
 _SHORT_EPOCHS, _SHORT_CROPS = 12, [0.35, 1.0]
 """A training of at most this many epochs uses larger crops of each image. Crops down to 8 % suit
 only longer trainings (benchmarks/README.md)."""
-_STAGES = 4
-"""Processes that a project starts after this one: prepare, tune, evaluate, report."""
+_STARTS = 6
+"""What a project does after this process, apart from training, in times that this process took to
+start. It is measured in docs/decisions/budget.md."""
 
 
 @dataclass(frozen=True)
@@ -134,11 +135,8 @@ def _fitted(values: dict[str, Any], pictures: Images, sizes: Sequence[int], hour
     started, imported = psutil.Process().create_time(), time.time()
 
     def overhead() -> float:
-        """Return the seconds spent so far plus the time to start all stages.
-
-        Each stage is assumed to start as slowly as this process did.
-        """
-        return time.time() - started + _STAGES * (imported - started)
+        """Return the seconds spent so far plus those of all stages without their training."""
+        return time.time() - started + _STARTS * (imported - started)
 
     speeds: dict[int, Speed] = {}
     stored = f"dataset.store_side={min(FULL_SIDE, pictures.short_side)}"
@@ -160,17 +158,16 @@ def _fitted(values: dict[str, Any], pictures: Images, sizes: Sequence[int], hour
     if plan.epochs <= _SHORT_EPOCHS:
         values["recipe"] |= {"crop_scale": _SHORT_CROPS}
     values["search"] = values["search"] | {"max_hours": hours}
-    values["search"][strategy] = values["search"][strategy] | {"n_trials": plan.trials}
     values["evaluate"] = values["evaluate"] | {"seeds": list(range(plan.refits))}
     now = speeds[plan.side]
     if now.device == "cpu":
         values["machine"] = values["machine"] | {"precision": now.precision}
     return (
-        f"{strategy}, up to {count(plan.trials, 'trial')} of {duration(plan.trial)} and "
+        f"{strategy}, about {count(plan.trials, 'trial')} of {duration(plan.trial)} and "
         f"{count(plan.refits, 'refit')} of {duration(plan.refit)}, {count(plan.epochs, 'epoch')} "
         f"each at {plan.side} px; in all {duration(plan.total)} of the "
         f"{hours:g} hours on this machine ({now.device}, {now.precision}, "
-        f"{1 / now.train:.0f} images/s)"
+        f"{1 / now.train:.0f} images/s). More trials follow if there is time"
     )
 
 

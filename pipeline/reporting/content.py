@@ -30,6 +30,10 @@ LEAKED = (
 TIME_OVER = (
     "{cell}: the search ended after {trials} because its hours (`search.max_hours`) were over."
 )
+REFITS_LEFT_OUT = (
+    "{cell}: the hours (`search.max_hours`) left no time for {left_out}: the test accuracy is that "
+    "of {trained}."
+)
 SIMULATED = "Simulated, not trained: no figure of these cells was measured. "
 
 
@@ -55,6 +59,11 @@ def compose_report(
     for cell in results.cells:
         if cell.best.time_over:
             text = TIME_OVER.format(cell=cell.name, trials=count(len(cell.trials), "trial"))
+            sections[0].blocks.append(Text(text))
+        if cell.final and cell.final.seeds_left_out:
+            left_out = count(len(cell.final.seeds_left_out), "more refit")
+            trained = count(len(cell.final.seeds), "training")
+            text = REFITS_LEFT_OUT.format(cell=cell.name, left_out=left_out, trained=trained)
             sections[0].blocks.append(Text(text))
     sections[0].blocks[:0] = _notices(results.cells)
     sections += filter(None, [weights_section(results.cells, models)])

@@ -1,10 +1,11 @@
 """Count the time that a search has taken, over all processes that worked on it.
 
-The count is in a file beside the sweep's folder. It decides when a search with ``max_hours`` ends,
-but no number of any trial.
+The count is in a file beside the sweep's folder. It decides when a search with ``max_hours`` ends
+and how many refits follow, but no number of any trial.
 """
 
 import json
+import math
 import os
 import threading
 import time
@@ -26,8 +27,9 @@ from pipeline.trials.contract import Trial
 from pipeline.trials.identity import identity, key_of
 from pipeline.trials.resources import Resources, find_resources
 
-_PROCESSES_AFTER = 2
-"""The stages evaluate and report come after a search, and each needs time to start, too."""
+_STARTS_AFTER_SEARCH, _STARTS_AFTER_REFITS = 4, 3
+"""What follows the trials, apart from refits, in times that tune took to start: evaluate starts and
+packages the model, decide and report start. It is measured in docs/decisions/budget.md."""
 _TICK_SECONDS = 2.0
 """A killed process loses at most this much of the count."""
 
@@ -38,9 +40,14 @@ class Clock:
 
     key: str
     """A digest of what the search computes; another search starts its count at 0."""
+    began: float
+    """Start of the command that counts at present, since 1970."""
+    earlier: float
+    """Time that the commands before it took."""
     seconds: float
+    """Time that all of them took so far."""
     start_up: float
-    """Time from the start of the last process to its first trial."""
+    """Time from the start of the last process that searched to its first trial."""
 
 
 def clock_file(sweep: Path) -> Path:
@@ -50,7 +57,7 @@ def clock_file(sweep: Path) -> Path:
 
 @contextmanager
 def counting(cfg: Config, resources: Resources, sweep: Path) -> Iterator[None]:
-    """Count the time until the block ends, if the search has ``max_hours``.
+    """Count the time of a search until the block ends, if the search has ``max_hours``.
 
     The count begins at the start of the command that led to this process. It is added to the
     earlier count of ``sweep`` if that was the same search. With more hours or more trials it is the
@@ -60,17 +67,36 @@ def counting(cfg: Config, resources: Resources, sweep: Path) -> Iterator[None]:
         yield
         return
     plain = identity(cfg, Purpose.SEARCH, resources.environment)
-    path = clock_file(sweep)
     key = key_of([plain, cfg.space.model_dump(), cfg.objective])
-    process = psutil.Process().create_time()
-    began = float(os.environ.get(STARTED) or process)
-    start_up = time.time() - process
-    before = _read(path)
-    earlier = before.seconds if before and before.key == key else 0.0
+    start_up = time.time() - psutil.Process().create_time()
+    before = _read(clock_file(sweep))
+    same = before if before and before.key == key else None
+    with _ticking(clock_file(sweep), key, start_up, same):
+        yield
+
+
+@contextmanager
+def counting_on(cfg: Config, sweep: Path) -> Iterator[None]:
+    """Count the time after a search, until the block ends, if the search has ``max_hours``."""
+    before = _read(clock_file(sweep))
+    if not _has_limit(cfg) or before is None:
+        yield
+        return
+    with _ticking(clock_file(sweep), before.key, before.start_up, before):
+        yield
+
+
+@contextmanager
+def _ticking(path: Path, key: str, start_up: float, before: Clock | None) -> Iterator[None]:
+    """Write the count every few seconds until the block ends, on top of what ``before`` counted."""
+    began = float(os.environ.get(STARTED) or psutil.Process().create_time())
+    earlier = 0.0
+    if before is not None:  # an earlier stage of this command counted from the same moment
+        earlier = before.earlier if before.began == began else before.seconds
     done = threading.Event()
 
     def write() -> None:
-        clock = Clock(key, earlier + time.time() - began, start_up)
+        clock = Clock(key, began, earlier, earlier + time.time() - began, start_up)
         with suppress(OSError):  # on a full disk the trial itself reports the error
             write_json(path, asdict(clock))
 
@@ -92,23 +118,55 @@ def counting(cfg: Config, resources: Resources, sweep: Path) -> Iterator[None]:
 def require_time(cfg: Config, sweep: Path, trials: Sequence[Trial]) -> None:
     """Raise StopSweep if another trial would leave too little time for what evaluate trains.
 
-    ``trials`` are those of the sweep so far. The mean time of those that gave a measurement says
-    how long a trial takes, because one that diverges ends early. Until there is one, there is
-    always time.
+    ``trials`` are those of the sweep so far. Those that diverged say nothing about the time of a
+    trial, because they end early. Until one gave a measurement, there is always time.
     """
-    results = [trial.result for trial in trials if trial.result]
-    seconds = [result.seconds for result in results if result.metrics is not None]
+    results = [trial.result for trial in trials if trial.result and trial.result.metrics]
+    seconds = [each.seconds for each in sorted(results, key=lambda each: each.finished)]
+    if seconds:
+        needed = _expected(seconds) * (1 + _trials_after(cfg))
+        what = "one more trial and the refits"
+        _require(cfg, sweep, needed, what, _STARTS_AFTER_SEARCH)
+
+
+def require_refit_time(
+    cfg: Config, sweep: Path, seconds: Sequence[float], share: float = 1.0
+) -> None:
+    """Raise StopSweep if another refit, on this share of its images, would end too late.
+
+    ``seconds`` are the times of the refits so far; without one there is always time.
+    """
+    if seconds:
+        _require(cfg, sweep, share * _expected(seconds), "it and the report", _STARTS_AFTER_REFITS)
+
+
+def seconds_left(cfg: Config, sweep: Path) -> float:
+    """Return the time until the deadline; infinite if the search has none."""
     clock = _read(clock_file(sweep))
-    if not _has_limit(cfg) or clock is None or not seconds:
+    return math.inf if clock is None else _left(cfg, clock)
+
+
+def _expected(seconds: Sequence[float]) -> float:
+    """Return the time to expect of the next training; the machine may have become slower."""
+    return max(fmean(seconds), seconds[-1])
+
+
+def _require(cfg: Config, sweep: Path, trainings: float, what: str, starts: int) -> None:
+    clock = _read(clock_file(sweep))
+    if clock is None:
         return
-    assert cfg.search.max_hours is not None
-    needed = fmean(seconds) * (1 + _trials_after(cfg))
-    left = cfg.search.max_hours * 3600 - clock.seconds - _PROCESSES_AFTER * clock.start_up
+    left, needed = _left(cfg, clock), trainings + starts * clock.start_up
     if left < needed:
         raise StopSweep(
             f"search.max_hours={cfg.search.max_hours:g} is used up: {duration(max(left, 0))} are "
-            f"left, one more trial and the refits take {duration(needed)}"
+            f"left, {what} take {duration(needed)}"
         )
+
+
+def _left(cfg: Config, clock: Clock) -> float:
+    if cfg.search.max_hours is None or not _has_limit(cfg):
+        return math.inf
+    return cfg.search.max_hours * 3600 - clock.seconds
 
 
 def _trials_after(cfg: Config) -> float:

@@ -281,6 +281,8 @@ class FinalFile(PerSeed, OfCell):
     """One point for each of ``evaluate.train_shares``, and the search's own trial last."""
     replays: Replays | None = None
     """Only in a grid cell whose grid is complete."""
+    seeds_left_out: list[int] = Field(default_factory=list)
+    """Seeds for whose refits ``search.max_hours`` left no time."""
     looks: Annotated[int, Field(ge=1)] = 1
     """Number of planned looks at comparisons of these results, while seeds are added."""
 

@@ -9,6 +9,7 @@ import yaml
 from pipeline.base.text import count, duration, some
 from pipeline.settings.point import Point
 from pipeline.settings.schema import OBJECTIVE_TITLES, Config
+from pipeline.trials.clock import seconds_left
 from pipeline.trials.contract import Trial, TrialResult
 
 _BEGUN = "multirun.yaml"
@@ -62,7 +63,7 @@ def trial_line(
         f"val {OBJECTIVE_TITLES[cfg.objective]} {shown:<8}",
         f"{'replayed' if replayed else took:>9}",
         _best_so_far(trials),
-        _left(total - len(trials), sweep, trials),
+        _left(total - len(trials), cfg, sweep, trials),
         trial.point.brief if trial.result else f"{trial.point.brief}: {trial.error}",
     ]
     return "  ".join(part for part in parts if part)
@@ -87,8 +88,11 @@ def refit_line(cfg: Config, result: TrialResult, *, replayed: bool) -> str:
     )
 
 
-def _left(remaining: int, sweep: Path, trials: Sequence[Trial]) -> str:
-    """Say how long the rest of a sweep takes at most, at the pace of its trials so far."""
+def _left(remaining: int, cfg: Config, sweep: Path, trials: Sequence[Trial]) -> str:
+    """Say how long the rest of a sweep takes at most: at the pace of its trials, or by its hours.
+
+    Nothing is said when the hours are over.
+    """
     try:
         begun = (sweep / _BEGUN).stat().st_mtime
     except FileNotFoundError:
@@ -97,4 +101,6 @@ def _left(remaining: int, sweep: Path, trials: Sequence[Trial]) -> str:
     trained = sum(each >= int(begun) for each in finished)  # the others were replayed
     if not remaining or not trained:
         return ""
-    return f"up to {duration((time.time() - begun) / trained * remaining)} left"
+    pace = (time.time() - begun) / trained
+    left = min(pace * remaining, seconds_left(cfg, sweep))
+    return f"up to {duration(left)} left" if left > 0 else ""

@@ -1,16 +1,19 @@
-"""Refit the chosen point of a cell with one seed, through the journal."""
+"""Refit the chosen point of a cell, through the journal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from hydra_skopt_sweeper.errors import StopSweep
 
 from pipeline.base.errors import UserError
 from pipeline.datasets.manifest import Manifest
-from pipeline.settings.folders import target
+from pipeline.settings.folders import sweep_dir, target
 from pipeline.settings.schema import Config
 from pipeline.training.data import TEST, Purpose
 from pipeline.trials import sweep
+from pipeline.trials.clock import require_refit_time
 from pipeline.trials.contract import BestFile, ClassRow, Figures, Outcome
 from pipeline.trials.identity import Environment
 from pipeline.trials.journal import Journal
@@ -22,10 +25,35 @@ METRICS = ("top1", "top5", "mean_class", "paddle_batch_mean", "loss")
 """The metrics that are listed by seed."""
 
 
-def refit(cfg: Config, seed: int, journal: Journal) -> Outcome:
+def refits(cfg: Config, journal: Journal) -> dict[int, Outcome]:
+    """Refit the point of ``cfg`` with each of the first seeds, and return the trials by seed.
+
+    The first one always runs. Others run only if the search has time left (``search.max_hours``);
+    finished ones are read from the journal in any case. Raises UserError when one fails or
+    diverges.
+    """
+    outcomes: dict[int, Outcome] = {}
+    for seed in cfg.evaluate.first_seeds:
+        seconds = [each.result.seconds for each in outcomes.values()]
+        try:
+            outcomes[seed] = refit(
+                cfg,
+                seed,
+                journal,
+                partial(require_refit_time, cfg, sweep_dir(cfg), seconds),
+            )
+        except StopSweep as over:
+            print(f"refit seed {seed}  left out: {over}", flush=True)
+    return outcomes
+
+
+def refit(
+    cfg: Config, seed: int, journal: Journal, before_training: Callable[[], None] = lambda: None
+) -> Outcome:
     """Train the point of ``cfg`` on train and validation, predict the test split, print a line.
 
-    Raises UserError when the trial fails or diverges.
+    ``before_training`` is called unless the trial is replayed; what it raises is passed on. Raises
+    UserError when the trial fails or diverges.
     """
     cfg = cfg.model_copy(update={"seed": seed})
     try:
@@ -37,6 +65,7 @@ def refit(cfg: Config, seed: int, journal: Journal) -> Outcome:
             label=f"{cell_name(cfg)} seed {seed}",
             parent_id=None,
             tags=sweep.tags(cfg, Purpose.FINAL),
+            before_training=before_training,
         )
     except TrialFailedError as error:
         raise UserError(f"{cell_name(cfg)}: the refit with seed {seed} failed: {error}") from error

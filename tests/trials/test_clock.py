@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import UTC, datetime
 
 import pytest
 from hydra_skopt_sweeper.errors import StopSweep
@@ -25,7 +26,8 @@ def trials(project):
 def spend(project, hours):
     """Write down that the search with ``bayes`` has used so many hours."""
     file = clock_file(sweep_dir(project.compose("strategy=bayes")))
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"seconds": hours * 3600}))
+    earlier = {"seconds": hours * 3600, "began": 0.0}  # another command counted them
+    file.write_text(json.dumps(json.loads(file.read_text()) | earlier))
     return file
 
 
@@ -111,40 +113,91 @@ def test_a_trial_without_time_may_stand_before_a_replayed_one(project, now, caps
     assert "the search ended after 3 trials because its hours" in said
 
 
+def so_far(cfg, *seconds):
+    """Return trials that ended in this order, and one that diverged early."""
+    measured = {"top1": 0.5, "top5": 0.5, "mean_class": 0.5, "loss": 1.0}
+    ended = [(each, measured) for each in seconds] + [(2.0, None)]
+    return [
+        Trial.model_construct(
+            number=number,
+            point=cfg.point,
+            result=TrialResult.model_construct(
+                seconds=took, metrics=metrics, finished=datetime.fromtimestamp(number, UTC)
+            ),
+        )
+        for number, (took, metrics) in enumerate(ended)
+    ]
+
+
 @pytest.mark.parametrize(
-    ("settings", "needed"),
+    ("settings", "seconds", "needed"),
     [
-        ([], 60 + 2 * 60 * 100 / 60),  # refits train on the 40 validation images, too
-        (["evaluate.train_shares=[0.5, 0.25]"], 60 + 2 * 60 * 100 / 60 + 0.75 * 60),
-        (["protocol=paddle", "evaluate.train_shares=[0.5]"], 60),
+        ([], [60], 60 + 2 * 60 * 100 / 60),  # refits train on the 40 validation images, too
+        ([], [20, 60], 60 + 2 * 60 * 100 / 60),  # the machine became slower
+        ([], [60, 20], 40 + 2 * 40 * 100 / 60),
+        (["evaluate.train_shares=[0.5, 0.25]"], [60], 60 + 2 * 60 * 100 / 60 + 0.75 * 60),
+        (["protocol=paddle", "evaluate.train_shares=[0.5]"], [60], 60),
     ],
 )
-def test_the_time_needed_is_that_of_a_measured_trial_and_what_evaluate_trains(
-    project, settings, needed
+def test_the_time_needed_is_that_of_measured_trials_and_of_what_follows(
+    project, settings, seconds, needed
 ):
     limited(project, 1)
     cfg = project.compose("strategy=bayes", *settings)
     file = clock_file(sweep_dir(cfg))
     file.parent.mkdir(parents=True, exist_ok=True)
-    measured = {"top1": 0.5, "top5": 0.5, "mean_class": 0.5, "loss": 1.0}
-    ended = [(60.0, measured), (2.0, None)]  # the second diverged
-    so_far = [
-        Trial.model_construct(
-            number=number,
-            point=cfg.point,
-            result=TrialResult.model_construct(seconds=seconds, metrics=metrics),
-        )
-        for number, (seconds, metrics) in enumerate(ended)
-    ]
 
     def leave(seconds):
-        file.write_text(json.dumps({"key": "", "seconds": 3600 - seconds, "start_up": 0.0}))
+        clock = {"key": "", "began": 0.0, "earlier": 0.0, "start_up": 10.0}
+        file.write_text(json.dumps(clock | {"seconds": 3600 - seconds}))
 
+    needed += 4 * 10  # evaluate, its packaging, decide and report
     leave(needed + 1)
-    require_time(cfg, sweep_dir(cfg), so_far)
+    require_time(cfg, sweep_dir(cfg), so_far(cfg, *seconds))
     leave(needed - 1)
     with pytest.raises(StopSweep, match="used up"):
-        require_time(cfg, sweep_dir(cfg), so_far)
+        require_time(cfg, sweep_dir(cfg), so_far(cfg, *seconds))
+
+
+def test_refits_fall_to_one_when_time_is_over_and_grow_with_more_hours(project, now, capsys):
+    project.set(
+        search={"bayes": BUDGET, "max_hours": 1000},
+        evaluate={"seeds": [0, 1, 2]},
+        strategies=["bayes"],
+    )
+    project.tune("strategy=bayes")
+    spend(project, 1000)
+
+    def final():
+        project.evaluate("strategy=bayes")
+        return json.loads((project.cell("bayes") / "final.json").read_text())
+
+    once = final()
+    assert (once["seeds"], once["seeds_left_out"]) == ([0], [1, 2])
+    assert "refit seed 1  left out: search.max_hours=1000 is used up" in capsys.readouterr().out
+    assert final() == once
+    report(project.compose())
+    said = (project.folder / "report" / "report.md").read_text()
+    assert "left no time for 2 more refits: the test accuracy is that of 1 training." in said
+    search = {"bayes": BUDGET, "max_hours": 3000}
+    project.set(search=search, evaluate={"seeds": [0, 1], "train_shares": [0.5]})
+    more = final()
+    assert (more["seeds"], more["seeds_left_out"]) == ([0, 1], [])
+    assert len(more["learning_curve"]) == 2
+
+
+def test_the_stages_of_a_command_count_its_time_once(project, monkeypatch):
+    limited(project, 1000)
+    monkeypatch.setenv(STARTED, str(time.time() - 5000))
+    project.tune("strategy=bayes")
+    file = clock_file(sweep_dir(project.compose("strategy=bayes")))
+    tuned = json.loads(file.read_text())["seconds"]
+    project.evaluate("strategy=bayes")
+    evaluated = json.loads(file.read_text())["seconds"]
+    assert 5000 < tuned < evaluated < 10_000
+    monkeypatch.setenv(STARTED, str(time.time() - 5000))  # the same command, given again
+    project.evaluate("strategy=bayes")
+    assert json.loads(file.read_text())["seconds"] > evaluated + 5000
 
 
 def test_a_grid_has_no_limit(project, now):
