@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -290,6 +291,9 @@ def test_images_that_changed_since_the_last_run_are_said(here, timed, capsys):
     (images / paths[0]).rename(images / paths[0].with_name("renamed.png"))
     making.make("images", "mine")
     assert "since the last run: 1 new image, 1 removed image." in capsys.readouterr().err
+    os.utime(images / paths[1], (time.time() + 60,) * 2)
+    making.make("images", "mine")
+    assert "new image, 1 removed image, 1 changed image." in capsys.readouterr().err
     shutil.rmtree(images / paths[0].parent)
     with pytest.raises(UserError, match="no image is left of 1 class of the last run: 'cl,as"):
         making.make("images", "mine")

@@ -12,13 +12,15 @@ from pipeline.planning.images import Images
 
 
 def changes(pictures: Images, folder: Path, prepared: Path) -> str | None:
-    """Say how many images are new or gone since ``prepared`` was written; None if none are.
+    """Say how many images are new, gone or changed since ``prepared`` was written, or None.
 
-    Where the settings limit the number of images, those beyond the limit count as new.
+    Where the settings limit the number of images, those beyond the limit count as new. An image
+    counts as changed by the time of its file.
 
     Raises UserError when a class is gone, because the next run would replace the results.
     """
     try:
+        written = (prepared / MANIFEST).stat().st_mtime
         table = pq.read_table(prepared / MANIFEST, columns=["path", "class_name"])
         unreadable = json.loads((prepared / STATS).read_text(encoding="utf-8"))["unreadable"]
     except (OSError, ValueError, KeyError):  # the project has not run yet
@@ -32,11 +34,18 @@ def changes(pictures: Images, folder: Path, prepared: Path) -> str | None:
             f"run: {quoted(gone)}. Nothing was changed. Put the images back, or make another "
             f"project; to train this one without them, remove {prepared}"
         )
-    now = {entry.path for entry in pictures.listing.entries}
-    added, lost = len(now - before), len(before - now)
-    if not added and not lost:
+    now = {entry.path: entry.source for entry in pictures.listing.entries}
+    kept = [source for path, source in now.items() if path in before and isinstance(source, Path)]
+    newer = sum(source.stat().st_mtime > written for source in kept if source.is_file())
+    numbers = {
+        "new": len(now.keys() - before),
+        "removed": len(before - now.keys()),
+        "changed": newer,
+    }
+    differ = [count(number, f"{what} image") for what, number in numbers.items() if number]
+    if not differ:
         return None
     return (
-        f"since the last run: {count(added, 'new image')}, {count(lost, 'removed image')}. Splits "
-        "and trials are made anew; the journal keeps the earlier ones"
+        f"since the last run: {', '.join(differ)}. If the data differ, splits and trials are made "
+        "anew; the journal keeps the earlier ones"
     )
