@@ -18,7 +18,7 @@ from pipeline.reporting.for_dvc import metrics
 from pipeline.reporting.paddle_figures import FIGURES, read_figures, write_figures
 from pipeline.reporting.published import table1
 from pipeline.reporting.results import CellName, read_results
-from pipeline.reporting.writing import write_plots, write_report
+from pipeline.reporting.writing import write_report
 from pipeline.settings.command_line import stage
 from pipeline.settings.folders import PROGRAM, report_dir
 from pipeline.settings.schema import Config
@@ -39,8 +39,7 @@ def report(cfg: Config) -> None:
     planned = {subject: reason for subject, reason in cfg.planned if reason}
     document = compose_report(cfg.title, results, paddle, published, cfg.models, planned)
     write_report(document, folder, ui_address())
-    write_plots(results.cells, folder)
-    write_json(folder / "metrics.json", metrics(results.cells))
+    write_json(folder / "metrics.json", metrics(results.cells, several_models=len(cfg.models) > 1))
     if cfg.protocol.name == "paddle":
         write_figures(root / FIGURES, results.cells)
     notes = [

@@ -109,7 +109,7 @@ def test_every_figure_comes_from_the_result_files(quickstart: Config) -> None:
         row["strategy"]: row
         for row in csv.DictReader((folder / "tables/cells.csv").read_text().splitlines())
     }
-    metrics = json.loads((folder / "metrics.json").read_text())["digits"][MODEL]
+    metrics = json.loads((folder / "metrics.json").read_text())["digits"]
     for strategy in ("fixed", "grid", "bayes"):
         cell = Path("quickstart/results/digits") / MODEL / strategy
         final = json.loads((cell / "final.json").read_text())

@@ -29,7 +29,7 @@ class Pipeline:
     refits: bool = True
     """Whether evaluate trains again; False under the paddle protocol."""
     metrics: bool = False
-    """Whether `dvc metrics` and `dvc plots` show its results."""
+    """Whether `dvc metrics` shows its results."""
     report_reads: tuple[str, ...] = ()
     """Additional files that its report reads."""
     installed: bool = False

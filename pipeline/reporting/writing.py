@@ -1,17 +1,15 @@
 """Write a report and the files that belong to it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.base.files import write_bytes, write_text
 from pipeline.base.progress import counted
-from pipeline.reporting import for_dvc
 from pipeline.reporting.charts import Chart
 from pipeline.reporting.document import Document, Gallery
 from pipeline.reporting.drawing import to_spec
 from pipeline.reporting.markdown import to_report
 from pipeline.reporting.page import PAGES, to_pages
-from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Table, to_csv, to_latex
 from pipeline.reporting.vega import to_svg
 
@@ -38,14 +36,6 @@ def write_report(document: Document, folder: Path, ui: str) -> None:
     pages = to_pages(document, specs, svg, ui)
     write_text(folder / "report.html", next(pages)[1])
     _fill(folder / PAGES, ((name, page.encode()) for name, page in pages))
-
-
-def write_plots(cells: Sequence[Cell], folder: Path) -> None:
-    """Write ``plots/accuracy.csv`` and ``plots/search/<cell>.csv``, for `dvc plots`."""
-    write_text(folder / "plots" / "accuracy.csv", to_csv(for_dvc.accuracy(cells)))
-    searches = [for_dvc.search(cell) for cell in cells]
-    files = {f"{table.name}.csv": to_csv(table).encode() for table in searches}
-    _fill(folder / "plots" / "search", files.items())
 
 
 def _fill(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:

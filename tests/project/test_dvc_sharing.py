@@ -78,17 +78,13 @@ def test_another_clone_pulls_results_model_and_report_and_runs_nothing(finished,
         assert (other / name).read_bytes() == (finished / name).read_bytes()
 
 
-def test_metrics_and_plots_say_what_the_results_say(finished):
+def test_metrics_say_what_the_results_say(finished):
     final = json.loads((finished / CELL / "final.json").read_text())
     shown = json.loads(dvc(finished, "metrics", "show", "--json"))
     (metrics,) = shown[""]["data"].values()
-    found = metrics["data"]["digits"]["resnet50_vd_random"]["bayes"]
+    found = metrics["data"]["digits"]["bayes"]
     assert found["test_top1"] == final["top1_mean"]
     assert found["trials"] == 3
-    dvc(finished, "plots", "show", "--out", "plots")
-    page = (finished / "plots" / "index.html").read_text()
-    assert repr(final["top1_mean"]) in page
-    assert "digits-resnet50_vd_random-bayes" in page
 
 
 def test_queued_experiments_use_the_journal_and_data_of_their_repository(finished):
