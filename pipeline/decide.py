@@ -21,8 +21,6 @@ from pipeline.settings.folders import decided_dir
 from pipeline.settings.machine import take_own_device
 from pipeline.settings.schema import Config, StrategyConfig
 from pipeline.trials.more_seeds import MORE_SEEDS, MoreSeeds
-from pipeline.trials.run_rows import FinalRunRow
-from pipeline.trials.tables import write_rows
 
 
 def decide(cfg: Config) -> None:
@@ -86,19 +84,11 @@ def _add_seeds(cfg: Config, cell: Cell, seeds: Sequence[int], folder: Path) -> N
     logits = {seed: recorded_logits(journal, each.run_id) for seed, each in outcomes.items()}
     results = [figures(resources.manifest, each) for each in logits.values()]
     more = MoreSeeds.model_validate(
-        {
-            **{name: [getattr(result, name) for result in results] for name in refits.METRICS},
-            "follows": cell.final.keys[0],
-            "seeds": list(outcomes),
-            "keys": [each.key for each in outcomes.values()],
-            "per_class": refits.by_class(resources.manifest, results),
-        }
+        refits.per_seed(outcomes, results, resources.manifest) | {"follows": cell.final.keys[0]}
     )
-    experiment = journal.experiment_id
-    rows = [FinalRunRow.of(each, experiment, seed=seed) for seed, each in outcomes.items()]
     temperature = cell.best.temperature or 1.0
     write_predictions(resources.manifest, logits, temperature, folder / "predictions.parquet")
-    write_rows(folder / "final_runs.csv", FinalRunRow, rows)
+    refits.write_runs(folder, outcomes, journal)
     write_json(folder / MORE_SEEDS, more.model_dump(mode="json", by_alias=True))
     opened = refits.opening_rows(cfg.project, cell.best, zip(more.keys, more.seeds, strict=True))
     add_openings(Path(cfg.root), folder.parent, opened)

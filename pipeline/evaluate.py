@@ -29,13 +29,18 @@ from pipeline.settings.folders import prepared_dir, results_dir, sweep_dir
 from pipeline.settings.machine import take_own_device
 from pipeline.settings.schema import Config
 from pipeline.training.data import TEST
+<<<<<<< HEAD
 from pipeline.trials.clock import counting_on, require_refit_time
+=======
+from pipeline.trials import refits
+>>>>>>> 058bc5a (Read the table of a dry run like every other table, and share what evaluate and decide write)
 from pipeline.trials.contract import BestFile, Figures, FinalFile, Outcome, TrialResult, TrialRow
 from pipeline.trials.final_parts import Replays, SharePoint, Weights
 from pipeline.trials.journal import Journal
 from pipeline.trials.learning_curve import learning_curve
 from pipeline.trials.openings import Opening, add_openings
 from pipeline.trials.openings import count as openings
+<<<<<<< HEAD
 from pipeline.trials.refits import (
     METRICS,
     by_class,
@@ -45,9 +50,10 @@ from pipeline.trials.refits import (
     require_same,
     tune_target,
 )
+=======
+>>>>>>> 058bc5a (Read the table of a dry run like every other table, and share what evaluate and decide write)
 from pipeline.trials.resources import Resources, find_resources
-from pipeline.trials.run_rows import FinalRunRow
-from pipeline.trials.tables import numbered, read_file, read_rows, write_rows
+from pipeline.trials.tables import numbered, read_file, read_rows
 
 
 def evaluate(cfg: Config) -> None:
@@ -70,13 +76,17 @@ def _evaluate(cfg: Config) -> None:
     if cfg.protocol.name == "heldout":  # its refits
         take_own_device(cfg.machine)
     resources = find_resources(cfg)
-    require_same(cfg, folder / "best.yaml", best, resources.environment)
+    refits.require_same(cfg, folder / "best.yaml", best, resources.environment)
     replayed = _replays(asked)  # before hours of refits: what it is asked for may be wrong
     journal = Journal.open(cfg.project, cfg.title)
     if cfg.protocol.name == "paddle":
         outcomes = {cfg.seed: _selected(cfg, best.key, journal)}
     else:
+<<<<<<< HEAD
         outcomes = refits(cfg, journal)
+=======
+        outcomes = {seed: refits.refit(cfg, seed, journal) for seed in cfg.evaluate.first_seeds}
+>>>>>>> 058bc5a (Read the table of a dry run like every other table, and share what evaluate and decide write)
     first = next(iter(outcomes.values()))
     results = [each.result.metrics for each in outcomes.values() if each.result.metrics]
     delivered = None
@@ -84,9 +94,7 @@ def _evaluate(cfg: Config) -> None:
         assert best.temperature is not None
         delivered = deliver(cfg, journal, outcomes, resources, best.temperature, folder)
         results[0] = delivered.figures
-    experiment = journal.experiment_id
-    rows = [FinalRunRow.of(each, experiment, seed=seed) for seed, each in outcomes.items()]
-    write_rows(folder / "final_runs.csv", FinalRunRow, rows)
+    refits.write_runs(folder, outcomes, journal)
     curve = []
     if delivered is not None:
         whole = numbered(read_rows(folder / "trials.csv", TrialRow), best.trial).top1
@@ -102,7 +110,7 @@ def _evaluate(cfg: Config) -> None:
         write_card(cfg, final, model)
         print(register_final(cfg, journal, first, resources, best.objective, model))
     print(
-        f"{cell_name(cfg)}: test top-1 {final.top1_mean:.4f} over "
+        f"{refits.cell_name(cfg)}: test top-1 {final.top1_mean:.4f} over "
         f"{count(len(final.seeds), 'seed')}; {final.chance:.4f} by chance, {final.majority:.4f} by "
         f"always answering {printable(final.majority_class)}; test split opened by "
         f"{count(openings(opened, final.data_digest), 'training')} so far"
@@ -112,18 +120,18 @@ def _evaluate(cfg: Config) -> None:
 def _chosen(cfg: Config, path: Path) -> BestFile:
     if not path.is_file():
         raise UserError(
-            f"{path}: no such file; the cell is not tuned. Run: dvc repro {tune_target(cfg)}"
+            f"{path}: no such file; the cell is not tuned. Run: dvc repro {refits.tune_target(cfg)}"
         )
     best = read_file(path, BestFile)
     if cfg.machine.simulate or best.machine.simulated:
         raise UserError(
             f"{path}: a simulated cell has nothing to evaluate. Set "
-            f"machine.simulate to null and run: dvc repro {tune_target(cfg)}"
+            f"machine.simulate to null and run: dvc repro {refits.tune_target(cfg)}"
         )
     if best.temperature is None and cfg.protocol.name == "heldout":
         raise UserError(
             f"{path}: of an older version, without a temperature. "
-            f"Run: dvc repro -f {tune_target(cfg)}"
+            f"Run: dvc repro -f {refits.tune_target(cfg)}"
         )
     return best
 
@@ -133,8 +141,8 @@ def _selected(cfg: Config, key: str, journal: Journal) -> Outcome:
     finished = journal.finished(journal.tries(key))
     if finished is None:
         raise UserError(
-            f"{cell_name(cfg)}: the chosen trial {key[:12]} is not in the journal. "
-            f"Run tune again: dvc repro -f -s {tune_target(cfg)}"
+            f"{refits.cell_name(cfg)}: the chosen trial {key[:12]} is not in the journal. "
+            f"Run tune again: dvc repro -f -s {refits.tune_target(cfg)}"
         )
     result = TrialResult.model_validate(finished.result)
     return Outcome(key, finished.run_id, True, result)
@@ -150,7 +158,7 @@ def _final(
     curve: list[SharePoint],
 ) -> FinalFile:
     stats = json.loads((prepared_dir(cfg.dataset.name) / "stats.json").read_text())
-    per_seed = {name: [getattr(result, name) for result in results] for name in METRICS}
+    per_seed = refits.per_seed(outcomes, results, resources.manifest)
     interval = t_interval(per_seed["top1"])
     classes = resources.manifest.class_names
     largest, majority = _majority(resources.manifest)
@@ -162,11 +170,14 @@ def _final(
         strategy=cfg.strategy.name,
         protocol=cfg.protocol.name,
         point=cfg.point,
+<<<<<<< HEAD
         seeds=list(outcomes),
         seeds_left_out=[
             each for each in cfg.evaluate.first_seeds if delivered and each not in outcomes
         ],
         keys=[each.key for each in outcomes.values()],
+=======
+>>>>>>> 058bc5a (Read the table of a dry run like every other table, and share what evaluate and decide write)
         **per_seed,
         top1_mean=interval.mean,
         top1_low=interval.low,
@@ -176,7 +187,6 @@ def _final(
         chance=1 / len(classes),
         majority=majority,
         majority_class=classes[largest],
-        per_class=by_class(resources.manifest, results),
         confusion=results[0].confusion,
         data_digest=resources.environment.data_digest,
         weights=Weights(source=cfg.model.weights, sha256=resources.environment.weights_digest),
@@ -206,7 +216,7 @@ def _openings(cfg: Config, best: BestFile, final: FinalFile, folder: Path) -> li
     trainings = list(zip(final.keys, final.seeds, strict=True))
     if cfg.protocol.name == "paddle":
         trainings = [(row.key, row.seed) for row in read_rows(folder / "trials.csv", TrialRow)]
-    return opening_rows(cfg.project, best, trainings)
+    return refits.opening_rows(cfg.project, best, trainings)
 
 
 def _replays(cfg: Config) -> Replays | None:

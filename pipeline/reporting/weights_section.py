@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
 
 from pipeline.base.statistics import Interval, t_interval
 from pipeline.reporting.cell_groups import Wording, wording
@@ -9,7 +11,8 @@ from pipeline.reporting.comparisons import Pairs, difference, difference_table
 from pipeline.reporting.document import Section, Text
 from pipeline.reporting.published import table2_gains
 from pipeline.reporting.results import Cell, CellName
-from pipeline.reporting.tables import Column, Table, Value, show
+from pipeline.reporting.tables import Column, Figure, Table, Value, show, tabulated
+from pipeline.trials.contract import FinalFile
 
 _SEARCHES = ("grid", "bayes", "random")
 """Strategies that count as the search: the first that exists; grid, as published, comes first."""
@@ -71,26 +74,23 @@ class _Sets:
 
     def accuracy(self, name: str, caption: str, figure: Callable[[Cell], Interval | None]) -> Table:
         """Make a table of one figure of every cell."""
-        columns = [
-            Column("dataset", "Dataset"),
-            Column("classes", "Classes", "count"),
-            *(Column(split, split, "count", "Images") for split in ("train", "val", "test")),
+
+        def measured(model: str, strategy: str, final: FinalFile) -> Value:
+            cell = self.done.get(CellName(final.dataset, model, strategy))
+            return figure(cell) if cell else None
+
+        figures: list[Figure[FinalFile]] = [
+            (Column("dataset", "Dataset"), lambda final: final.title),
+            (Column("classes", "Classes", "count"), lambda final: len(final.classes)),
         ]
+        for split in ("train", "val", "test"):
+            figures.append((Column(split, split, "count", "Images"), attrgetter(f"images.{split}")))
         for model, title in self.models.items():
             for strategy, heading in zip(self.strategies, ("fixed", "searched"), strict=True):
-                columns.append(Column(f"{model}_{strategy}", heading, "share", title))
-        rows: list[list[Value]] = []
-        for dataset, some in self.datasets.items():
-            assert some.final is not None
-            images = some.final.images
-            row: list[Value] = [some.dataset_title, len(some.final.classes)]
-            row += [images.train, images.val, images.test]
-            for model in self.models:
-                for strategy in self.strategies:
-                    cell = self.done.get(CellName(dataset, model, strategy))
-                    row.append(figure(cell) if cell else None)
-            rows.append(row)
-        return Table(name, caption, columns, rows)
+                column = Column(f"{model}_{strategy}", heading, "share", title)
+                figures.append((column, partial(measured, model, strategy)))
+        finals = [cell.final for cell in self.datasets.values() if cell.final]
+        return tabulated(name, caption, figures, finals)
 
     def gains(self) -> Table:
         """Make a table of what the second weights gain over the first."""

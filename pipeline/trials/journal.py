@@ -28,15 +28,7 @@ from mlflow.entities import (
 from pipeline.base.errors import UserError
 from pipeline.settings.command_line import guarded
 from pipeline.settings.folders import runs_dir
-from pipeline.trials.store import (
-    FAULTS,
-    artifacts,
-    check_store,
-    lost,
-    reaching,
-    require_artifacts,
-    tracking_uri,
-)
+from pipeline.trials import store
 from pipeline.trials.views import experiment_tags
 
 RESULT = "result.json"
@@ -68,10 +60,10 @@ def _first_use(uri: str) -> Iterator[MlflowClient]:
     try:
         runs_dir().mkdir(parents=True, exist_ok=True)
         with FileLock(runs_dir() / "mlflow.lock"):
-            check_store(uri)
-            yield reaching(uri)
-    except FAULTS as error:
-        raise lost(uri, error) from error
+            store.check_store(uri)
+            yield store.reaching(uri)
+    except store.FAULTS as error:
+        raise store.lost(uri, error) from error
 
 
 class Journal:
@@ -87,16 +79,16 @@ class Journal:
         Raises UserError when the experiment was deleted or the files of its runs are gone. Like
         every method, raises JournalLostError when the store cannot be reached or written.
         """
-        uri = tracking_uri()
+        uri = store.tracking_uri()
         tags = {_DESCRIPTION: description, **experiment_tags()}
         with _first_use(uri) as client:
             experiment = client.get_experiment_by_name(project)
             if experiment is None:
-                store = None
+                address = None
                 if uri.startswith("sqlite:"):
-                    artifacts().mkdir(parents=True, exist_ok=True)
-                    store = artifacts().as_uri()
-                return cls(client, client.create_experiment(project, store, tags))
+                    store.artifacts().mkdir(parents=True, exist_ok=True)
+                    address = store.artifacts().as_uri()
+                return cls(client, client.create_experiment(project, address, tags))
             for key, value in tags.items() if description else ():
                 if experiment.tags.get(key) != value:
                     client.set_experiment_tag(experiment.experiment_id, key, value)
@@ -106,12 +98,13 @@ class Journal:
                 f"`mlflow experiments restore -x {experiment.experiment_id}`"
             )
         if uri.startswith("sqlite:"):
-            require_artifacts(experiment.artifact_location)
+            store.require_artifacts(experiment.artifact_location)
         return cls(client, experiment.experiment_id)
 
     # Looking up
 
-    def search(self, *conditions: str, order: str = "attributes.start_time ASC") -> list[Run]:
+    def search(self, *conditions: str) -> list[Run]:
+        """Return the runs that meet all conditions, the oldest first."""
         runs: list[Run] = []
         token: str | None = None
         while True:  # a page holds 1,000
@@ -119,7 +112,7 @@ class Journal:
                 [self.experiment_id],
                 " and ".join(conditions),
                 ViewType.ACTIVE_ONLY,
-                order_by=[order],
+                order_by=["attributes.start_time ASC"],
                 page_token=token,
             )
             runs += page
@@ -247,7 +240,7 @@ def experiments() -> dict[str, str]:
 
     Creates or migrates the database. Raises JournalLostError when it cannot be used.
     """
-    with _first_use(tracking_uri()) as client:
+    with _first_use(store.tracking_uri()) as client:
         return {
             each.name: each.experiment_id
             for each in client.search_experiments()
@@ -257,7 +250,7 @@ def experiments() -> dict[str, str]:
 
 def main() -> None:
     """Create or migrate the database before several processes use it; print its address."""
-    uri = tracking_uri()
+    uri = store.tracking_uri()
     with _first_use(uri) as client:
         client.search_experiments(max_results=1)
     print(uri)

@@ -1,8 +1,13 @@
 """Refit the chosen point of a cell, through the journal."""
 
+<<<<<<< HEAD
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+=======
+from collections.abc import Iterable, Mapping, Sequence
+>>>>>>> 058bc5a (Read the table of a dry run like every other table, and share what evaluate and decide write)
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hydra_skopt_sweeper.errors import StopSweep
@@ -20,8 +25,10 @@ from pipeline.trials.journal import Journal
 from pipeline.trials.lines import refit_line
 from pipeline.trials.openings import Opening
 from pipeline.trials.run import TrialFailedError, run
+from pipeline.trials.run_rows import FinalRunRow
+from pipeline.trials.tables import write_rows
 
-METRICS = ("top1", "top5", "mean_class", "paddle_batch_mean", "loss")
+_METRICS = ("top1", "top5", "mean_class", "paddle_batch_mean", "loss")
 """The metrics that are listed by seed."""
 
 
@@ -109,7 +116,26 @@ def opening_rows(
     ]
 
 
-def by_class(manifest: Manifest, results: Sequence[Figures]) -> list[ClassRow]:
+def write_runs(folder: Path, outcomes: Mapping[int, Outcome], journal: Journal) -> None:
+    """Write ``final_runs.csv``: the run of each seed and its cost."""
+    experiment = journal.experiment_id
+    rows = [FinalRunRow.of(each, experiment, seed=seed) for seed, each in outcomes.items()]
+    write_rows(folder / "final_runs.csv", FinalRunRow, rows)
+
+
+def per_seed(
+    outcomes: Mapping[int, Outcome], results: Sequence[Figures], manifest: Manifest
+) -> dict[str, Any]:
+    """Return the fields of a PerSeed, and ``per_class``, for the refits of these seeds."""
+    return {
+        **{name: [getattr(result, name) for result in results] for name in _METRICS},
+        "seeds": list(outcomes),
+        "keys": [each.key for each in outcomes.values()],
+        "per_class": _by_class(manifest, results),
+    }
+
+
+def _by_class(manifest: Manifest, results: Sequence[Figures]) -> list[ClassRow]:
     """Average the accuracy of each class over the seeds; empty unless every seed measured it."""
     measured = [result.per_class for result in results if result.per_class is not None]
     if len(measured) < len(results):

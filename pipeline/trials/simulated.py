@@ -4,25 +4,44 @@ Use it to try launchers and faults, and to measure the cost of everything around
 trials have their own keys, so a simulated result is never taken for a measured one.
 """
 
-import csv
 import hashlib
 import time
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import ConfigDict
 
 from pipeline.base.errors import UserError
 from pipeline.datasets.manifest import Manifest
-from pipeline.settings.point import HYPERPARAMETERS
+from pipeline.settings.point import Point
 from pipeline.settings.schema import Config
 from pipeline.training.callbacks import EpochRecord
 from pipeline.training.data import SplitPlan
 from pipeline.training.objectives import objective_of
 from pipeline.training.schedule import Schedule
 from pipeline.training.trial import Result
+from pipeline.trials.record_types import Share
+from pipeline.trials.tables import read_rows
 
-_COLUMNS = (*HYPERPARAMETERS, "status", "objective", "loss")
-_Key = tuple[float, ...]
+
+class _Row(Point):
+    """A row of the table."""
+
+    model_config = ConfigDict(extra="ignore", strict=False)
+
+    status: Literal["finished", "diverged", "failed"]
+    objective: Share | None
+    loss: float | None
+    top1: Share | None = None
+    """None in a table that has top-1 as its objective."""
+    mean_class: Share | None = None
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        top1 = self.objective if self.top1 is None else self.top1
+        metrics = {"top1": top1, "loss": self.loss, "mean_class": self.mean_class}
+        return {name: value for name, value in metrics.items() if value is not None}
 
 
 def table_digest(cfg: Config) -> str | None:
@@ -44,13 +63,12 @@ def simulate(cfg: Config, manifest: Manifest, plan: SplitPlan, record: EpochReco
     assert cfg.machine.simulate is not None
     path = _existing(cfg.machine.simulate)
     table = _table(path.resolve(), path.stat().st_mtime_ns)
-    key = _key(cfg.point.model_dump())
-    if key not in table:
+    if cfg.point not in table:
         raise UserError(
             f"machine.simulate: {cfg.machine.simulate} has no figures of {cfg.point.model_dump()}"
         )
-    recorded = table[key]
-    if recorded is None:
+    recorded = table[cfg.point].metrics
+    if table[cfg.point].status == "diverged":
         time.sleep(cfg.machine.simulate_seconds)
         seconds = time.monotonic() - begin
         return Result("diverged", 0.0, 0, None, None, [], seconds, seconds)
@@ -66,9 +84,8 @@ def simulate(cfg: Config, manifest: Manifest, plan: SplitPlan, record: EpochReco
         record(row)
         curve.append(row)
     seconds = time.monotonic() - begin
-    metrics: dict[str, Any] = dict(recorded)
     value = objective_of(cfg.objective, recorded)
-    return Result("finished", value, epochs, recorded["loss"], metrics, curve, seconds, seconds)
+    return Result("finished", value, epochs, recorded["loss"], recorded, curve, seconds, seconds)
 
 
 def _existing(name: str) -> Path:
@@ -79,36 +96,7 @@ def _existing(name: str) -> Path:
 
 
 @lru_cache(maxsize=2)
-def _table(path: Path, _written: int) -> dict[_Key, dict[str, float] | None]:
-    """Read the results of each point; None for one that diverged.
-
-    Raises UserError when the table lacks columns.
-    """
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        absent = [name for name in _COLUMNS if name not in (reader.fieldnames or [])]
-        if absent:
-            raise UserError(f"machine.simulate: {path} lacks the columns {', '.join(absent)}")
-        rows = [row for row in reader if row["status"] != "failed"]
-    return {
-        _key({name: _number(row[name]) for name in HYPERPARAMETERS}): None
-        if row["status"] == "diverged"
-        else _metrics(row)
-        for row in rows
-    }
-
-
-def _metrics(row: dict[str, str]) -> dict[str, float]:
-    """Read the metrics of a point; a table without the column top1 has top-1 as its objective."""
-    metrics = {"top1": float(row.get("top1") or row["objective"]), "loss": float(row["loss"])}
-    if row.get("mean_class"):
-        metrics["mean_class"] = float(row["mean_class"])
-    return metrics
-
-
-def _number(text: str) -> float:
-    return float(text == "true") if text in ("false", "true") else float(text)
-
-
-def _key(point: dict[str, Any]) -> _Key:
-    return tuple(float(point[name]) for name in HYPERPARAMETERS)
+def _table(path: Path, _written: int) -> dict[Point, _Row]:
+    """Read the row of each point. Raises UserError for a table without the needed columns."""
+    rows = read_rows(path, _Row, "machine.simulate takes a trials.csv")
+    return {row.point: row for row in rows if row.status != "failed"}

@@ -73,7 +73,7 @@ def test_the_report_says_that_nothing_was_measured(
     ("table", "reason"),
     [
         (None, "there is no table"),
-        ("lr,mixup\n0.3,false\n", "lacks the columns l2_decay, label_smoothing, status"),
+        ("lr,mixup\n0.3,false\n", "lacks the columns l2_decay, label_smoothing, loss"),
         (TABLE.splitlines()[0] + "\n", "has no figures of"),
     ],
 )
