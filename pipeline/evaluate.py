@@ -29,29 +29,14 @@ from pipeline.settings.folders import prepared_dir, results_dir, sweep_dir
 from pipeline.settings.machine import take_own_device
 from pipeline.settings.schema import Config
 from pipeline.training.data import TEST
-<<<<<<< HEAD
-from pipeline.trials.clock import counting_on, require_refit_time
-=======
 from pipeline.trials import refits
->>>>>>> 058bc5a (Read the table of a dry run like every other table, and share what evaluate and decide write)
+from pipeline.trials.clock import counting_on, require_refit_time
 from pipeline.trials.contract import BestFile, Figures, FinalFile, Outcome, TrialResult, TrialRow
 from pipeline.trials.final_parts import Replays, SharePoint, Weights
 from pipeline.trials.journal import Journal
 from pipeline.trials.learning_curve import learning_curve
 from pipeline.trials.openings import Opening, add_openings
 from pipeline.trials.openings import count as openings
-<<<<<<< HEAD
-from pipeline.trials.refits import (
-    METRICS,
-    by_class,
-    cell_name,
-    opening_rows,
-    refits,
-    require_same,
-    tune_target,
-)
-=======
->>>>>>> 058bc5a (Read the table of a dry run like every other table, and share what evaluate and decide write)
 from pipeline.trials.resources import Resources, find_resources
 from pipeline.trials.tables import numbered, read_file, read_rows
 
@@ -82,11 +67,7 @@ def _evaluate(cfg: Config) -> None:
     if cfg.protocol.name == "paddle":
         outcomes = {cfg.seed: _selected(cfg, best.key, journal)}
     else:
-<<<<<<< HEAD
-        outcomes = refits(cfg, journal)
-=======
-        outcomes = {seed: refits.refit(cfg, seed, journal) for seed in cfg.evaluate.first_seeds}
->>>>>>> 058bc5a (Read the table of a dry run like every other table, and share what evaluate and decide write)
+        outcomes = refits.refit_seeds(cfg, journal)
     first = next(iter(outcomes.values()))
     results = [each.result.metrics for each in outcomes.values() if each.result.metrics]
     delivered = None
@@ -170,15 +151,10 @@ def _final(
         strategy=cfg.strategy.name,
         protocol=cfg.protocol.name,
         point=cfg.point,
-<<<<<<< HEAD
-        seeds=list(outcomes),
+        **per_seed,
         seeds_left_out=[
             each for each in cfg.evaluate.first_seeds if delivered and each not in outcomes
         ],
-        keys=[each.key for each in outcomes.values()],
-=======
->>>>>>> 058bc5a (Read the table of a dry run like every other table, and share what evaluate and decide write)
-        **per_seed,
         top1_mean=interval.mean,
         top1_low=interval.low,
         top1_high=interval.high,

@@ -1,11 +1,7 @@
 """Refit the chosen point of a cell, through the journal."""
 
-<<<<<<< HEAD
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-=======
-from collections.abc import Iterable, Mapping, Sequence
->>>>>>> 058bc5a (Read the table of a dry run like every other table, and share what evaluate and decide write)
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +28,7 @@ _METRICS = ("top1", "top5", "mean_class", "paddle_batch_mean", "loss")
 """The metrics that are listed by seed."""
 
 
-def refits(cfg: Config, journal: Journal) -> dict[int, Outcome]:
+def refit_seeds(cfg: Config, journal: Journal) -> dict[int, Outcome]:
     """Refit the point of ``cfg`` with each of the first seeds, and return the trials by seed.
 
     The first one always runs. Others run only if the search has time left (``search.max_hours``);
