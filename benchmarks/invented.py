@@ -9,7 +9,7 @@ import itertools
 import random
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import chdir, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -51,47 +51,80 @@ CODE = ("conf", "pipeline", "plugins", "published")
 PIPELINES = ("quickstart", "large_scale", "paddle_protocol")
 """Folders of pipelines that are not run; `dvc status` checks them."""
 FILES = ("dvc.yaml", "params.yaml", ".dvcignore")
-MODEL = "resnet50_vd_random"
-ARCH = "test_resnet"
+MODELS = {
+    "resnet50_vd_random": "test_resnet",
+    "resnet10t_random": "test_byobnet",
+    "efficientnet_lite0": "test_efficientnet",
+}
+"""Names of models, each with the tiny network of timm that takes its place."""
+PADDLE = "paddle_protocol"
 SIDE = 8
 BYTES = 3 * SIDE * SIDE
 
 
-def made(folder: Path) -> None:
-    """Make the whole benchmark in ``folder``; finished cells are kept."""
+def made(folder: Path, models: int, paddle: bool) -> None:
+    """Make the whole benchmark with so many models in ``folder``; finished cells are kept.
+
+    With ``paddle``, the pipeline of PaddleClas's protocol gets results, too.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name in (*CODE, *PIPELINES):
         ignored = shutil.ignore_patterns("__pycache__", "results", "report", "dvc.lock")
         shutil.copytree(ROOT / name, folder / name, ignore=ignored, dirs_exist_ok=True)
     for name in FILES:
         shutil.copy(ROOT / name, folder / name)
-    params = yaml.safe_load((folder / "params.yaml").read_text())
+    names = list(MODELS)[:models]
+    roots = [Path(), *([Path(PADDLE)] if paddle else [])]
+    with chdir(folder):
+        for root in roots:
+            _set_params(root / "params.yaml", names)
+        for dataset in read_yaml(Path("params.yaml"))["datasets"]:
+            prepared(compose(Path(), [f"dataset={dataset}"]))
+        for root in roots:
+            _fill(root, names)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(path.read_text())
+    return content
+
+
+def _set_params(path: Path, models: Sequence[str]) -> None:
+    params = read_yaml(path)
     for group in params["defaults"]:
         if isinstance(group, dict) and "recipe" in group:
             group["recipe"] = "quick20"
+        if isinstance(group, dict) and "model" in group:
+            group["model"] = models[0]
     params |= {
-        "models": [MODEL],
-        "model": {"arch": ARCH},
+        "models": list(models),
         "recipe": {"image_size": 32, "resize_size": 32},
         "machine": params["machine"] | {"threads": 1, "device": "cpu"},
     }
-    write_yaml(folder / "params.yaml", params)
-    with chdir(folder):
-        for dataset in params["datasets"]:
-            prepared(compose(Path(), [f"dataset={dataset}"]))
-        # The grid comes first, so that the other strategies find their trials in the journal.
-        cells = list(itertools.product(params["datasets"], ("grid", "fixed", "bayes")))
-        for number, (dataset, strategy) in enumerate(cells, start=1):
-            chosen = [f"dataset={dataset}", f"model={MODEL}", f"strategy={strategy}"]
-            cfg = compose(Path(), chosen)
-            if not (results_dir(cfg) / "best.yaml").exists():
-                print(f"cell {number} of {len(cells)}: {dataset} {strategy}", flush=True)
-                tuned(cfg)
-            if not (results_dir(cfg) / "final.json").exists():
-                with invented():
-                    evaluate(cfg)
-        for dataset in params["datasets"]:
-            decide(compose(Path(), [f"dataset={dataset}", f"model={MODEL}"]))
+    write_yaml(path, params)
+
+
+def _fill(root: Path, models: Sequence[str]) -> None:
+    """Invent the results of a pipeline."""
+    datasets = read_yaml(root / "params.yaml")["datasets"]
+    # The grid comes first, so that the other strategies find their trials in the journal.
+    cells = list(itertools.product(datasets, models, ("grid", "fixed", "bayes")))
+    for number, (dataset, model, strategy) in enumerate(cells, start=1):
+        cfg = compose(root, [*_chosen(dataset, model), f"strategy={strategy}"])
+        if not (results_dir(cfg) / "best.yaml").exists():
+            print(f"{root}: cell {number} of {len(cells)}: {dataset} {model} {strategy}", flush=True)
+            tuned(cfg)
+        if not (results_dir(cfg) / "final.json").exists():
+            with invented():
+                evaluate(cfg)
+    if root == Path():  # the other pipeline has no such stage
+        for dataset, model in itertools.product(datasets, models):
+            decide(compose(root, _chosen(dataset, model)))
+
+
+def _chosen(dataset: str, model: str) -> list[str]:
+    tiny = [f"model.arch={MODELS[model]}", "model.weights=none"]
+    return [f"dataset={dataset}", f"model={model}", *tiny]
 
 
 def prepared(cfg: Config) -> None:
@@ -191,7 +224,7 @@ def invented_training(
     cfg: Config, plan: SplitPlan, manifest: Manifest, *others: Any
 ) -> tuple[Result, FinalOutput | None]:
     """Return an invented result of ``train``, the same for the same dataset, point and seed."""
-    rng = random.Random(f"{cfg.dataset.name} {cfg.lr} {cfg.l2_decay} {cfg.mixup} {cfg.seed}")
+    rng = random.Random(f"{cfg.dataset.name} {cfg.model.arch} {cfg.point} {cfg.seed}")
     away = abs(np.log10(cfg.lr / 0.01)) + 0.2 * abs(np.log10(cfg.l2_decay / 1e-4))
     top = 0.9 - 0.15 * float(away) + 0.01 * cfg.label_smoothing + rng.gauss(0, 0.005)
     seconds = 600 * rng.uniform(0.9, 1.1)
@@ -232,7 +265,7 @@ def predicted(cfg: Config, manifest: Manifest, top: float) -> FinalOutput:
     right = torch.rand(len(labels), generator=generator) < top
     wrong = (labels + 1 + torch.randint(3, labels.shape, generator=generator)) % classes
     logits[torch.arange(len(labels)), torch.where(right, labels, wrong)] += 8
-    network = timm.create_model(ARCH, num_classes=classes)
+    network = timm.create_model(cfg.model.arch, num_classes=classes)
     return FinalOutput(logits, network.state_dict())
 
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
-from invented import made
+from invented import MODELS, made
 
 from pipeline.base.files import write_json
 from pipeline.trials.journal import KEY_TAG, Journal
@@ -146,8 +146,10 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there, too")
+    parser.add_argument("--models", type=int, default=1, choices=range(1, len(MODELS) + 1))
+    parser.add_argument("--paddle", action="store_true", help="also under PaddleClas's protocol")
     arguments = parser.parse_args()
-    made(arguments.folder)
+    made(arguments.folder, arguments.models, arguments.paddle)
     with chdir(arguments.folder):
         figures = measured()
     print(described(figures))

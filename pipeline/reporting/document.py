@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
+from urllib.parse import quote
 
 from pipeline.reporting.charts import Chart
 from pipeline.reporting.tables import Table
+
+
+PAGES = "datasets"
+"""Folder, beside ``report.html``, of the pages for a single dataset and model."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,12 @@ class Section:
     blocks: list[Block]
     sections: list[Section] = field(default_factory=list)
     own_page: bool = False
-    """Whether the section has its own HTML page, because drawings of many datasets are large."""
+    """Whether the section has its own HTML page, which alone draws its charts."""
+
+    @property
+    def page(self) -> str:
+        """Address of its own HTML page from the report's folder."""
+        return f"{PAGES}/{quote(self.anchor)}.html"
 
     def walk(self) -> Iterator[Block]:
         """Yield every block of this section and of its subsections, and every folded table."""
@@ -82,6 +92,11 @@ class Section:
 class Document:
     title: str
     sections: list[Section]
+
+    @property
+    def front(self) -> Document:
+        """The part on the first page: the sections without a page of their own."""
+        return Document(self.title, [each for each in self.sections if not each.own_page])
 
     def every(self, kind: type[B]) -> Iterator[B]:
         """Yield every block of a kind."""

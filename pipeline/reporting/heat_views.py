@@ -65,8 +65,8 @@ def heat_view(chart: HeatMap) -> Spec:
     }
     data = {"data": {"values": values}}
     if not share:  # cells without images have the colour of zero
-        square = {"width": 560, "height": 560, "view": {"fill": "#00224e", "stroke": "var(--soft)"}}
-        return sized(data | view | square, 560)
+        ground = {"view": {"fill": "#00224e", "stroke": "var(--soft)"}}
+        return sized(data | view | ground, WIDTH) | {"width": WIDTH, "height": WIDTH}
     facet = {"field": "panel", "type": "nominal", "sort": [p.title for p in chart.panels]}
     return data | {"facet": facet, "columns": across, "spacing": 16, "spec": view}
 

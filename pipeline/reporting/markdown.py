@@ -20,7 +20,9 @@ def _link(folder: str, name: str) -> str:
     return f"{folder}/{quote(name)}"
 
 
-def _section(section: Section, level: int) -> Iterator[str]:
+def _section(section: Section, level: int, page: str | None = None) -> Iterator[str]:
+    """Yield the parts of a section; its charts are linked if they are drawn on a page only."""
+    page = section.page if section.own_page else page
     yield f"{'#' * level} {markdown(section.title)}"
     for block in section.blocks:
         match block:
@@ -44,8 +46,12 @@ def _section(section: Section, level: int) -> Iterator[str]:
                     for i, picture in enumerate(block.pictures)
                 )
             case Chart():
-                yield f"**{markdown(block.title)}**"
-                yield f"![{markdown(block.title)}]({_link('figures', block.name)}.svg)"
+                title = markdown(block.title)
+                if page:
+                    yield f"**[{title}]({page}#figure-{quote(block.name)})**"
+                else:
+                    yield f"**{title}**"
+                    yield f"![{title}]({_link('figures', block.name)}.svg)"
                 yield f"*{block.caption}*"
     for below in section.sections:
-        yield from _section(below, level + 1)
+        yield from _section(below, level + 1, page)

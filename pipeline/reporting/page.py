@@ -4,10 +4,8 @@ import base64
 import itertools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import cache, partial
 from typing import NamedTuple
-from urllib.parse import quote
 
 import jinja2
 import vl_convert
@@ -25,23 +23,18 @@ class Group(NamedTuple):
     span: int
 
 
-PAGES = "datasets"
-"""Folder, beside ``report.html``, of the pages for a single dataset and model."""
-
-
 def to_pages(
     document: Document, specs: Mapping[str, Spec], svg: Mapping[str, bytes], ui: str
 ) -> Iterator[tuple[str, str]]:
     """Yield the file name and text of ``report.html``, then those of the sections' own pages.
 
-    ``specs`` and ``svg`` hold each chart's description and drawing by name; ``ui`` is the address
-    of the MLflow UI.
+    ``specs`` holds each chart's description by name, and ``svg`` the drawings for readers without
+    JavaScript; ``ui`` is the address of the MLflow UI.
     """
     own = [section for section in document.sections if section.own_page]
-    links = {f"{PAGES}/{quote(section.anchor)}.html": section.title for section in own}
-    kept = [section for section in document.sections if not section.own_page]
+    links = {section.page: section.title for section in own}
     write = partial(_page, specs=specs, svg=svg, ui=ui)
-    yield "report.html", write(replace(document, sections=kept), links=links)
+    yield "report.html", write(document.front, links=links)
     for section in own:
         alone = Document(section.title, [Section("Result", section.anchor, section.blocks)])
         alone.sections.extend(section.sections)
@@ -57,30 +50,33 @@ def _page(
     links: Mapping[str, str],
 ) -> str:
     specs = {chart.name: specs[chart.name] for chart in document.every(Chart)}
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pipeline.reporting"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    template = environment.get_template("page.html")
-    assert environment.loader is not None
-    css, _, _ = environment.loader.get_source(environment, "page.css")
-    js, _, _ = environment.loader.get_source(environment, "page.js")
-    return template.render(
+    return _template().render(
         document=document,
         links=links,
         svg=svg,
         ui=ui.rstrip("/"),
-        css=Markup(css),
-        js=Markup(js),
         vega=Markup(_vega()),
         charts=Markup(json.dumps(specs, separators=(",", ":")).replace("<", "\\u003c")),
         show=show,
         order=_order,
         groups=_groups,
-        heights={name: heights(spec, svg[name]) for name, spec in specs.items()},
+        heights={name: heights(spec) for name, spec in specs.items()},
         base64=lambda data: base64.b64encode(data).decode(),
     )
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("pipeline.reporting"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    assert environment.loader is not None
+    for name in ("css", "js"):
+        source, _, _ = environment.loader.get_source(environment, f"page.{name}")
+        environment.globals[name] = Markup(source)
+    return environment.get_template("page.html")
 
 
 @cache

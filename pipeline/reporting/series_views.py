@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.reporting.charts import OKABE_ITO, Axis, BarChart, LineChart, Series
 from pipeline.reporting.vega import LABEL, Spec, sized
 
-LINE_HEIGHT = 360
+LINE_HEIGHT = 420
 MARKS = {"circle": "circle", "square": "square", "diamond": "diamond", "triangle": "triangle-up"}
 
 
@@ -168,4 +168,4 @@ def bar_view(chart: BarChart) -> Spec:
         encoding = {"x": x, "text": {"field": "x", "format": ".1f"}}
         layers.append({"mark": text, "encoding": encoding | {"color": {"value": "var(--ink)"}}})
     view = {"data": {"values": values}, "encoding": shared, "layer": layers}
-    return sized(view, 100 + max(24, 16 * len(names)) * len(chart.categories))
+    return sized(view, 150 + max(24, 16 * len(names)) * len(chart.categories))

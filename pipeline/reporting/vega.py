@@ -14,8 +14,10 @@ Spec = dict[str, Any]
 
 WIDTH = 720
 """Width in pixels of a drawing in a file; on the page it fills the available width."""
-AXES = 100
-"""Pixels that are kept for an axis and its title."""
+PANEL_HEADER = 40
+"""Pixels between the panels of a facet, and above the first."""
+PANEL_AXIS = 40
+"""Pixels below the last panel of a facet."""
 LABEL = "truncate(datum.label, 32)"
 """Expression for the label of a category, whose name may be long."""
 LIGHT = {"--paper": "white", "--ink": "#1c2024", "--soft": "#5b6570", "--line": "#dde1e6"}
@@ -80,20 +82,18 @@ def to_svg(spec: Spec) -> bytes:
     return re.sub(r"""(\bid="|url\(#)((?:clip|gradient_)\d+)""", renumbered, svg).encode()
 
 
-def heights(spec: Spec, svg: bytes) -> tuple[int, int]:
+def heights(spec: Spec) -> tuple[int, int]:
     """Return a drawing's height in pixels on a wide screen and on a phone.
 
     On a phone, panels stand below each other.
     """
-    drawn = re.search(rb' height="(\d+)', svg)
-    assert drawn is not None
-    height = int(drawn[1])
     if "facet" not in spec:
-        return height, height
-    panels, view = len(spec["facet"]["sort"]), spec["spec"]
-    return height, height + (panels - -(-panels // spec["columns"])) * (view["height"] + 40)
+        return spec["height"], spec["height"]
+    panels, one = len(spec["facet"]["sort"]), spec["spec"]["height"] + PANEL_HEADER
+    return -(-panels // spec["columns"]) * one + PANEL_AXIS, panels * one + PANEL_AXIS
 
 
 def sized(view: Spec, height: int) -> Spec:
-    """Give ``view`` a size without its axes; on the page they fit inside the available width."""
-    return {"width": WIDTH - AXES, "height": height, **view}
+    """Give ``view`` its whole size, inside which its axes and legend are fitted."""
+    fit = {"type": "fit", "contains": "padding"}
+    return {"width": WIDTH, "height": height, "autosize": fit, **view}

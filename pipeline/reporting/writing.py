@@ -4,12 +4,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.base.files import write_bytes, write_text
-from pipeline.base.progress import counted
 from pipeline.reporting.charts import Chart
-from pipeline.reporting.document import Document, Gallery
+from pipeline.reporting.document import PAGES, Document, Gallery
 from pipeline.reporting.drawing import to_spec
 from pipeline.reporting.markdown import to_report
-from pipeline.reporting.page import PAGES, to_pages
+from pipeline.reporting.page import to_pages
 from pipeline.reporting.tables import Table, to_csv, to_latex
 from pipeline.reporting.vega import to_svg
 
@@ -24,8 +23,9 @@ def write_report(document: Document, folder: Path, ui: str) -> None:
         tables[f"{table.name}.csv"] = to_csv(table).encode()
         tables[f"{table.name}.tex"] = to_latex(table).encode()
     specs = {chart.name: to_spec(chart) for chart in document.every(Chart)}
-    drawings = counted(map(to_svg, specs.values()), "drawing figures", len(specs))
-    svg = dict(zip(specs, drawings, strict=True))
+    # The figures of pages for a single dataset are only drawn by the browser: drawing hundreds of
+    # them here would take most of the time of a report.
+    svg = {chart.name: to_svg(specs[chart.name]) for chart in document.front.every(Chart)}
     figures = {f"{name}.svg": drawing for name, drawing in svg.items()}
     for gallery in document.every(Gallery):
         for i, picture in enumerate(gallery.pictures):

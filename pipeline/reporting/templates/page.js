@@ -13,7 +13,7 @@
       if (narrow) spec.columns = 1;
       spec.spec.width = Math.floor((width - 150) / spec.columns);
     } else {
-      Object.assign(spec, { width, height, autosize: { type: "fit", contains: "padding" } });
+      Object.assign(spec, { width, height });
     }
     const theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : undefined;
     const inside = document.createElement("div"); // the box keeps its own description
@@ -22,22 +22,24 @@
     box.dataset.ready = "yes";
   };
 
-  const boxes = [...document.querySelectorAll(".plot")];
-  const watcher = new IntersectionObserver((entries) => {
-    for (const { isIntersecting, target } of entries) {
-      if (isIntersecting) {
-        watcher.unobserve(target);
-        draw(target);
-      }
+  // One after another from the top: the page answers in between, and print has every figure.
+  const boxes = document.querySelectorAll(".plot");
+  let turn = 0;
+  const drawAll = async () => {
+    const mine = ++turn;
+    for (const box of boxes) {
+      await new Promise((next) => setTimeout(next));
+      if (mine !== turn) return;
+      await draw(box);
     }
-  }, { rootMargin: "600px" });
-  boxes.forEach((box) => watcher.observe(box));
+  };
+  drawAll();
 
   let width = innerWidth;
   addEventListener("resize", () => {
     if (innerWidth === width) return;
     width = innerWidth;
-    boxes.forEach((box) => watcher.observe(box));
+    drawAll();
   });
 
   // An absent figure goes last, whichever way the column is sorted.
