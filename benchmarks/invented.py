@@ -112,7 +112,7 @@ def _fill(root: Path, models: Sequence[str]) -> None:
     for number, (dataset, model, strategy) in enumerate(cells, start=1):
         cfg = compose(root, [*_chosen(dataset, model), f"strategy={strategy}"])
         if not (results_dir(cfg) / "best.yaml").exists():
-            print(f"{root}: cell {number} of {len(cells)}: {dataset} {model} {strategy}", flush=True)
+            print(f"{cfg.project}: cell {number} of {len(cells)}", flush=True)
             tuned(cfg)
         if not (results_dir(cfg) / "final.json").exists():
             with invented():

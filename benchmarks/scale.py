@@ -1,6 +1,6 @@
 """Time the report, `dvc status` and a look-up in the journal on the whole benchmark.
 
-    python benchmarks/scale.py FOLDER [--json PATH]
+    python benchmarks/scale.py FOLDER [--models 3] [--paddle] [--json PATH]
 
 Unless FOLDER has it already, this makes the benchmark there with invented results (invented.py):
 eight datasets with their official numbers of classes and images; the strategies fixed, grid (196
@@ -15,13 +15,14 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import chdir
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
-from invented import MODELS, made
+from invented import MODELS, PADDLE, made
 
 from pipeline.base.files import write_json
 from pipeline.trials.journal import KEY_TAG, Journal
@@ -71,13 +72,16 @@ def held(process: psutil.Process) -> int:
     return total
 
 
-def look_ups() -> tuple[list[float], list[float]]:
+def look_ups(journals: Sequence[Journal]) -> tuple[list[float], list[float]]:
     """Return the seconds and processor seconds of each look-up of a random finished trial."""
-    journal = Journal.open("benchmark")
-    runs = journal.search("attributes.status = 'FINISHED'", "tags.purpose = 'search'")
-    keys = [run.data.tags[KEY_TAG] for run in runs if KEY_TAG in run.data.tags]
+    known = [
+        (journal, run.data.tags[KEY_TAG])
+        for journal in journals
+        for run in journal.search("attributes.status = 'FINISHED'", "tags.purpose = 'search'")
+        if KEY_TAG in run.data.tags
+    ]
     seconds, processor = [], []
-    for key in random.Random(0).sample(keys, LOOK_UPS):
+    for journal, key in random.Random(0).sample(known, LOOK_UPS):
         start, before = time.monotonic(), time.process_time()
         finished = journal.finished(journal.tries(key))
         seconds.append(time.monotonic() - start)
@@ -87,29 +91,41 @@ def look_ups() -> tuple[list[float], list[float]]:
     return seconds, processor
 
 
-def counts(journal: Journal) -> tuple[int, int]:
+def counts(journals: Sequence[Journal]) -> tuple[int, int]:
     """Return the number of all runs, and of runs that trained a trial of a search."""
-    runs = journal.search()
+    runs = [run for journal in journals for run in journal.search()]
     trained = [run for run in runs if KEY_TAG in run.data.tags]
     return len(runs), sum(run.data.tags["purpose"] == "search" for run in trained)
 
 
-def measured() -> dict[str, Any]:
+def reported(project: Path) -> dict[str, Any]:
+    """Measure the report of a pipeline, and the size of its largest page."""
+    place = ["--config-path", str(project)] if project != Path() else []
+    cost = watched(sys.executable, "-m", "pipeline.report", *place)
+    folder = project / "report"
+    pages = [folder / "report.html", *folder.glob("datasets/*.html")]
+    sizes = [page.stat().st_size for page in pages]
+    return {**cost._asdict(), "pages": len(pages), "largest_page_bytes": max(sizes)}
+
+
+def measured(paddle: bool) -> dict[str, Any]:
     """Measure everything on the benchmark in the working directory."""
     python = sys.executable
-    runs, trials = counts(Journal.open("benchmark"))
-    report = watched(python, "-m", "pipeline.report")
+    projects = {"benchmark": Path()} | ({PADDLE: Path(PADDLE)} if paddle else {})
+    journals = [Journal.open(name) for name in projects]
+    runs, trials = counts(journals)
+    reports = {name: reported(project) for name, project in projects.items()}
     if not Path(".dvc").exists():
         subprocess.run([python, "-m", "dvc", "init", "--no-scm", "--quiet"], check=True)
-    subprocess.run([python, "-m", "dvc", "commit", "-f", "-q", "dvc.yaml"], check=True)
+    files = [str(project / "dvc.yaml") for project in projects.values()]
+    subprocess.run([python, "-m", "dvc", "commit", "-f", "-q", *files], check=True)
     status = sorted(watched(python, "-m", "dvc", "status") for _ in range(STATUSES))[STATUSES // 2]
-    seconds, processor = look_ups()
+    seconds, processor = look_ups(journals)
     return {
         "runs": runs,
         "search_trials": trials,
         "load": os.getloadavg()[0],
-        "report": report._asdict(),
-        "page_bytes": Path("report/report.html").stat().st_size,
+        "reports": reports,
         "dvc_status": status._asdict(),
         "look_up": {
             "count": LOOK_UPS,
@@ -121,7 +137,7 @@ def measured() -> dict[str, Any]:
 
 
 def described(figures: dict[str, Any]) -> str:
-    report, look_up = figures["report"], figures["look_up"]
+    look_up = figures["look_up"]
 
     def times(cost: dict[str, float]) -> str:
         return f"{cost['seconds']:.1f} s, {cost['processor_seconds']:.1f} s of processor time"
@@ -130,8 +146,11 @@ def described(figures: dict[str, Any]) -> str:
         [
             f"journal     {figures['runs']:,} runs, {figures['search_trials']:,} trained to search",
             f"machine     {os.cpu_count()} cores, load {figures['load']:.1f}",
-            f"report      {times(report)}, peak {report['peak_bytes'] / 1e6:.0f} MB, "
-            f"page {figures['page_bytes'] / 1e6:.1f} MB",
+            *(
+                f"report      {times(cost)}, peak {cost['peak_bytes'] / 1e6:.0f} MB, "
+                f"{cost['pages']} pages, largest {cost['largest_page_bytes'] / 1e6:.1f} MB ({name})"
+                for name, cost in figures["reports"].items()
+            ),
             f"dvc status  {times(figures['dvc_status'])}",
             f"look-up     median {1000 * look_up['median_seconds']:.0f} ms, "
             f"{1000 * look_up['median_processor_seconds']:.0f} ms of processor time, "
@@ -146,12 +165,13 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there, too")
-    parser.add_argument("--models", type=int, default=1, choices=range(1, len(MODELS) + 1))
+    models = range(1, len(MODELS) + 1)
+    parser.add_argument("--models", type=int, default=1, choices=models, help="how many models")
     parser.add_argument("--paddle", action="store_true", help="also under PaddleClas's protocol")
     arguments = parser.parse_args()
     made(arguments.folder, arguments.models, arguments.paddle)
     with chdir(arguments.folder):
-        figures = measured()
+        figures = measured(arguments.paddle)
     print(described(figures))
     if arguments.json:
         write_json(arguments.json, figures)

@@ -10,7 +10,6 @@ from urllib.parse import quote
 from pipeline.reporting.charts import Chart
 from pipeline.reporting.tables import Table
 
-
 PAGES = "datasets"
 """Folder, beside ``report.html``, of the pages for a single dataset and model."""
 

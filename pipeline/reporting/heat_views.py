@@ -25,7 +25,13 @@ def heat_view(chart: HeatMap) -> Spec:
         if value is not None and (share or value)
     ]
     many = rows * columns > FIGURES_UP_TO
-    labels = {"grid": False, "ticks": False, "domain": False, "labelExpr": LABEL}
+    labels = {
+        "grid": False,
+        "ticks": False,
+        "domain": False,
+        "labelExpr": LABEL,
+        "labelOverlap": True,
+    }
     across_labels = labels | {"labelAngle": 0 if share else -45}
 
     def position(field: str, title: str, names: list[str], axis: Spec) -> Spec:

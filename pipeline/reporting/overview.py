@@ -110,7 +110,7 @@ def accuracy_chart(places: Sequence[Place]) -> BarChart:
         title="Test accuracy by strategy",
         caption=f"Test top-1, {words}. Small dots are the single refits.",
         x=Axis("test top-1, %", percent=True),
-        categories=[str(title(place)) for place in shown],
+        categories=[str(title(place)).replace(", ", "\n", 1) for place in shown],
         series=series,
         dots=True,
     )

@@ -5,6 +5,7 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping
 from functools import cache, partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 import jinja2
@@ -38,8 +39,7 @@ def to_pages(
     for section in own:
         alone = Document(section.title, [Section("Result", section.anchor, section.blocks)])
         alone.sections.extend(section.sections)
-        back = {"../report.html": document.title}
-        yield f"{section.anchor}.html", write(alone, links=back)
+        yield f"{section.anchor}.html", write(alone, home=document.title)
 
 
 def _page(
@@ -47,12 +47,15 @@ def _page(
     specs: Mapping[str, Spec],
     svg: Mapping[str, bytes],
     ui: str,
-    links: Mapping[str, str],
+    links: Mapping[str, str] = MappingProxyType({}),
+    home: str = "",
 ) -> str:
+    """Write a page; ``links`` are titles by address, ``home`` the title of the first page."""
     specs = {chart.name: specs[chart.name] for chart in document.every(Chart)}
     return _template().render(
         document=document,
         links=links,
+        home=home,
         svg=svg,
         ui=ui.rstrip("/"),
         vega=Markup(_vega()),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from pipeline.base.statistics import Interval
+from pipeline.base.text import count
 from pipeline.reporting.accuracy_context import guessing, opened
 from pipeline.reporting.cell_groups import Place, describe, place_title, wording
 from pipeline.reporting.charts import look_of, ordered
@@ -24,17 +25,18 @@ def answer(place: Place) -> Facts | None:
     lines = [
         ("Setting to use", f"{describe(cell.best.point)} (found by {strategy})"),
         ("Test accuracy", accuracy(final, cell.top1)),
-        ("Without learning", guessing(final)),
-        ("Test split opened", opened(cell)),
     ]
     difference, words = gain(place, strategy, "fixed")
     if difference is not None and strategy != "fixed":
         points = f"{show(difference, 'points')} points (paired by seed and image), {words}"
         lines.append(("Gain over the fixed scheme", points))
+    took = f"{count(len(cell.trials), 'training')}, {show(cell.seconds, 'duration')}"
+    lines.append(("Cost of the search", f"{took} of device time"))
     if final.protocol == "heldout":
         folder = (cell.folder / "model").as_posix()
         lines.append(("Model", f"`{folder}`"))
         lines.append(("Classify an image", f"`{PROGRAM} predict {folder} IMAGE`"))
+    lines += [("Without learning", guessing(final)), ("Test split opened", opened(cell))]
     return Facts(lines)
 
 

@@ -66,7 +66,8 @@ def line_view(chart: LineChart) -> Spec:
     ]
     symbol = None if any(each.style == "points" for each in every) else "stroke"
     dash = _by_series(names, ([5, 4] if each.dashed else [1, 0] for each in every), symbol)
-    mark = _by_series(names, (MARKS[each.mark] for each in every))
+    shapes = (MARKS[each.mark] if each.style == "points" else "stroke" for each in every)
+    mark = _by_series(names, shapes)
     points = {"type": "point", "filled": True, "size": 50, "opacity": 1}
     bound = {"y": y | {"field": "low"}, "y2": {"field": "high"}}
 

@@ -18,8 +18,11 @@ PANEL_HEADER = 40
 """Pixels between the panels of a facet, and above the first."""
 PANEL_AXIS = 40
 """Pixels below the last panel of a facet."""
-LABEL = "truncate(datum.label, 32)"
-"""Expression for the label of a category, whose name may be long."""
+_LINES = "split(datum.label, '\\n')"
+LABEL = (
+    f"truncate({_LINES}[0], 32) + (length({_LINES}) > 1 ? '\\n' + truncate({_LINES}[1], 32) : '')"
+)
+"""Expression for the label of a category: one line or two, each of which may be long."""
 LIGHT = {"--paper": "white", "--ink": "#1c2024", "--soft": "#5b6570", "--line": "#dde1e6"}
 _LABELS = {
     "labelColor": "var(--ink)",
@@ -31,6 +34,7 @@ _LABELS = {
 _CONFIG: Spec = {
     "aria": False,  # each figure has one description as a whole
     "font": "sans-serif",
+    "lineBreak": "\n",
     "view": {"stroke": None},
     "mark": {"aria": False},
     "axis": {
@@ -85,12 +89,12 @@ def to_svg(spec: Spec) -> bytes:
 def heights(spec: Spec) -> tuple[int, int]:
     """Return a drawing's height in pixels on a wide screen and on a phone.
 
-    On a phone, panels stand below each other.
+    On a phone, panels stand below each other, and the legend above them.
     """
     if "facet" not in spec:
         return spec["height"], spec["height"]
     panels, one = len(spec["facet"]["sort"]), spec["spec"]["height"] + PANEL_HEADER
-    return -(-panels // spec["columns"]) * one + PANEL_AXIS, panels * one + PANEL_AXIS
+    return -(-panels // spec["columns"]) * one + PANEL_AXIS, panels * one + 2 * PANEL_AXIS
 
 
 def sized(view: Spec, height: int) -> Spec:

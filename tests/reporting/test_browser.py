@@ -50,7 +50,7 @@ STRATEGIES = ("fixed", "grid", "bayes")
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two datasets, one of them published, with a cell missing."""
     root = tmp_path_factory.mktemp("benchmark")
-    Benchmark(datasets=DATASETS, classes=12).write(root)
+    Benchmark(datasets=DATASETS).write(root)
     names = [CellName(d, "resnet50_vd", s) for d in DATASETS for s in STRATEGIES]
     results = read_results(root, [*names, CellName("flowers102", "resnet50_vd", "grid")])
     published = table1()
@@ -74,10 +74,8 @@ class Visit:
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("request", lambda each: self.requests.append(each.url))
 
-    def scroll_through(self, page: Any) -> None:
-        """Figures draw as they come into view."""
+    def wait_for_figures(self, page: Any) -> None:
         for plot in page.locator(".plot").all():
-            plot.scroll_into_view_if_needed()
             playwright.expect(plot).to_have_attribute("data-ready", "yes", timeout=30_000)
 
 
@@ -104,7 +102,7 @@ def visit(browser: Any, page_file: Path, request: pytest.FixtureRequest) -> Iter
     seen.dataset.goto(page_file.as_uri())
     seen.dataset.get_by_role("navigation").get_by_text("<i>digits<i> 数字").click()
     for page in (seen.page, seen.dataset):
-        seen.scroll_through(page)
+        seen.wait_for_figures(page)
     yield seen
     context.close()
 
@@ -128,9 +126,11 @@ def test_nothing_is_wider_than_the_screen(visit: Visit) -> None:
 
 
 def test_links_land_where_they_say_before_any_figure_is_drawn(browser: Any, visit: Visit) -> None:
-    """Figures are drawn as they come into view, in places whose heights are known before."""
+    """The places of figures have their heights before they are drawn."""
     page = browser.new_page(viewport=visit.dataset.viewport_size)
+    page.add_init_script("globalThis.setTimeout = () => 0")  # so no figure is drawn
     page.goto(visit.dataset.url)
+    assert page.locator(".plot svg").count() == 0
     links = page.locator("nav a[href^='#']")
     for link in [links.nth(i) for i in range(links.count())]:
         page.evaluate("scrollTo({top: 0, behavior: 'instant'})")
@@ -302,7 +302,8 @@ def test_text_is_readable_on_its_ground(visit: Visit) -> None:
             f"""() => {{ {CONTRAST}
               const texts = document.querySelectorAll("p, td, th, dt, dd, figcaption, .plot text");
               const colour = (e) => getComputedStyle(e)[e.matches("text") ? "fill" : "color"];
-              const inCell = ".notice, [data-chart$='-heat'] .role-mark text";
+              const inCell = ".notice, [data-chart$='-heat'] .role-mark text, "
+                + "[data-chart$='-confusion'] .role-mark text";
               // Below a label in a figure lies the same text in the page's colour, as an edge.
               const edge = (e) => getComputedStyle(e).stroke === getComputedStyle(e).fill;
               return [...texts].filter((e) => !e.matches(inCell) && !edge(e))
@@ -314,17 +315,26 @@ def test_text_is_readable_on_its_ground(visit: Visit) -> None:
 
 
 def test_figures_in_a_heat_map_are_readable_on_their_cells(visit: Visit) -> None:
-    contrasts = visit.dataset.evaluate(
-        f"""() => {{ {CONTRAST}
-          const plot = document.querySelector("[data-chart$='-heat']");
-          const cells = [...plot.querySelectorAll(".role-mark.mark-rect path")];
-          const texts = [...plot.querySelectorAll(".role-mark.mark-text text")];
-          const fill = (e) => parts(getComputedStyle(e).fill).slice(0, 3);
-          return texts.map((text, i) => contrast(fill(text), fill(cells[i])));
-        }}"""
-    )
-    assert len(contrasts) == 12
-    assert min(contrasts) >= 4.5
+    """Those of the grid and of the confusion matrix."""
+    for chart in ("heat", "confusion"):
+        contrasts = visit.dataset.evaluate(
+            f"""() => {{ {CONTRAST}
+              const plot = document.querySelector("[data-chart$='-{chart}']");
+              const fill = (e) => parts(getComputedStyle(e).fill).slice(0, 3);
+              const cells = [...plot.querySelectorAll(".role-mark.mark-rect path")]
+                .filter((e) => getComputedStyle(e).fill !== "none")  // the frame
+                .map((e) => [e.getBoundingClientRect(), fill(e)]);
+              return [...plot.querySelectorAll(".role-mark.mark-text text")].map((text) => {{
+                const box = text.getBoundingClientRect();
+                const [x, y] = [box.left + box.width / 2, box.top + box.height / 2];
+                const below = cells.find(([c]) =>
+                  c.left <= x && x <= c.right && c.top <= y && y <= c.bottom);
+                return contrast(fill(text), below[1]);
+              }});
+            }}"""
+        )
+        assert len(contrasts) > 10
+        assert min(contrasts) >= 4.5
 
 
 def test_marks_are_visible_on_their_ground(visit: Visit) -> None:
@@ -352,14 +362,24 @@ def test_marks_are_visible_on_their_ground(visit: Visit) -> None:
         assert min(contrasts) >= 3
 
 
-def test_print_shows_the_static_drawings(visit: Visit) -> None:
-    visit.page.emulate_media(media="print")
-    visit.page.wait_for_function("document.querySelector('img.drawn').complete")
-    first = visit.page.locator("figure.chart").first
-    playwright.expect(first.locator("img.drawn")).to_be_visible()
-    playwright.expect(first.locator(".plot")).to_be_hidden()
-    assert first.locator("img.drawn").evaluate("image => image.naturalWidth") > 100
-    visit.page.emulate_media(media="screen")
+def test_figures_are_printed_dark_on_white(visit: Visit) -> None:
+    """In the page's dark style, too; no figure is wider than the paper."""
+    for page in (visit.page, visit.dataset):
+        before = page.viewport_size
+        page.emulate_media(media="print")
+        page.set_viewport_size({"width": 1030, "height": 700})
+        inks = page.evaluate(
+            """() => [...document.querySelectorAll(".plot .role-axis-label text")]
+                 .map((each) => getComputedStyle(each).fill)"""
+        )
+        widths = page.evaluate(
+            """() => [...document.querySelectorAll(".plot svg.marks")]
+                 .map((each) => each.getBoundingClientRect().width)"""
+        )
+        page.emulate_media(media="screen")
+        page.set_viewport_size(before)
+        assert set(inks) == {"rgb(0, 0, 0)"}
+        assert 100 < min(widths) <= max(widths) <= 1030
 
 
 def test_everything_fits_on_paper(visit: Visit) -> None:
@@ -376,11 +396,14 @@ def test_everything_fits_on_paper(visit: Visit) -> None:
     assert [(table, page) for table, page in widths if page and table > page] == []
 
 
-def test_figures_are_there_without_javascript(browser: Any, page_file: Path) -> None:
+def test_without_javascript_the_first_page_has_its_figures(browser: Any, page_file: Path) -> None:
     context = browser.new_context(java_script_enabled=False, offline=True)
     page = context.new_page()
     page.goto(page_file.as_uri())
     figure = page.locator("figure.chart").first
-    playwright.expect(figure.locator("img.drawn")).to_be_visible()
+    assert figure.locator("img").evaluate("image => image.naturalWidth") > 100
     playwright.expect(figure.locator(".plot")).to_be_hidden()
+    page.goto(next(page_file.parent.glob("datasets/*.html")).as_uri())
+    figure = page.locator("figure.chart").first
+    playwright.expect(figure.locator("noscript p")).to_be_visible()
     context.close()

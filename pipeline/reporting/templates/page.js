@@ -7,11 +7,17 @@
     const [width, height] = [box.clientWidth, box.clientHeight];
     const narrow = width < 560;
     spec.background = null;
-    if (narrow) spec.config.legend.columns = 1;
+    if (narrow) {
+      spec.config.legend.columns = 1;
+      spec.config.axis.labelFontSize = 10;
+      spec.config.axisQuantitative.tickCount = 4;
+    }
     if (spec.facet) {
-      // On a phone the panels stand below each other: side by side nobody could read them.
+      // On a phone the panels stand below each other, and the legend above them.
+      const { color } = spec.spec.layer[0].encoding;
+      if (narrow) Object.assign(color.legend, { orient: "top", direction: "horizontal" });
       if (narrow) spec.columns = 1;
-      spec.spec.width = Math.floor((width - 150) / spec.columns);
+      spec.spec.width = Math.floor((width - (narrow ? 75 : 150)) / spec.columns);
     } else {
       Object.assign(spec, { width, height });
     }
