@@ -87,6 +87,7 @@ class Place:
     def dataset_title(self) -> str:
         return next(iter(self.cells.values())).dataset_title
 
+
 def place_title(places: Sequence[Place]) -> Figure[Place]:
     """Return the column that names a place: by its dataset, and by its model if there are two."""
     if len({place.model for place in places}) > 1:
