@@ -16,9 +16,9 @@ from pipeline.base.files import write_json
 from pipeline.base.paired_comparison import worth_more_seeds
 from pipeline.reporting.comparisons import PAIRS, difference
 from pipeline.reporting.results import Cell, CellName, read_results
+from pipeline.settings.accelerators import take_own_device
 from pipeline.settings.command_line import stage
 from pipeline.settings.folders import decided_dir
-from pipeline.settings.machine import take_own_device
 from pipeline.settings.schema import Config, StrategyConfig
 from pipeline.trials.more_seeds import MORE_SEEDS, MoreSeeds
 

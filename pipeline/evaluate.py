@@ -23,10 +23,10 @@ from pipeline.deployment.final_model import Delivered, deliver, register_final, 
 from pipeline.deployment.provenance import provenance
 from pipeline.planning.pace import progress
 from pipeline.search.replay import replays
+from pipeline.settings.accelerators import take_own_device
 from pipeline.settings.command_line import stage
 from pipeline.settings.compose import sweeper_options
 from pipeline.settings.folders import prepared_dir, results_dir, sweep_dir
-from pipeline.settings.machine import take_own_device
 from pipeline.settings.schema import Config
 from pipeline.training.data import TEST
 from pipeline.trials import refits

@@ -31,10 +31,11 @@ from pipeline.base.text import gist, some
 from pipeline.planning.pace import progress
 from pipeline.projects import making
 from pipeline.projects.options import add_options
+from pipeline.settings.accelerators import take_own_device
 from pipeline.settings.command_line import banner, guarded, parser, show_log
 from pipeline.settings.compose import compose, compose_for_sweep, hydra_overrides
 from pipeline.settings.folders import CONFIG_NAME, PROGRAM
-from pipeline.settings.machine import beyond_this_machine, take_own_device, threads
+from pipeline.settings.machine import beyond_this_machine, threads
 from pipeline.trials.interruptions import interrupt, left_to_slurm
 
 _QUIET = ("hydra/hydra_logging=quiet", "hydra/job_logging=none")
@@ -95,11 +96,14 @@ def tune(config_dir: Path, overrides: Sequence[str], *, verbose: bool = False) -
         take_own_device(cfg.machine)
     with sweep.opened(cfg) as parent:
         _warn(parent.resources.doubts(cfg))
+        here = parent.resources.environment
+        decided = [f"machine.device={here.device}", f"machine.precision={here.precision}"]
+        quiet = () if verbose else _QUIET
         shutil.rmtree(parent.folder, ignore_errors=True)
         os.environ[sweep.PARENT] = parent.run_id
         try:
             with _explained(parent.folder):
-                _multirun(config_dir.resolve(), [*overrides, *(() if verbose else _QUIET)])
+                _multirun(config_dir.resolve(), [*overrides, *decided, *quiet])
         except Exception:
             parent.require_not_stopped()  # the cause, before what a launcher made of it
             raise

@@ -17,7 +17,7 @@ from pipeline.base.errors import UserError
 from pipeline.base.statistics import t_interval
 from pipeline.datasets.manifest import Manifest
 from pipeline.evaluate import evaluate
-from pipeline.settings import machine
+from pipeline.settings import accelerators
 from pipeline.settings.command_line import stage
 from pipeline.training import devices
 
@@ -87,13 +87,13 @@ def test_a_sweep_and_its_refits_take_one_accelerator_before_cuda_starts(project,
     found = []
 
     def resolve(device):  # the first to ask for CUDA
-        found.append(os.environ[machine.VISIBLE])
+        found.append(os.environ[accelerators.VISIBLE])
         return "cpu"
 
     monkeypatch.setattr(devices, "resolve_device", resolve)
     for command in (project.tune, project.evaluate):
-        monkeypatch.setattr(machine, "_held", [])
-        monkeypatch.setenv(machine.VISIBLE, "GPU-1,GPU-2")
+        monkeypatch.setattr(accelerators, "_held", [])
+        monkeypatch.setenv(accelerators.VISIBLE, "GPU-1,GPU-2")
         command("strategy=fixed", "machine.device=auto")
         assert set(found) in ({"GPU-1"}, {"GPU-2"})
         found.clear()

@@ -108,6 +108,21 @@ def test_folder_and_onnx_file_agree(
             assert first["probability"] == pytest.approx(second["probability"], abs=1e-4)
 
 
+def test_the_processor_predicts_if_cuda_does_not_start(
+    model: Path, photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def old(*_: object) -> None:
+        raise RuntimeError("the driver is too old")
+
+    expected = run(capsys, model, photos / "a.jpg")
+    monkeypatch.setattr(predictor, "_DRIVER", photos)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.mem_get_info", old)
+    code, shown, errors = run(capsys, model, photos / "a.jpg")
+    assert (code, shown) == expected[:2]
+    assert errors[0].startswith("warning: the processor predicts. machine.device: there is an acc")
+
+
 def test_measures_accuracy_on_folders_of_classes(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 """Open a packaged model for prediction: on an accelerator if there is one, else with ONNX."""
 
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,15 +59,20 @@ def load(path: Path) -> Predictor:
 
 
 def _accelerated(description: Description, weights: Path) -> Predictor | None:
-    """Open the weights on the accelerator; return None without one."""
+    """Open the weights on the accelerator; return None without one that works."""
     if not _DRIVER.exists():  # importing torch takes seconds
         return None
     import torch
 
     from pipeline.deployment.network import load as load_network
-    from pipeline.training.devices import as_delivered
+    from pipeline.training.devices import as_delivered, start
 
     if not torch.cuda.is_available():
+        return None
+    try:
+        start("cuda")
+    except UserError as error:
+        print(f"warning: the processor predicts. {error}", file=sys.stderr)
         return None
     network = load_network(description, weights).to("cuda")
     one_at_a_time = threading.Lock()  # the setting of TF32 belongs to the whole process

@@ -33,6 +33,7 @@ from pipeline.training.devices import (
     memory_explained,
     resolve_device,
     resolved,
+    start,
 )
 from pipeline.training.losses import mixed_cross_entropy
 from pipeline.training.schedule import Schedule
@@ -110,6 +111,7 @@ def measure(cfg: Config) -> Speed:
 def _measured(cfg: Config) -> Speed:
     machine = resolved(cfg.machine)
     device, precision = machine.device, machine.precision
+    start(device)
     threads = cfg.machine.threads or threads_per_trial()
     torch.set_num_threads(threads)
     recipe = cfg.recipe
@@ -188,11 +190,11 @@ def _saved_by(work: Callable[[], object]) -> int:
 def _seconds(work: Callable[[], object], device: str) -> float:
     if device == "cuda":
         torch.cuda.synchronize()
-    start = time.monotonic()
+    begin = time.monotonic()
     work()
     if device == "cuda":
         torch.cuda.synchronize()
-    return time.monotonic() - start
+    return time.monotonic() - begin
 
 
 def seconds_of(

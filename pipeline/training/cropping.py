@@ -177,9 +177,9 @@ def _summing(device: torch.device) -> Sum:
     """Return the Triton kernel on CUDA if it works there, else the tensor code."""
     if device.type != "cuda" or find_spec("triton") is None:
         return summed
-    from pipeline.training import resampling_kernel
-
     try:
+        from pipeline.training import resampling_kernel
+
         resampling_kernel.summed(*_probe("antialias", device)[:2])
     except Exception as error:  # no C compiler, or a card that Triton does not know
         print(

@@ -10,17 +10,22 @@ from pytorch_lightning.plugins.precision import MixedPrecision, Precision
 
 from pipeline.base.errors import UserError
 from pipeline.base.memory import free_memory
-from pipeline.settings.machine import threads_alone
+from pipeline.base.text import gist
+from pipeline.settings.accelerators import capability
+from pipeline.settings.machine import GPUS, threads_alone
 from pipeline.settings.schema import MachineConfig, RecipeConfig
 
 GB = 1e9
+_NO_MEMORY = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
+"""What CUDA, its libraries and torch on the host say when they get no memory."""
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def resolved(machine: MachineConfig) -> MachineConfig:
     """Return the settings as this machine uses them, with every ``auto`` and 0 resolved.
 
-    Raises UserError for a device or a precision that it does not have.
+    Does not start CUDA where its driver says what the accelerators can do. Raises UserError for a
+    device or a precision that the machine does not have.
     """
     device = resolve_device(machine.device)
     # On a processor Pillow is about ten times as fast as the tensor code.
@@ -38,7 +43,10 @@ def resolve_device(device: str) -> str:
     """Return ``cpu`` or ``cuda``. Raises UserError when cuda is asked for but not available."""
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
-        raise UserError("machine.device: found 'cuda', but torch sees no CUDA device here")
+        raise UserError(
+            "machine.device: found 'cuda', but torch sees no CUDA device here (a job of Slurm or "
+            f"Ray gets one if {GPUS}=1 is set)"
+        )
     return "cuda" if device != "cpu" and available else "cpu"
 
 
@@ -47,7 +55,7 @@ def resolve_precision(precision: str, device: str) -> str:
 
     Raises UserError for tf32 or fp16 on a device without it.
     """
-    ampere = device == "cuda" and torch.cuda.get_device_capability() >= (8, 0)
+    ampere = device == "cuda" and (capability() or torch.cuda.get_device_capability()) >= (8, 0)
     if (precision == "tf32" and not ampere) or (precision == "fp16" and device != "cuda"):
         needed = "8.0 or more" if precision == "tf32" else "7.0 or more"
         raise UserError(
@@ -61,6 +69,22 @@ def resolve_precision(precision: str, device: str) -> str:
     capabilities = torch.cpu.get_capabilities()
     native = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
     return "bf16" if native else "float32"
+
+
+def start(device: str) -> None:
+    """Start CUDA for ``device`` cuda. Raises UserError if the driver does not let it start.
+
+    Until then only the driver was asked, which may list a card that this torch cannot use.
+    """
+    if device != "cuda":
+        return
+    try:
+        torch.cuda.mem_get_info()  # the first call that needs the card itself
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(
+            f"machine.device: there is an accelerator, but CUDA does not start: {gist(error)}. Set "
+            "machine.device=cpu, or mend the driver"
+        ) from error
 
 
 def precision_plugin(precision: str, device: str) -> Precision:
@@ -131,7 +155,9 @@ def memory_explained(recipe: RecipeConfig, device: str) -> Iterator[None]:
         torch.cuda.reset_peak_memory_stats()
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not any(words in str(error) for words in _NO_MEMORY):
+            raise
         peak, free = _peak(device), free_bytes(device)
         at_once = recipe.micro_batch or recipe.batch_size
         raise UserError(

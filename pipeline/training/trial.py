@@ -24,7 +24,13 @@ from pipeline.settings.schema import Config, MachineConfig
 from pipeline.training.callbacks import Checkpoint
 from pipeline.training.classifier import Classifier
 from pipeline.training.data import SplitPlan, TrialData
-from pipeline.training.devices import deterministic, memory_explained, precision_plugin, resolved
+from pipeline.training.devices import (
+    deterministic,
+    memory_explained,
+    precision_plugin,
+    resolved,
+    start,
+)
 from pipeline.training.objectives import objective_of
 
 
@@ -77,30 +83,31 @@ def train(
     cfg = cfg.model_copy(update={"machine": resolved(cfg.machine)})
     machine = cfg.machine
     torch.set_num_threads(machine.threads)
-    data = TrialData(cfg, plan, manifest, store)
-    network = build(cfg.model, len(manifest.class_names), weights=weights, seed=cfg.seed)
-    module = Classifier(
-        network,
-        cfg.model,
-        cfg.recipe,
-        cfg.point,
-        data.schedule,
-        data.class_weights(),
-        machine.compile,
-    )
+    start(machine.device)
     with (
         _quiet(),
         deterministic(machine.precision),
         memory_explained(cfg.recipe, machine.device),
     ):
+        data = TrialData(cfg, plan, manifest, store)
+        network = build(cfg.model, len(manifest.class_names), weights=weights, seed=cfg.seed)
+        module = Classifier(
+            network,
+            cfg.model,
+            cfg.recipe,
+            cfg.point,
+            data.schedule,
+            data.class_weights(),
+            machine.compile,
+        )
         trainer = _trainer(data.schedule.epochs, plan, machine, [*callbacks, checkpoint])
-        start = time.monotonic()
+        began_fit = time.monotonic()
         resume = str(checkpoint.path) if _whole(checkpoint.path) else None
         try:
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
         except SystemExit as stop:  # what Lightning makes of Ctrl-C and of SIGTERM
             raise KeyboardInterrupt from stop
-        fit_seconds = checkpoint.earlier + time.monotonic() - start
+        fit_seconds = checkpoint.earlier + time.monotonic() - began_fit
         final = None
         if plan.predict is not None and not module.diverged:
             trainer.test(module, datamodule=data, verbose=False)

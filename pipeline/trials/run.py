@@ -15,8 +15,9 @@ from pipeline.base.disk import full_disk_explained
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_json
 from pipeline.base.locks import alone
+from pipeline.settings.accelerators import require_one_device
 from pipeline.settings.folders import lock_file, prepared_dir, runs_dir
-from pipeline.settings.machine import hardware, require_one_device
+from pipeline.settings.machine import hardware
 from pipeline.settings.schema import Config
 from pipeline.training.callbacks import Checkpoint, Progress, Record
 from pipeline.training.data import Purpose, SplitPlan, split_plan

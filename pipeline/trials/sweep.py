@@ -20,10 +20,10 @@ from pipeline.base.errors import UserError
 from pipeline.base.files import write_yaml
 from pipeline.base.locks import alone
 from pipeline.base.text import some
+from pipeline.settings.accelerators import take_own_device
 from pipeline.settings.compose import check
 from pipeline.settings.faults import Origin
 from pipeline.settings.folders import results_dir, sweep_dir
-from pipeline.settings.machine import take_own_device
 from pipeline.settings.schema import Config
 from pipeline.training.data import Purpose
 from pipeline.trials import sweep_folder

@@ -15,7 +15,7 @@ from pipeline.datasets.pixels import PixelStore
 from pipeline.training import cropping, devices
 from pipeline.training.callbacks import Checkpoint, Progress, Record
 from pipeline.training.classifier import Classifier
-from pipeline.training.data import Purpose, split_plan
+from pipeline.training.data import Purpose, TrialData, split_plan
 from pipeline.training.devices import resolve_device, resolve_precision
 from pipeline.training.trial import train
 
@@ -304,12 +304,20 @@ def test_where_crops_are_cut_changes_nothing(trials, purpose, values, monkeypatc
             assert all(torch.equal(output.state[each], final.state[each]) for each in final.state)
 
 
-def test_a_trial_that_finds_no_memory_says_what_to_set(trials, monkeypatch):
+@pytest.mark.parametrize("where", [(Classifier, "training_step"), (TrialData, "__init__")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    ],
+)
+def test_a_trial_that_finds_no_memory_says_what_to_set(trials, monkeypatch, where, error):
     def full(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise error
 
     with monkeypatch.context() as broken:
-        broken.setattr(Classifier, "training_step", full)
+        broken.setattr(*where, full)
         with pytest.raises(
             UserError,
             match=r"out of memory on cpu: 16 images of 32 px at once took [\d.]+ GB, and [\d.]+ GB "
