@@ -2,8 +2,8 @@
 
     vdtransfer ui            or: python -m pipeline.ui
 
-Starts MLflow's page on the journal of this folder, for this machine alone, and prints the address
-of its search trials, best first.
+Starts MLflow's page on the journal of this folder, for this machine alone, and prints the addresses
+of its search trials and of its sweeps, best first.
 """
 
 import argparse
@@ -22,12 +22,13 @@ def main() -> None:
     ).parse_args()
     from pipeline.trials.journal import experiments  # mlflow takes seconds to import
     from pipeline.trials.store import tracking_uri
-    from pipeline.trials.views import view_address
+    from pipeline.trials.views import VIEWS, view_address
 
     uri, ui = tracking_uri(), f"http://{HOST}:{PORT}"
-    print("Ctrl-C ends it. The search trials, best first:")
+    print("Ctrl-C ends it. Best first:")
     for name, number in experiments().items():
-        print(f"  {name}: {view_address(ui, number)}", flush=True)
+        for view in VIEWS:
+            print(f"  {view} of {name}: {view_address(ui, number, view)}", flush=True)
     command = [sys.executable, "-P", "-m", "mlflow", "ui", "--host", HOST, "--port", PORT]
     sys.exit(subprocess.run([*command, "--backend-store-uri", uri], check=False).returncode)
 

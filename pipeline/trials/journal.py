@@ -236,7 +236,7 @@ class Journal:
 
 
 def experiments() -> dict[str, str]:
-    """Return the experiments of this journal that have a view of their trials: id by name.
+    """Return the experiments of this journal that have our views: id by name.
 
     Creates or migrates the database. Raises JournalLostError when it cannot be used.
     """

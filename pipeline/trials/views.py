@@ -5,33 +5,34 @@ from urllib.parse import urlencode
 
 from pipeline.settings.point import HYPERPARAMETERS
 
-_VIEW = "trials"
-_FACETS = {
-    "searchFilter": "tags.purpose = 'search'",
-    "orderByKey": "metrics.`objective`",
-    "orderByAsc": False,
+_CELL = ("tags.`dataset`", "tags.`model`", "tags.`strategy`")
+_TRIAL = ("metrics.`val/top1`", "metrics.`wall/seconds`")
+VIEWS = {
+    "trials": ("search", "objective", (*(f"params.`{name}`" for name in HYPERPARAMETERS), *_TRIAL)),
+    "sweeps": ("sweep", "best/objective", ("metrics.`n_trials`", "tags.`best.point`")),
 }
-_COLUMNS = (
-    *(f"params.`{name}`" for name in HYPERPARAMETERS),
-    *("metrics.`objective`", "metrics.`val/top1`", "metrics.`wall/seconds`"),
-    *("tags.`dataset`", "tags.`model`", "tags.`strategy`"),
-)
+"""The purpose of the runs of each view, the metric that orders them, and further columns."""
 
 
 def experiment_tags() -> dict[str, str]:
-    """Return the tags of an experiment that hold its view of the search trials, best first.
+    """Return the tags of an experiment that hold its views, each with the best run first.
 
     MLflow keeps a shared view of an experiment in such a tag, and opens an experiment of this kind
     on its side for model training.
     """
-    view = {**_FACETS, "selectedColumns": _COLUMNS}
-    return {
-        "mlflow.experimentKind": "custom_model_development",
-        f"mlflow.sharedViewState.{_VIEW}": json.dumps(view),
-    }
+    tags = {"mlflow.experimentKind": "custom_model_development"}
+    for name, (purpose, metric, columns) in VIEWS.items():
+        view = {
+            "searchFilter": f"tags.purpose = '{purpose}'",
+            "orderByKey": f"metrics.`{metric}`",
+            "orderByAsc": False,
+            "selectedColumns": (f"metrics.`{metric}`", *columns, *_CELL),
+        }
+        tags[f"mlflow.sharedViewState.{name}"] = json.dumps(view)
+    return tags
 
 
-def view_address(ui: str, experiment_id: str) -> str:
-    """Return the address at which the UI at ``ui`` opens the view of an experiment."""
-    asked = {"viewStateShareKey": _VIEW, "workflowType": "machine_learning"}
+def view_address(ui: str, experiment_id: str, view: str) -> str:
+    """Return the address at which the UI at ``ui`` opens a view of an experiment."""
+    asked = {"viewStateShareKey": view, "workflowType": "machine_learning"}
     return f"{ui}/#/experiments/{experiment_id}/runs?{urlencode(asked)}"

@@ -247,7 +247,7 @@ def test_a_link_opens_its_run_in_the_mlflow_ui(
         page.close()
 
 
-def test_the_view_of_the_trials_is_filtered_sorted_and_has_the_points_columns(
+def test_the_views_are_filtered_and_sorted_and_have_their_columns(
     browser: Any, tmp_path: Path, journal_here: None
 ) -> None:
     journal = Journal.open("viewed")
@@ -256,16 +256,18 @@ def test_the_view_of_the_trials_is_filtered_sorted_and_has_the_points_columns(
         ("trial 00", "search", 0.5),
         ("trial 01", "search", 0.75),
         ("seed 0", "final", 0.9),
+        ("grid", "sweep", 0.75),
     ):
-        run_id = journal.start(name, parent_id=None, params={"lr": 0.1}, tags={"purpose": purpose})
-        journal.log(run_id, {"objective": objective})
+        tags = {"purpose": purpose, "best.point": "lr 0.1"}
+        run_id = journal.start(name, parent_id=None, params={"lr": 0.1}, tags=tags)
+        journal.log(run_id, {"best/objective" if purpose == "sweep" else "objective": objective})
     (port,) = free_ports(1)
     ui = f"http://127.0.0.1:{port}"
     mlflow = [sys.executable, "-m", "mlflow", "ui", "--port", str(port)]
     mlflow += ["--backend-store-uri", tracking_uri()]
     with running(mlflow, ui, tmp_path / "ui.log", os.environ):
         page = browser.new_page(viewport={"width": 1600, "height": 900})
-        page.goto(view_address(ui, journal.experiment_id))
+        page.goto(view_address(ui, journal.experiment_id, "trials"))
         best = page.get_by_text("trial 01", exact=True).first
         playwright.expect(best).to_be_visible(timeout=60_000)
         other = page.get_by_text("trial 00", exact=True).first
@@ -275,6 +277,10 @@ def test_the_view_of_the_trials_is_filtered_sorted_and_has_the_points_columns(
             playwright.expect(page.get_by_text(column, exact=True).first).to_be_visible()
         for word in ("searchFilter", "orderByKey", "workflowType=machine_learning"):
             assert word in page.url
+        page.goto(view_address(ui, journal.experiment_id, "sweeps"))
+        for text in ("grid", "best/objective", "best.point", "lr 0.1"):
+            playwright.expect(page.get_by_text(text, exact=True).first).to_be_visible()
+        assert page.get_by_text("trial 01", exact=True).count() == 0
         page.close()
 
 
