@@ -19,6 +19,7 @@ import yaml
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_text
 from pipeline.base.text import duration
+from pipeline.models.input_size import require_network
 from pipeline.planning.estimates import Need, need, trials
 from pipeline.projects.own_images import default_name, existing
 from pipeline.projects.proposal import propose
@@ -79,7 +80,7 @@ def plan(config_dir: Path, overrides: Sequence[str]) -> None:
 def _configs(config_dir: Path, overrides: Sequence[str], group: str) -> list[Config]:
     """Return a configuration for each name of ``group``, or only for the overridden one."""
     given = {each.partition("=")[0] for each in overrides} & set(_LISTS)
-    cfg = compose(config_dir, overrides)
+    cfg = compose(config_dir, overrides, require_network)
     named = {_LISTS[each]: [getattr(cfg, each).name] for each in given}
     names = [] if group in given else getattr(cfg, _LISTS[group])
     found = [compose(config_dir, [*overrides, f"{group}={name}"]) for name in names] or [cfg]

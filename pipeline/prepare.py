@@ -28,6 +28,7 @@ from pipeline.datasets.listing import SPLITS, Entry, Listing
 from pipeline.datasets.manifest import MANIFEST, PIXELS, SCHEMA, STATS, Manifest
 from pipeline.datasets.origin import origin
 from pipeline.datasets.pixels import Stored, Unreadable, write_store
+from pipeline.models.input_size import require_network
 from pipeline.planning.estimates import need
 from pipeline.settings.command_line import stage
 from pipeline.settings.dataset import DatasetConfig
@@ -221,4 +222,4 @@ def _table(listing: Listing, entries: Sequence[Entry], stored: dict[str, Stored]
 
 
 if __name__ == "__main__":
-    stage(run, __doc__)
+    stage(run, __doc__, require_network)

@@ -28,6 +28,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.base.errors import UserError
 from pipeline.base.text import gist, some
+from pipeline.models.input_size import require_network
 from pipeline.planning.pace import progress
 from pipeline.projects import making
 from pipeline.projects.options import add_options
@@ -81,7 +82,7 @@ def tune(config_dir: Path, overrides: Sequence[str], *, verbose: bool = False) -
     Raises UserError for bad input, before any trial, and when more trials failed than
     ``tune.allowed_failures``. ``verbose`` shows Hydra's own lines, too.
     """
-    cfg, launcher = compose_for_sweep(config_dir, overrides)
+    cfg, launcher = compose_for_sweep(config_dir, overrides, require_network)
     print(banner("tune", cfg), flush=True)
     if line := progress(cfg):
         print(line, flush=True)

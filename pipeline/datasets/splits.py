@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from pipeline.base.errors import UserError
-from pipeline.base.text import some
+from pipeline.base.text import count, some
 from pipeline.datasets.listing import Entry, Listing, Split
 
 
@@ -82,7 +82,7 @@ def without_rare(
     A class needs ``least`` images, and at least one for training and one for each drawn split.
     Images are counted as :func:`complete` counts them. If ``least`` is None, no class is left out.
     Returns the remaining listing, with its labels renumbered, and the number of images of each
-    class that was left out.
+    class that was left out. Raises UserError if that leaves fewer than two classes.
     """
     if least is None:
         return listing, {}
@@ -92,6 +92,8 @@ def without_rare(
     needed = max(least, 1 + drawn)
     kept = [label for label, size in enumerate(sizes) if size >= needed]
     rare = {listing.class_names[label]: size for label, size in enumerate(sizes) if size < needed}
+    if rare and len(kept) < 2:
+        raise UserError(_too_rare(least, 1 + drawn, sizes, len(kept)))
     labels = {old: new for new, old in enumerate(kept)}
     remaining = [
         replace(entry, label=labels[entry.label])
@@ -100,6 +102,20 @@ def without_rare(
     ]
     names = [listing.class_names[label] for label in kept]
     return replace(listing, class_names=names, entries=remaining), rare
+
+
+def _too_rare(least: int, needed: int, sizes: Sequence[int], kept: int) -> str:
+    enough = sorted(sizes)[-2:][0]
+    way_out = (
+        f"Set it to {enough} or less"
+        if enough >= needed
+        else f"Each needs {needed} different images to train on and split: add images"
+    )
+    return (
+        f"dataset.min_class_images: found {least}, which leaves {kept} of "
+        f"{count(len(sizes), 'class', 'classes')}; at least two are needed. "
+        f"The largest has {max(sizes)} images. {way_out}"
+    )
 
 
 def limit(entries: Sequence[Entry], split: Split, images: int | None, seed: int) -> list[Entry]:

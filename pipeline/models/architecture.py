@@ -52,3 +52,37 @@ def describe(arch: str) -> Architecture:
     if not isinstance(head, str) or not {f"{head}.weight", f"{head}.bias"} <= shapes.keys():
         raise UserError(f"model.arch: {arch} has no single linear head that could be replaced")
     return Architecture(name, shapes, head)
+
+
+def runs(arch: str, side: int) -> bool:
+    """Return whether a network takes a batch of images of ``side`` pixels.
+
+    Tries it without memory or arithmetic (torch's meta device), or on the processor if the network
+    has operations that do not work there. Raises UserError as :func:`describe` does.
+    """
+    on_meta = _network(arch, "meta")
+    if _takes(on_meta, made_for(arch), "meta"):
+        return _takes(on_meta, side, "meta")
+    return _takes(_network(arch, "cpu"), side, "cpu")
+
+
+def made_for(arch: str) -> int:
+    """Return the side of the images that an architecture was made for, in pixels."""
+    about = getattr(_network(arch, "meta"), "pretrained_cfg", {})
+    return int(about.get("input_size", (3, 224, 224))[-1])
+
+
+@functools.lru_cache(maxsize=2)
+def _network(arch: str, device: str) -> torch.nn.Module:
+    name = describe(arch).name
+    with torch.random.fork_rng(devices=[]), torch.device(device):
+        return timm.create_model(name, num_classes=2).train()
+
+
+def _takes(network: torch.nn.Module, side: int, device: str) -> bool:
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            network(torch.zeros(2, 3, side, side, device=device))
+    except Exception:  # assertions and errors of whatever a network uses
+        return False
+    return True

@@ -15,6 +15,7 @@ from pipeline.base.errors import UserError
 from pipeline.base.files import write_text
 from pipeline.base.text import printable
 from pipeline.datasets.tree import irregular_below
+from pipeline.models.input_size import require_network
 from pipeline.models.sources import locate
 from pipeline.planning.images import survey
 from pipeline.planning.model_choice import AUTO
@@ -96,7 +97,7 @@ def make(
         )
     params = folder / f"{CONFIG_NAME}.yaml"
     if params.exists():
-        cfg = compose(folder)
+        cfg = compose(folder, (), require_network)
         options = {
             "model": None if model == AUTO else model,
             "strategies": strategies,

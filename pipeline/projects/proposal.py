@@ -15,6 +15,7 @@ import yaml
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_text
 from pipeline.base.text import count, duration
+from pipeline.models.input_size import usable_sides
 from pipeline.models.sources import locate
 from pipeline.planning.estimates import expected_images, trials
 from pipeline.planning.images import Images, survey
@@ -71,15 +72,21 @@ def propose(
     asked = None if model == AUTO else model
     draft = parameters(images, name, asked or PACKAGED, chosen)
     draft["dataset"] |= dataset
-    pictures = survey(_composed(draft).dataset)
-    choice = Choice(asked, "as asked for") if asked else _chosen(pictures, draft)
+    cfg = _composed(draft)
+    pictures = survey(cfg.dataset)
+    from pipeline.training.devices import resolve_device, resolve_precision  # slow: torch
+
+    device = resolve_device(cfg.machine.device)
+    choice = Choice(asked, "as asked for") if asked else _chosen(pictures, device)
     values = parameters(images, name, choice.model, chosen)
     values["dataset"] |= dataset
     if choice.model in (PACKAGED, SMALL):
         values |= {"lr": _SMALL_NETWORKS["lr"], "space": values["space"] | _SMALL_NETWORKS["space"]}
     sizes = sides(choice.model, pictures.short_side)
+    if asked:
+        sizes = usable_sides(cfg.model.arch, sizes)
     values["recipe"] = {} if sizes[0] == FULL_SIDE else {"image_size": sizes[0]}
-    values["machine"] = values["machine"] | {"precision": _precision(draft)}
+    values["machine"] = values["machine"] | {"precision": resolve_precision("auto", device)}
     if pictures.splits.train < 2 * _BATCH:  # at least two steps an epoch
         batch = 2 ** int(math.log2(pictures.splits.train / 2))
         values["recipe"] |= {"batch_size": max(_LEAST_BATCH, batch)}
@@ -90,24 +97,12 @@ def propose(
     return Proposal(values, [*pictures.lines(), *why.items()])
 
 
-def _chosen(pictures: Images, draft: dict[str, Any]) -> Choice:
-    from pipeline.training.devices import resolve_device
-
+def _chosen(pictures: Images, device: str) -> Choice:
     def require_weights(model: str) -> None:
         locate(compose(SHARE, [f"model={model}"]).model, weights_dir())
 
-    accelerator = resolve_device(_composed(draft).machine.device) == "cuda"
+    accelerator = device == "cuda"
     return choose(pictures.short_side, accelerator=accelerator, require_weights=require_weights)
-
-
-def _precision(draft: Mapping[str, Any]) -> str:
-    """Return the precision that suits this machine.
-
-    The benchmark's bf16 is ten times as slow on many machines.
-    """
-    from pipeline.training.devices import resolve_device, resolve_precision
-
-    return resolve_precision("auto", resolve_device(_composed(draft).machine.device))
 
 
 def time_needed(cfg: Config) -> str:

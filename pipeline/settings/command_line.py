@@ -12,6 +12,7 @@ from pipeline.base.errors import UserError
 from pipeline.base.text import printable_lines
 from pipeline.settings.compose import compose
 from pipeline.settings.folders import CONF, PROGRAM
+from pipeline.settings.rules import Rule
 from pipeline.settings.schema import Config
 
 
@@ -70,8 +71,8 @@ def show_log() -> None:
     log.setLevel(logging.INFO)
 
 
-def stage(run: Callable[[Config], None], doc: str) -> None:
-    """Compose and check the configuration, then run the stage with it.
+def stage(run: Callable[[Config], None], doc: str, *rules: Rule) -> None:
+    """Compose and check the configuration, also by ``rules``, then run the stage with it.
 
     A UserError becomes one message and exit code 2. ``doc`` is the stage's docstring.
     """
@@ -79,7 +80,7 @@ def stage(run: Callable[[Config], None], doc: str) -> None:
     def main() -> None:
         arguments = parser(doc).parse_args()
         show_log()
-        cfg = compose(arguments.config_path, arguments.overrides)
+        cfg = compose(arguments.config_path, arguments.overrides, *rules)
         print(banner(Path(sys.argv[0]).stem, cfg), flush=True)
         run(cfg)
 

@@ -23,7 +23,12 @@ from pipeline.settings.folders import CONF, CONFIG_NAME
 from pipeline.settings.guard import read_params, require_plain_groups, require_plain_overrides
 from pipeline.settings.machine import count, processes, require_counts
 from pipeline.settings.plain_yaml import read_mapping
-from pipeline.settings.rules import require_exportable, require_first_point, require_known_names
+from pipeline.settings.rules import (
+    Rule,
+    require_exportable,
+    require_first_point,
+    require_known_names,
+)
 from pipeline.settings.schema import Config, SearchConfig
 from pipeline.settings.values import Model
 
@@ -119,17 +124,20 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("count", lambda name, other: count(name) or other, replace=True)
 
 
-def compose(config_dir: Path, overrides: Sequence[str] = ()) -> Config:
+def compose(config_dir: Path, overrides: Sequence[str] = (), *rules: Rule) -> Config:
     """Return the checked configuration of ``config_dir/params.yaml`` with ``overrides``.
 
     Raises UserError as :func:`compose_for_sweep` does.
     """
-    return compose_for_sweep(config_dir, overrides)[0]
+    return compose_for_sweep(config_dir, overrides, *rules)[0]
 
 
-def compose_for_sweep(config_dir: Path, overrides: Sequence[str] = ()) -> tuple[Config, str | None]:
+def compose_for_sweep(
+    config_dir: Path, overrides: Sequence[str] = (), *rules: Rule
+) -> tuple[Config, str | None]:
     """Return the checked configuration, and the launcher that was chosen for a sweep's jobs.
 
+    ``rules`` are checked besides those of :mod:`pipeline.settings.rules`.
     Raises UserError when a file is missing or malformed, when it names code to run, when an
     override or an environment variable of the launcher is wrong, or when a value does not fit the
     schema.
@@ -152,14 +160,13 @@ def compose_for_sweep(config_dir: Path, overrides: Sequence[str] = ()) -> tuple[
             launcher = choices.get("hydra/launcher")
             require_counts(launcher)
             plain = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
-            cfg = check(plain, Origin(config_dir, overrides, choices))
+            origin = Origin(config_dir, overrides, choices)
+            cfg = check(plain, origin)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         own = list(_folders(values))
         raise UserError(composition_fault(error, params, overrides, own)) from error
-    origin = Origin(config_dir, overrides)
-    require_known_names(cfg, origin)
-    require_exportable(cfg, origin)
-    require_first_point(cfg, origin)
+    for rule in (require_known_names, require_exportable, require_first_point, *rules):
+        rule(cfg, origin)
     return cfg, launcher
 
 

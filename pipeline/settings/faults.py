@@ -42,10 +42,17 @@ class Origin:
                 return f"override {override}"
         node: Any = OmegaConf.to_container(OmegaConf.load(self.params))
         for word in words:
+            if isinstance(node, list):
+                break
             node = node.get(word, _ABSENT) if isinstance(node, dict) else _ABSENT
         if node is not _ABSENT or words[0] not in self.choices:
             return str(self.params)
-        return str(CONF / words[0] / f"{self.choices[words[0]]}.yaml")
+        return str(self.group_file(words[0], self.choices[words[0]]))
+
+    def group_file(self, group: str, name: str) -> Path:
+        """Return the file of a group: one beside params.yaml counts before that of ``conf/``."""
+        beside = self.config_dir / group / f"{name}.yaml"
+        return beside if beside.is_file() else CONF / group / f"{name}.yaml"
 
     def describe(self, fault: Mapping[str, Any]) -> str:
         """Describe one error of pydantic's and name the override or file that the value is from."""

@@ -1,5 +1,6 @@
 """Check rules between parts of a configuration: lists of names, and where a search begins."""
 
+from collections.abc import Callable
 from typing import get_args
 
 from pipeline.base.errors import UserError
@@ -9,6 +10,8 @@ from pipeline.settings.guard import names_in
 from pipeline.settings.point import HYPERPARAMETERS
 from pipeline.settings.schema import Config, StrategyConfig
 
+Rule = Callable[[Config, Origin], None]
+"""Raises UserError, which names the override or file, when a configuration breaks it."""
 _SEARCHES = ("bayes", "random")
 """Strategies whose first trial is the fixed scheme."""
 

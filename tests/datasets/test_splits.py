@@ -109,8 +109,8 @@ def test_classes_too_small_to_split_are_named():
 
 
 def under_two_labels():
-    """A class of 9 images, and one of 3 of which 2 are also among the 9."""
-    before = listing([9, 3])
+    """Two classes of 9 images, and one of 3; 2 images of it are also in the first class."""
+    before = listing([9, 3, 9])
     same = {}
     for number in range(2):
         same |= {f"class {label}/{number}.jpg": f"class 0/{number}.jpg" for label in (0, 1)}
@@ -125,7 +125,20 @@ def test_a_class_is_left_out_by_the_same_count_by_which_it_is_refused(least):
         splits.complete(before, **asked)
     after, rare = splits.without_rare(before, least, 2, same)
     assert rare == {"class 1": 2}
-    assert {entry.label for entry in splits.complete(after, **asked)} == {0}
+    assert {entry.label for entry in splits.complete(after, **asked)} == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "least", "said"),
+    [
+        ([9, 7, 5], 8, "leaves 1 of 3 classes; .*largest has 9 images. Set it to 7 or less"),
+        ([9, 7, 5], 100, "leaves 0 of 3 classes; .*Set it to 7 or less"),
+        ([9, 2, 2], 1, "leaves 1 of 3 classes; .*Each needs 3 different images"),
+    ],
+)
+def test_a_number_that_leaves_no_two_classes_is_refused(sizes, least, said):
+    with pytest.raises(UserError, match=f"dataset.min_class_images: found {least}, which {said}"):
+        splits.without_rare(listing(sizes), least, 2)
 
 
 def test_without_a_number_no_class_is_left_out():

@@ -81,6 +81,7 @@ FRAME = {
     *("settings/machine.py", "settings/folders.py", "settings/schema.py", "settings/values.py"),
     "settings/point.py",
     *("settings/faults.py", "settings/plain_yaml.py", "settings/rules.py"),
+    *("models/input_size.py", "models/architecture.py"),
 }
 """What refuses, waits, shows progress or names places: it changes no byte of an output."""
 LEFT_OUT = {
