@@ -5,12 +5,13 @@ from urllib.parse import urlencode
 
 from pipeline.settings.point import HYPERPARAMETERS
 
-_CELL = ("tags.`dataset`", "tags.`model`", "tags.`strategy`")
-_TRIAL = ("metrics.`val/top1`", "metrics.`wall/seconds`")
-VIEWS = {
-    "trials": ("search", "objective", (*(f"params.`{name}`" for name in HYPERPARAMETERS), *_TRIAL)),
-    "sweeps": ("sweep", "best/objective", ("metrics.`n_trials`", "tags.`best.point`")),
-}
+_TRIAL = (
+    *(f"params.`{name}`" for name in HYPERPARAMETERS),
+    *("metrics.`val/top1`", "metrics.`wall/seconds`"),
+    *("tags.`dataset`", "tags.`model`", "tags.`strategy`"),
+)
+_SWEEP = ("metrics.`n_trials`", "tags.`best.point`", "tags.`model`")  # its name begins with others
+VIEWS = {"trials": ("search", "objective", _TRIAL), "sweeps": ("sweep", "best/objective", _SWEEP)}
 """The purpose of the runs of each view, the metric that orders them, and further columns."""
 
 
@@ -26,7 +27,7 @@ def experiment_tags() -> dict[str, str]:
             "searchFilter": f"tags.purpose = '{purpose}'",
             "orderByKey": f"metrics.`{metric}`",
             "orderByAsc": False,
-            "selectedColumns": (f"metrics.`{metric}`", *columns, *_CELL),
+            "selectedColumns": (f"metrics.`{metric}`", *columns),
         }
         tags[f"mlflow.sharedViewState.{name}"] = json.dumps(view)
     return tags
