@@ -299,6 +299,24 @@ def test_images_that_changed_since_the_last_run_are_said(here, timed, capsys):
         making.make("images", "mine")
 
 
+@pytest.mark.parametrize(("code", "message"), [(130, ""), (3, "failed to run: exit 3")])
+def test_dvc_says_nothing_of_a_stage_that_answered_ctrl_c(tmp_path, code, message):
+    (tmp_path / ".dvc").mkdir()
+    stages = {"stages": {"one": {"cmd": f"exit {code}"}}}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(stages))
+    (tmp_path / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.projects.quiet_dvc", "repro"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert bool(done.stderr.strip()) == bool(message)
+
+
 @pytest.mark.slow
 def test_from_a_hard_path_to_model_and_report(tmp_path):
     copy = tmp_path / "copy"

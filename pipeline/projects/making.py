@@ -181,12 +181,20 @@ def _require_repository() -> None:
 
 
 def _dvc(*words: str) -> int:
-    """Run DVC so that its stages use this environment's commands; return its exit code."""
+    """Run DVC so that its stages use this environment's commands; return its exit code.
+
+    On Ctrl-C, which reaches DVC and its stage too, wait until they have closed their files.
+    """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     command = [sys.executable, "-P", "-m", "pipeline.projects.quiet_dvc", *words]
     started = {STARTED: str(psutil.Process().create_time())}
     environment = os.environ | {"PATH": path} | started
-    return subprocess.run(command, env=environment, check=False).returncode
+    with subprocess.Popen(command, env=environment) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.wait()
+            raise
 
 
 def _own_name() -> str | None:

@@ -13,8 +13,20 @@ from dvc.ui import ui
 def main() -> None:
     for name in ("dvc", "dvc_data", "dvc_objects"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    for handler in logging.getLogger("dvc").handlers:  # the same ones for all three
+        handler.addFilter(_no_interruption)
     ui.enable = lambda: None  # advice to push, with or without a remote
     sys.exit(dvc(sys.argv[1:]))
+
+
+def _no_interruption(record: logging.LogRecord) -> bool:
+    """Leave out that Ctrl-C ended DVC or its stage: the person knows, and a stage answers it."""
+    error = record.exc_info[1] if record.exc_info else None
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt) or "exited with 130" in str(error):
+            return False
+        error = error.__cause__
+    return True
 
 
 if __name__ == "__main__":

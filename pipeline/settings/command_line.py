@@ -4,6 +4,7 @@ import argparse
 import errno
 import io
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from pipeline.base.errors import UserError
 from pipeline.base.text import printable_lines
 from pipeline.settings.compose import compose
 from pipeline.settings.folders import CONF, PROGRAM
+from pipeline.settings.machine import STARTED
 from pipeline.settings.rules import Rule
 from pipeline.settings.schema import Config
 
@@ -91,7 +93,8 @@ def guarded(main: Callable[[], None], *, resumes: bool = True) -> None:
     """Run ``main`` and turn its errors into one message and an exit code.
 
     A UserError or a full disk exits with 2, Ctrl-C with 130. ``resumes`` says whether running the
-    same command again continues where it stopped.
+    same command again continues where it stopped. A stage of a larger command leaves the message on
+    Ctrl-C to that command, which gets the signal too.
     """
     kept = "what was finished is kept" if resumes else ""
     for stream in (sys.stdout, sys.stderr):  # names may not fit the encoding
@@ -114,5 +117,6 @@ def guarded(main: Callable[[], None], *, resumes: bool = True) -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         advice = f": {kept}; run the same command to go on" if kept else ""
-        print(f"interrupted{advice}", file=sys.stderr)
+        if STARTED not in os.environ:
+            print(f"interrupted{advice}", file=sys.stderr)
         sys.exit(130)

@@ -17,7 +17,8 @@ LAUNCHER = "VDTRANSFER_LAUNCHER"
 GPUS = "VDTRANSFER_GPUS"
 MINUTES = "VDTRANSFER_MINUTES"
 STARTED = "VDTRANSFER_STARTED"
-"""Start of the command whose time counts for ``search.max_hours``, in seconds since 1970."""
+"""In the stages that a command runs: its start, in seconds since 1970. ``search.max_hours`` counts
+from there."""
 
 _READ_BY = {"processes": (PROCESSES,), "ray": (GPUS,), "slurm": (GPUS, MINUTES)}
 """The environment variables with numbers that each file of conf/hydra/launcher reads."""

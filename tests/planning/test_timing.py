@@ -18,6 +18,19 @@ def test_compiling_pays_after_the_steps_that_save_its_time():
     assert "makes no step shorter" in str(Compiling(60, -0.1))
 
 
+def test_a_step_that_other_programs_slow_down_does_not_count(monkeypatch):
+    seconds = iter([9.0, 2.0, 5.0, 3.0, 0.5, 4.0])  # of three steps and three evaluations
+
+    def timed(work, _device):
+        work()
+        return next(seconds)
+
+    monkeypatch.setattr(timing, "_seconds", timed)
+    cfg = compose(QUICKSTART, [*SMALL, "recipe.batch_size=4"])
+    speed = measure(cfg)
+    assert (speed.train, speed.evaluate) == (2.0 / 4, 0.5 / 4)
+
+
 @pytest.mark.slow
 def test_compiling_is_timed_only_where_it_is_set():
     assert measure(compose(QUICKSTART, SMALL)).compiling is None

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.base.errors import UserError
 from pipeline.settings.command_line import guarded, stage
+from pipeline.settings.machine import STARTED
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,6 +33,14 @@ def test_ctrl_c_says_how_to_go_on_and_130(capsys):
         guarded(leave(KeyboardInterrupt()))
     assert left.value.code == 130
     assert "run the same command to go on" in capsys.readouterr().err
+
+
+def test_a_stage_leaves_the_message_on_ctrl_c_to_the_command_that_runs_it(capsys, monkeypatch):
+    monkeypatch.setenv(STARTED, "0.0")
+    with pytest.raises(SystemExit) as left:
+        guarded(leave(KeyboardInterrupt()))
+    assert left.value.code == 130
+    assert capsys.readouterr().err == ""
 
 
 def test_a_full_disk_is_one_message_and_2(capsys):
