@@ -17,6 +17,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -135,20 +136,37 @@ def compared(
     if grid.fixed_scheme is not None:
         plain = [variant(grid, seed, shift=0).grid for seed in range(few)]
         for searcher, ours in searchers.items():
-            if isinstance(ours, Sweeper) and not ours.options and not ours.first:
+            if isinstance(ours, Sweeper) and not ours.first:
                 rates = {f"{v:g}": replace(ours, start=i) for i, v in enumerate(grid.values["lr"])}
                 made = bench.points(plain, rates, N_TRIALS)
                 starts[searcher] = {rate: table(plain, traces) for rate, traces in made.items()}
     first = next(iter(searchers))
     long = bench.points(grids, {first: searchers[first]}, LONG)[first]
+    foreseen = list(map(oracle, variants, tried[first]))
     return Comparison(
         recorded,
         {n: Replays(table(grids[: len(tried[n])], tried[n]), None) for n in searchers},
         {n: np.array(list(map(regrets, variants, tried[n]))) for n in searchers},
+        (
+            table(grids[: len(foreseen)], foreseen),
+            np.array(list(map(regrets, variants, foreseen))),
+        ),
         starts,
         table(grids, long),
         np.array(list(map(regrets, variants, long))),
     )
+
+
+def oracle(variant: Variant, points: list[Index]) -> list[Index]:
+    """Return the points of a search that makes the same walk and then knows the smooth fit.
+
+    The walk ends before the first point that differs from the start in more than the learning rate.
+    """
+    axis = list(variant.grid.values).index("lr")
+    start = np.delete(points[0], axis)
+    walk = takewhile(lambda point: np.array_equal(np.delete(point, axis), start), points)
+    truth = replace(variant.grid, objective=variant.truth)
+    return list(dict.fromkeys([*walk, *portfolio(variant.grid, [truth]).points]))[: len(points)]
 
 
 def regrets(variant: Variant, points: list[Index]) -> list[float]:

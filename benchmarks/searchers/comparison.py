@@ -4,8 +4,9 @@ A table of gaps or losses has one row per seed and one column per number of tria
 points; the same row of two searchers' tables is the same seed.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from hydra_skopt_sweeper.rules import idle_trials
@@ -36,13 +37,35 @@ def trials_to_reach(gap: Table, points: float) -> int | None:
     return int(reached[0]) + 1 if reached.size else None
 
 
-def difference(ours: Replays, peer: Replays, trials: int) -> Interval:
-    """Mean gap of ours minus the peer's after so many trials: below 0 is better.
+def difference(ours: Table, peer: Table, trials: int) -> Interval:
+    """Return the mean of ours minus the peer's after so many trials: below 0 is better.
 
     The searches are paired by seed, as far as both made them.
     """
-    both = min(len(ours.gap), len(peer.gap))
-    return t_interval((ours.gap[:both, trials - 1] - peer.gap[:both, trials - 1]).tolist())
+    both = min(len(ours), len(peer))
+    return t_interval((ours[:both, trials - 1] - peer[:both, trials - 1]).tolist())
+
+
+def share(ours: Table, peer: Table, trials: int) -> Interval:
+    """Return the mean of ours divided by the peer's after so many trials.
+
+    The interval is that of a ratio of paired means, by linearisation (Cochran 1977, section 2.11).
+    """
+    both = min(len(ours), len(peer))
+    part, whole = ours[:both, trials - 1], peer[:both, trials - 1]
+    ratio = part.mean() / whole.mean()
+    return t_interval((ratio + (part - ratio * whole) / whole.mean()).tolist())
+
+
+def differences(
+    tables: Mapping[str, Table], budgets: Sequence[int]
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return :func:`difference` of the first table and each other one, by name and budget."""
+    first, *others = tables
+    return {
+        name: {str(k): asdict(difference(tables[first], tables[name], k)) for k in budgets}
+        for name in others
+    }
 
 
 @dataclass(frozen=True)

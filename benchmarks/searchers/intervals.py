@@ -14,8 +14,12 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from benchmarks.searchers import functions
+from benchmarks.searchers.comparison import differences
 from benchmarks.searchers.functions import TASKS, Place, Task
 from benchmarks.searchers.traces import digest
+
+BUDGETS = (10, 20, 30, 40, 50)
+"""Numbers of trials in the tables, as far as a search has so many."""
 
 Minimised = Callable[[Place], float]
 
@@ -64,7 +68,10 @@ SEARCHERS = {"sweeper": sweeper, "skopt": skopt, "optuna-gp": optuna_gp, "random
 
 
 def intervals(names: Sequence[str], seeds: int, folder: Path, workers: int) -> list[dict[str, Any]]:
-    """Search every task with the named searchers; return their distances to the least value."""
+    """Search every task with the named searchers; return their distances to the least value.
+
+    The first searcher is compared with each of the others.
+    """
     kept = Memory(folder, verbose=0).cache(_search)
     ours = digest(engine, fitted, sampling, dimensions, functions)
     codes = {name: ours if name == "sweeper" else digest(functions) for name in names}
@@ -100,6 +107,8 @@ def _summary(task: Task, searches: Mapping[str, list[list[float]]]) -> dict[str,
             }
             for name, truth in truths.items()
         },
+        "compared": next(iter(truths)),
+        "difference": differences(truths, [k for k in BUDGETS if k <= task.trials]),
     }
 
 

@@ -1,7 +1,7 @@
 """The tables of a comparison of searchers, as plain data and as Markdown."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,12 @@ from benchmarks.searchers.comparison import (
     Replays,
     StopRule,
     Table,
-    difference,
+    differences,
+    share,
     stop_rule,
     trials_to_reach,
 )
+from benchmarks.searchers.intervals import BUDGETS as ON_INTERVALS
 from benchmarks.searchers.variants import luck, smooth
 from pipeline.base.statistics import GapBand, mean_gap
 from pipeline.search.grid import FinishedGrid
@@ -46,6 +48,8 @@ class Comparison:
         recorded: on the grid as it is.
         variants: on grids that it could have been.
         regret: of the point chosen on a variant, in its accuracies without noise.
+        oracle: gap and regret on variants of a search that makes the walk of the first searcher and
+            then tries the points in the order of their accuracies without noise.
         starts: gaps on variants by name and start (a learning rate).
         long: gaps of longer searches of the first searcher on variants, for the stop rule.
         long_regret: their regret.
@@ -54,6 +58,7 @@ class Comparison:
     recorded: Mapping[str, Replays]
     variants: Mapping[str, Replays]
     regret: Mapping[str, Table]
+    oracle: tuple[Table, Table]
     starts: Mapping[str, Mapping[str, Table]]
     long: Table
     long_regret: Table
@@ -64,7 +69,7 @@ def summary(made: Comparison, grid: FinishedGrid) -> dict[str, Any]:
 
     The first searcher is compared with each of the others.
     """
-    first, *others = made.variants
+    first = next(iter(made.variants))
     noise = 100 * smooth(grid).near_top
     row = grid.size // len(grid.values["lr"])
     return {
@@ -87,19 +92,34 @@ def summary(made: Comparison, grid: FinishedGrid) -> dict[str, Any]:
             for name, replays in made.variants.items()
         },
         "compared": first,
-        "difference": {
-            name: {
-                str(k): {"mean": d.mean, "low": d.low, "high": d.high}
-                for k in BUDGETS
-                for d in [difference(made.variants[first], made.variants[name], k)]
-            }
-            for name in others
-        },
+        "difference": differences({n: each.gap for n, each in made.variants.items()}, BUDGETS),
+        "left": _left(made),
         "starts": {
             name: {start: gap.mean(axis=0).tolist() for start, gap in starts.items()}
             for name, starts in made.starts.items()
         },
         "stop_rules": [vars(rule) for rule in stop_rules(made.long, made.long_regret)],
+    }
+
+
+def _left(made: Comparison) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return which share of gap and regret is left of those without the walk, per budget."""
+    first, base = next(iter(made.variants)), "without walk"
+    if first == base or base not in made.variants:
+        return {}
+    gap, regret = made.variants[base].gap, made.regret[base]
+    pairs = {
+        f"gap, {first}": (made.variants[first].gap, gap),
+        "gap, oracle": (made.oracle[0], gap),
+        f"regret, {first}": (made.regret[first], regret),
+        "regret, oracle": (made.oracle[1], regret),
+    }
+    if {first, base} <= set(made.starts):
+        ours, peers = (np.vstack(list(made.starts[name].values())) for name in (first, base))
+        pairs[f"gap from all starts, {first}"] = ours, peers
+    budgets = [k for k in BUDGETS if all(peer[:, k - 1].any() for _, peer in pairs.values())]
+    return {
+        name: {str(k): asdict(share(*tables, k)) for k in budgets} for name, tables in pairs.items()
     }
 
 
@@ -130,10 +150,11 @@ def markdown(
         "by 0, 1 or 2 steps either way: what the grid could have been. The first table of a grid "
         f"says how many were searched. Each searcher made {few} searches on the grid as recorded, "
         "from each start on variants with unmoved learning rates, and on functions of intervals. "
-        "*Regret* is what the chosen "
-        "point loses in the fit, where there is no luck. Random search starts where the sweeper "
-        "starts: at the fixed scheme. Two searchers know the other grids: the portfolio tries "
-        "their best points in order; the sweeper with a warm start tries the first, then walks.",
+        "*Regret* is what the chosen point loses in the fit, where there is no luck. The *oracle* "
+        "makes the sweeper's walk and then tries the points in the order of the fit: only luck is "
+        "hidden from it. Random search starts where the sweeper starts: at the fixed scheme. Two "
+        "searchers know the other grids: the portfolio tries their best points in order; the "
+        "sweeper with a warm start tries the first, then walks.",
         f"Published: a mean gap of {gap:.3f} points at 13 to 25 trials ({trials:.1f} on average), "
         f"at most {CLAIMED}. Searches of validation accuracies cannot confirm or refute that: the "
         "gap is one to the luckiest of all trials, and the tables say what luck is worth.",
@@ -149,8 +170,11 @@ def markdown(
         parts.append(_curves(grid, "gap", "Gap on variants after so many trials"))
         parts.append(_within(grid))
         parts.append(_curves(grid, "regret", "Regret on variants"))
+        if grid["left"]:
+            title = "Share left of the figure without walk, %"
+            parts.append(_intervals(title, grid["left"], ".0f", 100))
         if grid["difference"]:
-            parts.append(_differences(grid))
+            parts.append(_differences(grid, 2))
         if grid["starts"]:
             parts.append(_starts(grid))
         parts.append(_curves(grid, "recorded_gap", "Gap on the grid as recorded"))
@@ -169,7 +193,7 @@ def markdown(
 
 def _within(grid: dict[str, Any]) -> str:
     rows = [
-        [name, *(f"{100 * share:.0f} %" for share in each["within"])]
+        [name, *(f"{100 * part:.0f} %" for part in each["within"])]
         for name, each in grid["searchers"].items()
     ]
     return _table([f"Share of searches within {CLAIMED} points of the best", *BUDGETS], rows)
@@ -189,15 +213,18 @@ def _starts(grid: dict[str, Any]) -> str:
 def _continuous(tasks: list[dict[str, Any]]) -> str:
     parts = [
         "## Intervals\n\nMedian (mean) of the distance to the least value, without noise, of the "
-        "best observed point. The SVM's least value is that of all trials of all searchers."
+        "best observed point; then mean differences, paired by seed, with 95 % intervals. The "
+        "SVM's least value is that of all trials of all searchers."
     ]
     for task in tasks:
-        budgets = [k for k in (10, 20, 30, 40, 50) if k <= task["trials"]]
+        budgets = [k for k in ON_INTERVALS if k <= task["trials"]]
         rows = [
             [name, *(f"{each['median'][k - 1]:.4f} ({each['mean'][k - 1]:.4f})" for k in budgets)]
             for name, each in task["searchers"].items()
         ]
         parts.append(_table([f"{task['name']}, {task['seeds']} searches", *budgets], rows))
+        if task["difference"]:
+            parts.append(_differences(task, 4))
     return "\n\n".join(parts)
 
 
@@ -218,14 +245,22 @@ def _curves(grid: dict[str, Any], key: str, title: str) -> str:
     return _table([title, *budgets], rows)
 
 
-def _differences(grid: dict[str, Any]) -> str:
-    budgets = list(next(iter(grid["difference"].values())))
-    rows = [
-        [name]
-        + [f"{d['mean']:+.2f} [{d['low']:+.2f}, {d['high']:+.2f}]" for d in differences.values()]
-        for name, differences in grid["difference"].items()
+def _differences(made: dict[str, Any], digits: int) -> str:
+    return _intervals(f"{made['compared']} minus", made["difference"], f"+.{digits}f")
+
+
+def _intervals(title: str, rows: dict[str, Any], form: str, unit: float = 1.0) -> str:
+    cells = [
+        [
+            name,
+            *(
+                f"{unit * d['mean']:{form}} [{unit * d['low']:{form}}, {unit * d['high']:{form}}]"
+                for d in row.values()
+            ),
+        ]
+        for name, row in rows.items()
     ]
-    return _table([f"{grid['compared']} minus", *budgets], rows)
+    return _table([title, *next(iter(rows.values()))], cells)
 
 
 def _stop_rules(grid: dict[str, Any]) -> str:

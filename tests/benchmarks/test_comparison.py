@@ -6,7 +6,7 @@ from hydra_skopt_sweeper.rules import stop_reason
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.searchers.comparison import Replays, difference, stop_rule, trials_to_reach
+from benchmarks.searchers.comparison import difference, share, stop_rule, trials_to_reach
 
 GAP = np.array([[4.0, 2.0, 2.0, 0.5], [2.0, 1.0, 0.0, 0.0]])
 
@@ -18,11 +18,20 @@ def test_trials_to_reach_a_mean_gap() -> None:
 
 
 def test_the_difference_is_paired_by_seed() -> None:
-    ours, peer = Replays(GAP, None), Replays(GAP + 1.0, None)
-    found = difference(ours, peer, 2)
-    assert (found.mean, found.low, found.high) == pytest.approx((-1, -1, -1))
-    more = Replays(np.vstack([GAP, [9.0] * 4]), None)
-    assert difference(more, peer, 2) == found
+    interval = difference(GAP, GAP + 1.0, 2)
+    assert (interval.mean, interval.low, interval.high) == pytest.approx((-1, -1, -1))
+    assert difference(np.vstack([GAP, [9.0] * 4]), GAP + 1.0, 2) == interval
+
+
+def test_a_share_is_a_ratio_of_means_with_an_interval() -> None:
+    exact = share(GAP / 4, GAP, 1)
+    assert (exact.mean, exact.low, exact.high) == pytest.approx((0.25, 0.25, 0.25))
+    noisy = np.random.default_rng(0).random((200, 1))
+    interval = share(noisy[:100], noisy[100:], 1)
+    assert interval.mean == pytest.approx(noisy[:100].mean() / noisy[100:].mean())
+    assert interval.low is not None
+    assert interval.high is not None
+    assert interval.low < 1 < interval.high
 
 
 def test_a_stop_rule_counts_trials_and_measures_where_it_stopped() -> None:

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.searchers.variants import variant
 from pipeline.base.errors import UserError
+from pipeline.search.grid import FinishedGrid
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "search.py"
 
@@ -49,11 +51,13 @@ def csv(tmp_path: Path) -> Path:
 
 
 def test_it_prints_tables_and_writes_figures(run, csv: Path, tmp_path: Path) -> None:
-    arguments = ("--grid", csv, "--seeds", 3, "--searchers", "sweeper", "random", "--workers", 1)
+    searchers = ("--searchers", "sweeper", "without walk", "random")
+    arguments = ("--grid", csv, "--seeds", 3, *searchers, "--workers", 1)
     figures = [tmp_path / "figure.svg", tmp_path / "again.svg"]
     printed = run(*arguments, "--json", tmp_path / "figures.json", "--figure", figures[0])
     for text in ("## small", "| sweeper ", "| random ", "Loss on the test column", "0.215"):
         assert text in printed
+    assert "| regret, oracle " in printed
     small = json.loads((tmp_path / "figures.json").read_text())["grids"]["small"]
     curve = small["searchers"]["sweeper"]["gap"]
     assert curve["trials"] == list(range(5, 21))
@@ -66,6 +70,18 @@ def test_it_prints_tables_and_writes_figures(run, csv: Path, tmp_path: Path) -> 
     assert run(*arguments, "--figure", figures[1]) == printed
     assert "<svg" in figures[0].read_text()
     assert figures[0].read_bytes() == figures[1].read_bytes()
+
+
+def test_the_oracle_makes_the_walk_and_then_takes_the_best_without_noise(
+    script: ModuleType, csv: Path
+) -> None:
+    drawn = variant(FinishedGrid.load(csv), 0)
+    walk = [(1, 0, 0, 0), (0, 0, 0, 0)]
+    points = script.oracle(drawn, [*walk, *[(2, 1, 0, number) for number in range(2)] * 4])
+    assert points[:2] == walk
+    assert len(set(points)) == len(points) == 10
+    untried = [float(drawn.truth[point]) for point in np.ndindex(3, 3, 2, 2) if point not in walk]
+    assert [drawn.truth[point] for point in points[2:]] == sorted(untried, reverse=True)[:8]
 
 
 def test_a_grid_without_test_column_has_no_loss_on_test(run, csv: Path, tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from .dimensions import Dimension, Point, encode, from_unit, to_unit
 from .fitted import FittedSurrogate
@@ -30,6 +31,12 @@ MAX_ENUMERATED = 20_000
 
 CANDIDATES = 1_000
 """Number of points sampled over the whole of a larger space, and again around the best points."""
+
+
+@cache
+def _pools() -> ThreadpoolController:
+    """Return the thread pools of this process; finding them takes longer than most proposals."""
+    return ThreadpoolController()
 
 
 @dataclass(frozen=True)
@@ -141,7 +148,7 @@ class Engine:
         if not values:
             waiting = None in self._tried.values()
             return Proposal(self._drawn(), "initial" if waiting else "random")
-        with threadpool_limits(limits=1):  # same bits on any machine
+        with _pools().limit(limits=1):  # same bits on any machine
             if self._points is None:
                 return self._fitted(points, values)
             return self._averaged(points, values)
