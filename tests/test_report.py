@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -97,7 +98,7 @@ def test_the_model_section_says_where_the_model_is(quickstart: Config) -> None:
     Benchmark(models=(MODEL,)).write(Path("quickstart"))
     report(quickstart)
     page = Path("quickstart/report/report.md").read_text()
-    assert "trained anew on all 500 but the test images" in page
+    assert "trained again on the 500 images that are not for the test" in page
     assert f"./vdtransfer predict quickstart/results/digits/{MODEL}/" in page
 
 
@@ -123,6 +124,22 @@ def test_every_figure_comes_from_the_result_files(quickstart: Config) -> None:
         seconds = sum(float(run["seconds"]) for run in runs)
         assert float(row["device_hours"]) == pytest.approx(seconds / 3600)
         assert float(row["lr"]) == best["point"]["lr"]
+
+
+def test_figures_of_several_datasets_are_drawn_on_their_pages_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Benchmark(datasets=("dtd", "digits"), models=(MODEL,)).write(Path("quickstart"))
+    report(compose(REPOSITORY / "quickstart", ["datasets=[dtd,digits]", f"models=[{MODEL}]"]))
+    folder = Path("quickstart/report")
+    assert [path.name for path in folder.glob("figures/*")] == ["accuracy.svg"]
+    text = (folder / "report.md").read_text()
+    assert text.count("](figures/") == 1
+    links = re.findall(r"\((datasets/[^)#]+)#([^)]+)\)", text)
+    assert len(links) > 10
+    for page, figure in links:
+        assert f'id="{figure}"' in (folder / page).read_text()
 
 
 def test_figures_selected_on_the_test_list_are_never_called_validation(

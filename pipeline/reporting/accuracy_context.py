@@ -17,7 +17,7 @@ COLUMNS: list[Figure[Cell]] = [
 ]
 CAPTION = (
     " Chance: guessing. Largest class: always answering the largest class of the training images. "
-    "Test opened: by so many trainings on the same data, under any recipe of this repository."
+    "Test opened: the number of trainings that saw the test split, under any recipe here."
 )
 
 

@@ -30,7 +30,7 @@ class Wording(NamedTuple):
 
     @property
     def choice(self) -> str:
-        """By what points were chosen, such as validation top-1."""
+        """Name the figure by which points were chosen, such as validation top-1."""
         return f"{self.selection} {self.measure}"
 
     @property

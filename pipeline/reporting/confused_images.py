@@ -28,7 +28,7 @@ SIDE = 128
 def confused_images(
     place: Place, cell: Cell, pairs: Sequence[tuple[int, int, int]]
 ) -> Gallery | None:
-    """Show the most confident mistake of each pair; None without predictions or their data."""
+    """Show the most confident mistake of each pair; None if predictions or images are missing."""
     path = cell.folder / "predictions.parquet"
     prepared = prepared_dir(place.dataset)
     if not path.is_file() or not prepared.is_dir():
@@ -61,7 +61,7 @@ def confused_images(
         pictures.append(Picture(_png(pixels), caption))
     if not pictures:
         return None
-    title = "The surest mistake of each of the most confused pairs"
+    title = "The most confident mistake in each of the most confused pairs"
     return Gallery(f"{place.stem}-mistakes", title, pictures)
 
 

@@ -51,12 +51,12 @@ def gap_chart(place: Place, published: PublishedRow | None) -> LineChart | None:
         name=f"{place.stem}-gap",
         title="Gap to the grid's best against trials",
         caption=(
-            f"Best {wording(grid.best.choice).choice} of the grid minus the best the "
-            "search has seen so far, in points. Random search begins with the same first trial and "
+            f"Best {wording(grid.best.choice).choice} of the grid minus the best so "
+            "far of the search, in points. Random search begins with the same first trial and "
             "is computed exactly from the finished grid: its mean without repeats, and the band "
             "that holds 95 % of such searches. "
-            "Replays look every trial of a search up in the grid: their mean, with its 95 % "
-            f"interval.{_noise_in_words(noise)}"
+            "Replays are searches whose trials are looked up in the grid: their mean, with its "
+            f"95 % interval.{_noise_in_words(noise)}"
         ),
         x=Axis("trials", whole=True),
         y=Axis("gap, points", percent=True),
@@ -73,11 +73,11 @@ def _noise(grid: Cell) -> float | None:
 
 def _noise_in_words(noise: float | None) -> str:
     if noise is None:
-        return " The noise of one trial is not known: too few trials of the grid tell it."
+        return " The noise of one trial is not known, because the grid has too few trials."
     return (
         f" Grey: one trial has a standard deviation of {show(noise, 'share')} points near the top "
         "(around an additive fit to the grid's trials at the chosen lr). A gap within it "
-        "is no more than the luck of the grid's best trial."
+        "may be luck of the grid's best trial."
     )
 
 

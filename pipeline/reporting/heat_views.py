@@ -7,7 +7,7 @@ FIGURES_UP_TO = 100
 """A panel with more cells than this is drawn without numbers in the cells."""
 MOST_LABELS = 40
 DARK = "luminance(scale('color', datum.value)) < 0.179"
-"""Whether white text has more contrast on a cell than black: WCAG's 4.58 of either at the bound."""
+"""Whether white text is easier to read on a cell than black; at the bound both have 4.58 (WCAG)."""
 
 
 def heat_view(chart: HeatMap) -> Spec:

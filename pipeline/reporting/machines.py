@@ -20,8 +20,8 @@ def different_machines(cells: Sequence[Cell]) -> Text | None:
         return None
     kinds = "; ".join(f"{where}: {some(names, 4)}" for where, names in sorted(cells_of.items()))
     return Text(
-        f"Not everything was computed on the same kind of machine. {kinds}. Another kind rounds "
-        "otherwise, so a few test images can change sides; another precision is another training. "
-        "A small difference between such figures says nothing about the settings.",
+        f"Not everything was computed on the same kind of machine. {kinds}. Another kind "
+        "rounds differently, which can change the class of a few test images; another precision "
+        "is another training. A small difference between them says nothing about the settings.",
         "notice",
     )

@@ -33,19 +33,19 @@ def model_section(place: Place) -> Section | None:
         used = f"{images.train + images.val:,} images to train, {images.test:,} to choose by"
     waiting = [name for name, each in place.cells.items() if each.final is None]
     rivals = f"those evaluated (not yet: {', '.join(waiting)})" if waiting else "all strategies"
-    told = (
+    text = (
         f"The model of {cell.name.strategy}, best of {rivals} by "
         f"{wording(cell.best.choice).choice}: {describe(cell.best.point)}. "
         f"{len(final.classes)} classes; {used}."
     )
     if final.protocol == "heldout":
         folder = (cell.folder / "model").as_posix()
-        told += (
-            f" It was then trained anew on all {images.train + images.val:,} but the test images; "
-            f"the one with seed {final.seeds[0]}, {100 * final.top1[0]:.2f} % on them, is in "
-            f"`{folder}`: `{PROGRAM} predict {folder} IMAGE`."
+        text += (
+            f" It was then trained again on the {images.train + images.val:,} images that are not "
+            f"for the test. The model of seed {final.seeds[0]}, with {100 * final.top1[0]:.2f} % "
+            f"on the test images, is in `{folder}`: `{PROGRAM} predict {folder} IMAGE`."
         )
-    blocks: list[Block] = [Text(told)]
+    blocks: list[Block] = [Text(text)]
     if final.per_class:
         blocks.append(per_class_chart(place, final))
         blocks.append(Details("Accuracy of every class", per_class_table(place, final)))

@@ -19,7 +19,7 @@ _FEW_IMAGES = 2
 
 
 def next_steps(place: Place) -> Section | None:
-    """Compose the section; None before a cell is evaluated or if no rule applies."""
+    """Compose the section; None if no cell is evaluated or no rule applies."""
     cell = final_cell(place)
     if cell is None or cell.final is None:
         return None
@@ -30,7 +30,7 @@ def next_steps(place: Place) -> Section | None:
 
 
 def edge(cell: Cell, final: FinalFile) -> str | None:
-    """Say that the best value of a hyperparameter is the last one of the space on its side."""
+    """Say that the best value of a hyperparameter lies at an end of the space."""
     space = cell.best.space or {}
     for name, shown in HYPERPARAMETERS.items():
         values = sorted(space.get(name, ()))
@@ -65,7 +65,7 @@ def indistinct(cell: Cell, final: FinalFile) -> str | None:
 
 
 def more_images(cell: Cell, final: FinalFile) -> str | None:
-    """Say what the learning curve over the share of training images promises."""
+    """Say whether more images would help, by the learning curve over training images."""
     curve, images = final.learning_curve, final.images.val
     if len(curve) < 2 or not images:
         return None
@@ -85,7 +85,7 @@ def more_images(cell: Cell, final: FinalFile) -> str | None:
 
 
 def conflicts(cell: Cell, final: FinalFile) -> str | None:
-    """Say how many images stand under two labels."""
+    """Say how many images have two labels."""
     number = final.two_labels
     if not number:
         return None
@@ -106,8 +106,8 @@ def most_confused(cell: Cell, final: FinalFile) -> str | None:
         return None
     one, other = (printable(final.classes[i]) for i in (first, second))
     return (
-        f"{images:,} of the {errors:,} errors on the test split confuse {one} and {other}: look at "
-        "these images, for wrong labels or for what tells the two apart, or make them one class."
+        f"{images:,} of the {errors:,} errors on the test split confuse {one} and {other}: look "
+        "at these images for wrong labels, or make the two one class."
     )
 
 

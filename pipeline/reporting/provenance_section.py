@@ -1,4 +1,4 @@
-"""Compose the last section: from what the figures were made, by what, where and when."""
+"""Compose the last section: from what, how, where and when the figures were made."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -69,7 +69,7 @@ def _parameters(cells: Sequence[Cell]) -> Table:
         )
     ]
     columns = [Column("name", "Parameter"), Column("value", "Value"), Column("cells", "Cells")]
-    caption = "What the trials were asked for, and what they ran on and with."
+    caption = "The settings of the trials, and the machines and versions they ran on."
     return Table("parameters", caption, columns, rows)
 
 

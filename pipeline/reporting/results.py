@@ -49,18 +49,21 @@ class Cell:
     runs: list[RunRow]
     best: BestFile
     final: FinalFile | None
-    """Over all seeds, those that decide added included."""
+    """Over all seeds, including those that decide added."""
     final_runs: list[FinalRunRow]
     prediction_folders: list[Path]
     """Folders of the ``predictions.parquet`` of these seeds."""
     openings: list[Opening]
-    """Trainings that opened a test split, by all cells, here and in other pipelines."""
+    """Every training that opened a test split, of any cell, in this and other pipelines."""
     dataset_title: str
     model_title: str
 
     @cached_property
     def top1(self) -> Interval | None:
-        """Test top-1 over the refits, with its interval over seeds and images if they are known."""
+        """Return the mean test top-1 of the refits and its interval; None if not evaluated.
+
+        The interval is over seeds and test images, or over seeds if predictions are missing.
+        """
         right = self.refits(self.final.seeds) if self.final else None
         if self.final is None or right is None:
             return self.mean("top1")
@@ -68,7 +71,7 @@ class Cell:
         return Interval(fmean(self.final.top1), interval.low, interval.high)
 
     def mean(self, metric: str) -> Interval | None:
-        """Average a metric of the refits, with the t interval cut to [0, 1]; None before them."""
+        """Return a metric's mean over the refits and its t interval in [0, 1]; None without."""
         if self.final is None:
             return None
         interval = t_interval(getattr(self.final, metric))
@@ -78,17 +81,17 @@ class Cell:
 
     @property
     def opened(self) -> int | None:
-        """How many trainings have opened the test split of its data; None before evaluate."""
+        """Count the trainings that have opened this test split; None if not evaluated."""
         return count(self.openings, self.final.data_digest) if self.final else None
 
     @property
     def seconds(self) -> float:
-        """Device time of the search; a replayed trial counts what its training took."""
+        """Add up the device time of the search; a replayed trial counts its training."""
         return _seconds(self.runs)
 
     @property
     def refit_seconds(self) -> float | None:
-        """Device time of the refits; None before evaluate, and where nothing is refitted."""
+        """Add up the device time of the refits; None if nothing is refitted."""
         refitted = self.final is not None and self.final.protocol == "heldout"
         return _seconds(self.final_runs) if refitted else None
 
@@ -98,12 +101,12 @@ class Cell:
 
     @property
     def curves(self) -> list[CurveRow]:
-        """Every trial's metrics after each epoch, read anew each time: they fill most memory."""
+        """Read every trial's metrics after each epoch. They are not kept, to save memory."""
         return read_rows(self.folder / CURVES, CurveRow)
 
     @cached_property
     def right_answers(self) -> dict[int, NDArray[np.bool_]]:
-        """Which test images each refit got right, by its seed; empty without the files."""
+        """Read which test images each refit got right, by seed; empty if a file is missing."""
         paths = [folder / PREDICTIONS for folder in self.prediction_folders]
         if not all(path.is_file() for path in paths):
             return {}
@@ -114,7 +117,10 @@ class Cell:
         return {int(seed): right[seeds == seed] for seed in np.unique(seeds)}
 
     def refits(self, seeds: Sequence[int]) -> NDArray[np.bool_] | None:
-        """Stack the right answers of these seeds, [seeds, images]; None without two of them."""
+        """Return which test images these seeds got right, [seeds, images].
+
+        Returns None if fewer than two seeds have predictions, or of other images.
+        """
         rows = [self.right_answers.get(seed, np.empty(0, np.bool_)) for seed in seeds]
         if len(rows) < 2 or not rows[0].size or len({len(row) for row in rows}) > 1:
             return None
@@ -122,7 +128,7 @@ class Cell:
 
     @property
     def chosen(self) -> TrialRow:
-        """The trial that best.yaml names."""
+        """Return the trial that best.yaml names."""
         return numbered(self.trials, self.best.trial)
 
 
@@ -130,13 +136,13 @@ class Cell:
 class Missing:
     name: CellName
     stage: str
-    """The first stage that still has to run: tune or evaluate."""
+    """The next stage to run: tune or evaluate."""
     root: Path
     """Folder of its pipeline."""
 
     @property
     def target(self) -> str:
-        """The argument for `dvc repro` that runs the stage."""
+        """Return the argument for `dvc repro` that runs the stage."""
         return target(self.root, self.stage, str(self.name))
 
 

@@ -43,11 +43,11 @@ def learning_curves(place: Place) -> list[Block]:
         chosen["median"] = median
     selection = wording(cell.best.choice).selection
     curves = cell.curves
-    told = "; ".join(
+    points = "; ".join(
         f"{which}: trial {row.trial}, {describe(row)}" for which, row in chosen.items()
     )
     caption = (
-        f"Trials of {cell.name.strategy}. {told[0].upper()}{told[1:]}. Thin lines: all trials."
+        f"Trials of {cell.name.strategy}. {points[0].upper()}{points[1:]}. Thin lines: all trials."
     )
     epochs = Axis("epoch", whole=True)
     return [
@@ -115,7 +115,7 @@ def cost(place: Place) -> LineChart:
     return LineChart(
         name=f"{place.stem}-cost",
         title="Cost per trial",
-        caption="Seconds each trial took when it was trained, in the order of its sweep.",
+        caption="Seconds that the training of each trial took, in the order of its sweep.",
         x=Axis("trial", whole=True),
         y=Axis("seconds"),
         series=[_costs(cell) for cell in place.cells.values()],

@@ -38,7 +38,7 @@ def weights_section(cells: Sequence[Cell], models: Sequence[str]) -> Section | N
         "weights trained at large scale are ahead of ImageNet's on all of its six collections: by "
         f"{100 * min(fixed):.1f} to {100 * max(fixed):.1f} points under the fixed scheme, and "
         f"by {100 * min(by_search):.1f} to {100 * max(by_search):.1f} after the search. Its images "
-        "were never released, so these are other ones." + _together(gains)
+        "were never released, so the images here are others." + _together(gains)
     )
     caption = (
         f"Test top-1 in percent, {sets.words.test}. Searched: the best point of "
@@ -46,7 +46,7 @@ def weights_section(cells: Sequence[Cell], models: Sequence[str]) -> Section | N
     )
     batches = (
         "The same as the published table reads it: the mean over batches of 32 test images, a "
-        "short last batch counted in full, which explains every one of its figures. Only these "
+        "short last batch counted in full, which explains all its figures. Only these "
         f"are comparable with it. Intervals are over the seeds alone. {caption}"
     )
     accuracy = sets.accuracy("weights", caption, lambda cell: cell.top1)
@@ -113,16 +113,16 @@ class _Sets:
 
 def _together(gains: Table) -> str:
     """Describe over all datasets where the second weights are ahead, and the mean gain."""
-    told = []
+    sentences = []
     for column, how in ((1, "under the fixed scheme"), (3, "after the search")):
-        found = (row[column] for row in gains.rows)
-        means = [gain.mean for gain in found if isinstance(gain, Interval)]
+        cells = (row[column] for row in gains.rows)
+        means = [gain.mean for gain in cells if isinstance(gain, Interval)]
         if means:
             ahead = sum(mean > 0 for mean in means)
             mean = show(t_interval(means), "points")
-            told.append(f"ahead on {ahead} of {len(means)} {how}, by {mean} points on average")
+            sentences.append(f"ahead on {ahead} of {len(means)} {how}, by {mean} points on average")
     over = " (intervals over the datasets)" if len(gains.rows) > 1 else ""
-    return f" Here {'; '.join(told)}{over}." if told else ""
+    return f" Here {'; '.join(sentences)}{over}." if sentences else ""
 
 
 def _batch_mean(cell: Cell) -> Interval | None:

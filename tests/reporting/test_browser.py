@@ -125,6 +125,34 @@ def test_nothing_is_wider_than_the_screen(visit: Visit) -> None:
         assert inner <= outer
 
 
+def test_labels_of_an_axis_do_not_overlap(visit: Visit) -> None:
+    for page in (visit.page, visit.dataset):
+        overlaps = page.evaluate(
+            """() => [...document.querySelectorAll(".plot .role-axis-label")].flatMap((axis) => {
+              const boxes = [...axis.querySelectorAll("text")]
+                .filter((each) => getComputedStyle(each).opacity !== "0")
+                .map((each) => [each.getBoundingClientRect(), each.textContent]);
+              // Boxes of slanted labels overlap where the labels do not.
+              const slanted = axis.querySelector("text[transform*='rotate(-45']");
+              return slanted ? [] : boxes.slice(1).filter(([box], i) => {
+                const [before] = boxes[i];
+                return box.left < before.right - 1 && before.left < box.right - 1
+                  && box.top < before.bottom - 1 && before.top < box.bottom - 1;
+              }).map(([, text]) => text);
+            })"""
+        )
+        assert overlaps == []
+
+
+def test_figures_keep_to_the_places_that_were_kept_for_them(visit: Visit) -> None:
+    for page in (visit.page, visit.dataset):
+        heights = page.locator(".plot").evaluate_all(
+            "all => all.map((each) => [each.querySelector('svg').getAttribute('height'),"
+            " each.clientHeight])"
+        )
+        assert all(0 < int(drawn) <= kept < int(drawn) + 60 for drawn, kept in heights)
+
+
 def test_links_land_where_they_say_before_any_figure_is_drawn(browser: Any, visit: Visit) -> None:
     """The places of figures have their heights before they are drawn."""
     page = browser.new_page(viewport=visit.dataset.viewport_size)

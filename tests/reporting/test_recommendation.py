@@ -32,6 +32,14 @@ def test_one_dataset_is_answered_in_a_few_lines(tmp_path: Path) -> None:
     facts = answer(place)
     assert facts is not None
     told = dict(facts.lines)
+    assert list(told)[:5] == [
+        "Setting to use",
+        "Test accuracy",
+        "Gain over the fixed scheme",
+        "Cost of the search",
+        "Model",
+    ]
+    assert told["Cost of the search"] == "12 trainings, 2.7 min of device time"
     assert told["Setting to use"].startswith("lr 0.03, ")
     good, sure = told["Test accuracy"].split(", with 95 % confidence ")
     assert good == "91.00 % of 200 images"
