@@ -4,10 +4,14 @@ python -m pipeline.projects.quiet_dvc repro quickstart/dvc.yaml
 """
 
 import logging
+import re
 import sys
 
 from dvc.cli import main as dvc
 from dvc.ui import ui
+
+_BY_CTRL_C = re.compile(r"exited with (130|-2)$")
+"""What DVC says of a stage that answered the signal, or that was just about to end."""
 
 
 def main() -> None:
@@ -23,7 +27,7 @@ def _no_interruption(record: logging.LogRecord) -> bool:
     """Leave out that Ctrl-C ended DVC or its stage: the person knows, and a stage answers it."""
     error = record.exc_info[1] if record.exc_info else None
     while error is not None:
-        if isinstance(error, KeyboardInterrupt) or "exited with 130" in str(error):
+        if isinstance(error, KeyboardInterrupt) or _BY_CTRL_C.search(str(error)):
             return False
         error = error.__cause__
     return True
