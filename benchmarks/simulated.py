@@ -200,7 +200,7 @@ def totals(run: Run) -> str:
 
 def parts(spent: dict[str, float]) -> str:
     whole = spent["all of a trial"]
-    lines = ["processor time of a trial of one grid, profiled"]
+    lines = ["processor time of a trial, profiled over the grid's points with one learning rate"]
     for part, milliseconds in sorted(spent.items(), key=lambda each: -each[1]):
         lines.append(f"{part:32}{milliseconds:11.1f} ms{100 * milliseconds / whole:11.1f} %")
     return "\n".join(lines)

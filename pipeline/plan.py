@@ -83,8 +83,8 @@ def _configs(config_dir: Path, overrides: Sequence[str], group: str) -> list[Con
     cfg = compose(config_dir, overrides, require_network)
     named = {_LISTS[each]: [getattr(cfg, each).name] for each in given}
     names = [] if group in given else getattr(cfg, _LISTS[group])
-    found = [compose(config_dir, [*overrides, f"{group}={name}"]) for name in names] or [cfg]
-    return [each.model_copy(update=named) for each in found]
+    configs = [compose(config_dir, [*overrides, f"{group}={name}"]) for name in names] or [cfg]
+    return [each.model_copy(update=named) for each in configs]
 
 
 def _print_data(needs: dict[str, Need], licences: dict[str, str]) -> None:

@@ -30,46 +30,46 @@ def test_the_chosen_point_is_refitted_per_seed_and_measured_on_test(project):
     project.tune("strategy=fixed")
     before = len(project.trained())
     project.evaluate("strategy=fixed")
-    told = final(project, "fixed")
+    recorded = final(project, "fixed")
     refits = project.trained()[before:]
-    assert told["seeds"] == [0, 1]
+    assert recorded["seeds"] == [0, 1]
     assert len(refits) == 2
     assert all(run.data.tags["purpose"] == "final" for run in refits)
     results = {run.data.params["seed"]: project.result(run) for run in refits}
     shown = {run.data.params["seed"]: run for run in refits}
-    assert told["top1"] == [results[seed]["metrics"]["top1"] for seed in "01"]
-    assert told["top1"] == [shown[seed].data.metrics["test/top1"] for seed in "01"]
-    interval = t_interval(told["top1"])
-    assert (told["top1_mean"], told["top1_low"], told["top1_high"]) == (
+    assert recorded["top1"] == [results[seed]["metrics"]["top1"] for seed in "01"]
+    assert recorded["top1"] == [shown[seed].data.metrics["test/top1"] for seed in "01"]
+    interval = t_interval(recorded["top1"])
+    assert (recorded["top1_mean"], recorded["top1_low"], recorded["top1_high"]) == (
         interval.mean,
         interval.low,
         interval.high,
     )
     best = yaml.safe_load((project.cell("fixed") / "best.yaml").read_text())
-    assert told["point"] == best["point"]
-    assert told["images"] == {"train": 60, "val": 40, "test": 359}
-    assert sum(map(sum, told["confusion"])) == 359
-    assert sum(row["images"] for row in told["per_class"]) == 359
-    assert [row["class"] for row in told["per_class"]] == told["classes"]
-    assert told["replays"] is None
+    assert recorded["point"] == best["point"]
+    assert recorded["images"] == {"train": 60, "val": 40, "test": 359}
+    assert sum(map(sum, recorded["confusion"])) == 359
+    assert sum(row["images"] for row in recorded["per_class"]) == 359
+    assert [row["class"] for row in recorded["per_class"]] == recorded["classes"]
+    assert recorded["replays"] is None
     manifest = Manifest.load(project.folder / "data" / "prepared" / "digits")
     labels, test = manifest.labels, manifest.rows(["test"])
     largest = np.bincount(labels[manifest.rows(["train", "val"])]).argmax()
-    assert told["chance"] == 0.1
-    assert told["majority_class"] == told["classes"][largest]
-    assert told["majority"] == (labels[test] == largest).mean()
+    assert recorded["chance"] == 0.1
+    assert recorded["majority_class"] == recorded["classes"][largest]
+    assert recorded["majority"] == (labels[test] == largest).mean()
     opened = project.table("fixed", "openings")
-    assert [row["key"] for row in opened] == sorted(told["keys"])
-    assert {row["data_digest"] for row in opened} == {told["data_digest"]}
+    assert [row["key"] for row in opened] == sorted(recorded["keys"])
+    assert {row["data_digest"] for row in opened} == {recorded["data_digest"]}
 
     predictions = pq.read_table(project.cell("fixed") / "predictions.parquet").to_pandas()
-    assert predictions["seed"].unique().tolist() == told["seeds"]
-    predictions = predictions[predictions["seed"] == told["seeds"][0]]
+    assert predictions["seed"].unique().tolist() == recorded["seeds"]
+    predictions = predictions[predictions["seed"] == recorded["seeds"][0]]
     manifest = Manifest.load(project.folder / "data" / "prepared" / "digits")
     rows = manifest.rows(["test"])
     assert predictions["label"].tolist() == manifest.labels[rows].tolist()
     right = (predictions["label"] == predictions["prediction"]).to_numpy()
-    assert right.mean() == pytest.approx(told["top1"][0])
+    assert right.mean() == pytest.approx(recorded["top1"][0])
     assert predictions["probability"].between(0, 1).all()
     assert all(
         top[0] == first
@@ -78,7 +78,7 @@ def test_the_chosen_point_is_refitted_per_seed_and_measured_on_test(project):
 
     model = json.loads((project.cell("fixed") / "model" / "model.json").read_text())
     weights = load_file(project.cell("fixed") / "model" / "model.safetensors")
-    assert model["classes"] == told["classes"]
+    assert model["classes"] == recorded["classes"]
     assert len(weights["fc.weight"]) == 10
     assert all(np.isfinite(values).all() for values in weights.values())
 
@@ -146,10 +146,10 @@ def test_the_paddle_protocol_refits_nothing(project):
     project.evaluate("protocol=paddle", "machine.threads=2")
     assert len(project.trained()) == trained
     (row,) = project.table("fixed", "trials")
-    told = final(project, "fixed")
+    recorded = final(project, "fixed")
     assert [each["key"] for each in project.table("fixed", "openings")] == [row["key"]]
-    assert told["protocol"] == "paddle"
-    assert told["top1"] == [float(row["top1"])]
+    assert recorded["protocol"] == "paddle"
+    assert recorded["top1"] == [float(row["top1"])]
     assert not (project.cell("fixed") / "model").exists()
 
 
@@ -186,10 +186,10 @@ def test_evaluate_runs_once_whatever_the_strategy(project, monkeypatch, capsys):
     with pytest.raises(SystemExit) as left:
         stage(evaluate, "Evaluate.")
     assert left.value.code == 2
-    told = capsys.readouterr().err
-    assert told.count("error: ") == 1
-    assert "best.yaml: no such file; the cell is not tuned" in told
-    assert "dvc repro tune@digits-resnet50_vd_random-grid" in told
+    recorded = capsys.readouterr().err
+    assert recorded.count("error: ") == 1
+    assert "best.yaml: no such file; the cell is not tuned" in recorded
+    assert "dvc repro tune@digits-resnet50_vd_random-grid" in recorded
     assert not (project.folder / "results").exists()
 
 

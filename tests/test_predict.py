@@ -240,8 +240,8 @@ def test_a_reader_that_leaves_is_no_error(model: Path, photos: Path) -> None:
     ) as process:
         assert process.stdout is not None
         process.stdout.close()
-        _, told = process.communicate()
-    assert (process.returncode, told) == (-signal.SIGPIPE, b"")
+        _, printed = process.communicate()
+    assert (process.returncode, printed) == (-signal.SIGPIPE, b"")
 
 
 def test_any_file_name_can_be_printed(
@@ -317,7 +317,7 @@ def test_help_has_a_text_for_every_argument(
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit):
         main(["--help"])
-    told = capsys.readouterr().out.partition("positional arguments:")[2]
+    printed = capsys.readouterr().out.partition("positional arguments:")[2]
     options = ("--top-k TOP_K", "--min-probability P", r"--format \{.*\}", "--output FILE")
     for argument in ("MODEL", r"IMAGE\|FOLDER", *options, "--evaluate"):
-        assert re.search(rf"^  {argument}\s{{2,}}\w+ \w+", told, re.MULTILINE), argument
+        assert re.search(rf"^  {argument}\s{{2,}}\w+ \w+", printed, re.MULTILINE), argument

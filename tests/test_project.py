@@ -87,9 +87,9 @@ def test_help_tells_how_it_is_started_and_what_strategies_are(monkeypatch, capsy
     monkeypatch.setattr(sys, "argv", ["pipeline/project.py", "--help"])
     with pytest.raises(SystemExit):
         project.main()
-    told = capsys.readouterr().out
-    assert told.startswith("usage: ./vdtransfer project ")
-    assert "names under conf/strategy, comma-separated (default: fixed,bayes" in told
+    printed = capsys.readouterr().out
+    assert printed.startswith("usage: ./vdtransfer project ")
+    assert "names under conf/strategy, comma-separated (default: fixed,bayes" in printed
 
 
 def test_a_second_run_keeps_what_a_person_edited(here):

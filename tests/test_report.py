@@ -154,13 +154,13 @@ def test_figures_selected_on_the_test_list_are_never_called_validation(
     lists = ["datasets=[dtd]", f"models=[{','.join(benchmark.models)}]"]
     report(compose(REPOSITORY / "quickstart", [*lists, "protocol=paddle"]))
     folder = Path("quickstart/report")
-    told = "\n".join(
+    texts = "\n".join(
         path.read_text()
         for path in sorted(folder.rglob("*"))
         if path.suffix in (".md", ".txt", ".csv", ".json")
     ).replace("trained on train and validation", "")
     for word in ("validation", "refit seeds"):
-        assert word not in told.lower()
+        assert word not in texts.lower()
     for words in (
         "Learning curves: test list top-1",
         "Test list top-1 over the grid, %",
@@ -171,7 +171,7 @@ def test_figures_selected_on_the_test_list_are_never_called_validation(
         "the best point of grid by test list top-1",
         "of the one training each point was chosen by",
     ):
-        assert words in told
+        assert words in texts
     with (folder / "tables" / "cells.csv").open() as file:
         assert {row["refit_device_hours"] for row in csv.DictReader(file)} == {""}
 

@@ -136,8 +136,8 @@ def test_a_failed_trial_does_not_stop_the_others(project, monkeypatch, capsys):
         failing(patch, RuntimeError("no memory"), when=lambda cfg: cfg.mixup and cfg.lr == 0.3)
         with pytest.raises(UserError, match=r"1 of 4 trials failed .*: trial 01: RuntimeError: no"):
             project.tune("strategy=grid")
-    told = capsys.readouterr()
-    assert (told.out + told.err).count("no memory") == 1, "each failure has one line"
+    printed = capsys.readouterr()
+    assert (printed.out + printed.err).count("no memory") == 1, "each failure has one line"
     assert not project.cell("grid").exists()
     assert statuses(project) == ["FAILED", "FAILED", "FINISHED", "FINISHED", "FINISHED"]
     (parent,) = project.parents()
@@ -175,9 +175,9 @@ def test_when_everything_fails_the_message_is_one_and_the_parent_closed(
     with pytest.raises(SystemExit) as left:
         guarded(main)
     assert left.value.code == 2
-    told = capsys.readouterr().err
-    assert re.search("trials failed .*no memory", told.splitlines()[-1])
-    assert "Traceback" not in told
+    printed = capsys.readouterr().err
+    assert re.search("trials failed .*no memory", printed.splitlines()[-1])
+    assert "Traceback" not in printed
     assert set(statuses(project)) == {"FAILED"}
     assert not project.cell(strategy).exists()
 
@@ -232,8 +232,8 @@ def test_a_mistake_found_inside_a_job_is_one_message_too(project, monkeypatch, c
     with pytest.raises(SystemExit) as left:
         guarded(main)
     assert left.value.code == 2
-    told = capsys.readouterr().err
-    assert told == "error: the weights do not fit\n"
+    printed = capsys.readouterr().err
+    assert printed == "error: the weights do not fit\n"
     assert set(statuses(project)) == {"FAILED"}
 
 
@@ -286,12 +286,12 @@ def test_when_everything_diverges_nothing_is_chosen(project):
 @pytest.mark.parametrize("fault", ["not prepared", "damaged", "no journal"])
 def test_bad_input_stops_before_any_trial(project, monkeypatch, capsys, fault):
     manifest = project.folder / "data" / "prepared" / "digits" / MANIFEST
-    told = {"not prepared": "dvc repro prepare@digits", "damaged": f"{MANIFEST} is damaged"}
+    messages = {"not prepared": "dvc repro prepare@digits", "damaged": f"{MANIFEST} is damaged"}
     if fault == "no journal":
         (project.folder / "file").write_text("")
         uri = f"sqlite:///{project.folder}/file/mlflow.db"
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-        told[fault] = uri
+        messages[fault] = uri
     else:
         manifest.unlink()
     if fault == "damaged":
@@ -302,7 +302,7 @@ def test_bad_input_stops_before_any_trial(project, monkeypatch, capsys, fault):
     assert left.value.code == 2
     message = capsys.readouterr().err
     assert message.startswith("error: ")
-    assert told[fault] in message
+    assert messages[fault] in message
     assert "Traceback" not in message
     assert project.runs() == []
     assert not (project.folder / "results").exists()
@@ -385,9 +385,9 @@ def test_sigterm_closes_every_run_and_the_rest_follows(project):
     ):
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
-    _, told = process.communicate()
-    assert process.returncode == 130, told
-    assert "run the same command to go on" in told
+    _, printed = process.communicate()
+    assert process.returncode == 130, printed
+    assert "run the same command to go on" in printed
     assert "RUNNING" not in statuses(project)
 
 
@@ -405,9 +405,9 @@ def test_a_second_tune_of_the_cell_waits_and_replays(project):
         )
         for _ in range(2)
     ]
-    told = [process.communicate()[0] for process in both]
+    printed = [process.communicate()[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert sum("under way in another process" in each for each in told) == 1
+    assert sum("under way in another process" in each for each in printed) == 1
     assert len(project.trained()) == 4
     assert len(project.parents()) == 1
 

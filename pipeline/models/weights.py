@@ -157,14 +157,14 @@ def _is_variance(name: str, state: dict[str, torch.Tensor]) -> bool:
 
 def _refuse(path: Path, target: Architecture, faults: dict[str, list[str]]) -> None:
     """Raise UserError naming every kind of fault, if there is any."""
-    found = [
+    listed = [
         f"{len(names)} {kind} ({some([name[:80] for name in names], 5)})"
         for kind, names in faults.items()
         if names
     ]
-    if found:
+    if listed:
         raise UserError(
-            f"{path}: these are not weights of {target.name}: tensors {'; '.join(found)}."
+            f"{path}: these are not weights of {target.name}: tensors {'; '.join(listed)}."
             f" {_expected(target)}"
         )
 

@@ -87,8 +87,8 @@ def hardware(device: str) -> str:
     if device == "cuda":
         import torch
 
-        found = torch.cuda.get_device_properties(0)
-        return f"{found.name}, {found.total_memory / 2**30:.0f} GiB"
+        card = torch.cuda.get_device_properties(0)
+        return f"{card.name}, {card.total_memory / 2**30:.0f} GiB"
     memory = psutil.virtual_memory().total / 2**30
     return f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB"
 

@@ -54,9 +54,9 @@ def test_every_way_to_the_model_gives_the_reported_answer_of_every_test_image(
     project.tune(*own)
     project.evaluate(*own)
     cell = project.folder / "results" / "insects" / "resnet50_vd_random" / "fixed"
-    model, told = cell / "model", json.loads((cell / "final.json").read_text())
+    model, final = cell / "model", json.loads((cell / "final.json").read_text())
     table = pq.read_table(cell / "predictions.parquet").to_pandas()
-    table = table[table["seed"] == told["seeds"][0]]
+    table = table[table["seed"] == final["seeds"][0]]
     reported = {
         path: (CLASSES[label], share)
         for path, label, share in zip(
@@ -66,8 +66,8 @@ def test_every_way_to_the_model_gives_the_reported_answer_of_every_test_image(
     assert len(reported) == len(CLASSES) * PER_CLASS["test"]
     right = sum(Path(path).parent.name == name for path, (name, _) in reported.items())
     assert 0 < right < len(reported)
-    assert told["top1"][0] == pytest.approx(right / len(reported))
-    confusion = np.array(told["confusion"])
+    assert final["top1"][0] == pytest.approx(right / len(reported))
+    confusion = np.array(final["confusion"])
     assert (confusion.trace(), confusion.sum()) == (right, len(reported))
 
     card = (model / "README.md").read_text()

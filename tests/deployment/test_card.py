@@ -79,6 +79,6 @@ def test_preprocessing_is_described_in_words() -> None:
     assert "Resize the short side to 40 px" in steps[2]
     assert steps[3] == "Cut the 32 x 32 px centre."
     decoding = Decoding(side=None, scaled=True, max_pixels=10**8, crop_bottom=20, white=4095)
-    told = " ".join(preprocessing(description(decoding=decoding, resize="opencv")))
+    described = " ".join(preprocessing(description(decoding=decoding, resize="opencv")))
     for words in ("4095 counts as white", "Cut 20 rows from the bottom", "as OpenCV does"):
-        assert words in told
+        assert words in described

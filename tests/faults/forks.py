@@ -40,13 +40,13 @@ class Fork:
         assert self.code is not None
         return self.code
 
-    def told(self) -> str:
+    def output(self) -> str:
         """What it and its descendants have printed."""
         return self.log.read_text()
 
     def until_trials(self, count: int = 1) -> None:
         """Return when so many trials are done, or the sweep has ended."""
-        while not self.ended() and self.told().count("\ntrial ") < count:
+        while not self.ended() and self.output().count("\ntrial ") < count:
             time.sleep(_PAUSE)
 
     def kill(self, number: int = signal.SIGKILL) -> None:
@@ -92,7 +92,7 @@ class Forks:
     def run(self, project: SmallProject, *arguments: str, **environment: str) -> Fork:
         """Raises AssertionError when it does not end well."""
         fork = self.start(project, *arguments, **environment)
-        assert fork.wait() == 0, fork.told()
+        assert fork.wait() == 0, fork.output()
         return fork
 
 

@@ -95,7 +95,7 @@ def test_a_journal_without_room(forks: Forks, small: SimulatedProject, tally: Ta
         shutil.copy(runs.with_name("runs.aside") / "mlflow.db", runs)
         tally.injected()
         sweep = forks.start(small, "strategy=grid")
-        assert sweep.wait() == 2, sweep.told()
-        assert "Traceback" not in sweep.told().splitlines()[-1]
+        assert sweep.wait() == 2, sweep.output()
+        assert "Traceback" not in sweep.output().splitlines()[-1]
     forks.run(small, "strategy=grid")
     require_survived(small, "grid", expected)

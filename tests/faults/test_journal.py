@@ -73,9 +73,9 @@ def test_the_tracking_server_comes_back_or_does_not(
         sweep = forks.start(small, "strategy=grid", **environment, **impatient)
         sweep.until_trials(1)
     tally.injected()
-    assert sweep.wait() == 2, sweep.told()
-    assert f"error: cannot use the MLflow store {uri(address)}" in sweep.told()
-    assert "run the same command" in sweep.told()
+    assert sweep.wait() == 2, sweep.output()
+    assert f"error: cannot use the MLflow store {uri(address)}" in sweep.output()
+    assert "run the same command" in sweep.output()
 
     with server(small, address):
         sweep = forks.start(small, "strategy=grid", **environment)
@@ -83,7 +83,7 @@ def test_the_tracking_server_comes_back_or_does_not(
     tally.injected()
     time.sleep(AWAY_SECONDS)
     with server(small, address):
-        assert sweep.wait() == 0, sweep.told()
+        assert sweep.wait() == 0, sweep.output()
     require_survived(small, "grid", expected)
 
 
@@ -97,5 +97,5 @@ def test_a_database_that_somebody_locks(
         database.execute("BEGIN EXCLUSIVE")
         tally.injected()
         time.sleep(LOCKED_SECONDS)
-    assert sweep.wait() == 0, sweep.told()
+    assert sweep.wait() == 0, sweep.output()
     require_survived(small, "grid", expected)

@@ -30,8 +30,8 @@ def test_sigterm_leaves_a_checkpoint_to_go_on_from(
     until_training(sweep, project)
     sweep.kill(signal.SIGTERM)
     tally.injected()
-    assert sweep.wait() == 130, sweep.told()
-    assert "run the same command to go on" in sweep.told()
+    assert sweep.wait() == 130, sweep.output()
+    assert "run the same command to go on" in sweep.output()
     (checkpoint,) = (project.folder / "runs").glob("*/checkpoint.ckpt")
     assert torch.load(checkpoint, weights_only=True)["global_step"] > 0
     (stopped,) = [run for run in project.trained() if run.info.status == "KILLED"]
@@ -60,7 +60,7 @@ def test_a_trial_that_hangs_fails_and_the_others_do_not(
     tally.injected(2)
     assert sweep.wait() == 2
     reason = "TrialTooLongError: longer than tune.max_trial_seconds (10 s)"
-    lines = [each for each in sweep.told().splitlines() if each.startswith("trial ")]
+    lines = [each for each in sweep.output().splitlines() if each.startswith("trial ")]
     assert sum(each.endswith(f": {reason}") for each in lines) == 2
     statuses = [run.info.status for run in small.trained()]
     assert sorted(statuses) == ["FAILED", "FAILED", "FINISHED", "FINISHED"]
@@ -77,11 +77,11 @@ def test_out_of_memory_twice_is_a_failure_that_stops_no_other_trial(
     expected_half = undisturbed(forks, small, "grid", "space.mixup=[false]")
     for _ in range(2):
         sweep = forks.start(small, *space, **{inside.FAULT: "hoard"})
-        assert sweep.wait() == -signal.SIGKILL, sweep.told()
+        assert sweep.wait() == -signal.SIGKILL, sweep.output()
         tally.injected()
     sweep = forks.start(small, *space, **{inside.FAULT: "hoard"})
-    assert sweep.wait() == 2, sweep.told()
-    assert "ran out of memory, crashed or hung 2 times" in sweep.told()
+    assert sweep.wait() == 2, sweep.output()
+    assert "ran out of memory, crashed or hung 2 times" in sweep.output()
     forks.run(small, *space)
     require_survived(small, "grid", expected_half)
     forks.run(small, "strategy=grid")
@@ -95,7 +95,7 @@ def test_two_sweeps_of_a_cell_at_once_are_one(
     sweeps = [forks.start(small, "strategy=grid") for _ in range(2)]
     tally.injected()
     assert [sweep.wait() for sweep in sweeps] == [0, 0]
-    assert sum("under way in another process" in sweep.told() for sweep in sweeps) == 1
+    assert sum("under way in another process" in sweep.output() for sweep in sweeps) == 1
     require_survived(small, "grid", expected)
 
 

@@ -77,7 +77,7 @@ LOG = "job_logging: {handlers: {file: {class: logging.FileHandler, filename: it-
 
 
 @pytest.mark.parametrize(
-    ("path", "text", "told"),
+    ("path", "text", "message"),
     [
         (
             "strategy/fixed.yaml",
@@ -93,12 +93,12 @@ LOG = "job_logging: {handlers: {file: {class: logging.FileHandler, filename: it-
     ],
 )
 def test_a_group_that_shadows_ours_runs_nothing(
-    tmp_path: Path, path: str, text: str, told: str
+    tmp_path: Path, path: str, text: str, message: str
 ) -> None:
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(PARAMS, sort_keys=False))
     (tmp_path / path).parent.mkdir(parents=True)
     (tmp_path / path).write_text(text)
-    with pytest.raises(UserError, match=f"{re.escape(str(tmp_path / path))}.*{told}"):
+    with pytest.raises(UserError, match=f"{re.escape(str(tmp_path / path))}.*{message}"):
         compose(tmp_path)
 
 

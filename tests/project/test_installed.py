@@ -107,10 +107,10 @@ def test_from_an_empty_folder_to_predictions(installed, tmp_path):
     params.write_text(yaml.safe_dump(values, sort_keys=False))
 
     assert "in all: " in vdtransfer("plan", here)
-    told = vdtransfer("tune", images)
-    assert "`dvc exp` needs Git" in told
+    printed = vdtransfer("tune", images)
+    assert "`dvc exp` needs Git" in printed
     model = here / "results/shapes/resnet50_vd_random/bayes/model"
-    assert re.search(f"Model +{model.relative_to(here)}\n", told)
+    assert re.search(f"Model +{model.relative_to(here)}\n", printed)
     assert (here / "report" / "report.html").is_file()
     predicted = vdtransfer("predict", model, images / "circle" / "0.png", "--format", "csv")
     assert predicted.startswith("path,rank,class,probability")

@@ -119,11 +119,11 @@ def test_no_run_is_left_running(runs):
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_refits_are_the_journals(cfg, journal, runs, strategy):
-    told, places = final(strategy), table(strategy, "final_runs")
-    assert told["seeds"] == cfg.evaluate.seeds == [int(row["seed"]) for row in places]
-    assert told["keys"] == [row["key"] for row in places]
+    written, places = final(strategy), table(strategy, "final_runs")
+    assert written["seeds"] == cfg.evaluate.seeds == [int(row["seed"]) for row in places]
+    assert written["keys"] == [row["key"] for row in places]
     results = [journal.finished([runs[row["run_id"]]]).result for row in places]
-    assert told["top1"] == [result["metrics"]["top1"] for result in results]
+    assert written["top1"] == [result["metrics"]["top1"] for result in results]
     assert {result["identity"]["purpose"] for result in results} == {"final"}
 
 
@@ -144,10 +144,10 @@ def test_the_report_shows_the_same_accuracy_and_numbers_of_trials():
         assert f"{100 * final(strategy)['top1_mean']:.2f}" in report
     metrics = json.loads((ROOT / "quickstart" / "report" / "metrics.json").read_text())
     for strategy in STRATEGIES:
-        told = metrics["digits"][strategy]
-        assert told["test_top1"] == final(strategy)["top1_mean"]
-        assert told["validation_top1"] == best(strategy)["objective"]
-        assert told["trials"] == best(strategy)["n_trials"]
+        written = metrics["digits"][strategy]
+        assert written["test_top1"] == final(strategy)["top1_mean"]
+        assert written["validation_top1"] == best(strategy)["objective"]
+        assert written["trials"] == best(strategy)["n_trials"]
 
 
 def shown(name):

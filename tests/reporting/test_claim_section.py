@@ -256,7 +256,7 @@ def test_figures_of_the_paddle_protocol_stand_where_ours_are_missing(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("seeds", "told"),
+    ("seeds", "words"),
     [
         ((0, 1), "mean over refits, with its 95 % interval where one is given, under 2 seeds"),
         ((0,), "of one refit of the point that was best on validation, hence without an interval"),
@@ -264,14 +264,14 @@ def test_figures_of_the_paddle_protocol_stand_where_ours_are_missing(tmp_path: P
     ],
 )
 def test_what_an_accuracy_is_made_of_is_stated(
-    tmp_path: Path, seeds: tuple[int, ...] | None, told: str
+    tmp_path: Path, seeds: tuple[int, ...] | None, words: str
 ) -> None:
     read(tmp_path, Benchmark(datasets=("dtd",), strategies=("grid",), seeds=seeds or (0,)))
     if seeds is None:
         (tmp_path / CELL / "grid/final.json").unlink()
     results = read_results(tmp_path, [CellName("dtd", "resnet50_vd", "grid")])
     section = overview(results, {}, {})
-    assert told in "\n".join(b.text for b in section.blocks if isinstance(b, Text))
+    assert words in "\n".join(b.text for b in section.blocks if isinstance(b, Text))
 
 
 def test_figures_nobody_wrote_are_one_clear_line(tmp_path: Path) -> None:

@@ -119,15 +119,15 @@ def test_the_noise_of_one_trial_is_a_band_from_no_gap(tmp_path: Path) -> None:
 
 
 def test_the_final_model_is_best_of_those_evaluated(place: Place) -> None:
-    told = model_section(place)
-    assert told is not None
-    assert isinstance(told.blocks[0], Text)
-    assert "best of all strategies" in told.blocks[0].text
+    part = model_section(place)
+    assert part is not None
+    assert isinstance(part.blocks[0], Text)
+    assert "best of all strategies" in part.blocks[0].text
     waiting = place.cells | {"grid": replace(place.cells["grid"], final=None)}
-    told = model_section(replace(place, cells=waiting))
-    assert told is not None
-    assert isinstance(told.blocks[0], Text)
-    assert "best of those evaluated (not yet: grid)" in told.blocks[0].text
+    part = model_section(replace(place, cells=waiting))
+    assert part is not None
+    assert isinstance(part.blocks[0], Text)
+    assert "best of those evaluated (not yet: grid)" in part.blocks[0].text
 
 
 def test_no_grid_no_gap(place: Place) -> None:

@@ -15,7 +15,7 @@ from tests.support.synthetic_results import Benchmark, Space
 CELL = "results/digits/resnet50_vd/grid"
 
 
-def told(
+def sentences(
     root: Path, benchmark: Benchmark, recipe: dict[str, Any] | None = None, **final: Any
 ) -> list[str]:
     benchmark.write(root)
@@ -45,14 +45,14 @@ def diagonal(**errors: int) -> list[list[int]]:
 
 
 def test_the_most_confused_pair_counts_both_directions(tmp_path: Path) -> None:
-    lines = told(tmp_path, grid(), confusion=diagonal(a1_2=3, a2_1=4, a5_6=6))
+    lines = sentences(tmp_path, grid(), confusion=diagonal(a1_2=3, a2_1=4, a5_6=6))
     [line] = [each for each in lines if "errors" in each]
     assert line.startswith("7 of the 13 errors on the test split confuse class 1 and class 2")
 
 
 def test_a_single_confusion_is_no_pattern(tmp_path: Path) -> None:
     assert not [
-        each for each in told(tmp_path, grid(), confusion=diagonal(a1_2=1)) if "errors" in each
+        each for each in sentences(tmp_path, grid(), confusion=diagonal(a1_2=1)) if "errors" in each
     ]
 
 
@@ -66,7 +66,7 @@ def test_a_single_confusion_is_no_pattern(tmp_path: Path) -> None:
 def test_the_edge_of_the_space_is_said_if_it_was_best(
     tmp_path: Path, rates: tuple[float, ...], words: str | None
 ) -> None:
-    lines = told(tmp_path, grid(space=Space(lr=rates)))
+    lines = sentences(tmp_path, grid(space=Space(lr=rates)))
     edges = [each for each in lines if "`space`" in each]
     assert len(edges) == (words is not None)
     if words:
@@ -75,9 +75,9 @@ def test_the_edge_of_the_space_is_said_if_it_was_best(
 
 def test_settings_within_the_interval_of_the_best_are_counted(tmp_path: Path) -> None:
     few = {"train": 400, "val": 100, "test": 200}
-    lines = told(tmp_path / "few", grid(), images=few)
+    lines = sentences(tmp_path / "few", grid(), images=few)
     assert any(each.startswith("On 100 validation images the 95 % interval") for each in lines)
-    lines = told(tmp_path / "many", grid(), images=few | {"val": 10_000_000})
+    lines = sentences(tmp_path / "many", grid(), images=few | {"val": 10_000_000})
     assert not any("validation images" in each for each in lines)
 
 
@@ -86,7 +86,9 @@ def test_the_learning_curve_says_whether_more_images_would_help(
     tmp_path: Path, top1: float, words: str
 ) -> None:
     curve = [{"images": 200, "top1": top1}, {"images": 400, "top1": 0.9}]
-    [line] = [each for each in told(tmp_path, grid(), learning_curve=curve) if "Trained" in each]
+    [line] = [
+        each for each in sentences(tmp_path, grid(), learning_curve=curve) if "Trained" in each
+    ]
     assert line.startswith(
         f"Trained on 200 of the 400 training images, the same setting has {100 * top1:.2f} % on "
     )
@@ -95,20 +97,20 @@ def test_the_learning_curve_says_whether_more_images_would_help(
 
 @pytest.mark.parametrize(("images", "words"), [(1, "1 image stands"), (7, "7 images stand")])
 def test_label_conflicts_come_first(tmp_path: Path, images: int, words: str) -> None:
-    assert told(tmp_path, grid(two_labels=images))[0].startswith(f"{words} under two labels")
+    assert sentences(tmp_path, grid(two_labels=images))[0].startswith(f"{words} under two labels")
 
 
 def test_a_weak_class_with_few_images_is_named(tmp_path: Path) -> None:
     rows = [{"class": f"class {i}", "images": 20, "top1": 0.9} for i in range(10)]
     rows[3] |= {"images": 4, "top1": 0.25}
-    [line] = [each for each in told(tmp_path, grid(), per_class=rows) if "lowest" in each]
+    [line] = [each for each in sentences(tmp_path, grid(), per_class=rows) if "lowest" in each]
     assert line.startswith("class 3 has the lowest accuracy, 25.00 %, and fewer test images (4)")
     assert line.endswith("collect more of it, or set `recipe.class_balance`.")
     balanced = {"class_balance": "weights"}
-    lines = told(tmp_path / "balanced", grid(), balanced, per_class=rows)
+    lines = sentences(tmp_path / "balanced", grid(), balanced, per_class=rows)
     assert [each for each in lines if each.endswith("collect more of it.")]
 
 
 def test_without_a_reason_nothing_is_said(tmp_path: Path) -> None:
     images = {"train": 400, "val": 10_000_000, "test": 200}
-    assert told(tmp_path, grid(), confusion=diagonal(), images=images) == []
+    assert sentences(tmp_path, grid(), confusion=diagonal(), images=images) == []

@@ -31,25 +31,25 @@ def test_one_dataset_is_answered_in_a_few_lines(tmp_path: Path) -> None:
     [place] = places(results.cells)
     facts = answer(place)
     assert facts is not None
-    told = dict(facts.lines)
-    assert list(told)[:5] == [
+    titled = dict(facts.lines)
+    assert list(titled)[:5] == [
         "Setting to use",
         "Test accuracy",
         "Gain over the fixed scheme",
         "Cost of the search",
         "Model",
     ]
-    assert told["Cost of the search"] == "12 trainings, 2.7 min of device time"
-    assert told["Setting to use"].startswith("lr 0.03, ")
-    good, sure = told["Test accuracy"].split(", with 95 % confidence ")
+    assert titled["Cost of the search"] == "12 trainings, 2.7 min of device time"
+    assert titled["Setting to use"].startswith("lr 0.03, ")
+    good, sure = titled["Test accuracy"].split(", with 95 % confidence ")
     assert good == "91.00 % of 200 images"
     assert sure.endswith(" % (refits 90.00, 91.00, 92.00)")
-    assert told["Without learning"] == (
+    assert titled["Without learning"] == (
         "10.00 % by chance, 10.00 % by always answering class 0, the largest class"
     )
-    assert told["Test split opened"].startswith("by 6 trainings so far, under any recipe")
-    assert told["Gain over the fixed scheme"].startswith("+41.00 [")
-    assert told["Model"] == f"`{tmp_path}/results/digits/resnet50_vd/grid/model`"
+    assert titled["Test split opened"].startswith("by 6 trainings so far, under any recipe")
+    assert titled["Gain over the fixed scheme"].startswith("+41.00 [")
+    assert titled["Model"] == f"`{tmp_path}/results/digits/resnet50_vd/grid/model`"
 
 
 def test_every_strategy_has_its_cost_in_units_a_person_reads(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_validation_far_from_test_is_explained(tmp_path: Path) -> None:
     around = [objective - 0.01, objective, objective + 0.01]
     measured = dict.fromkeys(("grid", "bayes"), around)
     measured["fixed"] = [near.cells[0].best.objective + each for each in (-0.3, -0.31, -0.29)]
-    told = surprises(read(tmp_path, "digits", top1=measured).cells)
-    assert told is not None
-    assert "digits, fixed (" in told.text
-    assert "digits, grid (" not in told.text
+    titled = surprises(read(tmp_path, "digits", top1=measured).cells)
+    assert titled is not None
+    assert "digits, fixed (" in titled.text
+    assert "digits, grid (" not in titled.text

@@ -131,7 +131,7 @@ def test_a_first_point_outside_the_grid_is_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "words"),
     [
         ("collapse_at: 0.0", "colapse_at: 0.0", "'colapse_at'"),
         ("direction: maximize", "surrogate: forest", "hydra.sweeper.surrogate is 'forest'"),
@@ -139,7 +139,7 @@ def test_a_first_point_outside_the_grid_is_left_out(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_in_the_strategys_file_is_one_message(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, told: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, words: str
 ) -> None:
     cfg = compose(Path("quickstart"))
     written = (Path("conf") / "strategy" / "bayes.yaml").read_text()
@@ -147,7 +147,7 @@ def test_a_mistake_in_the_strategys_file_is_one_message(
     (tmp_path / "strategy").mkdir()
     (tmp_path / "strategy" / "bayes.yaml").write_text(written.replace(old, new))
     monkeypatch.setattr("pipeline.settings.compose.CONF", tmp_path)
-    with pytest.raises(UserError, match=f"bayes.yaml: hydra.sweeper: .*{re.escape(told)}"):
+    with pytest.raises(UserError, match=f"bayes.yaml: hydra.sweeper: .*{re.escape(words)}"):
         sweeper_options(cfg, "bayes")
 
 

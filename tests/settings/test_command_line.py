@@ -69,9 +69,9 @@ def test_help_tells_the_stage_and_the_names_of_the_groups(monkeypatch, capsys):
     with pytest.raises(SystemExit) as left:
         stage(lambda _: None, "Measure something.")
     assert left.value.code == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for words in ("Measure something.", "strategy=bayes|fixed|grid|random", "digits", "heldout"):
-        assert words in told
+        assert words in printed
 
 
 def test_the_first_lines_of_a_stage_load_no_torch():
@@ -92,14 +92,14 @@ BAD = [
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "printed"),
     [BAD[0], *(pytest.param(*bad, marks=pytest.mark.slow) for bad in BAD[1:])],
 )
-def test_tune_stops_at_its_door(project, overrides, told):
+def test_tune_stops_at_its_door(project, overrides, printed):
     done = project.run("tune", *overrides)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
-    assert told in done.stderr
+    assert printed in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     assert not (project.folder / "results").exists()
     assert project.runs() == []

@@ -75,7 +75,7 @@ def test_the_published_space_has_196_points():
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "expected"),
     [
         ("strategy=bayez", ["no strategy 'bayez'", "Did you mean 'bayes'?", "grid", "fixed"]),
         ("model=resnet", ["no model 'resnet'", "Allowed:", "resnet50_vd"]),
@@ -91,14 +91,14 @@ def test_the_published_space_has_196_points():
         ("(", ["("]),
     ],
 )
-def test_a_wrong_override_is_named_with_what_is_allowed(override, told):
+def test_a_wrong_override_is_named_with_what_is_allowed(override, expected):
     text = message(ROOT / "quickstart", override)
-    for word in told:
+    for word in expected:
         assert word in text
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         ({"sed": 7}, ["params.yaml", "unknown key 'sed'", "Did you mean 'seed'?"]),
         ({"recipe": {"epoch": 7}}, ["unknown key 'recipe.epoch'", "Did you mean 'epochs'?"]),
@@ -107,11 +107,11 @@ def test_a_wrong_override_is_named_with_what_is_allowed(override, told):
         ({"seed": None}, ["params.yaml", "seed"]),
     ],
 )
-def test_a_mistake_in_params_names_the_file_and_the_key(params, change, told):
+def test_a_mistake_in_params_names_the_file_and_the_key(params, change, expected):
     folder = params(**change)
     text = message(folder)
     assert str(folder / "params.yaml") in text
-    for word in told:
+    for word in expected:
         assert word in text
 
 
@@ -126,8 +126,8 @@ def test_an_unknown_dataset_is_an_error_that_lists_the_projects_own_folders_too(
 def test_a_launcher_that_is_not_there_names_the_variable_that_chose_it(monkeypatch, override):
     monkeypatch.setenv("VDTRANSFER_LAUNCHER", "procesess")
     text = message(ROOT / "quickstart", override)
-    told = "VDTRANSFER_LAUNCHER: no hydra/launcher 'procesess'. Did you mean 'processes'?"
-    assert text.startswith(told)
+    expected = "VDTRANSFER_LAUNCHER: no hydra/launcher 'procesess'. Did you mean 'processes'?"
+    assert text.startswith(expected)
     assert "params.yaml" not in text
     text = message(ROOT / "quickstart", override, "hydra/launcher=procesess")
     assert "params.yaml or an override: no hydra/launcher 'procesess'" in text
@@ -166,7 +166,7 @@ def test_params_that_are_no_yaml_mapping(tmp_path, text):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("", ["the file is empty"]),
         ("# nothing\n", ["the file is empty"]),
@@ -181,11 +181,11 @@ def test_params_that_are_no_yaml_mapping(tmp_path, text):
         ("space: {lr: [0.1, 0o10]}\n", ["'space.lr.1'", "found 0o10", "Hydra reads '0o10', DVC 8"]),
     ],
 )
-def test_a_file_that_readers_cannot_agree_on_is_refused(tmp_path, text, told):
+def test_a_file_that_readers_cannot_agree_on_is_refused(tmp_path, text, expected):
     raw = text if isinstance(text, bytes) else text.encode()
     (tmp_path / "params.yaml").write_bytes(raw)
     answer = message(tmp_path)
-    for word in ["params.yaml", *told]:
+    for word in ["params.yaml", *expected]:
         assert word in answer
 
 
@@ -206,7 +206,7 @@ def test_a_number_of_two_meanings_is_seen(text):
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "expected"),
     [
         (["=3"], ["override =3"]),
         (["folders={a: b}"], ["override 'folders'", "params.yaml does not set"]),
@@ -240,9 +240,9 @@ def test_a_number_of_two_meanings_is_seen(text):
         (["strategy=random", "space.lr=[1,2]"], ["'space.lr'", "0.03"]),
     ],
 )
-def test_an_override_that_no_trial_could_use_is_refused(overrides, told):
+def test_an_override_that_no_trial_could_use_is_refused(overrides, expected):
     answer = message(ROOT / "quickstart", *overrides)
-    for word in told:
+    for word in expected:
         assert word in answer
     assert "--multirun" not in answer
 

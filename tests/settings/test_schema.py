@@ -80,8 +80,8 @@ def test_the_machine_is_described_in_known_words():
 def test_every_fault_is_reported_at_once():
     with pytest.raises(ValidationError) as caught:
         Config.model_validate({"seed": -1, "lr": "abc"})
-    told = {fault["loc"][0] for fault in caught.value.errors()}
-    assert {"seed", "lr", "space", "dataset"} <= told
+    places = {fault["loc"][0] for fault in caught.value.errors()}
+    assert {"seed", "lr", "space", "dataset"} <= places
 
 
 @pytest.mark.parametrize("device", ["cuda:0,1", 2, [0, 1]])

@@ -84,8 +84,8 @@ def test_a_count_that_is_none_is_refused_where_the_launcher_reads_it(
     monkeypatch.setenv(name, "abc")
     for each in ("basic", "processes", "ray", "slurm"):
         monkeypatch.setenv("VDTRANSFER_LAUNCHER", each)
-        told = f"{name}: found 'abc'; allowed: 1, 2"
-        with pytest.raises(UserError, match=told) if each in readers else nullcontext():
+        words = f"{name}: found 'abc'; allowed: 1, 2"
+        with pytest.raises(UserError, match=words) if each in readers else nullcontext():
             checked(ROOT / "quickstart", ["strategy=grid", "machine.threads=1"])
 
 

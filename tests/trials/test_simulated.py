@@ -63,8 +63,8 @@ def test_the_report_says_that_nothing_was_measured(
 ) -> None:
     simulated.tune("strategy=fixed", SIMULATE)
     report(simulated.compose())
-    told = "simulated, not trained: digits-resnet50_vd_random-fixed"
-    assert told in capsys.readouterr().out
+    words = "simulated, not trained: digits-resnet50_vd_random-fixed"
+    assert words in capsys.readouterr().out
     page = (simulated.folder / "report" / "report.md").read_text()
     assert "no figure of these cells was measured. digits-resnet50_vd_random-fixed" in page
 

@@ -99,11 +99,11 @@ def test_what_is_more_than_there_is_is_a_warning(project, monkeypatch, capsys):
             *("strategy=fixed", "machine.threads=9000", "recipe.batch_size=61"),
             *("recipe.image_size=448", "recipe.resize_size=512"),
         )
-    told = capsys.readouterr().err
-    assert "warning: machine.threads: found 9000; this machine has" in told
-    assert "warning: recipe.batch_size: found 61, but there are 60 images" in told
-    assert "warning: recipe.resize_size: found 512, but half of the images have a" in told
-    assert "8 px or less (dataset.store_side: original)" in told
+    printed = capsys.readouterr().err
+    assert "warning: machine.threads: found 9000; this machine has" in printed
+    assert "warning: recipe.batch_size: found 61, but there are 60 images" in printed
+    assert "warning: recipe.resize_size: found 512, but half of the images have a" in printed
+    assert "8 px or less (dataset.store_side: original)" in printed
 
 
 @pytest.mark.slow

@@ -129,15 +129,15 @@ def zip_of(count: int, *, stated: int | None = None, wide: bool = True) -> Calla
         local = struct.pack("<4s5H3I2H", b"PK\3\4", 20, 0, 0, 0, 0, 0, 0, 0, 1, 0) + b"a"
         fixed = (20, 20, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0)
         entry = struct.pack("<4s6H3I5H2I", b"PK\1\2", *fixed) + b"a"
-        size, told = len(entry) * count, count if stated is None else stated
+        size, stated_count = len(entry) * count, count if stated is None else stated
         content = local + entry * count
         if wide:
-            totals = (44, 45, 45, 0, 0, told, told, size, len(local))
+            totals = (44, 45, 45, 0, 0, stated_count, stated_count, size, len(local))
             content += struct.pack("<4sQ2H2I4Q", b"PK\6\6", *totals)
             content += struct.pack("<4sIQI", b"PK\6\7", 0, len(local) + size, 1)
             last = (0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
         else:
-            last = (0, 0, told & 0xFFFF, told & 0xFFFF, size, len(local), 0)
+            last = (0, 0, stated_count & 0xFFFF, stated_count & 0xFFFF, size, len(local), 0)
         path.write_bytes(content + struct.pack("<4s4H2IH", b"PK\5\6", *last))
 
     return make
