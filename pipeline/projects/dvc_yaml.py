@@ -6,8 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-import jinja2
-
+from pipeline.base.templates import rendered
 from pipeline.settings.point import HYPERPARAMETERS
 
 COMMAND = "python -m pipeline.projects.committed"
@@ -41,15 +40,10 @@ class Pipeline:
         if not self.installed and not self.folder.startswith("projects/"):
             header.append(f"Written by `{COMMAND}` from pipeline/projects/templates/{_TEMPLATE}.")
         parts = PurePosixPath(self.folder).parts
-        environment = jinja2.Environment(
-            loader=jinja2.PackageLoader("pipeline.projects"),
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            keep_trailing_newline=True,
-        )
-        return environment.get_template(_TEMPLATE).render(
-            asdict(self),
-            header=header,
+        return rendered(
+            "pipeline.projects",
+            _TEMPLATE,
+            **(asdict(self) | {"header": header}),
             here="".join(f"{part}/" for part in parts),
             up="/".join(".." for _ in parts),
             program="vdtransfer" if self.installed else "./vdtransfer",

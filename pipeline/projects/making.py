@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,16 @@ import yaml
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_text
+from pipeline.base.templates import rendered
 from pipeline.base.text import printable
 from pipeline.datasets.tree import irregular_below
 from pipeline.models.input_size import require_network
-from pipeline.models.sources import locate
 from pipeline.planning.images import survey
 from pipeline.planning.model_choice import AUTO
+from pipeline.projects import own_images
 from pipeline.projects.changes import changes
 from pipeline.projects.dvc_yaml import Pipeline
 from pipeline.projects.options import dataset_settings, require_hours
-from pipeline.projects.own_images import default_name, existing, project_folder
 from pipeline.projects.proposal import propose, time_needed
 from pipeline.projects.spelling import Spelling, as_option
 from pipeline.settings.compose import compose
@@ -34,33 +35,11 @@ from pipeline.settings.folders import (
     SHARE,
     prepared_dir,
     report_dir,
-    weights_dir,
 )
 from pipeline.settings.machine import STARTED
 from pipeline.settings.plain_yaml import misread, read_mapping
 from pipeline.settings.schema import Config
 
-_PARAMS_HEADER = """\
-Settings of {name}, a project for your own images. Edit this file freely: it is never overwritten,
-and the next run trains again whatever your change affects. Use plain values only: both Hydra and
-DVC read the file.
-"""
-_COMMENTS = {
-    "defaults": "The recipe says how a network is trained: quick20 has 20 epochs at 224 px.",
-    "folders": "Where the images are, under the name of the project.",
-    "models": "Networks with their weights, by name. `planned` below says why they were chosen.",
-    "strategies": "How hyperparameters are chosen: fixed, bayes, random or grid (every point).",
-    "dataset": "Shares of the images to hold out, if the images have no splits of their own.",
-    "lr": "The fixed scheme; a search starts there too. Learning rates are per 256 images.",
-    "seed": "The seed of the trials and of the searches. Splits use dataset.split_seed.",
-    "model": "Changes to the chosen model and recipe, such as recipe: {epochs: 5, batch_size: 16}.",
-    "space": "The values a search may choose from.",
-    "search": "Limits of each strategy. Changing one of them does not repeat other searches.",
-    "tune": "How many trials may fail, and how many seconds a trial may take (null: any).",
-    "planned": "Why these settings were chosen. Only the report uses this.",
-    "evaluate": "Refits of the chosen point. `auto` adds seeds while a comparison is undecided.",
-    "machine": "The precision was chosen for this machine. auto and 0 use what the machine has.",
-}
 _HEADER = """
 `{command}` writes this file at every start. Edit params.yaml instead.
 Run: dvc repro {path}
@@ -86,10 +65,10 @@ def make(
     few, or an option differs from the existing params.yaml. ``spell`` writes an option as the user
     types it.
     """
-    images = existing(data)
+    images = own_images.existing(data)
     _require_digestible(images)
-    name = _checked_name(name or _own_name() or default_name(images), spell)
-    folder = project_folder(name)
+    name = _checked_name(name or _own_name() or own_images.default_name(images), spell)
+    folder = own_images.project_folder(name)
     if images.is_dir() and folder.resolve().is_relative_to(images.resolve()):
         raise UserError(
             f"{printable(images)}: the project would lie among the images. Start the command in "
@@ -135,12 +114,8 @@ def make(
 
 def _commented(values: dict[str, Any], name: str) -> str:
     """Return the text of a params.yaml, with a comment above each key that people change."""
-    lines = [f"# {line}\n" for line in _PARAMS_HEADER.format(name=name).splitlines()]
-    for key, value in values.items():
-        if key in _COMMENTS:
-            lines.append(f"\n# {_COMMENTS[key]}\n")
-        lines.append(yaml.safe_dump({key: value}, sort_keys=False, allow_unicode=True))
-    return "".join(lines)
+    dump = partial(yaml.safe_dump, sort_keys=False, allow_unicode=True)
+    return rendered("pipeline.projects", "params.yaml.jinja", values=values, name=name, yaml=dump)
 
 
 def print_time(cfg: Config) -> None:
@@ -199,7 +174,7 @@ def _dvc(*words: str) -> int:
 
 def _own_name() -> str | None:
     """Return the name of the installed program's project in the working directory, if any."""
-    params = project_folder("") / f"{CONFIG_NAME}.yaml"
+    params = own_images.project_folder("") / f"{CONFIG_NAME}.yaml"
     if not INSTALLED or not params.exists():
         return None
     name = read_mapping(params).get("project")
@@ -275,7 +250,7 @@ def _require_digestible(images: Path) -> None:
 def _require_weights(model: str, spell: Spelling) -> None:
     """Fetch the weights before anything is written; raise UserError if that fails."""
     try:
-        locate(compose(SHARE, [f"model={model}"]).model, weights_dir())
+        own_images.fetch_weights(model)
     except UserError as error:
         raise UserError(
             f"{error}\nor give {spell('model', 'resnet50_vd_random')}: it needs no weights, at a "

@@ -9,7 +9,9 @@ import yaml
 
 from pipeline.base.errors import UserError
 from pipeline.base.text import among
-from pipeline.settings.folders import CONFIG_NAME, INSTALLED, SHARE
+from pipeline.models.sources import locate
+from pipeline.settings.compose import compose
+from pipeline.settings.folders import CONFIG_NAME, INSTALLED, SHARE, weights_dir
 from pipeline.settings.guard import names_in
 
 PROJECTS = Path("projects")
@@ -43,6 +45,11 @@ def parameters(images: Path, name: str, model: str, strategies: str) -> dict[str
     }
     order = ["defaults", *changed]
     return {key: (params | changed)[key] for key in dict.fromkeys([*order, *params])}
+
+
+def fetch_weights(model: str) -> None:
+    """Fetch the weights of a model of ``conf/model``. Raises UserError if they cannot be had."""
+    locate(compose(SHARE, [f"model={model}"]).model, weights_dir())
 
 
 def project_folder(name: str) -> Path:

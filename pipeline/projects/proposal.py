@@ -16,13 +16,12 @@ from pipeline.base.errors import UserError
 from pipeline.base.files import write_text
 from pipeline.base.text import count, duration
 from pipeline.models.input_size import usable_sides
-from pipeline.models.sources import locate
 from pipeline.planning.estimates import expected_images, trials
 from pipeline.planning.images import Images, survey
 from pipeline.planning.model_choice import AUTO, FULL_SIDE, PACKAGED, SMALL, Choice, choose, sides
-from pipeline.projects.own_images import STRATEGIES, parameters
+from pipeline.projects.own_images import STRATEGIES, fetch_weights, parameters
 from pipeline.settings.compose import compose
-from pipeline.settings.folders import CONFIG_NAME, SHARE, weights_dir
+from pipeline.settings.folders import CONFIG_NAME
 from pipeline.settings.schema import Config
 
 SEARCHES = ("bayes", "random")
@@ -74,10 +73,15 @@ def propose(
     draft["dataset"] |= dataset
     cfg = _composed(draft)
     pictures = survey(cfg.dataset)
-    from pipeline.training.devices import resolve_device, resolve_precision  # slow: torch
+    from pipeline.training.devices import resolve_device, resolve_precision  # torch is slow
 
     device = resolve_device(cfg.machine.device)
-    choice = Choice(asked, "as asked for") if asked else _chosen(pictures, device)
+    if asked:
+        choice = Choice(asked, "as asked for")
+    else:
+        choice = choose(
+            pictures.short_side, accelerator=device == "cuda", require_weights=fetch_weights
+        )
     values = parameters(images, name, choice.model, chosen)
     values["dataset"] |= dataset
     if choice.model in (PACKAGED, SMALL):
@@ -86,6 +90,7 @@ def propose(
     if asked:
         sizes = usable_sides(cfg.model.arch, sizes)
     values["recipe"] = {} if sizes[0] == FULL_SIDE else {"image_size": sizes[0]}
+    # The benchmark's bf16 is ten times as slow on many machines.
     values["machine"] = values["machine"] | {"precision": resolve_precision("auto", device)}
     if pictures.splits.train < 2 * _BATCH:  # at least two steps an epoch
         batch = 2 ** int(math.log2(pictures.splits.train / 2))
@@ -95,14 +100,6 @@ def propose(
         why["search"] = _fitted(values, pictures, sizes, hours)
     values["planned"] = why
     return Proposal(values, [*pictures.lines(), *why.items()])
-
-
-def _chosen(pictures: Images, device: str) -> Choice:
-    def require_weights(model: str) -> None:
-        locate(compose(SHARE, [f"model={model}"]).model, weights_dir())
-
-    accelerator = device == "cuda"
-    return choose(pictures.short_side, accelerator=accelerator, require_weights=require_weights)
 
 
 def time_needed(cfg: Config) -> str:

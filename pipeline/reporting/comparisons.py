@@ -67,10 +67,11 @@ def _reading(difference: Difference | None, name: str, level: float, holds: bool
     return f"undecided: about {seeds} seeds would decide"
 
 
-def gain(place: Place, first: str, second: str) -> tuple[Interval | None, str]:
-    """Return the difference of two strategies, and the conclusion in words."""
-    gap = difference(place.cells.get(first), place.cells.get(second))
-    return gap.interval if gap else None, readings([gap], first)[0]
+def gain(place: Place, strategy: str) -> tuple[Interval | None, str]:
+    """Return the difference of a strategy and the fixed scheme, and the conclusion in words."""
+    fixed = place.cells.get("fixed") if strategy != "fixed" else None
+    gap = difference(place.cells.get(strategy), fixed)
+    return gap.interval if gap else None, readings([gap], strategy)[0]
 
 
 Pairs = tuple[str, str, str, list[Difference | None]]

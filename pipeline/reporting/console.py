@@ -10,9 +10,6 @@ from pipeline.reporting.recommendation import answer, strategy_table
 from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Figure, Table, tabulated, to_text
 
-_ON_PAGE = "reading"
-"""A column of long sentences."""
-
 
 def first_screen(cells: Sequence[Cell]) -> list[str]:
     """Return the lines: for one dataset the answer and its strategies, for many a row per cell."""
@@ -23,14 +20,7 @@ def first_screen(cells: Sequence[Cell]) -> list[str]:
     known = facts.lines if facts else []
     width = max((len(name) for name, _ in known), default=0)
     shown = [f"{name:<{width}}  {text.replace('`', '')}" for name, text in known]
-    return [*shown, *([""] if shown else []), to_text(_short(strategy_table(every[0])))]
-
-
-def _short(table: Table) -> Table:
-    kept = [number for number, column in enumerate(table.columns) if column.key != _ON_PAGE]
-    columns = [table.columns[number] for number in kept]
-    rows = [[row[number] for number in kept] for row in table.rows]
-    return Table(table.name, table.caption, columns, rows)
+    return [*shown, *([""] if shown else []), to_text(strategy_table(every[0], readings=False))]
 
 
 def _cells(cells: Sequence[Cell]) -> Table:

@@ -38,8 +38,7 @@ def model_section(place: Place) -> Section | None:
         f"{wording(cell.best.choice).choice}: {describe(cell.best.point)}. "
         f"{len(final.classes)} classes; {used}."
     )
-    if final.protocol == "heldout":
-        folder = (cell.folder / "model").as_posix()
+    if folder := cell.model_folder:
         text += (
             f" It was then trained again on the {images.train + images.val:,} images that are not "
             f"for the test. The model of seed {final.seeds[0]}, with {100 * final.top1[0]:.2f} % "

@@ -11,7 +11,7 @@ from pipeline.reporting.comparisons import gain
 from pipeline.reporting.document import Facts, Text
 from pipeline.reporting.model_section import final_cell
 from pipeline.reporting.results import Cell
-from pipeline.reporting.tables import Column, Table, Value, show
+from pipeline.reporting.tables import Column, Figure, Table, show, tabulated
 from pipeline.settings.folders import PROGRAM
 from pipeline.trials.contract import FinalFile
 
@@ -26,14 +26,13 @@ def answer(place: Place) -> Facts | None:
         ("Setting to use", f"{describe(cell.best.point)} (found by {strategy})"),
         ("Test accuracy", accuracy(final, cell.top1)),
     ]
-    difference, words = gain(place, strategy, "fixed")
-    if difference is not None and strategy != "fixed":
+    difference, words = gain(place, strategy)
+    if difference is not None:
         points = f"{show(difference, 'points')} points (paired by seed and image), {words}"
         lines.append(("Gain over the fixed scheme", points))
     took = f"{count(len(cell.trials), 'training')}, {show(cell.seconds, 'duration')}"
     lines.append(("Cost of the search", f"{took} of device time"))
-    if final.protocol == "heldout":
-        folder = (cell.folder / "model").as_posix()
+    if folder := cell.model_folder:
         lines.append(("Model", f"`{folder}`"))
         lines.append(("Classify an image", f"`{PROGRAM} predict {folder} IMAGE`"))
     lines += [("Without learning", guessing(final)), ("Test split opened", opened(cell))]
@@ -54,55 +53,53 @@ def accuracy(final: FinalFile, top1: Interval | None) -> str:
 def answer_table(places: Sequence[Place]) -> Table | None:
     """Tabulate the answers, one row per dataset and model; None if no cell is evaluated."""
     heading, title = place_title(places)
-    rows: list[list[Value]] = []
-    for place in places:
-        cell = final_cell(place)
-        if cell is None or cell.final is None:
-            continue
-        strategy = cell.name.strategy
-        difference = None if strategy == "fixed" else gain(place, strategy, "fixed")[0]
-        model = (cell.folder / "model").as_posix() if cell.final.protocol == "heldout" else None
-        rows.append([title(place), describe(cell.best.point), cell.top1, difference, model])
-    if not rows:
+    answers = [(place, cell) for place in places if (cell := final_cell(place))]
+    if not answers:
         return None
     words = wording(*(cell.best.choice for place in places for cell in place.cells.values()))
-    columns = [
-        heading,
-        Column("setting", "Setting to use"),
-        Column("top1", "Test top-1 %", "share"),
-        Column("gain", "Over fixed, points", "points"),
-        Column("model", "Where the model is"),
+    figures: list[Figure[tuple[Place, Cell]]] = [
+        (heading, lambda each: title(each[0])),
+        (Column("setting", "Setting to use"), lambda each: describe(each[1].best.point)),
+        (Column("top1", "Test top-1 %", "share"), lambda each: each[1].top1),
+        (
+            Column("gain", "Over fixed, points", "points"),
+            lambda each: gain(each[0], each[1].name.strategy)[0],
+        ),
+        (Column("model", "Where the model is"), lambda each: each[1].model_folder),
     ]
     caption = (
         f"What to use: the setting with the best {words.choice} of all strategies. Test top-1: "
         f"{words.test}."
     )
-    return Table("answers", caption, columns, rows)
+    return tabulated("answers", caption, figures, answers)
 
 
-def strategy_table(place: Place) -> Table:
-    """Tabulate the point, accuracy and cost of each strategy on one dataset and model."""
+def strategy_table(place: Place, *, readings: bool = True) -> Table:
+    """Tabulate the point, accuracy and cost of each strategy on one dataset and model.
+
+    ``readings`` adds a column of long sentences.
+    """
     chosen = wording(*(cell.best.choice for cell in place.cells.values()))
-    columns = [
-        Column("strategy", "Strategy"),
-        Column("setting", "Setting"),
-        Column("top1", "Test top-1 %", "share"),
-        Column("gain", "Over fixed, points", "points"),
-        Column("reading", "Reading"),
-        Column("trials", "Trainings", "count"),
-        Column("seconds", "Device time", "duration"),
+    gains = {name: gain(place, name) for name in place.cells}
+    figures: list[Figure[Cell]] = [
+        (Column("strategy", "Strategy"), lambda c: look_of(c.name.strategy).title),
+        (Column("setting", "Setting"), lambda c: describe(c.best.point)),
+        (Column("top1", "Test top-1 %", "share"), lambda c: c.top1),
+        (Column("gain", "Over fixed, points", "points"), lambda c: gains[c.name.strategy][0]),
+        *(
+            [(Column("reading", "Reading"), lambda c: gains[c.name.strategy][1])]
+            if readings
+            else []
+        ),
+        (Column("trials", "Trainings", "count"), lambda c: len(c.trials)),
+        (Column("seconds", "Device time", "duration"), lambda c: c.seconds),
     ]
-    rows: list[list[Value]] = []
-    for name, cell in place.cells.items():
-        difference, words = (None, "") if name == "fixed" else gain(place, name, "fixed")
-        row = [look_of(name).title, describe(cell.best.point), cell.top1, difference]
-        rows.append([*row, words, len(cell.trials), cell.seconds])
     caption = (
         f"What each strategy chose by {chosen.choice}. Test top-1: "
         f"{chosen.test}. Trainings and device time cover the search alone. A replayed trial counts "
         "the time that its training took."
     )
-    return Table("strategies", caption, columns, rows)
+    return tabulated("strategies", caption, figures, place.cells.values())
 
 
 def cost(cells: Sequence[Cell]) -> Text:

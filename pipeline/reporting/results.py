@@ -80,6 +80,12 @@ class Cell:
         return Interval(interval.mean, max(interval.low, 0.0), min(interval.high, 1.0))
 
     @property
+    def model_folder(self) -> str | None:
+        """Return the folder of the delivered model; None if nothing is refitted."""
+        refitted = self.final is not None and self.final.protocol == "heldout"
+        return (self.folder / "model").as_posix() if refitted else None
+
+    @property
     def opened(self) -> int | None:
         """Count the trainings that have opened this test split; None if not evaluated."""
         return count(self.openings, self.final.data_digest) if self.final else None
@@ -92,8 +98,7 @@ class Cell:
     @property
     def refit_seconds(self) -> float | None:
         """Add up the device time of the refits; None if nothing is refitted."""
-        refitted = self.final is not None and self.final.protocol == "heldout"
-        return _seconds(self.final_runs) if refitted else None
+        return _seconds(self.final_runs) if self.model_folder else None
 
     def trials_that(self, status: str) -> int:
         """Count the trials with a status, such as failed."""

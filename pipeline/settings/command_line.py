@@ -12,7 +12,9 @@ from pathlib import Path
 from pipeline.base.errors import UserError
 from pipeline.base.text import printable_lines
 from pipeline.settings.compose import compose
-from pipeline.settings.folders import CONF, PROGRAM
+from pipeline.settings.folders import PROGRAM
+from pipeline.settings.guard import groups as conf_groups
+from pipeline.settings.guard import names_in
 from pipeline.settings.machine import STARTED
 from pipeline.settings.rules import Rule
 from pipeline.settings.schema import Config
@@ -20,12 +22,8 @@ from pipeline.settings.schema import Config
 
 def groups() -> str:
     """List the configuration groups and the names that each one accepts, a group per line."""
-    lines = []
-    for folder in sorted(path for path in CONF.iterdir() if path.is_dir()):
-        names = sorted(path.stem for path in folder.glob("*.yaml"))
-        if names and folder.name not in ("paths", "hydra"):
-            lines.append(f"  {folder.name}={'|'.join(names)}")
-    return "\n".join(lines)
+    names = {group: names_in(group) for group in conf_groups() if group != "paths"}
+    return "\n".join(f"  {group}={'|'.join(each)}" for group, each in names.items() if each)
 
 
 def program() -> str:
