@@ -26,7 +26,6 @@ trial is ResNet50_vd from a random start.
 import pipeline  # noqa: F401  # before torch: sets how OpenMP's threads wait
 
 # isort: split
-import argparse
 import json
 import time
 import warnings
@@ -42,6 +41,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from without_mlflow import CLASSES, configuration, noise, train_stock
 
+from pipeline.base.arguments import documented
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_json
 from pipeline.models.backbones import build
@@ -256,9 +256,7 @@ def measure(bench: Bench, parts: list[str]) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = documented(__doc__)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--arch", default="resnet50d", help="a network of timm")

@@ -13,7 +13,6 @@ Needs the same packages as accelerator.py. On a processor the trials share its c
 import pipeline  # noqa: F401  # before torch: sets how OpenMP's threads wait
 
 # isort: split
-import argparse
 import os
 import warnings
 from collections.abc import Callable
@@ -27,6 +26,7 @@ import torch
 from accelerator import SKIPPED, Bench
 from without_mlflow import configuration
 
+from pipeline.base.arguments import documented
 from pipeline.base.files import write_json
 from pipeline.settings.schema import Config
 from pipeline.training.devices import resolve_device, resolve_precision
@@ -84,9 +84,7 @@ def best(rates: dict[int, float]) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = documented(__doc__)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--arch", default="resnet50d", help="a network of timm")
     parser.add_argument("--size", type=int, default=64, help="crops, in pixels")

@@ -11,7 +11,6 @@ scaled down from batches of 256. In 40 steps of 32 the scaled rates hardly move 
 best of the seven would be at the edge.
 """
 
-import argparse
 import csv
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -23,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
+from pipeline.base.arguments import documented
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.pixels import PixelStore
@@ -54,8 +54,7 @@ def prepared(cfg: Config) -> Path:
     if not (folder / "manifest.parquet").exists():
         limits = {"max_train_images": POOL, "max_val_images": POOL}
         dataset = cfg.dataset.model_copy(update=limits)
-        archives = Archives.of(name)
-        prepare(dataset, archives, folder, workers=1)
+        prepare(dataset, Archives.of(name), folder, workers=1)
     return folder
 
 
@@ -146,9 +145,7 @@ def fill(table: Path, columns: list[str], jobs: Sequence[Callable[[], Row]]) -> 
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    arguments = documented(__doc__)
     arguments.add_argument("dataset", choices=("digits", "fashion_mnist"))
     dataset = arguments.parse_args().dataset
     training = Training(dataset)

@@ -7,7 +7,6 @@ a hundredth of the dataset. It measures anonymous memory (RssAnon of /proc/self/
 only). The pages of the mapped pixel store do not count: the system can drop them at any time.
 """
 
-import argparse
 import multiprocessing
 import os
 import re
@@ -21,6 +20,7 @@ from typing import Any
 
 from synthetic import configured, run_trial, write_manifest
 
+from pipeline.base.arguments import documented
 from pipeline.base.files import write_json
 from pipeline.datasets.listing import Split
 from pipeline.datasets.pixels import Stored
@@ -86,9 +86,7 @@ def alone(images: int) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = documented(__doc__)
     parser.add_argument(
         "--images", type=int, nargs=2, default=[2_000, 75_000], metavar=("FEW", "MANY")
     )

@@ -8,7 +8,6 @@ can be chosen; its value is that of the last epoch. The learning rate follows th
 whole training even if the training is stopped, so a paused training can be resumed.
 """
 
-import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from tabulate import tabulate
 
+from pipeline.base.arguments import documented
 from pipeline.search.grid import FinishedGrid, Index
 from pipeline.search.replay import BAYES, space
 
@@ -213,9 +213,7 @@ def ranks(table: pd.DataFrame, columns: list[str]) -> str:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    arguments = documented(__doc__)
     default = Path(__file__).parent / "curves" / "fashion_mnist.csv"
     arguments.add_argument("--curves", type=Path, default=default, metavar="CSV")
     table = pd.read_csv(arguments.parse_args().curves)

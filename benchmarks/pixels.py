@@ -8,7 +8,6 @@ mean absolute difference of horizontal neighbours, and *difference* is the mean 
 from PaddleClas's crops.
 """
 
-import argparse
 from collections.abc import Callable
 
 import cv2
@@ -16,6 +15,7 @@ import numpy as np
 from sklearn.datasets import load_sample_images
 from tabulate import tabulate
 
+from pipeline.base.arguments import documented
 from pipeline.datasets.decoding import shrink
 from pipeline.training.augment import Box, Resize, Window, crop, random_box
 
@@ -59,9 +59,7 @@ WAYS: dict[str, Cut] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = documented(__doc__)
     parser.add_argument("--boxes", type=int, default=200, help="of each photograph (default: 200)")
     arguments = parser.parse_args()
     rng = np.random.default_rng(0)

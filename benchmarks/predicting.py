@@ -14,7 +14,6 @@ three. The ratio can reach 1 if decoding costs little compared with the network,
 both cost the same, it cannot exceed a half, because the same cores do both.
 """
 
-import argparse
 import multiprocessing
 import os
 import statistics
@@ -31,6 +30,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from synthetic import CLASSES, write_photographs
 
+from pipeline.base.arguments import documented
 from pipeline.base.files import write_json
 from pipeline.datasets.decoding import Decoding
 from pipeline.deployment import network, predictor
@@ -135,9 +135,7 @@ def summary(turns: Sequence[dict[str, float]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = documented(__doc__)
     parser.add_argument("--images", type=int, default=2000, help="JPEG files (default: 2000)")
     parser.add_argument("--block", type=int, default=250, help="files of a turn (default: 250)")
     parser.add_argument("--arch", default="resnet50_vd", help="network (default: resnet50_vd)")

@@ -6,7 +6,6 @@ The photographs are scikit-learn's two samples, resized to the given sizes and s
 quality 90. Each way decodes the same files on one core, in turns; the fastest turn counts.
 """
 
-import argparse
 import io
 import platform
 import time
@@ -19,6 +18,7 @@ import PIL
 from PIL import Image, features
 from sklearn.datasets import load_sample_images
 
+from pipeline.base.arguments import documented
 from pipeline.base.files import write_json
 from pipeline.datasets.decoding import Decoding, decode, target_size
 
@@ -74,9 +74,7 @@ def measure(size: tuple[int, int], copies: int, turns: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = documented(__doc__)
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there, too")
     parser.add_argument("--copies", type=int, default=10, help="of each photograph (default: 10)")
     parser.add_argument("--turns", type=int, default=5, help="of each way (default: 5)")

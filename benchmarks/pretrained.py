@@ -6,7 +6,6 @@ sizes. Prints the top-1 on validation after every epoch, as a mean over seeds.
 Run: python benchmarks/pretrained.py [--sizes PX ...] [--seeds N ...] [--json PATH]     (minutes)
 """
 
-import argparse
 import itertools
 import logging
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from grid import trained
 from tqdm import tqdm
 
+from pipeline.base.arguments import documented
 from pipeline.base.files import write_json
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.manifest import PIXELS, Manifest
@@ -46,8 +46,7 @@ def curves(sizes: list[int], seeds: list[int]) -> list[dict[str, Any]]:
     with TemporaryDirectory() as name:
         folder = Path(name)
         cfg = compose(QUICKSTART)
-        archives = Archives.of("digits")
-        prepare(cfg.dataset, archives, folder, workers=1)
+        prepare(cfg.dataset, Archives.of("digits"), folder, workers=1)
         manifest = Manifest.load(folder)
         store = PixelStore(folder / PIXELS, manifest)
         cases = list(itertools.product(sizes, cfg.space.lr, MODELS))
@@ -63,9 +62,7 @@ def curves(sizes: list[int], seeds: list[int]) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__
-    )
+    parser = documented(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64], help="pixels")
     parser.add_argument("--seeds", type=int, nargs="+", default=[7, 8, 9])
     parser.add_argument("--json", type=Path)

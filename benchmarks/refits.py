@@ -8,13 +8,13 @@ augmentation. An interrupted run continues: trainings already in benchmarks/refi
 not repeated.
 """
 
-import argparse
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from benchmarks.grid import GRIDS, Row, Training, fill
+from pipeline.base.arguments import documented
 from pipeline.settings.point import HYPERPARAMETERS, Point
 from pipeline.training.random_streams import generator
 
@@ -44,9 +44,7 @@ def row(training: Training, group: str, recorded: Row, seed: int) -> Row:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    arguments = documented(__doc__)
     arguments.add_argument("dataset", choices=("digits", "fashion_mnist"))
     dataset = arguments.parse_args().dataset
     training = Training(dataset)

@@ -8,7 +8,6 @@ points) and bayes; 20 epochs a trial; refits, journal and DVC's lock. Making it 
 measuring one minute.
 """
 
-import argparse
 import os
 import random
 import resource
@@ -24,6 +23,7 @@ import numpy as np
 import psutil
 from invented import MODELS, PADDLE, made
 
+from pipeline.base.arguments import documented
 from pipeline.base.files import write_json
 from pipeline.trials.journal import KEY_TAG, Journal
 
@@ -160,9 +160,7 @@ def described(figures: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = documented(__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there, too")
     models = range(1, len(MODELS) + 1)

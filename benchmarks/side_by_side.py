@@ -13,7 +13,6 @@ fashion_mnist needs the files of Debian's package dataset-fashion-mnist in data/
 clip_art needs Debian's package openclipart-png.
 """
 
-import argparse
 import csv
 import gzip
 import hashlib
@@ -34,6 +33,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from pipeline.base.arguments import documented
 from pipeline.base.files import write_json
 from pipeline.base.statistics import wilson_interval
 from pipeline.models.weights import load, locate
@@ -166,9 +166,7 @@ def measured(way: Callable[[Path, float, Path], Path], images: Path, minutes: fl
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = documented(__doc__)
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--minutes", type=float, default=5, help="for each (default: 5)")
     parser.add_argument("--program", default="vdtransfer", help="an installed one, by its path")

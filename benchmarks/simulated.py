@@ -8,7 +8,6 @@ goes.
 Run: python benchmarks/simulated.py [--datasets N] [--seconds S] [--json PATH]
 """
 
-import argparse
 import cProfile
 import csv
 import os
@@ -30,6 +29,7 @@ from mlflow import MlflowClient
 from PIL import Image
 from synthetic import write_manifest
 
+from pipeline.base.arguments import documented
 from pipeline.base.files import write_json, write_yaml
 from pipeline.datasets.decoding import Decoding
 from pipeline.datasets.manifest import PIXELS
@@ -207,9 +207,7 @@ def parts(spent: dict[str, float]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__
-    )
+    parser = documented(__doc__)
     parser.add_argument("--datasets", type=int, default=8, choices=range(1, 9))
     parser.add_argument("--strategies", nargs="+", default=["fixed", "grid", "bayes"])
     parser.add_argument("--seconds", type=float, default=0.02, help="a trial's sleep")

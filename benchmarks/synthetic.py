@@ -56,19 +56,13 @@ def write_manifest(
     classes: int = CLASSES,
 ) -> None:
     """Write the manifest of images in the dataset's pixel store; classes take turns."""
-    labels = np.arange(len(stored)) % classes
     names = [f"class{label}" for label in range(classes)]
-    columns = {
-        "path": [f"{number:06}.jpg" for number in range(len(stored))],
-        "label": labels,
-        "class_name": [names[label] for label in labels],
-        "split": list(splits),
-        "sha256": [each.sha256 for each in stored],
-        "offset": [each.offset for each in stored],
-        "height": [each.height for each in stored],
-        "width": [each.width for each in stored],
-    }
-    table = pa.table({name: pa.array(columns[name], SCHEMA.field(name).type) for name in columns})
+    rows = [
+        {"path": f"{n:06}.jpg", "label": n % classes, "class_name": names[n % classes]}
+        | {"split": splits[n], **vars(each)}
+        for n, each in enumerate(stored)
+    ]
+    table = pa.Table.from_pylist(rows, schema=SCHEMA)
     Manifest.of(table, names, pixels_sha256).write(prepared_dir(dataset))
 
 

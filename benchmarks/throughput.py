@@ -20,7 +20,6 @@ steadier. The fixed cost is the time that the second and later trials of a proce
 import pipeline  # noqa: F401  # before torch: sets how OpenMP's threads wait
 
 # isort: split
-import argparse
 import logging
 import os
 import platform
@@ -38,6 +37,7 @@ from synthetic import configured, run_trial, write_manifest, write_photographs
 from throughput_ways import EPOCHS, PHOTOGRAPHS, Load, floor, stock, trial
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
+from pipeline.base.arguments import documented
 from pipeline.base.files import write_json
 from pipeline.datasets.decoding import Decoding
 from pipeline.datasets.listing import Split
@@ -140,9 +140,7 @@ def fixed_cost(trials: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = documented(__doc__)
     parser.add_argument("--size", type=int, nargs="+", default=[224, 64], help="crops, in pixels")
     parser.add_argument("--steps", type=int, default=10, help="counted in a turn (default: 10)")
     parser.add_argument("--batch", type=int, default=32, help="images of a step (default: 32)")

@@ -14,8 +14,8 @@ import torch
 from synthetic import CLASSES, configured, run_trial
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
-from torchvision import transforms
 from torchvision.datasets import ImageFolder
+from without_mlflow import Stock, crops
 
 from pipeline.trials.journal import Journal
 
@@ -72,34 +72,19 @@ def trial(load: Load, journal: Journal) -> Callable[[], None]:
     return turn
 
 
-class Stock(pl.LightningModule):
-    """A module like that of Lightning's introduction, with timm's network."""
+class Logged(Stock):
+    """Also logs the loss of each step, as Lightning's introduction does."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.network = timm.create_model("resnet50d", num_classes=CLASSES)
-
-    def training_step(self, batch: list[torch.Tensor], _index: int) -> torch.Tensor:
-        images, labels = batch
-        loss = cross_entropy(self.network(images), labels)
+    def training_step(self, batch: list[torch.Tensor], index: int) -> torch.Tensor:
+        loss = super().training_step(batch, index)
         self.log("train_loss", loss)
         return loss
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4)
 
 
 def stock(load: Load) -> Callable[[], None]:
     """Return a turn of Lightning on the JPEG files."""
-    transform = transforms.Compose(
-        [
-            transforms.RandomResizedCrop(load.size),
-            transforms.RandomHorizontalFlip(),
-            transforms.ToTensor(),
-            transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
-        ]
-    )
-    loader = DataLoader(ImageFolder(PHOTOGRAPHS, transform), batch_size=load.batch, shuffle=True)
+    images = ImageFolder(PHOTOGRAPHS, crops(load.size))
+    loader = DataLoader(images, batch_size=load.batch, shuffle=True)
 
     def turn() -> None:
         pl.Trainer(
@@ -110,6 +95,6 @@ def stock(load: Load) -> Callable[[], None]:
             enable_progress_bar=False,
             enable_model_summary=False,
             default_root_dir=".",
-        ).fit(Stock(), loader)
+        ).fit(Logged(timm.create_model("resnet50d", num_classes=CLASSES)), loader)
 
     return turn

@@ -13,13 +13,13 @@ to 8 % of the images, and two refits of one setting on up to 4 %. Columns of the
 * spent: mean number of seeds that these comparisons use.
 """
 
-import argparse
 import itertools
 from collections.abc import Sequence
 
 import numpy as np
 from tabulate import tabulate
 
+from pipeline.base.arguments import documented
 from pipeline.base.interim_looks import planned_looks
 from pipeline.base.paired_comparison import (
     Comparison,
@@ -82,9 +82,7 @@ def errors(pairs: Sequence[tuple[np.ndarray, np.ndarray]], rule: bool) -> tuple[
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = documented(__doc__)
     parser.add_argument("--simulations", type=int, default=2000, help="default: %(default)s")
     count = parser.parse_args().simulations
     rows = []

@@ -60,7 +60,7 @@ def noise(folder: Path, train: int, val: int, short_side: int) -> tuple[Manifest
         "height": [height] * count,
         "width": [width] * count,
     }
-    table = pa.table({name: pa.array(columns[name], SCHEMA.field(name).type) for name in columns})
+    table = pa.table(columns, schema=SCHEMA)
     manifest = Manifest.of(table, [f"class {n}" for n in range(CLASSES)], f"noise {count}")
     return manifest, PixelStore(folder / PIXELS, manifest)
 
@@ -68,9 +68,9 @@ def noise(folder: Path, train: int, val: int, short_side: int) -> tuple[Manifest
 class Stock(pl.LightningModule):
     """A module like that of Lightning's introduction."""
 
-    def __init__(self, cfg: Config) -> None:
+    def __init__(self, network: torch.nn.Module) -> None:
         super().__init__()
-        self.network = build(cfg.model, CLASSES, weights=None, seed=0)
+        self.network = network
 
     def training_step(self, batch: Any, _index: int) -> torch.Tensor:
         return cross_entropy(self.network(batch[0]), batch[1])
@@ -79,19 +79,24 @@ class Stock(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4)
 
 
+def crops(size: int) -> transforms.Compose:
+    """Return the usual random crops of torchvision, in pixels, flipped and normalised."""
+    return transforms.Compose(
+        [
+            transforms.RandomResizedCrop(size),
+            transforms.RandomHorizontalFlip(),
+            transforms.ToTensor(),
+            transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ]
+    )
+
+
 class Images(torch.utils.data.Dataset[Any]):
     """Serve stored images as torchvision's transforms crop them."""
 
     def __init__(self, manifest: Manifest, store: PixelStore, size: int) -> None:
         self.labels, self.store = manifest.labels, store
-        self.cut = transforms.Compose(
-            [
-                transforms.RandomResizedCrop(size),
-                transforms.RandomHorizontalFlip(),
-                transforms.ToTensor(),
-                transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
-            ]
-        )
+        self.cut = crops(size)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -105,6 +110,7 @@ def train_stock(
 ) -> None:
     """Train ``steps`` steps with a plain Lightning script in float32."""
     images = Images(manifest, store, cfg.recipe.image_size)
+    network = build(cfg.model, CLASSES, weights=None, seed=0)
     pl.Trainer(
         accelerator="gpu" if device == "cuda" else "cpu",
         devices=1,
@@ -114,4 +120,4 @@ def train_stock(
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-    ).fit(Stock(cfg), DataLoader(images, batch_size=cfg.recipe.batch_size, shuffle=True))
+    ).fit(Stock(network), DataLoader(images, batch_size=cfg.recipe.batch_size, shuffle=True))

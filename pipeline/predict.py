@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.base.arguments import documented
 from pipeline.base.errors import UserError
 from pipeline.base.text import count, quoted, some
 from pipeline.datasets.tree import children
@@ -72,11 +73,7 @@ def _require_fitting(options: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
-        prog=f"{PROGRAM} predict",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = documented(__doc__, prog=f"{PROGRAM} predict")
     made.add_argument(
         "model", type=Path, metavar="MODEL", help="a cell's folder `model`, or the model.onnx in it"
     )

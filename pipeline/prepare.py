@@ -11,7 +11,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -207,18 +206,18 @@ def _emptied(
 
 
 def _table(listing: Listing, entries: Sequence[Entry], stored: dict[str, Stored]) -> pa.Table:
-    rows = [(entry, stored[entry.path]) for entry in entries if entry.path in stored]
-    columns: dict[str, list[Any]] = {
-        "path": [entry.path for entry, _ in rows],
-        "label": [entry.label for entry, _ in rows],
-        "class_name": [listing.class_names[entry.label] for entry, _ in rows],
-        "split": [entry.split for entry, _ in rows],
-        "sha256": [image.sha256 for _, image in rows],
-        "offset": [image.offset for _, image in rows],
-        "height": [image.height for _, image in rows],
-        "width": [image.width for _, image in rows],
-    }
-    return pa.table(columns, schema=SCHEMA)
+    rows = [
+        {
+            "path": entry.path,
+            "label": entry.label,
+            "class_name": listing.class_names[entry.label],
+            "split": entry.split,
+            **vars(stored[entry.path]),
+        }
+        for entry in entries
+        if entry.path in stored
+    ]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ Starts MLflow's page on the journal of this folder, for this machine alone, and 
 of its search trials and of its sweeps, best first.
 """
 
-import argparse
 import subprocess
 import sys
 
+from pipeline.base.arguments import documented
 from pipeline.settings.command_line import guarded, program
 
 HOST, PORT = "127.0.0.1", "5000"
@@ -17,9 +17,7 @@ HOST, PORT = "127.0.0.1", "5000"
 
 def main() -> None:
     """Start MLflow's page and wait for it."""
-    argparse.ArgumentParser(
-        prog=program(), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    ).parse_args()
+    documented(__doc__, prog=program()).parse_args()
     from pipeline.trials.journal import experiments  # mlflow takes seconds to import
     from pipeline.trials.store import tracking_uri
     from pipeline.trials.views import VIEWS, view_address

@@ -44,13 +44,9 @@ class Accuracy:
     """Number of images without a class, because no probability was high enough."""
 
     def plain(self) -> dict[str, Any]:
-        overall = self.overall.plain()
-        del overall["class"]
-        return {
-            **overall,
-            "unsure": self.unsure,
-            "per_class": [each.plain() for each in self.classes],
-        }
+        per_class = [each.plain() for each in self.classes]
+        plain = self.overall.plain() | {"unsure": self.unsure, "per_class": per_class}
+        return {name: value for name, value in plain.items() if name != "class"}
 
 
 def accuracy(pairs: Sequence[tuple[str, str]], unsure: int = 0) -> Accuracy:

@@ -29,7 +29,7 @@ from pipeline.training.data import EVALUATION_BATCH, TEST, CentreCrops
 from pipeline.training.final_output import MODEL, PREDICTIONS
 from pipeline.trials.contract import Calibration, Figures, FinalFile, Outcome
 from pipeline.trials.identity import key_of, versions
-from pipeline.trials.journal import Journal
+from pipeline.trials.journal import KEY_TAG, Journal
 from pipeline.trials.resources import Resources
 
 
@@ -137,20 +137,17 @@ def register_final(
                 name=f"{cfg.dataset.name}-{cfg.model.name}",
                 params=point,
             )
-            version = registry.register(
-                model_id,
-                key=first.key,
-                objective=objective,
-                chosen_by=cfg.objective,
-                data_digest=resources.environment.data_digest,
-                description=f"{cfg.title}: {cfg.dataset.title}",
-                run_id=first.run_id,
-                tags={
-                    "dataset": cfg.dataset.name,
-                    "model": cfg.model.name,
-                    **{name: str(value) for name, value in point.items()},
-                },
-            )
+            tags = {
+                KEY_TAG: first.key,
+                "objective": objective,
+                "chosen_by": cfg.objective,
+                "data_digest": resources.environment.data_digest,
+                "dataset": cfg.dataset.name,
+                "model": cfg.model.name,
+                **point,
+            }
+            title = f"{cfg.title}: {cfg.dataset.title}"
+            version = registry.register(model_id, first.run_id, tags, title)
         champion = registry.settle(version)
     shown = f"registered in MLflow: {registry.name}, version {version.number}"
     if champion.number == version.number:

@@ -8,14 +8,14 @@ import tempfile
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from mlflow.entities.model_registry import ModelVersion
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.deployment.onnx_session import INPUT, OUTPUTS, session
-from pipeline.trials.journal import KEY_TAG, Journal
+from pipeline.trials.journal import Journal
 
 CHAMPION = "champion"
 REQUIREMENTS = ("mlflow", "numpy", "onnx", "onnxruntime")
@@ -78,36 +78,20 @@ class Registry:
         return next((each for each in self.versions() if each.key == key), None)
 
     def register(
-        self,
-        model_id: str,
-        *,
-        key: str,
-        objective: float,
-        chosen_by: str,
-        data_digest: str,
-        description: str,
-        run_id: str,
-        tags: Mapping[str, str],
+        self, model_id: str, run_id: str, tags: Mapping[str, object], description: str
     ) -> Version:
-        """Register a logged model as a version.
+        """Register a logged model as a version; ``tags`` hold the fields of :class:`Version`.
 
         ``description`` is used when the registered model is new.
         """
         if not self.client.search_registered_models(self._condition):
             self.client.create_registered_model(self.name, description=description)
-        facts = {
-            KEY_TAG: key,
-            "objective": repr(objective),
-            "chosen_by": chosen_by,
-            "data_digest": data_digest,
-            "model_id": model_id,
-        }
         where = self.client.get_logged_model(model_id).artifact_location
         made = self.client.create_model_version(
             self.name,
             where,  # models:/ID would be looked up in the store of the whole process
             run_id=run_id,
-            tags={**tags, **facts},
+            tags={name: str(value) for name, value in tags.items()} | {"model_id": model_id},
             model_id=model_id,
         )
         return Version.of(made)
@@ -160,7 +144,7 @@ def log_onnx(
     before = client.search_logged_models(
         [journal.experiment_id], filter_string=f"source_run_id = '{run_id}' AND name = '{name}'"
     )
-    for model in before:  # left by an evaluation that was killed
+    for model in before:  # left by an evaluation that did not end
         client.delete_logged_model(model.model_id)
     made = client.create_logged_model(
         journal.experiment_id,
@@ -169,22 +153,18 @@ def log_onnx(
         params={key: str(value) for key, value in params.items()},
         model_type="image classifier",
     )
-    status: Literal["READY", "FAILED"] = "FAILED"
-    try:
-        with tempfile.TemporaryDirectory() as scratch:
-            mlflow.onnx.save_model(
-                onnx.load(path),
-                f"{scratch}/model",
-                mlflow_model=Model(run_id=run_id, model_uuid=made.model_id, model_id=made.model_id),
-                signature=infer_signature(inputs, outputs),
-                input_example=inputs,
-                pip_requirements=[f"{each}=={metadata.version(each)}" for each in REQUIREMENTS],
-                onnx_execution_providers=["CPUExecutionProvider"],
-                save_as_external_data=False,
-            )
-            client.log_model_artifacts(made.model_id, f"{scratch}/model")
-        status = "READY"
-    finally:
-        client.finalize_logged_model(made.model_id, status)
+    with tempfile.TemporaryDirectory() as scratch:
+        mlflow.onnx.save_model(
+            onnx.load(path),
+            f"{scratch}/model",
+            mlflow_model=Model(run_id=run_id, model_uuid=made.model_id, model_id=made.model_id),
+            signature=infer_signature(inputs, outputs),
+            input_example=inputs,
+            pip_requirements=[f"{each}=={metadata.version(each)}" for each in REQUIREMENTS],
+            onnx_execution_providers=["CPUExecutionProvider"],
+            save_as_external_data=False,
+        )
+        client.log_model_artifacts(made.model_id, f"{scratch}/model")
+    client.finalize_logged_model(made.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(made.model_id, 0)])
     return str(made.model_id)

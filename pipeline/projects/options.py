@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from pipeline.base.arguments import documented
 from pipeline.base.errors import UserError
 from pipeline.projects.own_images import STRATEGIES
 from pipeline.settings.command_line import program
@@ -13,9 +14,7 @@ from pipeline.settings.command_line import program
 
 def arguments(doc: str) -> argparse.ArgumentParser:
     """Return a parser for the arguments that define a project; ``doc`` describes the command."""
-    parser = argparse.ArgumentParser(
-        prog=program(), formatter_class=argparse.RawDescriptionHelpFormatter, description=doc
-    )
+    parser = documented(doc, prog=program())
     parser.add_argument("data", metavar="PATH", help="your images, or a table that lists them")
     parser.add_argument(
         "settings",

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.base.arguments import documented
 from pipeline.base.errors import UserError
 from pipeline.base.text import printable_lines
 from pipeline.settings.compose import compose
@@ -33,10 +34,9 @@ def program() -> str:
 
 def parser(doc: str) -> argparse.ArgumentParser:
     """Return a parser for ``--config-path`` and overrides; ``doc`` is the stage's docstring."""
-    made = argparse.ArgumentParser(
+    made = documented(
+        doc,
         prog=program(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description=doc,
         epilog=f"Overrides are Hydra's: a group takes a name, a key takes a value\n{groups()}\n"
         "  seed=1 recipe.epochs=20 machine.threads=1 ...",
     )

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from pipeline.deployment.registry import Registry, Version, beats
-from pipeline.trials.journal import Journal
+from pipeline.trials.journal import KEY_TAG, Journal
 
 if TYPE_CHECKING:
     from tests.support.small_project import SmallProject
@@ -49,16 +49,9 @@ def add(registry: Registry, journal: Journal, key: str, objective: float, data: 
     if version is None:
         run_id = journal.start(key, parent_id=None, params={}, tags={})
         made = journal.client.create_logged_model(journal.experiment_id, key, run_id)
-        version = registry.register(
-            str(made.model_id),
-            key=key,
-            objective=objective,
-            chosen_by="top1",
-            data_digest=data,
-            description="d",
-            run_id=run_id,
-            tags={"lr": "0.1"},
-        )
+        facts = {"objective": objective, "chosen_by": "top1", "data_digest": data}
+        tags = {KEY_TAG: key, "lr": 0.1, **facts}
+        version = registry.register(str(made.model_id), run_id, tags, "d")
     assert registry.settle(version) == registry.champion()
     return version
 

@@ -75,7 +75,7 @@ def imported(path):
 
 
 FRAME = {
-    *("base/errors.py", "base/disk.py", "base/locks.py", "base/progress.py"),
+    *("base/arguments.py", "base/errors.py", "base/disk.py", "base/locks.py", "base/progress.py"),
     "base/interim_looks.py",
     *("settings/command_line.py", "settings/defaults.py", "settings/guard.py"),
     *("settings/machine.py", "settings/folders.py", "settings/schema.py", "settings/values.py"),
