@@ -1,18 +1,14 @@
 """Make the whole benchmark with invented results, to measure the commands that follow training.
 
 The results of trainings and searches are invented, the models are empty and the images have 8 x 8
-pixels. The real code records, exports and evaluates them, except that all epochs of a trial are
-logged at once.
+pixels. The real code records, exports and evaluates them.
 """
 
 import itertools
 import random
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import chdir, contextmanager
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -22,7 +18,6 @@ import timm
 import torch
 import yaml
 from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
-from mlflow.entities import Metric
 from synthetic import ROOT, write_manifest
 
 from pipeline.base.files import write_json, write_yaml
@@ -34,17 +29,15 @@ from pipeline.evaluate import evaluate
 from pipeline.planning.estimates import expected_images
 from pipeline.settings.compose import compose
 from pipeline.settings.folders import prepared_dir, raw_dir, results_dir
-from pipeline.settings.machine import hardware
 from pipeline.settings.schema import Config
 from pipeline.training.callbacks import Record
-from pipeline.training.data import TEST, Purpose, SplitPlan, split_plan
+from pipeline.training.data import TEST, Purpose, SplitPlan
 from pipeline.training.metrics import measure
 from pipeline.training.trial import FinalOutput, Result
-from pipeline.trials.contract import Trial, TrialResult
+from pipeline.trials.contract import Trial
 from pipeline.trials.final_parts import Replays
-from pipeline.trials.identity import identity, key_of
-from pipeline.trials.journal import KEY_TAG, RESULT
 from pipeline.trials.lines import run_name
+from pipeline.trials.run import run
 from pipeline.trials.sweep import Sweep, opened, tags
 
 CODE = ("conf", "pipeline", "plugins", "published")
@@ -113,7 +106,8 @@ def _fill(root: Path, models: Sequence[str]) -> None:
         cfg = compose(root, [*_chosen(dataset, model), f"strategy={strategy}"])
         if not (results_dir(cfg) / "best.yaml").exists():
             print(f"{cfg.project}: cell {number} of {len(cells)}", flush=True)
-            tuned(cfg)
+            with invented():
+                tuned(cfg)
         if not (results_dir(cfg) / "final.json").exists():
             with invented():
                 evaluate(cfg)
@@ -164,46 +158,19 @@ def tuned(cfg: Config) -> None:
 
 
 def trial(cfg: Config, sweep: Sweep, number: int) -> Trial:
-    """Record a trial in the journal: replay a finished one, or invent all that a real one has."""
-    journal, resources = sweep.journal, sweep.resources
-    plain = identity(cfg, Purpose.SEARCH, resources.environment)
-    key, point = key_of(plain), cfg.point.model_dump()
+    """Run a trial of a sweep through the journal."""
     name = run_name(number, cfg.point)
-    params = {**point, "seed": cfg.seed}
-    common: dict[str, Any] = {"number": number, "point": point, "seed": cfg.seed, "key": key}
-    labelled = {**tags(cfg, Purpose.SEARCH), "trial": str(number)}
-    known = journal.finished(journal.tries(key))
-    if known is not None:
-        mirror = journal.mirror(known, name, sweep.run_id, params, labelled)
-        if mirror is not None:
-            journal.log(mirror, {"objective": known.result["objective"]})
-            journal.close(mirror, "FINISHED")
-        result = TrialResult.model_validate(known.result)
-        return Trial(replayed=True, run_id=known.run_id, result=result, **common)
-    plan = split_plan(cfg.protocol, Purpose.SEARCH)
-    result, _ = invented_training(cfg, plan, resources.manifest, [])
-    labelled[KEY_TAG] = key
-    run_id = journal.start(name, parent_id=sweep.run_id, params=params, tags=labelled)
-    journal.write_json(run_id, "config.json", cfg.model_dump(mode="json"))
-    where = str(prepared_dir(cfg.dataset.name))
-    journal.log_dataset(run_id, cfg.dataset.name, resources.manifest.digest, where, "train")
-    now = int(time.time() * 1000)
-    epochs = [
-        Metric(f"val/{k}", v, now, int(row["epoch"]))
-        for row in result.curve
-        for k, v in row.items()
-    ]
-    journal.client.log_batch(run_id, metrics=epochs)
-    journal.log(run_id, {"objective": result.objective, "wall/seconds": result.seconds})
-    recorded = {**asdict(result), "identity": plain, "host": "invented", "device": "cpu"}
-    recorded |= {
-        "hardware": hardware("cpu"),
-        "threads": 1,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    journal.write_json(run_id, RESULT, recorded)
-    journal.close(run_id, "FINISHED")
-    return Trial(run_id=run_id, result=TrialResult.model_validate(recorded), **common)
+    outcome = run(
+        cfg,
+        Purpose.SEARCH,
+        sweep.journal,
+        name=name,
+        label=name,
+        parent_id=sweep.run_id,
+        tags={**tags(cfg, Purpose.SEARCH), "trial": str(number)},
+    )
+    facts = {"key": outcome.key, "run_id": outcome.run_id, "replayed": outcome.shared}
+    return Trial(number=number, point=cfg.point, seed=cfg.seed, result=outcome.result, **facts)
 
 
 @contextmanager
