@@ -256,7 +256,7 @@ def measure(bench: Bench, parts: list[str]) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = documented(__doc__)
+    parser = documented(__doc__, json=True)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--arch", default="resnet50d", help="a network of timm")
@@ -265,7 +265,6 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20, help="steps of an epoch, at least 4")
     parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS, help="default: all")
     parser.add_argument("--config", type=Path, help="a trial's configuration as JSON")
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there, too")
     arguments = parser.parse_args()
     if arguments.steps < SKIPPED + 2:
         parser.error(f"--steps: found {arguments.steps}; allowed: {SKIPPED + 2} or more")

@@ -84,14 +84,13 @@ def best(rates: dict[int, float]) -> int:
 
 
 def main() -> None:
-    parser = documented(__doc__)
+    parser = documented(__doc__, json=True)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--arch", default="resnet50d", help="a network of timm")
     parser.add_argument("--size", type=int, default=64, help="crops, in pixels")
     parser.add_argument("--batch", type=int, default=32, help="images of a step")
     parser.add_argument("--counts", type=int, nargs="+", default=[1, 2, 4], help="trials at once")
     parser.add_argument("--steps", type=int, default=200, help="steps of each trial, at least 4")
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there, too")
     arguments = parser.parse_args()
     if arguments.steps < SKIPPED + 2:
         parser.error(f"--steps: found {arguments.steps}; allowed: {SKIPPED + 2} or more")

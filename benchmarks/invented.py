@@ -16,7 +16,6 @@ from unittest.mock import patch
 import numpy as np
 import timm
 import torch
-import yaml
 from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
 from synthetic import ROOT, write_manifest
 
@@ -29,6 +28,7 @@ from pipeline.evaluate import evaluate
 from pipeline.planning.estimates import expected_images
 from pipeline.settings.compose import compose
 from pipeline.settings.folders import prepared_dir, raw_dir, results_dir
+from pipeline.settings.plain_yaml import read_mapping
 from pipeline.settings.schema import Config
 from pipeline.training.callbacks import Record
 from pipeline.training.data import TEST, Purpose, SplitPlan
@@ -71,19 +71,14 @@ def made(folder: Path, models: int, paddle: bool) -> None:
     with chdir(folder):
         for root in roots:
             _set_params(root / "params.yaml", names)
-        for dataset in read_yaml(Path("params.yaml"))["datasets"]:
+        for dataset in read_mapping(Path("params.yaml"))["datasets"]:
             prepared(compose(Path(), [f"dataset={dataset}"]))
         for root in roots:
             _fill(root, names)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load(path.read_text())
-    return content
-
-
 def _set_params(path: Path, models: Sequence[str]) -> None:
-    params = read_yaml(path)
+    params = read_mapping(path)
     for group in params["defaults"]:
         if isinstance(group, dict) and "recipe" in group:
             group["recipe"] = "quick20"
@@ -99,7 +94,7 @@ def _set_params(path: Path, models: Sequence[str]) -> None:
 
 def _fill(root: Path, models: Sequence[str]) -> None:
     """Invent the results of a pipeline."""
-    datasets = read_yaml(root / "params.yaml")["datasets"]
+    datasets = read_mapping(root / "params.yaml")["datasets"]
     # The grid comes first, so that the other strategies find their trials in the journal.
     cells = list(itertools.product(datasets, models, ("grid", "fixed", "bayes")))
     for number, (dataset, model, strategy) in enumerate(cells, start=1):
@@ -210,8 +205,7 @@ def invented_training(
         row = {"epoch": epoch, "train_loss": 2 - share, "loss": 2.1 - 2 * share, "top1": share}
         row |= {"top5": min(1.0, share + 0.05), "mean_class": share, "paddle_batch_mean": share}
         curve.append(row)
-        callbacks = others[-1]
-        for each in callbacks:
+        for each in others[-1]:
             if isinstance(each, Record):
                 each.write(row)
     last = {name: value for name, value in curve[-1].items() if name not in ("epoch", "train_loss")}

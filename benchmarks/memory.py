@@ -86,11 +86,10 @@ def alone(images: int) -> int:
 
 
 def main() -> None:
-    parser = documented(__doc__)
+    parser = documented(__doc__, json=True)
     parser.add_argument(
         "--images", type=int, nargs=2, default=[2_000, 75_000], metavar=("FEW", "MANY")
     )
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there, too")
     arguments = parser.parse_args()
     print(f"{'images':>8}  peak anonymous memory")
     peaks: list[int] = []

@@ -135,12 +135,11 @@ def summary(turns: Sequence[dict[str, float]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = documented(__doc__)
+    parser = documented(__doc__, json=True)
     parser.add_argument("--images", type=int, default=2000, help="JPEG files (default: 2000)")
     parser.add_argument("--block", type=int, default=250, help="files of a turn (default: 250)")
     parser.add_argument("--arch", default="resnet50_vd", help="network (default: resnet50_vd)")
     parser.add_argument("--size", type=int, default=224, help="side of an image (default: 224 px)")
-    parser.add_argument("--json", type=Path, help="write the figures there")
     options = parser.parse_args()
     if not 0 < options.block <= options.images:
         parser.error("--block takes a number from 1 to --images")

@@ -10,7 +10,6 @@ import io
 import platform
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -74,8 +73,7 @@ def measure(size: tuple[int, int], copies: int, turns: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = documented(__doc__)
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there, too")
+    parser = documented(__doc__, json=True)
     parser.add_argument("--copies", type=int, default=10, help="of each photograph (default: 10)")
     parser.add_argument("--turns", type=int, default=5, help="of each way (default: 5)")
     arguments = parser.parse_args()

@@ -62,10 +62,9 @@ def curves(sizes: list[int], seeds: list[int]) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = documented(__doc__)
+    parser = documented(__doc__, json=True)
     parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64], help="pixels")
     parser.add_argument("--seeds", type=int, nargs="+", default=[7, 8, 9])
-    parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     logging.disable(logging.INFO)
     cases = curves(given.sizes, given.seeds)

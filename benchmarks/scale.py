@@ -160,9 +160,8 @@ def described(figures: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = documented(__doc__)
+    parser = documented(__doc__, json=True)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there, too")
     models = range(1, len(MODELS) + 1)
     parser.add_argument("--models", type=int, default=1, choices=models, help="how many models")
     parser.add_argument("--paddle", action="store_true", help="also under PaddleClas's protocol")

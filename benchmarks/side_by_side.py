@@ -166,11 +166,10 @@ def measured(way: Callable[[Path, float, Path], Path], images: Path, minutes: fl
 
 
 def main() -> None:
-    parser = documented(__doc__)
+    parser = documented(__doc__, json=True)
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--minutes", type=float, default=5, help="for each (default: 5)")
     parser.add_argument("--program", default="vdtransfer", help="an installed one, by its path")
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there, too")
     arguments = parser.parse_args()
     ways: dict[str, Callable[[Path, float, Path], Path]] = {
         "vdtransfer": partial(ours, program=arguments.program),

@@ -207,11 +207,10 @@ def parts(spent: dict[str, float]) -> str:
 
 
 def main() -> None:
-    parser = documented(__doc__)
+    parser = documented(__doc__, json=True)
     parser.add_argument("--datasets", type=int, default=8, choices=range(1, 9))
     parser.add_argument("--strategies", nargs="+", default=["fixed", "grid", "bayes"])
     parser.add_argument("--seconds", type=float, default=0.02, help="a trial's sleep")
-    parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -28,7 +28,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -140,13 +139,12 @@ def fixed_cost(trials: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = documented(__doc__)
+    parser = documented(__doc__, json=True)
     parser.add_argument("--size", type=int, nargs="+", default=[224, 64], help="crops, in pixels")
     parser.add_argument("--steps", type=int, default=10, help="counted in a turn (default: 10)")
     parser.add_argument("--batch", type=int, default=32, help="images of a step (default: 32)")
     parser.add_argument("--repeats", type=int, default=3, help="turns of each way (default: 3)")
     parser.add_argument("--trials", type=int, default=6, help="for the fixed cost (default: 6)")
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there, too")
     arguments = parser.parse_args()
     if arguments.steps < 2 or arguments.steps % EPOCHS or arguments.trials < 2:
         parser.error("--steps takes even numbers from 2, --trials numbers from 2")

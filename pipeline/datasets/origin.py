@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +22,8 @@ def origin(dataset: DatasetConfig, raw: Path) -> str:
         digest.update(module.read_bytes())
     roots = [raw, Path(dataset.root)] if dataset.root else [raw]
     for root in roots:
-        for path in _listed(root) if root.is_file() else _below(root):
+        below = filter(Path.is_file, root.rglob("*"))
+        for path in _listed(root) if root.is_file() else sorted(below):
             about = path.stat()
             state = f"{path} {about.st_size} {about.st_mtime_ns}\n"
             digest.update(state.encode(errors="surrogateescape"))
@@ -36,9 +36,3 @@ def _listed(path: Path) -> Iterator[Path]:
     for image in sorted({path.parent / entry.path for entry in table.read(path).entries}):
         if image.is_file():
             yield image
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    for where, folders, names in os.walk(folder):
-        folders.sort()
-        yield from (path for name in sorted(names) if (path := Path(where, name)).is_file())

@@ -40,10 +40,8 @@ class Need:
 
 def need(dataset: DatasetConfig) -> Need:
     """Estimate what a dataset needs. Raises UserError if own images are in an unknown layout."""
-    stats = prepared_dir(dataset.name) / "stats.json"
-    if stats.is_file():
-        totals = json.loads(stats.read_text(encoding="utf-8"))["totals"]
-        return Need(CountsConfig(**totals), 0, 0, 0, 0, exact=True)
+    if prepared := prepared_images(dataset.name):
+        return Need(prepared, 0, 0, 0, 0, exact=True)
     images = expected_images(dataset)
     stored = images.train + images.val + images.test
     if dataset.store_side == "original":
@@ -62,6 +60,12 @@ def need(dataset: DatasetConfig) -> Need:
         scratch=sum(one.size or 0 for one in dataset.archives),
         exact=False,
     )
+
+
+def prepared_images(dataset: str) -> CountsConfig | None:
+    """Return the images per split of a prepared dataset; None before it is prepared."""
+    stats = prepared_dir(dataset) / "stats.json"
+    return CountsConfig(**json.loads(stats.read_bytes())["totals"]) if stats.is_file() else None
 
 
 def _packed_bytes(dataset: DatasetConfig) -> int:

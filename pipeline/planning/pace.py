@@ -1,16 +1,13 @@
 """Say how far a pipeline has come, and how long the rest takes at the pace of its trainings."""
 
 import itertools
-import json
 from pathlib import Path
 
 from pipeline.base.errors import UserError
 from pipeline.base.text import duration
-from pipeline.datasets.manifest import STATS
-from pipeline.planning.estimates import expected_images
+from pipeline.planning.estimates import expected_images, prepared_images
 from pipeline.settings.compose import compose
 from pipeline.settings.dataset import CountsConfig
-from pipeline.settings.folders import prepared_dir
 from pipeline.settings.schema import Config
 from pipeline.trials.run_rows import FinalRunRow, RunRow
 from pipeline.trials.tables import read_rows
@@ -36,7 +33,10 @@ def _progress(cfg: Config) -> str | None:
     cells = len(places) * len(cfg.strategies)
     if cells == 1:
         return None
-    images = {name: _images(root, name) for name in cfg.datasets}
+    images = {
+        name: prepared_images(name) or expected_images(compose(root, [f"dataset={name}"]).dataset)
+        for name in cfg.datasets
+    }
     done, left = 0, 0.0
     spent: dict[str, tuple[float, int]] = {}
     for dataset, model in places:
@@ -50,13 +50,6 @@ def _progress(cfg: Config) -> str | None:
         return line
     seconds, seen = (sum(each) for each in zip(*spent.values(), strict=True))
     return f"{line}; up to {duration(seconds / seen * left)} of training left"
-
-
-def _images(root: Path, dataset: str) -> CountsConfig:
-    stats = prepared_dir(dataset) / STATS
-    if stats.is_file():
-        return CountsConfig(**json.loads(stats.read_bytes())["totals"])
-    return expected_images(compose(root, [f"dataset={dataset}"]).dataset)
 
 
 def _work(cfg: Config, folder: Path, images: CountsConfig) -> float:

@@ -40,9 +40,12 @@ class Archives:
             )
         return self.raw / name
 
-    def unpacked(self, name: str) -> Path:
-        """Unpack an archive, unless that was done before, and return the folder."""
-        return self._once(self.file(name), unpack)
+    def unpacked(self, name: str, extract: Callable[[Path, Path], None] = unpack) -> Path:
+        """Unpack an archive, unless that was done before, and return the folder.
+
+        ``extract(file, folder)`` unpacks files of another kind.
+        """
+        return self._once(self.file(name), extract)
 
     def unpacked_inner(self, archive: Path) -> Path:
         """Unpack an archive that was itself in an archive, and return the folder."""
@@ -50,14 +53,10 @@ class Archives:
             raise UserError(f"{archive} is not there: the archive does not have the known layout")
         return self._once(archive, unpack)
 
-    def extracted(self, name: str, extract: Callable[[Path, Path], None]) -> Path:
-        """Return a folder that ``extract(file, folder)`` made once, for files of other kinds."""
-        return self._once(self.file(name), extract)
-
-    def _once(self, archive: Path, make: Callable[[Path, Path], None]) -> Path:
+    def _once(self, archive: Path, extract: Callable[[Path, Path], None]) -> Path:
         about = archive.stat()
         folder = self.scratch / f"{archive.name}-{about.st_size:x}-{about.st_mtime_ns:x}"
         with alone(self.scratch / f".{folder.name}.lock", f"unpacking of {archive.name}"):
             if not folder.is_dir():
-                make(archive, folder)
+                extract(archive, folder)
         return folder

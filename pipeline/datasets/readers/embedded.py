@@ -36,7 +36,7 @@ def read(archives: Archives, files: Sequence[str]) -> Listing:
         if names is not None and these != names:
             raise UserError(f"{table} names other classes than the files before it")
         names = these
-        folder = archives.extracted(file, _extract)
+        folder = archives.unpacked(file, _extract)
         for index, label in enumerate(pq.read_table(table, columns=["label"])["label"].to_pylist()):
             if not isinstance(label, int) or not 0 <= label < len(names):
                 raise UserError(f"{table}, row {index}: label {label!r} has no name")
