@@ -57,9 +57,6 @@ class Run:
     in_sweeps: float
     """Wall time inside the sweeps; the rest is DVC and imports."""
 
-    def per_trial(self, seconds: float) -> float:
-        return seconds / self.trials
-
 
 def write_project(folder: Path, datasets: int, seconds: float, strategies: list[str]) -> list[str]:
     """Copy the benchmark's files and prepare a few images per dataset; return the datasets."""
@@ -194,7 +191,7 @@ def totals(run: Run) -> str:
         ("DVC and starting processes, wall", run.wall - run.in_sweeps),
         ("processor time of all", run.cpu),
     ):
-        lines.append(f"{what:32}{seconds:10.1f} s{1000 * run.per_trial(seconds):11.1f} ms")
+        lines.append(f"{what:32}{seconds:10.1f} s{1000 * seconds / run.trials:11.1f} ms")
     return "\n".join(lines)
 
 

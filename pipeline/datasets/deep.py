@@ -41,14 +41,14 @@ class DeepImage:
     def of(cls, image: Image.Image) -> DeepImage | None:
         """Return the DeepImage of an opened image; None if it has 8 bits per channel."""
         codec, layout = _layout(image)
-        if image.mode.startswith("I;16"):
-            return cls(_stated(image), _transparent(image))
         if image.mode == "I" and image.format == "PPM":
             # Pillow scales what is below 65535 itself.
             return cls(FULL if codec != "raw" else None, None)
-        if _DEEP_COLOURS.fullmatch(layout) and image.mode in ("RGB", "RGBA"):
-            return cls(_stated(image), _transparent(image))
-        return None
+        colours = image.mode in ("RGB", "RGBA") and _DEEP_COLOURS.fullmatch(layout)
+        if not (colours or image.mode.startswith("I;16")):
+            return None
+        clear = image.info.get("transparency")
+        return cls(_stated(image), clear if isinstance(clear, int | tuple) else None)
 
     def scaled(
         self, image: Image.Image, white: int | None, again: Callable[[], Image.Image]
@@ -119,11 +119,6 @@ def _low_bytes(again: Callable[[], Image.Image]) -> Image.Image | None:
     image.tile = [tile._replace(args=other) for tile in image.tile]  # type: ignore[attr-defined]
     image.load()
     return image
-
-
-def _transparent(image: Image.Image) -> int | tuple[int, ...] | None:
-    value = image.info.get("transparency")
-    return value if isinstance(value, int | tuple) else None
 
 
 def _stated(image: Image.Image) -> int | None:
