@@ -23,6 +23,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from pipeline.base.arguments import documented
+from pipeline.base.files import write_text
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.pixels import PixelStore
@@ -37,7 +38,7 @@ from pipeline.training.data import SplitPlan
 from pipeline.training.random_streams import generator
 from pipeline.training.schedule import REFERENCE_BATCH
 from pipeline.training.trial import FinalOutput, Result, train
-from pipeline.trials.tables import write_csv
+from pipeline.trials.tables import csv_text
 
 GRIDS = Path(__file__).parent / "grids"
 SIZES = {"train": 320, "val": 300, "test": 500}
@@ -141,7 +142,8 @@ def fill(table: Path, columns: list[str], jobs: Sequence[Callable[[], Row]]) -> 
             rows = list(csv.DictReader(file))
     for job in tqdm(jobs[len(rows) :], desc=table.stem, initial=len(rows), total=len(jobs)):
         rows.append(job())
-        write_csv(table, columns, rows)
+        lines = [[row.get(column) for column in columns] for row in rows]
+        write_text(table, csv_text([columns, *lines]))
 
 
 def main() -> None:

@@ -1,15 +1,14 @@
 """Write a table as CSV (fractions), Markdown, LaTeX and plain text (percent)."""
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from tabulate import tabulate
 
 from pipeline.base.statistics import Interval
 from pipeline.base.text import cell, markdown
+from pipeline.trials.tables import csv_text
 
 
 @dataclass(frozen=True)
@@ -120,12 +119,10 @@ def to_csv(table: Table) -> str:
     wide = [
         any(isinstance(row[i], Interval) for row in table.rows) for i in range(len(table.columns))
     ]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     header: list[str] = []
     for column, spread in zip(table.columns, wide, strict=True):
         header += [f"{column.key}{end}" for end in (("", "_low", "_high") if spread else ("",))]
-    writer.writerow(header)
+    lines: list[list[Any]] = [header]
     for row in table.rows:
         fields: list[Value] = []
         for value, spread in zip(row, wide, strict=True):
@@ -133,20 +130,14 @@ def to_csv(table: Table) -> str:
                 fields += [value.mean, value.low, value.high]
             else:
                 fields += [value, None, None] if spread else [value]
-        writer.writerow(map(_raw, fields))
-    return out.getvalue()
+        lines.append([_raw(field) for field in fields])
+    return csv_text(lines)
 
 
-def _raw(value: Value) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
+def _raw(value: Value) -> Value:
     if isinstance(value, Run):
         return value.run_id
-    if isinstance(value, str):
-        return cell(value)
-    return repr(float(value)) if isinstance(value, float) else str(value)
+    return cell(value) if isinstance(value, str) else value
 
 
 def to_markdown(table: Table) -> str:

@@ -6,7 +6,7 @@ What was computed and what differs from run to run (times, run ids) are in separ
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -62,17 +62,16 @@ def write_trials(folder: Path, trials: Sequence[Trial], experiment_id: str) -> N
 
 def write_rows(path: Path, kind: type[M], rows: Sequence[M]) -> None:
     """Write a table with a column per field of ``kind``."""
-    write_csv(path, list(kind.model_fields), [row.model_dump() for row in rows])
+    names = list(kind.model_fields)
+    lines = [[getattr(row, name) for name in names] for row in rows]
+    write_text(path, csv_text([names, *lines]))
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write a CSV file: floats in shortest round-trip form, true and false, nothing for None."""
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Format rows as CSV: floats in shortest round-trip form, true and false, nothing for None."""
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([_cell(row.get(column)) for column in columns])
-    write_text(path, buffer.getvalue())
+    csv.writer(buffer, lineterminator="\n").writerows(map(_cell, row) for row in rows)
+    return buffer.getvalue()
 
 
 def _cell(value: Any) -> str:
@@ -82,7 +81,7 @@ def _cell(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, datetime):
         return value.isoformat()
-    return repr(value) if isinstance(value, float) else str(value)
+    return repr(float(value)) if isinstance(value, float) else str(value)
 
 
 def read_rows(path: Path, kind: type[M], remedy: str = REMEDY) -> list[M]:
