@@ -227,7 +227,8 @@ def test_hours_are_planned_once_and_frozen_in_the_project(here, timed, capsys):
     assert "about 25 trials" in cfg.planned.search
     assert cfg.recipe.batch_size == 4  # of five images
     stages = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"]
-    assert "search.max_hours" in stages["tune"]["params"][0]["projects/mine/params.yaml"]
+    for stage in ("tune", "evaluate"):
+        assert "search.max_hours" in stages[stage]["params"][0]["projects/mine/params.yaml"]
     assert "planned" in stages["report"]["params"][0]["projects/mine/params.yaml"]
     params = (folder / "params.yaml").read_bytes()
     assert making.make(str(images), "mine", "auto", hours=2) == folder
