@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
+from tabulate import tabulate
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_text
-from pipeline.base.text import duration
+from pipeline.base.text import count, duration
 from pipeline.models.input_size import require_network
 from pipeline.planning.estimates import Need, need, trials
 from pipeline.projects.own_images import default_name, existing
@@ -88,18 +89,15 @@ def _configs(config_dir: Path, overrides: Sequence[str], group: str) -> list[Con
 
 
 def _print_data(needs: dict[str, Need], licences: dict[str, str]) -> None:
-    width = max(len(name) for name in [*needs, "dataset"])
-    print(
-        f"{'dataset':{width}}  {'train':>7}  {'val':>6}  {'test':>6}  {'to download':>17}  "
-        f"{'to keep':>8}  licence"
-    )
+    headers = ("dataset", "train", "val", "test", "to download", "to keep", "licence")
+    rows = []
     for name, each in needs.items():
-        images = each.images
+        images = (each.images.train, each.images.val, each.images.test)
+        fetched = _download(each.download, each.unstated)
         kept = "prepared" if each.exact else f"{each.store / GB:.2f} GB"
-        print(
-            f"{name:{width}}  {images.train:7,}  {images.val:6,}  {images.test:6,}  "
-            f"{_download(each.download, each.unstated):>17}  {kept:>8}  {licences[name] or '-'}"
-        )
+        rows.append([name, *(f"{n:,}" for n in images), fetched, kept, licences[name] or "-"])
+    sides = ("left", *["right"] * 5, "left")
+    print(tabulate(rows, headers, "plain", colalign=sides, disable_numparse=True))
     total = sum(e.images.train + e.images.val + e.images.test for e in needs.values())
     fetched = _download(
         sum(e.download for e in needs.values()), sum(e.unstated for e in needs.values())
@@ -110,7 +108,7 @@ def _print_data(needs: dict[str, Need], licences: dict[str, str]) -> None:
 
 def _download(size: int, unstated: int) -> str:
     stated = f"{size / GB:.2f} GB" if size or not unstated else ""
-    files = f"{unstated} file{'s' * (unstated > 1)} unstated" if unstated else ""
+    files = f"{count(unstated, 'file')} unstated" if unstated else ""
     return " + ".join(part for part in (stated, files) if part)
 
 
