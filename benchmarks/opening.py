@@ -6,7 +6,6 @@ REPORT is the folder of a report. Each page is opened three times, without a net
 empty cache; the figures are the medians. Needs chromium and the package playwright.
 """
 
-import argparse
 import os
 import shutil
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, sync_playwright
 
+from pipeline.base.arguments import documented
 from pipeline.base.files import write_json
 
 TURNS = 3
@@ -86,11 +86,8 @@ def described(figures: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = documented(__doc__, json=True)
     parser.add_argument("report", type=Path)
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there, too")
     arguments = parser.parse_args()
     figures = measured(arguments.report)
     print(described(figures))

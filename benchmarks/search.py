@@ -33,6 +33,7 @@ from benchmarks.searchers.speed import speeds
 from benchmarks.searchers.summary import Comparison, markdown, summary
 from benchmarks.searchers.traces import search, versions
 from benchmarks.searchers.variants import Variant, variant
+from pipeline.base.arguments import documented
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_json
 from pipeline.reporting.published import table1
@@ -50,9 +51,7 @@ LONG = 34
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    made = documented(__doc__, json=True)
     made.add_argument("--grid", type=Path, action="append", metavar="CSV", help="repeatable")
     made.add_argument(
         "--seeds", type=int, default=100, help="variants of a grid per searcher (default 100)"
@@ -70,7 +69,6 @@ def parser() -> argparse.ArgumentParser:
         choices=list(SEARCHERS),
         help="the first is compared with each of the others (default: all)",
     )
-    made.add_argument("--json", type=Path, metavar="PATH", help="write every figure there")
     made.add_argument(
         "--figure",
         type=Path,

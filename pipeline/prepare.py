@@ -26,7 +26,7 @@ from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import SPLITS, Entry, Listing
 from pipeline.datasets.manifest import MANIFEST, PIXELS, SCHEMA, STATS, Manifest
 from pipeline.datasets.origin import origin
-from pipeline.datasets.pixels import Stored, Unreadable, write_store
+from pipeline.datasets.pixels import Placed, Stored, write_store
 from pipeline.models.input_size import require_network
 from pipeline.planning.estimates import need
 from pipeline.settings.command_line import stage
@@ -110,7 +110,7 @@ def prepare(dataset: DatasetConfig, archives: Archives, into: Path, *, workers: 
         rare |= more
         results, pixels_sha256 = _decode(dataset, entries, into / PIXELS, workers)
         stored = {path: got for path, got in results.items() if isinstance(got, Stored)}
-        broken = {path: got.reason for path, got in results.items() if isinstance(got, Unreadable)}
+        broken = {path: got for path, got in results.items() if isinstance(got, str)}
         images = len(results) + len(unreadable)
         unreadable |= broken
         try:
@@ -157,7 +157,7 @@ def _split(dataset: DatasetConfig, listing: Listing) -> tuple[list[Entry], Listi
 
 def _decode(
     dataset: DatasetConfig, entries: Sequence[Entry], store: Path, workers: int
-) -> tuple[dict[str, Stored | Unreadable], str]:
+) -> tuple[dict[str, Placed], str]:
     """Write the pixels of the entries; return what became of each path, and the store's sha256."""
     sources = {entry.path: entry.source for entry in entries}
     at_hand = len(sources) < _FEW or not isinstance(entries[0].source, Path)

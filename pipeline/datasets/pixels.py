@@ -95,21 +95,20 @@ class Stored:
     """The largest value, up to 65535, of an image with 16 bits per channel; else None."""
 
 
-@dataclass(frozen=True)
-class Unreadable:
-    reason: str
+Placed = Stored | str
+"""What became of an image: its place in the store, or the reason why it cannot be used."""
 
 
 def write_store(
     sources: Sequence[Source], path: Path, how: Decoding, *, workers: int, title: str
-) -> tuple[list[Stored | Unreadable], str]:
+) -> tuple[list[Placed], str]:
     """Decode ``sources`` into ``path``; return the place of each image and the store's sha256.
 
     Any number of ``workers`` gives the same bytes; 1 decodes in this process. Memory does not grow
     with the number of images. Raises UserError when a worker was killed and OSError when the disk
     is full; ``path`` is then left as it was.
     """
-    placed: list[Stored | Unreadable] = []
+    placed: list[Placed] = []
     digest = hashlib.sha256()
     offset = 0
     bar = tqdm(total=len(sources), desc=title, unit="image", smoothing=0.05)
@@ -133,7 +132,7 @@ def write_store(
     return placed, digest.hexdigest()
 
 
-_Batch = tuple[list[Stored | Unreadable], Path]
+_Batch = tuple[list[Placed], Path]
 """What became of some images, and the file with their pixels. Their places are those in it."""
 
 
@@ -182,12 +181,12 @@ def _places_for_large(workers: int) -> int:
 
 def _decode_batch(sources: Iterable[Source], how: Decoding, aside: Path) -> _Batch:
     path = aside / uuid4().hex
-    results: list[Stored | Unreadable] = []
+    results: list[Placed] = []
     with path.open("wb") as out:
         for source in sources:
             sha256, decoded = _decode_one(source, how)
             if isinstance(decoded, str):
-                results.append(Unreadable(decoded))
+                results.append(decoded)
                 continue
             height, width, _ = decoded.pixels.shape
             results.append(Stored(sha256, out.tell(), height, width, decoded.deep_maximum))

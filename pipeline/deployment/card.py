@@ -53,7 +53,7 @@ def card(cfg: Config, description: Description, final: FinalFile, cost: Cost) ->
         for j, shown in enumerate(row)
         if shown and i != j
     ]
-    return environment.get_template("card.md").render(
+    return environment.get_template("card.md.jinja").render(
         cfg=cfg,
         description=description,
         final=final,

@@ -42,13 +42,6 @@ def described(opened: onnxruntime.InferenceSession, path: Path) -> Description:
     except ValueError:
         raise UserError(f"{path}: its metadata are damaged; run evaluate again") from None
     description = checked(values, path)
-    _require_fitting(opened, description, path)
-    return description
-
-
-def _require_fitting(
-    opened: onnxruntime.InferenceSession, description: Description, path: Path
-) -> None:
     size, classes = description.image_size, len(description.classes)
     stated = {INPUT: [3, size, size], **{name: [classes] for name in OUTPUTS}}
     shapes = {each.name: each.shape[1:] for each in [*opened.get_inputs(), *opened.get_outputs()]}
@@ -58,6 +51,7 @@ def _require_fitting(
                 f"{path}: {name} has the shape {shapes.get(name)} an image, but the metadata say "
                 f"{shape}. The file is damaged; run evaluate again"
             )
+    return description
 
 
 def as_input(images: np.ndarray) -> np.ndarray:
