@@ -245,13 +245,15 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
 
         def _send(self, path: str, content: bytes) -> bool:
             """Whether the client was still there."""
+            # Counted first: a client that has the last byte may look at the count at once.
+            server.sent[path] = server.sent.get(path, 0) + len(content)
             try:
                 self.wfile.write(content)
                 self.wfile.flush()
             except OSError:
+                server.sent[path] -= len(content)
                 self.close_connection = True
                 return False
-            server.sent[path] = server.sent.get(path, 0) + len(content)
             return True
 
     return Handler

@@ -125,8 +125,8 @@ MUTATIONS = {
     "order of rows": ("datasets/manifest.py", "list(splits)))", "list(splits)))[::-1]"),
     "a simulated figure": (
         "trials/simulated.py",
-        'float(row.get("top1") or row["objective"])',
-        '1.5 * float(row.get("top1") or row["objective"])',
+        "self.objective if self.top1 is None else self.top1",
+        "self.loss",
     ),
 }
 """Changes after which trials compute other numbers: module, what it says, what it says then."""

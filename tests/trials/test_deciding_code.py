@@ -171,6 +171,8 @@ LEFT_OUT = {
     "trials/curves.py": "shows rows of a curve in MLflow; a replay reads result.json",
     "trials/journal.py": "keeps results",
     "trials/store.py": "keeps results",
+    "trials/record_types.py": "the bounds of a stored figure",
+    "trials/tables.py": "reads the table of simulated trials, whose digest is in the key",
     "trials/deaths.py": "whether a trial is tried again",
     "trials/interruptions.py": "when a trial stops; what it computed goes on from a checkpoint",
 }
