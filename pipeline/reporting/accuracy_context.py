@@ -8,12 +8,12 @@ from pipeline.reporting.tables import Column, Figure, show
 from pipeline.trials.contract import FinalFile
 
 COLUMNS: list[Figure[Cell]] = [
-    (Column("chance", "chance", "share", "Beside"), lambda c: c.final.chance if c.final else None),
+    (Column("chance", "chance", "share", "Context"), lambda c: c.final.chance if c.final else None),
     (
-        Column("majority", "largest class", "share", "Beside"),
+        Column("majority", "largest class", "share", "Context"),
         lambda c: c.final.majority if c.final else None,
     ),
-    (Column("openings", "test opened", "count", "Beside"), lambda c: c.opened),
+    (Column("openings", "test opened", "count", "Context"), lambda c: c.opened),
 ]
 CAPTION = (
     " Chance: guessing. Largest class: always answering the largest class of the training images. "
