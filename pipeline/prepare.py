@@ -18,7 +18,7 @@ from pipeline.base.disk import full_disk_explained
 from pipeline.base.errors import UserError
 from pipeline.base.files import link_files, write_json, write_text
 from pipeline.base.locks import alone
-from pipeline.base.text import quoted
+from pipeline.base.text import quoted, some
 from pipeline.datasets import contents, counts, readers, splits
 from pipeline.datasets import stats as facts
 from pipeline.datasets.decoding import Decoding
@@ -172,13 +172,24 @@ def _decode(
 
 
 def _require_few(dataset: DatasetConfig, images: int, unreadable: dict[str, str]) -> None:
-    if len(unreadable) > dataset.max_unreadable * images:
-        shown = "".join(f"\n  {path}: {why}" for path, why in list(unreadable.items())[:20])
-        more = f"\n  and {len(unreadable) - 20} more" if len(unreadable) > 20 else ""
-        raise UserError(
-            f"{dataset.name}: {len(unreadable)} of {images:,} images cannot be read, more than "
-            f"dataset.max_unreadable={dataset.max_unreadable:g} allows:{shown}{more}"
+    if len(unreadable) <= dataset.max_unreadable * images and len(unreadable) < images:
+        return
+    by_reason: dict[str, list[str]] = {}
+    for path, reason in unreadable.items():
+        by_reason.setdefault(reason, []).append(path)
+    shown = [f"{some(paths, 3)}: {why}" for why, paths in by_reason.items()]
+    more = [f"and {len(shown) - 20} other reasons"] if len(shown) > 20 else []
+    allows = f", more than dataset.max_unreadable={dataset.max_unreadable:g} allows"
+    raise UserError(
+        "\n  ".join(
+            [
+                f"{dataset.name}: {len(unreadable)} of {images:,} images cannot be read"
+                f"{allows if len(unreadable) < images else ''}:",
+                *shown[:20],
+                *more,
+            ]
         )
+    )
 
 
 def _emptied(

@@ -134,6 +134,36 @@ def test_classes_of_very_different_size_are_said(prepare, own):
     assert "objective: mean_class" in err
 
 
+def test_classes_that_look_alike_are_pointed_out(prepare, own):
+    rows = [f"{path.relative_to(own)},{path.parent.name}" for path in sorted(own.rglob("*.*"))]
+    names = ["caf\u00e9", "cafe\u0301", "DOG"]
+    changed = [row.replace(",cat", f",{names[number % 2]}") for number, row in enumerate(rows)]
+    changed[-5:] = [row.replace(",dog", ",DOG") for row in changed[-5:]]
+    (own / "images.csv").write_text("\n".join(["path,label", *changed]))
+    _, _, _, err = prepare(root="own/images.csv")
+    assert "the classes 'cafe\u0301', 'caf\u00e9' look alike: are they one?" in err
+    assert "the classes 'DOG', 'dog' look alike" in err
+
+
+def test_unreadable_images_are_grouped_by_reason(prepare, own):
+    for number, path in enumerate(sorted(own.rglob("*.jpg"))):
+        path.write_bytes(b"" if number == 3 else b"%d" % number)
+    with pytest.raises(UserError) as refused:
+        prepare("dataset.max_unreadable=0.99")
+    assert str(refused.value).splitlines() == [
+        "folder: 20 of 20 images cannot be read:",
+        "  cat/0.jpg, cat/1.jpg, cat/2.jpg and 16 more: not an image of a known format",
+        "  cat/3.jpg: the file is empty",
+    ]
+
+
+def test_copies_are_counted_where_a_class_is_too_small(prepare, own):
+    for path in (own / "cat").glob("*"):
+        path.write_bytes(jpeg(0, 0))
+    with pytest.raises(UserError, match=r"these have fewer: 'cat' \(1 in 10 files\)"):
+        prepare()
+
+
 def test_a_name_is_harmless_to_a_terminal(prepare, own):
     (own / "cat").rename(own / "c\x1b[31mat")
     (own / "dog" / "\x1b]0;x\x07.svg").write_text("x")

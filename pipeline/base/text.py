@@ -77,7 +77,7 @@ def did_you_mean(name: str, allowed: Iterable[str]) -> str:
 
 def among(name: str, allowed: Sequence[str]) -> str:
     """Write, after a space, the nearest allowed word, if one is near, and the list of all."""
-    return f"{did_you_mean(name, allowed)} Allowed: {', '.join(allowed)}"
+    return f"{did_you_mean(name, allowed)} Allowed: {', '.join(allowed) or 'none'}"
 
 
 def duration(seconds: float) -> str:

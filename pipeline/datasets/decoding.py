@@ -112,7 +112,8 @@ def examine(data: bytes, how: Decoding) -> Decoded:
         other = f"an image of another format, and {reason}" if reason else None
         raise UnreadableError(other or "not an image of a known format") from None
     except Exception as error:  # the decoders raise nearly every type on damaged files
-        reason = " ".join(str(error).split()) or type(error).__name__
+        sentence = " ".join(str(error).split()).partition(". ")[0]  # some add advice
+        reason = sentence or type(error).__name__
         raise UnreadableError(f"damaged: {reason}") from error
 
 
@@ -205,7 +206,9 @@ def _opened(data: bytes) -> Image.Image:
 def flattened(image: Image.Image) -> Image.Image:
     """Convert an image of any mode to grey or RGB, 8 bits per channel, transparency on white."""
     if image.mode in ("I", "F"):
-        raise UnreadableError(f"32-bit pixels (mode {image.mode}) have no known white")
+        raise UnreadableError(
+            f"32-bit pixels (mode {image.mode}) have no known white; save 8 or 16 bits"
+        )
     if image.mode == "L" and not image.has_transparency_data:
         return image
     if not image.has_transparency_data:

@@ -1,7 +1,8 @@
 """Define what a reader returns: the images of a dataset by name, before any pixel is read."""
 
+import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -61,7 +62,9 @@ class Listing:
     def require_sound(self) -> None:
         """Raise UserError if no model could be trained on this listing, or if its rows clash."""
         if not self.entries:
-            raise UserError("there are no images in the lists of this dataset")
+            read = f" (read as: {self.layout})" if self.layout else ""
+            holds = [f"{name!r}: {what}" for name, what in self.without_images.items()]
+            raise UserError("; ".join([f"there is no image to train on{read}", *holds[:10]]))
         if len(self.class_names) < 2:
             raise UserError(
                 f"there is only one class, {quoted(self.class_names)}. Is this the right folder?"
@@ -88,15 +91,20 @@ class Listing:
             for name in untrained
             if name in self.without_images
         ]
-        trained = {name.casefold(): name for name in self.class_names if name not in untrained}
-        alike = [
-            (name, trained[name.casefold()]) for name in untrained if name.casefold() in trained
-        ]
         hint = f" ({some(holds, 3)})" if holds else ""
-        if alike:
-            hint += f" ({alike[0][0]!r} and {alike[0][1]!r} differ in case only: are they one?)"
+        if pairs := [pair for pair in alike(self.class_names) if set(pair) & set(untrained)]:
+            hint += f" ({quoted(pairs[0])} look alike: are they one class?)"
         raise UserError(
             f"no image to train on in {len(untrained)} of {len(self.class_names)} classes: "
             f"{quoted(untrained)}{hint}. Add images to them, or leave such classes out with "
             "dataset.min_class_images=1."
         )
+
+
+def alike(class_names: Iterable[str]) -> list[list[str]]:
+    """Return groups of names that differ only in case, blanks or the spelling of accents."""
+    groups: dict[str, list[str]] = {}
+    for name in class_names:
+        plain = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+        groups.setdefault(plain, []).append(name)
+    return [names for names in groups.values() if len(names) > 1]

@@ -277,14 +277,19 @@ def _require(
     same: Mapping[str, str],
     bound: Collection[str],
 ) -> None:
-    sizes = enumerate(_usable(entries, len(class_names), same, bound))
-    short = [(class_names[label], size) for label, size in sizes if size < images]
+    files = Counter(entry.label for entry in entries if entry.split == "train")
+    short = [
+        f"{class_names[label]!r} ({size})"
+        if size == files[label]
+        else f"{class_names[label]!r} ({size} in {files[label]} files)"
+        for label, size in enumerate(_usable(entries, len(class_names), same, bound))
+        if size < images
+    ]
     if short:
-        shown = some([f"{name!r} ({size})" for name, size in short])
         raise UserError(
             f"too few images to split: each class needs {images} different images, for training "
-            f"and the splits made from it, but these have fewer: {shown}. Images with two labels "
-            "can only be used in train. Add images, make the splits yourself, or leave such "
+            f"and the splits made from it, but these have fewer: {some(short)}. Images with two "
+            "labels can only be used in train. Add images, make the splits yourself, or leave such "
             f"classes out with dataset.min_class_images={images}."
         )
 

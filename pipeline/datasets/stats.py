@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.base.text import count, printable, some
+from pipeline.base.text import count, printable, quoted, some
 from pipeline.datasets import contents
 from pipeline.datasets.deep import FULL
-from pipeline.datasets.listing import SPLITS, Listing
+from pipeline.datasets.listing import SPLITS, Listing, alike
 from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.pixels import Stored
 from pipeline.settings.dataset import DatasetConfig
@@ -102,6 +102,8 @@ def notes(stats: Mapping[str, Any]) -> Iterator[str]:
     if rare := stats["left_out_classes"]:
         shown = some([f"{name} ({images})" for name, images in rare.items()])
         yield f"{count(len(rare), 'class', 'classes')} left out as too rare: {shown}"
+    for names in alike(stats["classes"]):
+        yield f"the classes {quoted(names)} look alike: are they one?"
     if uneven := imbalance(stats["counts"]):
         yield uneven
     if groups := stats["two_labels"]:

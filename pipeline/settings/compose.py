@@ -199,4 +199,8 @@ def check(values: DictConfig, origin: Origin) -> Config:
     try:
         return Config.model_validate(OmegaConf.to_container(values, resolve=True))
     except ValidationError as error:
-        raise UserError("\n".join(map(origin.describe, error.errors()))) from error
+        # A list that may also be a word has a second error, about the word.
+        faults = [
+            each for each in error.errors() if not str(each["loc"][-1]).startswith("literal[")
+        ]
+        raise UserError("\n".join(map(origin.describe, faults))) from error

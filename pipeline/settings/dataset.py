@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.settings.values import Count, Fraction, Md5, Model, Name, Seed, Sha256, White
+from pipeline.settings.values import Count, Fraction, Line, Md5, Model, Name, Seed, Sha256, White
 
 
 class ArchiveConfig(Model):
@@ -36,7 +36,7 @@ class CountsConfig(Model):
 
 class DatasetConfig(Model):
     name: Name
-    title: str
+    title: Line
     reader: Literal[
         "digits",
         "fashion_mnist",
@@ -50,8 +50,8 @@ class DatasetConfig(Model):
         "fgvc_aircraft",
         "folder",
     ]
-    homepage: str = ""
-    licence: str = ""
+    homepage: Line = ""
+    licence: Line = ""
     citation: str = ""
     archives: list[ArchiveConfig] = []
     originals: list[ArchiveConfig] = []

@@ -1,20 +1,23 @@
 """Say what is wrong with a configuration: the override or file, the key, what it holds and may."""
 
+import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
-from hydra.errors import MissingConfigException
+from hydra.errors import ConfigCompositionException, MissingConfigException
 from omegaconf import OmegaConf
 from pydantic import BaseModel
 
 from pipeline.base.text import among, did_you_mean
 from pipeline.settings.folders import CONF, CONFIG_NAME
 from pipeline.settings.machine import LAUNCHER
+from pipeline.settings.plain_yaml import read_mapping
 from pipeline.settings.schema import Config
-from pipeline.settings.values import RULE
+from pipeline.settings.values import PATTERNS, RULE
 
 _ABSENT = object()
 
@@ -62,16 +65,53 @@ class Origin:
             sources = [self.source_of(*key) for key in keys]
             place = next((n for n, text in enumerate(sources) if text.startswith("override ")), 0)
             return f"{sources[place]}: '{'.'.join(map(str, keys[place]))}': {fault['msg']}"
+        loc = tuple(part for part in loc if "[" not in str(part))  # pydantic's names of types
         source, key = self.source_of(*loc), ".".join(map(str, loc))
         if fault["type"] == "extra_forbidden":
             return f"{source}: unknown key '{key}'.{among(str(loc[-1]), sorted(_fields(loc[:-1])))}"
         if fault["type"] == "missing":
             return f"{source}: key '{key}' is missing"
-        message = fault["msg"].removeprefix("Value error, ").replace("Input should be", "allowed:")
-        message = message.replace("String should match pattern", "allowed: text matching")
         if fault["type"] == "value_error":
-            return f"{source}: '{key}': {message}"
-        return f"{source}: '{key}': found {fault['input']!r}; {message}"
+            return f"{source}: '{key}': {fault['msg'].removeprefix('Value error, ')}"
+        return f"{source}: '{key}': found {_written(fault['input'])}; allowed: {_allowed(fault)}"
+
+
+def _written(value: Any) -> str:
+    """Write a value as in YAML, where it differs from Python."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
+
+
+def _allowed(fault: Mapping[str, Any]) -> str:
+    """Say in plain words what would have been right for one error of pydantic's."""
+    plain = {
+        "bool_type": "true or false",
+        "dict_type": "a mapping of keys to values",
+        "float_type": "a number",
+        "int_type": "a whole number",
+        "invalid_key": "text as a key",
+        "list_type": "a list",
+        "model_type": "a mapping of keys to values",
+        "string_type": "text",
+    }
+    if fault["type"] == "string_pattern_mismatch":
+        return PATTERNS.get(fault["ctx"]["pattern"], f"text matching {fault['ctx']['pattern']}")
+    words = re.sub(r"^(Input|List|String) should (be|have) | after validation.*$", "", fault["msg"])
+    return plain.get(fault["type"], words)
+
+
+def misshapen(
+    values: Mapping[str, Any], model: type[BaseModel] = Config, prefix: str = ""
+) -> Iterator[str]:
+    """Yield a sentence for each mapping or list in ``values`` that must be something else."""
+    for name in values.keys() & model.model_fields.keys():
+        kind, value = model.model_fields[name].annotation, values[name]
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            if isinstance(value, dict):
+                yield from misshapen(value, kind, f"{prefix}{name}.")
+            elif isinstance(value, list):
+                yield f"'{prefix}{name}': found {value!r}; allowed: a mapping of keys to values"
+        elif isinstance(value, dict) and get_origin(kind) is list:
+            yield f"'{prefix}{name}': found {value!r}; allowed: a list"
 
 
 def _fields(loc: Sequence[str | int]) -> list[str]:
@@ -115,7 +155,8 @@ def composition_fault(
         )
         source = LAUNCHER if by_environment else f"{params} or an override"
         return f"{source}: no {group} '{name}'.{among(name, options) if options else ''}"
-    return f"{params}: " + "\n".join(lines)
+    mapped = isinstance(error, ConfigCompositionException) and misshapen(read_mapping(params))
+    return "\n".join(f"{params}: {each}" for each in mapped or ["\n".join(lines)])
 
 
 def paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:

@@ -18,6 +18,7 @@ from pipeline.settings.values import (
     MOST_SIDE,
     Count,
     Fraction,
+    Line,
     Model,
     Name,
     NonNegative,
@@ -32,7 +33,7 @@ from pipeline.settings.values import (
 
 class ModelConfig(Model):
     name: Name
-    title: str
+    title: Line
     arch: str
     """A timm architecture; ``resnet50_vd`` is timm's ``resnet50d``."""
     weights: str
@@ -43,8 +44,8 @@ class ModelConfig(Model):
     mean: Annotated[list[Share], Field(min_length=3, max_length=3)] = [0.485, 0.456, 0.406]
     """Per channel, of pixels from 0 to 1; so is ``std``."""
     std: Annotated[list[Part], Field(min_length=3, max_length=3)] = [0.229, 0.224, 0.225]
-    note: str = ""
-    licence: str = ""
+    note: Line = ""
+    licence: Line = ""
     """Of the weights, for the model card; empty if there are none to start from."""
 
 
@@ -52,10 +53,10 @@ class RecipeConfig(Model):
     """The settings of training that are not searched. The learning rate is a hyperparameter."""
 
     name: Name
-    epochs: Count | None = None
-    steps: Count | None = None
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    steps: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
     """Length of training; set exactly one of ``epochs`` and ``steps``."""
-    batch_size: Annotated[int, Field(ge=2)] = 256
+    batch_size: Annotated[int, Field(ge=2, le=1_000_000)] = 256
     micro_batch: Annotated[int, Field(ge=2)] | None = None
     """Images per forward pass, at least 2 for batch norm; gradients are accumulated up to
     ``batch_size``. Null: all."""
@@ -217,6 +218,13 @@ class EvaluateConfig(Model):
     """Shares of the training images on which the chosen point is trained too, to see on validation
     whether more images would help."""
 
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _list_or_auto(cls, values: object) -> object:
+        if values != "auto" and not isinstance(values, list):
+            raise ValueError(f"found {values!r}; allowed: auto, or a list of whole numbers")
+        return values
+
     @field_validator("seeds", "train_shares")
     @classmethod
     def _distinct(cls, values: list[float] | str) -> list[float] | str:
@@ -251,7 +259,7 @@ class MachineConfig(Model):
     an accelerator where there is one, else on the host."""
     simulate: str | None = None
     """For a dry run: a table like ``trials.csv`` whose results replace training. Part of a key."""
-    simulate_seconds: NonNegative = 0.0
+    simulate_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0.0
     """Seconds that each simulated trial sleeps."""
 
     @field_validator("device", mode="before")
@@ -282,7 +290,7 @@ class Config(Point):
     """Name of the MLflow experiment."""
     root: str
     """Folder that holds ``results/`` and ``report/``, relative to the repository."""
-    title: str
+    title: Line
     dataset: DatasetConfig
     model: ModelConfig
     recipe: RecipeConfig

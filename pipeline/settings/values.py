@@ -5,7 +5,15 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-Name = Annotated[str, Field(pattern=r"^[^\s/\\.][^/\\]*$", max_length=100)]
+_NAME = r"^[^\s/\\.\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*$"
+_LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
+PATTERNS = {
+    _NAME: "a name without /, \\ or control characters that begins with no dot or blank",
+    _LINE: "text on one line, without control characters",
+}
+"""What the patterns mean, for messages."""
+Name = Annotated[str, Field(pattern=_NAME, max_length=100)]
+Line = Annotated[str, Field(pattern=_LINE)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Part = Annotated[float, Field(gt=0, le=1)]
 Share = Annotated[float, Field(ge=0, le=1)]

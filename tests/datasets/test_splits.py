@@ -121,7 +121,7 @@ def under_two_labels():
 def test_a_class_is_left_out_by_the_same_count_by_which_it_is_refused(least):
     before, same = under_two_labels()
     asked = {"val_fraction": 0.2, "test_fraction": 0.2, "seed": 0, "same": same}
-    with pytest.raises(UserError, match=r"needs 3 .*'class 1' \(2\).*min_class_images=3"):
+    with pytest.raises(UserError, match=r"'class 1' \(2 in 3 files\).*min_class_images=3"):
         splits.complete(before, **asked)
     after, rare = splits.without_rare(before, least, 2, same)
     assert rare == {"class 1": 2}

@@ -83,11 +83,18 @@ def holds_splits(inventory: Inventory, folder: Path) -> bool:
     return alone or ("train" in splits and len(splits - {None}) > 1)
 
 
-def inner_folders(inventory: Inventory, here: Path, listing: Listing) -> list[str]:
-    """Return the folder names in a listing's only class, because these may be the classes."""
-    if len(listing.class_names) != 1:
-        return []
-    return [path.name for path in inventory.children(here / listing.class_names[0]).folders]
+def inner_folders(inventory: Inventory, here: Path, listing: Listing) -> tuple[int, list[str]]:
+    """Return the level and names of the folders below a listing's only class: perhaps the classes.
+
+    Folders that hold nothing but one folder are passed.
+    """
+    folder = here / listing.class_names[0]
+    if len(listing.class_names) > 1 or not folder.is_dir():
+        return 0, []
+    while len(folders := inventory.children(folder).folders) == 1 and not own_image(folder):
+        folder = folders[0]
+    level = len(folder.relative_to(inventory.root).parts) + 1
+    return level, [path.name for path in folders]
 
 
 def own_image(folder: Path) -> bool:

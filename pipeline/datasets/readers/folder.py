@@ -29,6 +29,7 @@ _KNOWN = (
 _DEPTH = 6
 """How many nested folders, each the only one in its parent, are searched for a known layout."""
 
+_SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 _LOOKED_AT = 5
 """Number of lines of a text file that decide whether it looks like a list."""
 
@@ -109,20 +110,27 @@ def _folders(here: Path, root: Path) -> Listing:
             f"images? {table.NEEDED}"
         )
     if lists := {path: name for path in _files(here) if (name := _list_name(path))}:
-        wanted = ", ".join(f"{path.name} to {name}" for path, name in lists.items())
+        wanted = [f"{path.name} to {name}" for path, name in lists.items() if path.name != name]
+        rename = f"If these are such lists, rename {', '.join(wanted)}. " if wanted else ""
+        lacking = "" if paddle_lists.TRAIN in lists.values() else f"{paddle_lists.TRAIN} is missing"
         names = ", ".join(paddle_lists.LISTS.values())
         raise UserError(
-            f"{fault}\n{here}: lists of images and labels must be called {names}. If these "
-            f"are such lists, rename {wanted}"
+            f"{fault}\n{here}: lists of images and labels must be called {names}. "
+            f"{rename}{lacking}".rstrip()
+        )
+    if sheets := [path.name for path in _files(here) if path.suffix.lower() in _SPREADSHEETS]:
+        raise UserError(
+            f"{fault}\n{here}: {some(sheets, 5)} cannot be read here. If it names the classes, "
+            f"save it as CSV. {table.NEEDED}"
         )
     if listing is not None and not listing.class_names:
         raise UserError(f"{here} holds no images in a known layout: {_KNOWN}")
     if listing is not None:
-        inner = class_folders.inner_folders(Inventory(root), here, listing)
-        if len(inner) > 1 and here == root:
+        level, inner = class_folders.inner_folders(Inventory(root), here, listing)
+        if len(inner) > 1:
             raise UserError(
                 f"{fault} It holds the folders {some(inner, 5)}: if those are the classes, set "
-                "dataset.class_level=2."
+                f"dataset.class_level={level}."
             )
         return listing
     assert fault is not None

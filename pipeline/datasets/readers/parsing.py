@@ -107,7 +107,7 @@ def within(root: Path, name: str) -> str:
     for folder in (Path(os.path.normpath(root.absolute())), root.resolve()):
         if path != folder and path.is_relative_to(folder):
             return path.relative_to(folder).as_posix()
-    raise ValueError(f"{name!r} leads out of the folder {root}: it is not in it")
+    raise ValueError(f"{name!r} is not in the folder {root}")
 
 
 def matlab(path: Path, *keys: str) -> list[np.ndarray]:

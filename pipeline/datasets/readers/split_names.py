@@ -26,13 +26,17 @@ def split_of(name: str) -> Split | None:
     One word of the name must be a split's name. A name with words of two splits gives None, except
     that ``train_val`` is train: the images from which a validation split is taken later.
     """
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)  # TrainSet
-    words = re.findall(r"[^\W\d_]+", spaced.casefold())
-    known = (_SPLITS.get(word) or _SPLITS.get(_ATTACHED.sub("", word)) for word in words)
-    splits = {split for split in known if split}
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)  # MyTrain, but first tEsT
+    splits = _splits_in(name) or _splits_in(apart)
     if splits == {"train", "val"}:
         return "train"
     return splits.pop() if len(splits) == 1 else None
+
+
+def _splits_in(text: str) -> set[Split]:
+    words = re.findall(r"[^\W\d_]+", text.casefold())
+    known = (_SPLITS.get(word) or _SPLITS.get(_ATTACHED.sub("", word)) for word in words)
+    return {split for split in known if split}
 
 
 def is_exact(name: str) -> bool:

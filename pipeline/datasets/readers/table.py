@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,9 @@ def names_images(path: Path) -> bool:
 
 def described(path: Path) -> str:
     """Describe a table by its name and its columns."""
-    names = some(_columns_or_none(path)) or "none that can be read"
-    return f"{printable(path)} is a table with the columns {names}"
+    names = some(_columns_or_none(path))
+    columns = f"with the columns {names}" if names else "without columns that can be read"
+    return f"{printable(path)} is a table {columns}"
 
 
 def read(path: Path) -> Listing:
@@ -71,15 +73,16 @@ def read(path: Path) -> Listing:
             f"{path} needs the columns path and label (and may have split); it has: "
             f"{some(columns) or 'none'}. {NEEDED}"
         )
+    _require_distinct(path, columns, chosen)
     rows = _rows(path, columns, chosen)
-    names = _class_names([row["label"] for row in rows])
+    names = _class_names([row["label"] for row in rows.values()])
     labels = {name: label for label, name in enumerate(names)}
-    blank = sum(1 for row in rows if not row["split"])
+    blank = sum(1 for row in rows.values() if not row["split"])
     if 0 < blank < len(rows):
         raise UserError(f"{path}: {blank} of {len(rows)} rows have no split. Fill all, or none.")
-    with_slashes = _with_slashes(path, rows)
+    with_slashes = _with_slashes(path, rows.values())
     entries = []
-    for number, row in enumerate(rows, start=1 if path.suffix.lower() == _PARQUET else 2):
+    for number, row in rows.items():
         if with_slashes:
             row["path"] = row["path"].replace("\\", "/")
         try:
@@ -107,7 +110,7 @@ def _entry(root: Path, row: dict[str, str], labels: dict[str, int]) -> Entry:
     return Entry(name, labels[row["label"]], split, root / name)
 
 
-def _with_slashes(path: Path, rows: list[dict[str, str]]) -> bool:
+def _with_slashes(path: Path, rows: Iterable[dict[str, str]]) -> bool:
     r"""Return whether ``\`` means ``/``: no path exists as it is written, but all do with ``/``."""
     written = [row["path"] for row in rows if "\\" in row["path"]]
     if not written or any(os.path.lexists(path.parent / name) for name in written):
@@ -167,21 +170,37 @@ def _chosen(columns: list[str]) -> dict[str, str]:
     return {column: folded[aliases[0]] for column, aliases in names.items() if aliases}
 
 
-def _rows(path: Path, columns: list[str], chosen: dict[str, str]) -> list[dict[str, str]]:
-    """Return the rows; cells are stripped text, '' if empty."""
+def _require_distinct(path: Path, columns: list[str], chosen: dict[str, str]) -> None:
+    """Raise UserError if a column that is used has a second one of its name."""
+    times = Counter(map(_folded, columns))
+    for name in chosen.values():
+        if times[_folded(name)] > 1:
+            shown = f"{times[_folded(name)]} columns named {printable(name.strip())}"
+            raise UserError(f"{path} has {shown}; keep one, or rename the other")
+
+
+def _rows(path: Path, columns: list[str], chosen: dict[str, str]) -> dict[int, dict[str, str]]:
+    """Return the rows by their number in the file; cells are stripped text, '' if empty.
+
+    Rows without any text, as spreadsheets write them, are left out.
+    """
     rows: Iterable[dict[str | None, Any]]
     if path.suffix.lower() == _PARQUET:
-        rows = pq.read_table(path, columns=list(chosen.values())).to_pylist()
+        rows, first = pq.read_table(path, columns=list(chosen.values())).to_pylist(), 1
     else:
-        text = text_of(path)
+        text, first = text_of(path), 2  # after the header
         delimiter = _delimiter(text.partition("\n")[0])
         # Columns keep their place, whatever blanks stand around their names.
-        lines = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
+        lines = csv.reader(io.StringIO(text, None), delimiter=delimiter, skipinitialspace=True)
         next(lines, None)
-        rows = (dict(zip(columns, line, strict=False)) for line in lines if line)
+        rows = (dict(zip(columns, line, strict=False)) for line in lines)
     try:
         own = {name: chosen.get(name) for name in _ALIASES}
-        return [{name: _text(row.get(column)) for name, column in own.items()} for row in rows]
+        return {
+            number: {name: _text(row.get(column)) for name, column in own.items()}
+            for number, row in enumerate(rows, first)
+            if any(map(_text, row.values()))
+        }
     except csv.Error as error:
         raise UserError(f"{path} is not a CSV file ({error})") from error
 

@@ -45,6 +45,8 @@ def splits(listing):
         (("train2017", "val2017"), {"train": 4, "val": 4}),
         (("train", "dev"), {"train": 4, "val": 4}),
         (("trainval", "test"), {"train": 4, "test": 4}),
+        (("tRAIN", "tEsT"), {"train": 4, "test": 4}),
+        (("train_2024-01-05", "test_2024-02-01"), {"train": 4, "test": 4}),
         (("train",), {"train": 4}),
     ],
 )
@@ -132,7 +134,29 @@ def test_half_a_layout_of_splits_is_refused(tmp_path, paths, message):
 
 def test_names_of_classes_that_differ_in_case_are_pointed_out(tmp_path):
     fill(tmp_path, "train/Ant/1.jpg", "train/bee/1.jpg", "test/ant/1.jpg")
-    with pytest.raises(UserError, match="'ant' and 'Ant' differ in case only"):
+    with pytest.raises(UserError, match="'Ant', 'ant' look alike: are they one class"):
+        read(tmp_path).require_sound()
+
+
+@pytest.mark.parametrize("above", ["archive", "archive/2024/photos"])
+def test_the_level_of_classes_below_single_folders_is_said(tmp_path, above):
+    trees(tmp_path, above)
+    level = 1 + len(above.split("/"))
+    with pytest.raises(UserError, match=f"folders ant, bee: .* set dataset.class_level={level}"):
+        read(tmp_path)
+    assert read(tmp_path, class_level=level).class_names == ["ant", "bee"]
+
+
+def test_one_class_in_folders_of_splits_is_said_to_be_one(tmp_path):
+    trees(tmp_path, "train", "test", classes=("ant",))
+    with pytest.raises(UserError, match="only one class, 'ant'"):
+        read(tmp_path).require_sound()
+
+
+def test_folders_without_an_image_are_named(tmp_path):
+    (tmp_path / "ant").mkdir()
+    fill(tmp_path, "bee/.hidden.jpg")
+    with pytest.raises(UserError, match=r"no image to train on .*'ant': empty; 'bee': 1 file, none"):
         read(tmp_path).require_sound()
 
 

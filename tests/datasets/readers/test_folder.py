@@ -177,7 +177,7 @@ def write(path, text):
         pytest.param(
             ["1.jpg"], {"train_list.txt": "1.jpg 1\n"}, "count from 0.*begin at 1", id="from one"
         ),
-        pytest.param(["1.jpg"], {"train_list.txt": "../1.jpg 0\n"}, "leads out", id="out"),
+        pytest.param(["1.jpg"], {"train_list.txt": "../1.jpg 0\n"}, "is not in", id="out"),
         pytest.param(["1.jpg"], {"train_list.txt": "/etc/passwd 0\n"}, "is not in", id="absolute"),
         pytest.param(
             ["1.jpg"],

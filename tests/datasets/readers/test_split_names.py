@@ -8,14 +8,14 @@ from pipeline.datasets.readers.split_names import is_exact, split_of
 @pytest.mark.parametrize(
     ("name", "split"),
     [
-        *[(name, "train") for name in ("train", "Train", "TRAINING", "trn", "seg_train")],
+        *[(name, "train") for name in ("train", "tRaIn", "TRAINING", "trn", "seg_train")],
         *[(name, "train") for name in ("train_set", "trainset", "TrainSet", "train2017")],
         *[(name, "train") for name in ("01-train", "images.training", "trainval", "train_val")],
         *[(name, "val") for name in ("val", "valid", "Validation", "dev", "eval", "my-dev-set")],
         *[(name, "val") for name in ("val2017", "devset", "validation data", "evaluation")],
         *[
             (name, "test")
-            for name in ("test", "Testing", "tst", "seg_test", "test_images", "TEST1")
+            for name in ("tEsT", "Testing", "tst", "seg_test", "test_images", "TEST1")
         ],
         *[
             (name, None)

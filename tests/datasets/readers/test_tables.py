@@ -77,6 +77,49 @@ def test_columns_that_are_not_known_are_named(root, header):
             assert word in str(refused.value)
 
 
+@pytest.mark.parametrize("end", ["\r", "\r\n"])
+def test_blank_rows_and_any_line_end_are_read(root, end):
+    rows = ["path,label", "", *labelled(), ",", "", " , "]
+    (root / "data.csv").write_bytes(end.join(rows).encode())
+    assert paths(read(root)) == NAMES
+
+
+def test_a_faulty_row_has_its_number_in_the_file(root):
+    write(root / "data.csv", "path,label", ["", ",", *labelled()[:2], "photos/2.jpg,"])
+    with pytest.raises(UserError, match=r"data\.csv, row 6: path or label is empty"):
+        read(root)
+
+
+@pytest.mark.parametrize("header", ["path,label,Label", "Path,path,label"])
+def test_two_columns_of_one_name_are_refused(root, header):
+    write(root / "data.csv", header, [f"{row},x" for row in labelled()])
+    with pytest.raises(UserError, match=r"data\.csv has 2 columns named (label|Path); keep one"):
+        read(root)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("data.csv", "", "data.csv is a table without columns that can be read"),
+        ("data.parquet", "PAR1", "data.parquet is a table without columns"),
+        ("data.xlsx", "PK", "data.xlsx cannot be read here. .*save it as CSV"),
+        ("val_list.txt", "photos/0.jpg 0", "must be called train_list.txt, .* train_list.txt is m"),
+    ],
+)
+def test_a_file_that_cannot_be_the_list_is_named(root, name, content, said):
+    (root / name).write_text(content)
+    with pytest.raises(UserError, match=f"(?s)only one class, 'photos'.*{said}") as refused:
+        read(root)
+    assert f"{name} to {name}" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("name", "text"), [("data.csv", "path,label\n"), ("train_list.txt", "")])
+def test_a_list_without_a_row_is_said_to_hold_no_image(root, name, text):
+    (root / name).write_text(text)
+    with pytest.raises(UserError, match=f"no image to train on .*{name}"):
+        read(root).require_sound()
+
+
 def test_a_table_that_has_nothing_to_do_with_the_images(tmp_path):
     trees(tmp_path, ".")
     (tmp_path / "measures.csv").write_bytes("größe;nummer\n1;2\n".encode("latin-1"))
@@ -123,7 +166,9 @@ def test_paths_that_lie_in_the_folder_are_taken(root, written, request):
 def test_paths_that_lead_out_are_refused_with_a_way_out(root, absolute):
     written = [str(root / name) if absolute else f"../{name}" for name in NAMES]
     table = write(root / "lists" / "data.csv", "path,label", labelled(written))
-    with pytest.raises(UserError, match=r"row 2.*leads out.*Put the table into the folder"):
+    with pytest.raises(
+        UserError, match=r"row 2.*is not in the folder.*Put the table into the folder"
+    ):
         read(table)
 
 
