@@ -156,7 +156,7 @@ def test_one_class_in_folders_of_splits_is_said_to_be_one(tmp_path):
 def test_folders_without_an_image_are_named(tmp_path):
     (tmp_path / "ant").mkdir()
     fill(tmp_path, "bee/.hidden.jpg")
-    with pytest.raises(UserError, match=r"no image to train on .*'ant': empty; 'bee': 1 file, none"):
+    with pytest.raises(UserError, match=r"no image to .*'ant': empty; 'bee': 1 file, none"):
         read(tmp_path).require_sound()
 
 
