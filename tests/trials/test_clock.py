@@ -105,6 +105,7 @@ def test_a_trial_without_time_may_stand_before_a_replayed_one(project, now, caps
     chosen = max(rows, key=lambda row: float(row["objective"]))
     assert chosen["trial"] == "3"  # it stands in row 2
     assert "chosen: trial 03, " in capsys.readouterr().out
+    spend(project, 0)  # else there is no time for half of the images
     project.evaluate("strategy=bayes")
     final = json.loads((project.cell("bayes") / "final.json").read_text())
     assert final["learning_curve"][-1]["top1"] == float(chosen["top1"])
