@@ -48,7 +48,6 @@ def report(cfg: Config) -> None:
         if cell.best.machine.simulated
     ]
     notes += [f"missing: {cell.target}" for cell in results.missing]
-    notes += [f"{subject}: {reason}" for subject, reason in planned.items()]
     where = [f"report: {folder / 'report.html'}", f"trials: {PROGRAM} ui"]
     summary = folder / "summary.txt"
     write_text(summary, "\n".join([*first_screen(results.cells), *notes, *where]) + "\n")

@@ -127,7 +127,7 @@ def test_an_experiment_changes_one_value_and_the_diffs_name_it(finished):
     changed = json.loads(dvc(finished, "params", "diff", "--json"))
     assert changed == {"params.yaml": {"search.bayes.n_trials": {"old": 3, "new": 2, "diff": -1}}}
     (metrics,) = json.loads(dvc(finished, "metrics", "diff", "--all", "--json")).values()
-    cell = "digits.resnet50_vd_random.bayes"
+    cell = "digits.bayes"
     assert metrics[f"{cell}.trials"] == {"old": 3, "new": 2, "diff": -1}
     final = json.loads((finished / CELL / "final.json").read_text())
     assert metrics[f"{cell}.test_top1"]["new"] == final["top1_mean"]

@@ -76,13 +76,13 @@ def test_from_a_folder_to_a_model_within_hours(tmp_path):
     values = yaml.safe_load(params)
     assert values["search"]["max_hours"] == hours
     assert values["models"] == ["resnet10t_random"]
+    assert values["planned"]["model"].startswith("resnet10t_random: there is no accelerator")
     done = toy.run(*tune, hours)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (toy.project / "params.yaml").read_bytes() == params
     for line in (
         *("layout +a folder per class", "images +60", "classes +3: the smallest is"),
         *("splits +38 to train", "left out +nothing", "settings +projects/toy/params.yaml"),
-        "model: resnet10t_random: there is no accelerator",
     ):
         assert re.search(f"^{line}", done.stdout, re.MULTILINE), line
     [model] = (toy.project / "results").rglob("model.onnx")
