@@ -118,9 +118,7 @@ class Sweep:
         assert chosen.result is not None
         assert chosen.result.metrics is not None
         simulated = {"simulated": cfg.machine.simulate} if environment.simulated else {}
-        over: dict[str, Any] = (
-            {"time_over": True} if sweep_folder.time_was_over(self.folder) else {}
-        )
+        over: dict[str, Any] = {"time_over": True} if sweep_folder.time_over(self.folder) else {}
         return BestFile(
             dataset=cfg.dataset.name,
             model=cfg.model.name,
@@ -250,6 +248,7 @@ def _trial(composed: DictConfig) -> float:
         take_own_device(cfg.machine)
     number, total = int(hydra.job.num), _total(cfg)
     folder = Path(hydra.runtime.output_dir)
+    sweep = folder.parent
     trial = Trial(number=number, point=cfg.point, seed=cfg.seed)
     try:
         outcome = run(
@@ -257,19 +256,17 @@ def _trial(composed: DictConfig) -> float:
             Purpose.SEARCH,
             Journal.open(cfg.project),
             name=run_name(number, cfg.point),
-            label=bar_label(number, total, sweep_folder.read(folder.parent)),
+            label=bar_label(number, total, sweep_folder.read(sweep)),
             parent_id=os.environ[PARENT],
             tags={**tags(cfg, Purpose.SEARCH), "trial": str(number)},
-            before_training=lambda: require_time(
-                cfg, folder.parent, sweep_folder.read(folder.parent)
-            ),
+            before_training=lambda: require_time(cfg, sweep, sweep_folder.read(sweep)),
         )
     except StopSweep:
         sweep_folder.leave_not_begun(folder)
         raise
     except TrialFailedError as error:
         _end(cfg, folder, trial.model_copy(update={"error": str(error)}))
-        _require_no_common_cause(folder.parent, cfg)
+        _require_no_common_cause(sweep, cfg)
         return math.nan
     facts = {"key": outcome.key, "run_id": outcome.run_id, "replayed": outcome.shared}
     trial = trial.model_copy(update={**facts, "result": outcome.result})

@@ -40,7 +40,7 @@ def begun(sweep: Path) -> set[str]:
     return {path.name for path in folders if not (path / _NOT_BEGUN).exists()}
 
 
-def time_was_over(sweep: Path) -> bool:
+def time_over(sweep: Path) -> bool:
     """Return whether a job had no time for its trial."""
     return any(sweep.glob(f"*/{_NOT_BEGUN}"))
 
