@@ -14,7 +14,7 @@ from pipeline.base.files import link_files, write_text
 from pipeline.base.locks import alone
 from pipeline.datasets.fetching.fetch import NotFetchedError, described, fetch, part_of
 from pipeline.datasets.fetching.transfer import PATIENCE, Patience
-from pipeline.models.input_size import require_network
+from pipeline.planning.input_size import require_network
 from pipeline.settings.command_line import stage
 from pipeline.settings.dataset import ArchiveConfig, DatasetConfig
 from pipeline.settings.folders import home, raw_dir

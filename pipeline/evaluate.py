@@ -21,7 +21,7 @@ from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.stats import leaked_images, notes
 from pipeline.deployment.final_model import Delivered, deliver, register_final, write_card
 from pipeline.deployment.provenance import provenance
-from pipeline.models.input_size import require_network
+from pipeline.planning.input_size import require_network
 from pipeline.planning.pace import progress
 from pipeline.search.replay import replays
 from pipeline.settings.accelerators import take_own_device

@@ -20,8 +20,8 @@ from tabulate import tabulate
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_text
 from pipeline.base.text import count, duration
-from pipeline.models.input_size import require_network
 from pipeline.planning.estimates import Need, need, trials
+from pipeline.planning.input_size import require_network
 from pipeline.projects.own_images import default_name, existing
 from pipeline.projects.proposal import propose
 from pipeline.settings.command_line import guarded, parser

@@ -27,8 +27,8 @@ from pipeline.datasets.listing import SPLITS, Entry, Listing
 from pipeline.datasets.manifest import MANIFEST, PIXELS, SCHEMA, STATS, Manifest
 from pipeline.datasets.origin import origin
 from pipeline.datasets.pixels import Placed, Stored, write_store
-from pipeline.models.input_size import require_network
 from pipeline.planning.estimates import need
+from pipeline.planning.input_size import require_network
 from pipeline.settings.command_line import stage
 from pipeline.settings.dataset import DatasetConfig
 from pipeline.settings.folders import home, prepared_dir

@@ -28,7 +28,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.base.errors import UserError
 from pipeline.base.text import gist, some
-from pipeline.models.input_size import require_network
+from pipeline.planning.input_size import require_network
 from pipeline.planning.pace import progress
 from pipeline.projects import making
 from pipeline.projects.options import add_options

@@ -17,8 +17,8 @@ from pipeline.base.files import write_text
 from pipeline.base.templates import rendered
 from pipeline.base.text import printable
 from pipeline.datasets.tree import irregular_below
-from pipeline.models.input_size import require_network
 from pipeline.planning.images import survey
+from pipeline.planning.input_size import require_network
 from pipeline.planning.model_choice import AUTO
 from pipeline.projects import own_images
 from pipeline.projects.changes import changes

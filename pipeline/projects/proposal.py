@@ -15,9 +15,9 @@ import yaml
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_text
 from pipeline.base.text import count, duration
-from pipeline.models.input_size import usable_sides
 from pipeline.planning.estimates import expected_images, trials
 from pipeline.planning.images import Images, survey
+from pipeline.planning.input_size import usable_sides
 from pipeline.planning.model_choice import AUTO, FULL_SIDE, PACKAGED, SMALL, Choice, choose, sides
 from pipeline.projects.own_images import STRATEGIES, fetch_weights, parameters
 from pipeline.settings.compose import compose

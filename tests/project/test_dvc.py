@@ -81,7 +81,7 @@ FRAME = {
     *("settings/machine.py", "settings/folders.py", "settings/schema.py", "settings/values.py"),
     "settings/point.py",
     *("settings/faults.py", "settings/plain_yaml.py", "settings/rules.py"),
-    *("models/input_size.py", "models/architecture.py"),
+    *("planning/input_size.py", "models/architecture.py"),
 }
 """What refuses, waits, shows progress or names places: it changes no byte of an output."""
 LEFT_OUT = {
@@ -92,12 +92,12 @@ LEFT_OUT = {
         *(f"projects/{name}.py" for name in ("options", "proposal", "spelling")),
         *(
             f"planning/{name}.py"
-            for name in ("budget", "model_choice", "estimates", "images", "timing")
+            for name in ("budget", "model_choice", "estimates", "images", "input_size", "timing")
         ),
         "planning/pace.py",
     },
-    # The pace says how long the rest takes.
-    "evaluate": {"planning/estimates.py", "planning/pace.py"},
+    # The pace says how long the rest takes; the check of the image size only refuses.
+    "evaluate": {f"planning/{name}.py" for name in ("estimates", "input_size", "pace")},
     # The estimate says how much room is needed; it knows how far a download has come.
     "prepare": FRAME
     | {"planning/estimates.py"}

@@ -7,7 +7,7 @@ import yaml
 
 from pipeline.base.errors import UserError
 from pipeline.models.architecture import runs
-from pipeline.models.input_size import ANY_SIZE, require_network, usable_sides
+from pipeline.planning.input_size import ANY_SIZE, require_network, usable_sides
 from pipeline.settings.compose import compose
 
 QUICKSTART = Path(__file__).parents[2] / "quickstart"
