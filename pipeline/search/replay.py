@@ -124,15 +124,11 @@ def replays(trials: Path, options: SkoptSweeperConf, searches: int = SEARCHES) -
     rows = []
     for seed in counted(range(searches), "replaying searches on the finished grid", searches):
         points = trace(grid, search, n_trials=min(options.n_trials, grid.size), seed=seed)
-        rows.append(_gaps(grid, points, options))
+        made = _made([float(grid.objective[point]) for point in points], options)
+        lost = gaps(grid, points) / 100
+        lost[made:] = lost[made - 1]
+        rows.append([round(float(gap), 9) for gap in lost])
     return Replays(gaps=rows)
-
-
-def _gaps(grid: FinishedGrid, points: list[Index], options: SkoptSweeperConf) -> list[float]:
-    made = _made([float(grid.objective[point]) for point in points], options)
-    lost = gaps(grid, points) / 100
-    lost[made:] = lost[made - 1]
-    return [round(float(gap), 9) for gap in lost]
 
 
 def _made(objectives: Sequence[float], options: SkoptSweeperConf) -> int:
