@@ -152,23 +152,26 @@ def resident(store: PixelStore, device: torch.device) -> Tensor | None:
         if SHARE * len(store.pixels) >= free_bytes(device):
             return None
         try:
-            _kept[key] = _copied(store.pixels, device)
+            pixels = _shared(store.pixels)
+            _kept[key] = pixels if device.type == "cpu" else _copied(pixels, device)
         except torch.OutOfMemoryError:  # another process was faster, or its share is limited
             return None
     return _kept[key]
 
 
-def _copied(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """Copy flat pixels to a device, a part at a time; on the processor they are shared."""
+def _shared(pixels: NDArray[np.uint8]) -> Tensor:
+    """Return flat pixels as a tensor [P, 3] that shares their memory."""
     with warnings.catch_warnings():  # torch warns of arrays that must not be written to
         warnings.filterwarnings("ignore", message=".*not writable.*")
-        source = torch.from_numpy(pixels).view(-1, 3)
-    if device.type == "cpu":
-        return source
-    there = torch.empty(source.shape, dtype=torch.uint8, device=device)
-    for begin in range(0, len(source), _COPY_BYTES // 3):
+        return torch.from_numpy(pixels).view(-1, 3)
+
+
+def _copied(pixels: Tensor, device: torch.device) -> Tensor:
+    """Copy pixels [P, 3] to a device, a part at a time."""
+    there = torch.empty(pixels.shape, dtype=torch.uint8, device=device)
+    for begin in range(0, len(pixels), _COPY_BYTES // 3):
         part = slice(begin, begin + _COPY_BYTES // 3)
-        there[part].copy_(source[part])
+        there[part].copy_(pixels[part])
     return there
 
 

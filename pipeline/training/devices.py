@@ -156,7 +156,8 @@ def memory_explained(recipe: RecipeConfig, device: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not any(words in str(error) for words in _NO_MEMORY):
+        known = isinstance(error, torch.OutOfMemoryError)
+        if not known and not any(words in str(error) for words in _NO_MEMORY):
             raise
         peak, free = _peak(device), free_bytes(device)
         at_once = recipe.micro_batch or recipe.batch_size

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 from pipeline.trials.journal import Journal
@@ -17,33 +18,46 @@ ROWS = 100
 class CurveLog:
     """Writes the rows of a learning curve to an MLflow run, the first one at once.
 
-    Close it at the end, also after an exception: it keeps rows for a while.
+    A thread writes, so that training does not wait for a database that is slow or locked. What it
+    raises is raised by the next write. Close the log at the end, also after an exception: it keeps
+    rows for a while.
     """
 
     def __init__(self, journal: Journal, run_id: str) -> None:
         self.journal, self.run_id = journal, run_id
         self.rows: list[Mapping[str, float | int]] = []
         self.last = -float("inf")
+        self.thread = ThreadPoolExecutor(1)
+        self.writing: Future[None] | None = None
 
     def add(self, row: Mapping[str, float | int]) -> None:
         self.rows.append(row)
         if time.monotonic() - self.last >= SECONDS or len(self.rows) >= ROWS:
-            self.close()
+            self._write()
 
     def close(self) -> None:
-        """Write the rows that are left."""
+        """Write the rows that are left, and wait until all are written."""
+        with self.thread:
+            self._write()
+            self._wait()
+
+    def _write(self) -> None:
+        self._wait()
         if self.rows:
-            self.journal.log_steps(
-                self.run_id,
-                {
-                    int(row["epoch"]): {
-                        **{f"val/{k}": v for k, v in row.items() if k not in _ELSEWHERE},
-                        "train/loss": row["train_loss"],
-                    }
-                    for row in self.rows
-                },
-            )
+            steps = {
+                int(row["epoch"]): {
+                    **{f"val/{k}": v for k, v in row.items() if k not in _ELSEWHERE},
+                    "train/loss": row["train_loss"],
+                }
+                for row in self.rows
+            }
+            self.writing = self.thread.submit(self.journal.log_steps, self.run_id, steps)
         self.rows, self.last = [], time.monotonic()
+
+    def _wait(self) -> None:
+        writing, self.writing = self.writing, None
+        if writing is not None:
+            writing.result()
 
 
 _ELSEWHERE = ("epoch", "train_loss")

@@ -5,12 +5,14 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from pipeline.base.errors import UserError
 from pipeline.datasets.manifest import MANIFEST, Manifest
 from pipeline.datasets.pixels import PixelStore
 from pipeline.models.architecture import describe
 from pipeline.models.weights import WeightsFile, locate
+from pipeline.settings.accelerators import capability
 from pipeline.settings.folders import prepared_dir, weights_dir
 from pipeline.settings.schema import Config
 from pipeline.training.devices import resolve_precision, resolved
@@ -57,6 +59,11 @@ class Resources:
                 "recipe.image_size and resize_size; 224 and 256 are common for photographs"
             )
         device = self.environment.device
+        if (cfg.machine.device, device) == ("auto", "cpu") and capability():
+            doubts.append(
+                "machine.device: this machine has an accelerator that the installed torch "
+                f"{torch.__version__} cannot use: trials run on the processor"
+            )
         if cfg.machine.precision == "bf16" and resolve_precision("auto", device) != "bf16":
             doubts.append(
                 f"machine.precision: found bf16, which this machine's {device} only imitates: "

@@ -7,6 +7,7 @@ import torch
 from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.pixels import PixelStore
 from pipeline.settings.schema import Config, MachineConfig, ProtocolConfig, RecipeConfig
+from pipeline.training import data as training_data
 from pipeline.training.cropping import HostCropper
 from pipeline.training.data import (
     Purpose,
@@ -45,6 +46,19 @@ def data(manifest, store, *, recipe=RECIPE, protocol=HELDOUT, purpose=Purpose.SE
     made = TrialData(cfg, split_plan(protocol, purpose), manifest, store)
     made.trainer = Trainer(steps)
     return made
+
+
+@pytest.mark.parametrize(
+    ("device", "where", "pinned"),
+    [("cuda", "host", True), ("cuda", "device", False), ("cpu", "host", False)],
+)
+def test_only_crops_that_go_to_a_card_are_pinned(
+    manifest, store, monkeypatch, device, where, pinned
+):
+    monkeypatch.setattr(training_data, "cropper", lambda *_: None)
+    machine = MachineConfig(device=device, data=where)
+    cfg = Config.model_construct(recipe=RECIPE, machine=machine, seed=7, mixup=False)
+    assert TrialData(cfg, split_plan(HELDOUT, Purpose.SEARCH), manifest, store).pinned is pinned
 
 
 def test_a_search_never_sees_the_test_split(manifest, store):

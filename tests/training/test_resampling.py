@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline import training
 from pipeline.base.errors import UserError
 from pipeline.settings.schema import RecipeConfig
 from pipeline.training import cropping, resampling
@@ -149,6 +150,7 @@ def test_a_store_is_copied_once_and_only_while_it_is_small(monkeypatch):
     monkeypatch.setattr(cropping, "free_bytes", lambda _: 3 * len(store.pixels))
     assert cropping.resident(store, CPU) is first
     assert cropping.resident(Images([(30, 20)], 2), CPU) is None
+    assert not cropping._kept  # the memory of the first is free again
 
 
 def test_a_store_that_does_not_fit_after_all_is_not_kept(monkeypatch):
@@ -157,8 +159,34 @@ def test_a_store_that_does_not_fit_after_all_is_not_kept(monkeypatch):
     def full(*_):
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(cropping, "_copied", full)
+    monkeypatch.setattr(cropping, "_shared", full)
     assert cropping.resident(Images([(30, 20)], 3), CPU) is None
+
+
+@pytest.mark.parametrize("size", [3, 30, 3000])
+def test_a_store_is_copied_whole_in_parts(monkeypatch, size):
+    monkeypatch.setattr(cropping, "_COPY_BYTES", size)
+    pixels = torch.from_numpy(Images([(7, 5)], 0).pixels).view(-1, 3)
+    copy = cropping._copied(pixels, CPU)
+    assert torch.equal(copy, pixels)
+    assert copy.data_ptr() != pixels.data_ptr()
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_card_uses_the_kernel_if_it_works_there(monkeypatch, capsys, works):
+    def kernel(*_):
+        if not works:
+            raise RuntimeError("no C compiler")
+
+    module = ModuleType("resampling_kernel")
+    module.summed = kernel
+    monkeypatch.setattr(training, "resampling_kernel", module, raising=False)
+    monkeypatch.setattr(cropping, "find_spec", lambda _: True)
+    monkeypatch.setattr(cropping, "_probe", lambda *_: (None, None, None))
+    chosen = cropping._summing.__wrapped__(torch.device("cuda"))
+    assert chosen is (kernel if works else summed)
+    said = "without the Triton kernel (RuntimeError: no C compiler)" in capsys.readouterr().err
+    assert said is not works
 
 
 def test_threads_of_the_host_change_no_byte(monkeypatch):

@@ -35,6 +35,16 @@ def test_bf16_that_is_only_imitated_is_a_doubt(project, monkeypatch):
     assert doubt.startswith("machine.precision: found bf16")
 
 
+def test_an_accelerator_that_torch_cannot_use_is_a_doubt(project, monkeypatch):
+    monkeypatch.setattr("pipeline.trials.resources.capability", lambda: (9, 0))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    cfg = project.compose("machine.device=auto")
+    [doubt] = find_resources(cfg).doubts(cfg)
+    assert doubt.startswith("machine.device: this machine has an accelerator")
+    cfg = project.compose("machine.device=cpu")
+    assert find_resources(cfg).doubts(cfg) == []
+
+
 def test_a_training_that_ends_within_its_warm_up_is_a_doubt(project):
     length = ("recipe.epochs=null", "recipe.steps=9")  # three epochs of 60 images in batches of 16
     doubted = project.compose(*length, "recipe.warmup_epochs=3.5")
