@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.base.arguments import documented
 from pipeline.base.errors import UserError
-from pipeline.base.text import printable_lines
+from pipeline.base.text import printable, printable_lines
 from pipeline.settings.compose import compose
 from pipeline.settings.folders import PROGRAM
 from pipeline.settings.guard import groups as conf_groups
@@ -90,7 +90,7 @@ def stage(run: Callable[[Config], None], doc: str, *rules: Rule) -> None:
 def guarded(main: Callable[[], None], *, resumes: bool = True) -> None:
     """Run ``main`` and turn its errors into one message and an exit code.
 
-    A UserError or a full disk exits with 2, Ctrl-C with 130. ``resumes`` says whether running the
+    A UserError, a full disk or a closed file exits with 2, Ctrl-C with 130. ``resumes`` says whether running the
     same command again continues where it stopped. A stage of a larger command leaves the message on
     Ctrl-C to that command, which gets the signal too.
     """
@@ -104,6 +104,14 @@ def guarded(main: Callable[[], None], *, resumes: bool = True) -> None:
         print(f"error: {printable_lines(error)}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM) and error.filename:
+            advice = f"{kept.capitalize()}: m" if kept else "M"
+            print(
+                f"error: {printable(error.filename)}: {error.strerror}. {advice}ake it accessible "
+                f"and run the same command {'to go on' if resumes else 'again'}",
+                file=sys.stderr,
+            )
+            sys.exit(2)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         where = f" of {error.filename}" if error.filename else ""

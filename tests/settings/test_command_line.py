@@ -51,6 +51,20 @@ def test_a_full_disk_is_one_message_and_2(capsys):
     assert capsys.readouterr().err.startswith("error: the disk of /data/pixels.bin is full")
 
 
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EPERM])
+def test_a_folder_that_cannot_be_written_is_one_message_and_2(capsys, number):
+    def fail():
+        raise OSError(number, "Not allowed", "results/digits")
+
+    with pytest.raises(SystemExit) as stopped:
+        guarded(fail)
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == (
+        "error: results/digits: Not allowed. What was finished is kept: make it accessible and "
+        "run the same command to go on\n"
+    )
+
+
 def test_a_fault_of_the_program_keeps_its_traceback():
     with pytest.raises(ZeroDivisionError):
         guarded(leave(ZeroDivisionError()))
