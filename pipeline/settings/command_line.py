@@ -90,9 +90,9 @@ def stage(run: Callable[[Config], None], doc: str, *rules: Rule) -> None:
 def guarded(main: Callable[[], None], *, resumes: bool = True) -> None:
     """Run ``main`` and turn its errors into one message and an exit code.
 
-    A UserError, a full disk or a closed file exits with 2, Ctrl-C with 130. ``resumes`` says whether running the
-    same command again continues where it stopped. A stage of a larger command leaves the message on
-    Ctrl-C to that command, which gets the signal too.
+    A UserError, a full disk or missing access exits with 2, Ctrl-C with 130. ``resumes`` says
+    whether running the same command again continues where it stopped. A stage of a larger command
+    leaves the message on Ctrl-C to that command, which gets the signal too.
     """
     kept = "what was finished is kept" if resumes else ""
     for stream in (sys.stdout, sys.stderr):  # names may not fit the encoding
