@@ -109,8 +109,10 @@ def test_from_an_empty_folder_to_predictions(installed, tmp_path):
     assert "in all: " in vdtransfer("plan", here)
     printed = vdtransfer("tune", images)
     assert "`dvc exp` needs Git" in printed
-    model = here / "results/shapes/resnet50_vd_random/bayes/model"
-    assert re.search(f"Model +{model.relative_to(here)}\n", printed)
+    # fixed and bayes may be equally good
+    shown = re.search(r"Model +(results/shapes/resnet50_vd_random/(fixed|bayes)/model)\n", printed)
+    assert shown, printed
+    model = here / shown[1]
     assert (here / "report" / "report.html").is_file()
     predicted = vdtransfer("predict", model, images / "circle" / "0.png", "--format", "csv")
     assert predicted.startswith("path,rank,class,probability")
