@@ -5,7 +5,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from pipeline.base.errors import UserError
 from pipeline.datasets.manifest import MANIFEST, Manifest
@@ -16,7 +15,7 @@ from pipeline.settings.accelerators import capability
 from pipeline.settings.folders import prepared_dir, weights_dir
 from pipeline.settings.schema import Config
 from pipeline.training.devices import resolve_precision, resolved
-from pipeline.trials.identity import Environment
+from pipeline.trials.identity import Environment, versions
 from pipeline.trials.simulated import table_digest
 
 _ENLARGED = 8
@@ -62,7 +61,7 @@ class Resources:
         if (cfg.machine.device, device) == ("auto", "cpu") and capability():
             doubts.append(
                 "machine.device: this machine has an accelerator that the installed torch "
-                f"{torch.__version__} cannot use: trials run on the processor"
+                f"{versions()['torch']} cannot use: trials run on the processor"
             )
         if cfg.machine.precision == "bf16" and resolve_precision("auto", device) != "bf16":
             doubts.append(
