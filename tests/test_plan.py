@@ -138,7 +138,7 @@ def test_a_disk_and_a_memory_that_will_not_do_are_said(capsys, elsewhere):
         "dataset.store_side=256",
         "machine.threads=1",
     ]
-    small = ["recipe=quickstart", "recipe.batch_size=10000000"]
+    small = ["recipe=quickstart", "recipe.batch_size=1000000"]
     plan.plan(ROOT / "quickstart", [*overrides, *small])
     warned = capsys.readouterr().err
     assert "the disk will not do" in warned
