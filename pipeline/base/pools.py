@@ -23,7 +23,7 @@ def in_order(
         for item in items:
             with _ctrl_c_held():  # workers inherit this, and would die of it while they import
                 waiting.append(pool.submit(work, item))
-            if len(waiting) > ahead:
+            if len(waiting) >= ahead:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

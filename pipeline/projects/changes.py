@@ -11,9 +11,10 @@ from pipeline.datasets.manifest import MANIFEST, STATS
 from pipeline.planning.images import Images
 
 
-def changes(pictures: Images, folder: Path, prepared: Path) -> str | None:
+def changes(pictures: Images, folder: Path, project: Path, prepared: Path) -> str | None:
     """Say how many images are new, gone or changed since ``prepared`` was written, or None.
 
+    ``folder`` has the images, or is the table that lists them; ``project`` has the dvc.yaml.
     Where the settings limit the number of images, those beyond the limit count as new. An image
     counts as changed by the time of its file.
 
@@ -45,7 +46,14 @@ def changes(pictures: Images, folder: Path, prepared: Path) -> str | None:
     differ = [count(number, f"{what} image") for what, number in numbers.items() if number]
     if not differ:
         return None
-    return (
-        f"since the last run: {', '.join(differ)}. If the data differ, splits and trials are made "
-        "anew; the journal keeps the earlier ones"
-    )
+    if folder.is_file():
+        follows = (
+            "DVC watches only the table. If it is the same as before, run "
+            f"`dvc repro -f {project}/dvc.yaml:prepare@{prepared.name}` first"
+        )
+    else:
+        follows = (
+            "If the data changed, splits and trials are made again; "
+            "earlier trials stay in the journal"
+        )
+    return f"since the last run: {', '.join(differ)}. {follows}"

@@ -87,7 +87,7 @@ def make(
             raise UserError(f"found {settings[0]}, but this project exists: edit {params}")
         pictures = survey(cfg.dataset)
         lines = pictures.lines()
-        changed = changes(pictures, images, prepared_dir(name))
+        changed = changes(pictures, images, folder, prepared_dir(name))
     else:
         require_hours(hours)
         if model not in (None, AUTO):

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, model_validator
 
 from pipeline.base.errors import UserError
 from pipeline.datasets.manifest import Manifest
@@ -36,6 +36,12 @@ class _Row(Point):
     top1: Share | None = None
     """None in a table that has top-1 as its objective."""
     mean_class: Share | None = None
+
+    @model_validator(mode="after")
+    def _measured_if_finished(self) -> "_Row":
+        if self.status == "finished" and None in (self.objective, self.loss):
+            raise ValueError("a finished trial without objective or loss")
+        return self
 
     @property
     def metrics(self) -> dict[str, Any]:

@@ -226,14 +226,17 @@ def job(composed: DictConfig) -> float:
 
     A failure is recorded, not raised: the sweep continues, and tune names the failed trials at the
     end. A UserError ends the sweep: it is written down for tune, and later jobs do nothing. It is
-    not raised, because Hydra would first run the other jobs and then print their overrides.
+    raised only if it cannot be written, because Hydra then prints each job's overrides.
     """
     folder = Path(HydraConfig.get().runtime.output_dir).parent
     try:
         sweep_folder.require_no_stop(folder)
         return _trial(composed)
     except UserError as error:
-        sweep_folder.leave_stop(folder, str(error))
+        try:
+            sweep_folder.leave_stop(folder, str(error))
+        except OSError:
+            raise error from None
         return math.nan
 
 

@@ -1,6 +1,5 @@
 """Keep what the jobs of a sweep leave in its folder: trials, and why a job ended the sweep."""
 
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -46,9 +45,8 @@ def time_over(sweep: Path) -> bool:
 
 
 def leave_stop(sweep: Path, reason: str) -> None:
-    """Write why a job ended the sweep, for the jobs after it."""
-    with suppress(OSError):
-        write_text(sweep / _STOPPED, reason)
+    """Write why a job ended the sweep, for the jobs after it. Raises OSError on a full disk."""
+    write_text(sweep / _STOPPED, reason)
 
 
 def require_no_stop(sweep: Path) -> None:

@@ -198,8 +198,7 @@ def test_refits_take_a_device_before_cuda_starts(
         if command is decide:
             project.evaluate(f"strategy={strategy}")
     request.getfixturevalue("cards")
-    monkeypatch.setattr("pipeline.base.comparison.CURTAILED", 0)
-    monkeypatch.setattr("pipeline.evaluate.refit", reached)
+    monkeypatch.setattr("pipeline.base.paired_comparison.CURTAILED", 0)
     monkeypatch.setattr(refits, "refit", reached)
     with pytest.raises(ReachedError):
         command(project.compose("machine.device=auto", "strategy=fixed"))
