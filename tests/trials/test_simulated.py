@@ -75,6 +75,11 @@ def test_the_report_says_that_nothing_was_measured(
         (None, "there is no table"),
         ("lr,mixup\n0.3,false\n", "lacks the columns l2_decay, label_smoothing, loss"),
         (TABLE.splitlines()[0] + "\n", "has no figures of"),
+        (
+            "lr,l2_decay,label_smoothing,mixup,status,objective,loss\n"
+            "0.3,0.0001,false,false,finished,,\n",
+            r"table\.csv.*a finished trial without objective or loss",
+        ),
     ],
 )
 def test_a_table_that_cannot_stand_for_training(

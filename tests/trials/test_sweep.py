@@ -1,5 +1,6 @@
 """A sweep ends early for a common cause, and exports nothing that lacks a trial."""
 
+import errno
 import itertools
 import math
 
@@ -10,6 +11,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from pipeline.base.errors import UserError
 from pipeline.settings.folders import sweep_dir
 from pipeline.trials import run as journalled
+from pipeline.trials import sweep_folder
 
 SIMULATED = "lr,l2_decay,label_smoothing,mixup,status,objective,loss"
 """The header of a table of simulated trials."""
@@ -76,6 +78,19 @@ def test_what_ended_a_sweep_comes_before_what_the_launcher_made_of_it(project, m
 
     monkeypatch.setattr("pipeline.tune.hydra.main", raising(lost_by_ray(), leave))
     with pytest.raises(UserError, match=r"^the disk is full$"):
+        project.tune("strategy=fixed")
+
+
+def test_the_cause_is_said_though_it_cannot_be_written(project, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def no_room(*_, **__):
+        raise UserError("the disk is full")
+
+    monkeypatch.setattr(sweep_folder, "write_text", full)
+    monkeypatch.setattr(journalled, "train", no_room)
+    with pytest.raises(UserError, match="the disk is full"):
         project.tune("strategy=fixed")
 
 
