@@ -201,6 +201,8 @@ def check(values: DictConfig, origin: Origin) -> Config:
     except ValidationError as error:
         # A list that may also be a word has a second error, about the word.
         faults = [
-            each for each in error.errors() if not str(each["loc"][-1]).startswith("literal[")
+            each
+            for each in error.errors()
+            if each["type"] != "literal_error" or each["loc"][:2] != ("evaluate", "seeds")
         ]
         raise UserError("\n".join(map(origin.describe, faults))) from error

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any, TypeGuard, get_args, get_origin
 
 from hydra.errors import ConfigCompositionException, MissingConfigException
 from omegaconf import OmegaConf
@@ -65,7 +65,7 @@ class Origin:
             sources = [self.source_of(*key) for key in keys]
             place = next((n for n, text in enumerate(sources) if text.startswith("override ")), 0)
             return f"{sources[place]}: '{'.'.join(map(str, keys[place]))}': {fault['msg']}"
-        loc = tuple(part for part in loc if "[" not in str(part))  # pydantic's names of types
+        loc = _keys(loc)
         source, key = self.source_of(*loc), ".".join(map(str, loc))
         if fault["type"] == "extra_forbidden":
             return f"{source}: unknown key '{key}'.{among(str(loc[-1]), sorted(_fields(loc[:-1])))}"
@@ -74,6 +74,13 @@ class Origin:
         if fault["type"] == "value_error":
             return f"{source}: '{key}': {fault['msg'].removeprefix('Value error, ')}"
         return f"{source}: '{key}': found {_written(fault['input'])}; allowed: {_allowed(fault)}"
+
+
+def _keys(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Leave out what pydantic adds to the keys: types within a union, ``[key]`` for a bad name."""
+    if loc[:2] == ("evaluate", "seeds"):
+        return tuple(part for part in loc if "[" not in str(part))
+    return loc[:2] if loc[:1] == ("folders",) else loc
 
 
 def _written(value: Any) -> str:
@@ -105,7 +112,7 @@ def misshapen(
     """Yield a sentence for each mapping or list in ``values`` that must be something else."""
     for name in values.keys() & model.model_fields.keys():
         kind, value = model.model_fields[name].annotation, values[name]
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if _is_model(kind):
             if isinstance(value, dict):
                 yield from misshapen(value, kind, f"{prefix}{name}.")
             elif isinstance(value, list):
@@ -118,8 +125,13 @@ def _fields(loc: Sequence[str | int]) -> list[str]:
     model: Any = Config
     for part in loc:
         if isinstance(part, str):
-            model = model.model_fields[part].annotation
-    return list(model.model_fields) if issubclass(model, BaseModel) else []
+            kind = model.model_fields[part].annotation
+            model = next(filter(_is_model, (kind, *get_args(kind))), None)
+    return list(model.model_fields) if model else []
+
+
+def _is_model(kind: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def composition_fault(
@@ -155,7 +167,8 @@ def composition_fault(
         )
         source = LAUNCHER if by_environment else f"{params} or an override"
         return f"{source}: no {group} '{name}'.{among(name, options) if options else ''}"
-    mapped = isinstance(error, ConfigCompositionException) and misshapen(read_mapping(params))
+    composing = isinstance(error, ConfigCompositionException)
+    mapped = list(misshapen(read_mapping(params))) if composing else []
     return "\n".join(f"{params}: {each}" for each in mapped or ["\n".join(lines)])
 
 
@@ -164,5 +177,5 @@ def paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, info in model.model_fields.items():
         yield prefix + name
         kind = info.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if _is_model(kind):
             yield from paths(kind, f"{prefix}{name}.")

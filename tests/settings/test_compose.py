@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from pipeline.base.errors import UserError
-from pipeline.settings.compose import compose, quote
+from pipeline.settings.compose import check, compose, quote
+from pipeline.settings.faults import Origin
 from pipeline.settings.folders import CONF
 from pipeline.settings.plain_yaml import ambiguous, misread
 
@@ -36,6 +37,8 @@ def message(folder, *overrides):
         compose(folder, overrides)
     text = str(caught.value)
     assert "Traceback" not in text
+    assert not text.endswith(": ")
+    assert text
     return text
 
 
@@ -86,6 +89,13 @@ def test_the_published_space_has_196_points():
         ("mixup=maybe", ["override mixup=maybe", "true or false", "maybe"]),
         ("recipe.steps=3", ["recipe", "exactly one of epochs and steps"]),
         ("recipe.epoch=3", ["recipe.epoch", "no such key"]),
+        ("recipe.epochs.x=1", ["recipe.epochs.x", "no such key", "Did you mean 'recipe.epochs'?"]),
+        ("dataset.counts.foo=1", ["dataset.counts.foo", "Allowed: train, val, test"]),
+        ("+lr=3", ["already at 'lr'"]),
+        ("~nope", ["'nope' does not exist"]),
+        ("~lr=3", ["'lr' is 0.03 and not 3"]),
+        ("+dataset=digits", ["dataset appears more than once"]),
+        ("tune=[1]", ["override tune=[1]"]),
         ("lr=", ["lr"]),
         ("lr=0.1,0.3", ["lr"]),
         ("(", ["("]),
@@ -119,6 +129,14 @@ def test_a_wrong_override_is_named_with_what_is_allowed(override, expected):
         ({"evaluate": {"seeds": [0, "a"]}}, ["'evaluate.seeds.1': found 'a'; allowed: a whole"]),
         ({"evaluate": {"seeds": "all"}}, ["found 'all'; allowed: auto, or a list of whole"]),
         ({"search": {"grid": {"n_trials": 3}}}, ["'search.grid.n_trials'. Allowed: none"]),
+        ({"evaluate": {"literal[x": 1}}, ["unknown key 'evaluate.literal[x'"]),
+        ({"literal[x": 1}, ["unknown key 'literal[x'"]),
+        ({"lr[0]": 1}, ["unknown key 'lr[0]'. Allowed: dataset, "]),
+        ({"recipe": {"a[b": 1}}, ["unknown key 'recipe.a[b'. Allowed: batch_size, "]),
+        ({"folders": {"a[0]": 3}}, ["'folders.a[0]': found 3; allowed: text"]),
+        ({"folders": {"a/b": "x"}}, ["'folders.a/b': found 'a/b'; allowed: a name without /"]),
+        ({"dataset": {"counts": {"foo": 1}}}, ["'dataset.counts.foo'. Allowed: test, train, val"]),
+        ({"dataset": {"archives": [{"foo": 1}]}}, ["'dataset.archives.0.foo'. Allowed: file, md5"]),
         ({"title": "a\x1b[31m"}, ["'title': found 'a\\x1b[31m'; allowed: text on one line"]),
         ({"project": "a\nb"}, ["'project': found 'a\\nb'; allowed: a name without"]),
         ({"recipe": {"epochs": 10**30}}, ["'recipe.epochs': ", "less than or equal to 1000000"]),
@@ -131,6 +149,11 @@ def test_a_mistake_in_params_names_the_file_and_the_key(params, change, expected
     assert str(folder / "params.yaml") in text
     for word in expected:
         assert word in text
+
+
+def test_a_configuration_that_is_a_list_is_refused():
+    with pytest.raises(UserError, match="allowed: a mapping of keys to values"):
+        check(OmegaConf.create([1]), Origin(ROOT, []))
 
 
 def test_an_unknown_dataset_is_an_error_that_lists_the_projects_own_folders_too(params):
