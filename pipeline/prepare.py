@@ -140,10 +140,12 @@ def prepare(dataset: DatasetConfig, archives: Archives, into: Path, *, workers: 
 def _split(dataset: DatasetConfig, listing: Listing) -> tuple[list[Entry], Listing, dict[str, int]]:
     """Return the entries in a fixed order, the listing of kept classes, and the rare classes."""
     least = dataset.min_class_images
-    listing, rare = splits.without_rare(listing, least)
-    listing.require_sound()
     fractions = {"val_fraction": dataset.val_fraction, "test_fraction": dataset.test_fraction}
+    missing = splits.missing_splits(listing, **fractions)
+    listing, rare = splits.without_rare(listing, least, len(missing))
+    listing.require_sound()
     same = {}
+    # Asked again, because only the classes left out may have had images of a given split.
     if missing := splits.missing_splits(listing, **fractions):
         same = contents.same(listing.entries, dataset.name)
         listing, more = splits.without_rare(listing, least, len(missing), same)

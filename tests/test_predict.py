@@ -120,7 +120,9 @@ def test_the_processor_predicts_if_cuda_does_not_start(
     monkeypatch.setattr("torch.cuda.mem_get_info", old)
     code, shown, errors = run(capsys, model, photos / "a.jpg")
     assert (code, shown) == expected[:2]
-    assert errors[0].startswith("warning: the processor predicts. machine.device: there is an acc")
+    assert errors[0] == (
+        "warning: CUDA does not start, so the processor predicts: the driver is too old"
+    )
 
 
 def test_measures_accuracy_on_folders_of_classes(

@@ -124,6 +124,25 @@ def test_rare_classes_are_left_out_by_a_key_that_the_refusal_names(prepare, own,
     assert prepare("dataset.min_class_images=3")[1]["left_out_classes"] == {"empty": 0, "heron": 1}
 
 
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ([9, 2, 2], "found 8, which leaves 1 of 3 classes; .*Each needs 3 different images"),
+        ([5], "there is only one class, 'class 0'"),
+        ([5, 0], "there is only one class, 'class 0'"),
+        ([0, 0], "there is no image to train on .*'class 0': empty; 'class 1': empty"),
+    ],
+)
+def test_a_refusal_of_too_few_images_gives_advice_that_helps(prepare, tmp_path, sizes, said):
+    for label, size in enumerate(sizes):
+        (tmp_path / "few" / f"class {label}").mkdir(parents=True)
+        for number in range(size):
+            path = tmp_path / "few" / f"class {label}" / f"{number}.jpg"
+            path.write_bytes(jpeg(label, number))
+    with pytest.raises(UserError, match=said):
+        prepare("dataset.min_class_images=8", root="few")
+
+
 def test_classes_of_very_different_size_are_said(prepare, own):
     assert "uneven" not in prepare()[3]
     (own / "owl").mkdir()

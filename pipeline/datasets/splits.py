@@ -82,17 +82,20 @@ def without_rare(
     A class needs ``least`` images, and at least one for training and one for each drawn split.
     Images are counted as :func:`complete` counts them. If ``least`` is None, no class is left out.
     Returns the remaining listing, with its labels renumbered, and the number of images of each
-    class that was left out. Raises UserError if that leaves fewer than two classes.
+    class that was left out. Raises UserError if that leaves fewer than two of several classes. If
+    no two classes have images, only classes without images are left out: no number would help, and
+    ``Listing.require_sound`` says what is wrong.
     """
     if least is None:
         return listing, {}
     entries = [replace(entry, split=entry.split or "train") for entry in listing.entries]
     bound = _bound(entries, same, 1 + drawn) if drawn else set()
     sizes = _usable(entries, len(listing.class_names), same, bound)
-    needed = max(least, 1 + drawn)
+    several = len({entry.label for entry in entries}) > 1
+    needed = max(least, 1 + drawn) if several else 1
     kept = [label for label, size in enumerate(sizes) if size >= needed]
     rare = {listing.class_names[label]: size for label, size in enumerate(sizes) if size < needed}
-    if rare and len(kept) < 2:
+    if several and len(kept) < 2:
         raise UserError(_too_rare(least, 1 + drawn, sizes, len(kept)))
     labels = {old: new for new, old in enumerate(kept)}
     remaining = [
@@ -109,12 +112,12 @@ def _too_rare(least: int, needed: int, sizes: Sequence[int], kept: int) -> str:
     way_out = (
         f"Set it to {enough} or less"
         if enough >= needed
-        else f"Each needs {needed} different images to train on and split: add images"
+        else f"Each needs {count(needed, 'different image')} to train on and split: add images"
     )
     return (
         f"dataset.min_class_images: found {least}, which leaves {kept} of "
         f"{count(len(sizes), 'class', 'classes')}; at least two are needed. "
-        f"The largest has {max(sizes)} images. {way_out}"
+        f"The largest has {count(max(sizes), 'image')}. {way_out}"
     )
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from pipeline.base.errors import UserError
 from pipeline.datasets.decoding import Decoding, UnreadableError, decode
@@ -59,6 +66,16 @@ class Description(BaseModel):
     """Key of the final trial that produced the weights."""
     versions: dict[str, str]
     """Versions of the packages with which it was trained."""
+
+    @field_validator("decoding", mode="before")
+    @classmethod
+    def _stated(cls, options: Any) -> Any:
+        """Require every option but ``white``: a default may differ from how prepare decoded."""
+        if isinstance(options, dict):
+            names = [field.name for field in fields(Decoding) if field.name != "white"]
+            if missing := [name for name in names if name not in options]:
+                raise ValueError(f"{', '.join(missing)} missing")
+        return options
 
     @model_validator(mode="after")
     def _consistent(self) -> Description:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.base.errors import UserError
+from pipeline.base.text import gist
 from pipeline.deployment.description import Description, read
 
 WEIGHTS = "model.safetensors"
@@ -72,7 +73,8 @@ def _accelerated(description: Description, weights: Path) -> Predictor | None:
     try:
         start("cuda")
     except UserError as error:
-        print(f"warning: the processor predicts. {error}", file=sys.stderr)
+        cause = gist(error.__cause__)
+        print(f"warning: CUDA does not start, so the processor predicts: {cause}", file=sys.stderr)
         return None
     network = load_network(description, weights).to("cuda")
     one_at_a_time = threading.Lock()  # the setting of TF32 belongs to the whole process

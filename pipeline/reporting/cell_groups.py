@@ -80,12 +80,15 @@ class Place:
 
     @property
     def title(self) -> str:
-        cell = next(iter(self.cells.values()))
-        return f"{cell.dataset_title}, {cell.model_title}"
+        return f"{self.dataset_title}, {self.model_title}"
 
     @property
     def dataset_title(self) -> str:
         return next(iter(self.cells.values())).dataset_title
+
+    @property
+    def model_title(self) -> str:
+        return next(iter(self.cells.values())).model_title
 
 
 def place_title(places: Sequence[Place]) -> Figure[Place]:

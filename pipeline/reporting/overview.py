@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.reporting.cell_groups import Place, place_title, places, wording
+from pipeline.reporting.cell_groups import Place, places, wording
 from pipeline.reporting.cell_tables import cell_table
 from pipeline.reporting.charts import Axis, BarChart, BarSeries, look_of, ordered
 from pipeline.reporting.claim_section import claim_section, claims
@@ -86,7 +86,7 @@ def missing_cells(missing: Sequence[Missing]) -> list[Block]:
 def accuracy_chart(places: Sequence[Place]) -> BarChart:
     """Draw the refits of every strategy as dots, with their mean and its interval."""
     shown = [place for place in places if final_cell(place)]
-    _, title = place_title(shown)
+    models = len({place.model for place in shown})
     evaluated = [cell for place in shown for cell in place.cells.values() if cell.final]
     series = []
     for strategy in ordered({cell.name.strategy for cell in evaluated}):
@@ -110,7 +110,10 @@ def accuracy_chart(places: Sequence[Place]) -> BarChart:
         title="Test accuracy by strategy",
         caption=f"Test top-1, {words}. Small dots are the single refits.",
         x=Axis("test top-1, %", percent=True),
-        categories=[str(title(place)).replace(", ", "\n", 1) for place in shown],
+        categories=[
+            f"{place.dataset_title}\n{place.model_title}" if models > 1 else place.dataset_title
+            for place in shown
+        ],
         series=series,
         dots=True,
     )

@@ -92,15 +92,15 @@ def read_rows(path: Path, kind: type[M], remedy: str = REMEDY) -> list[M]:
         raise damaged(path, f"it is not text ({error})", remedy) from error
     reader = csv.DictReader(text.splitlines(), strict=True)
     needed = {name for name, field in kind.model_fields.items() if field.is_required()}
-    if absent := needed - set(reader.fieldnames or []):
-        raise damaged(path, f"it lacks the columns {', '.join(sorted(absent))}", remedy)
     try:
+        if absent := needed - set(reader.fieldnames or []):
+            raise damaged(path, f"it lacks the columns {', '.join(sorted(absent))}", remedy)
         return [
             kind.model_validate({key: value or None for key, value in raw.items() if key})
             for raw in reader
         ]
     except (ValidationError, csv.Error) as error:
-        raise damaged(path, f"line {reader.line_num}: {_first(error)}", remedy) from error
+        raise damaged(path, f"line {reader.line_num or 1}: {_first(error)}", remedy) from error
 
 
 def numbered(trials: Sequence[TrialRow], number: int) -> TrialRow:

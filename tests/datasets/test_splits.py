@@ -134,6 +134,8 @@ def test_a_class_is_left_out_by_the_same_count_by_which_it_is_refused(least):
         ([9, 7, 5], 8, "leaves 1 of 3 classes; .*largest has 9 images. Set it to 7 or less"),
         ([9, 7, 5], 100, "leaves 0 of 3 classes; .*Set it to 7 or less"),
         ([9, 2, 2], 1, "leaves 1 of 3 classes; .*Each needs 3 different images"),
+        ([9, 2, 2], 8, "leaves 1 of 3 classes; .*Each needs 3 different images"),
+        ([1, 1], 2, "leaves 0 of 2 classes; .*largest has 1 image. Each needs 3"),
     ],
 )
 def test_a_number_that_leaves_no_two_classes_is_refused(sizes, least, said):

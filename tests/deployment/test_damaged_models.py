@@ -39,6 +39,8 @@ def test_a_model_of_another_version_or_kind_is_refused(model: Path, tmp_path: Pa
         ({"std": [0.2, 0.0, 0.2]}, "std.1: .*greater than 0"),
         ({"mean": [0.2, float("nan"), 0.2]}, "mean.1: .*finite"),
         ({"classes": ["a", "b", "a"]}, "two classes have the same name"),
+        ({"decoding": {"side": 256}}, "decoding: .*scaled, max_pixels, crop_bottom .*missing"),
+        ({"decoding": None}, "decoding: .*damaged"),
         ({"resize_size": 8}, "resize_size must be at least image_size"),
         ({"image_size": 10**9}, "image_size: .*less than or equal to 2048"),
         (

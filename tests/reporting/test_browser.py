@@ -117,6 +117,26 @@ def test_every_figure_draws_without_an_error_or_a_request(visit: Visit, page_fil
     assert outside == [page_file.as_uri(), page_file.as_uri(), visit.dataset.url]
 
 
+def test_a_figure_that_fails_leaves_the_later_ones(
+    browser: Any, visit: Visit, page_file: Path, tmp_path: Path
+) -> None:
+    text = next(page_file.parent.glob("datasets/*.html")).read_text(encoding="utf-8")
+    broken = tmp_path / "broken.html"
+    broken.write_text(text.replace('data-chart="', 'data-chart="no-', 1), encoding="utf-8")
+    page = browser.new_page(viewport=visit.page.viewport_size)
+    seen = Visit(page, page)
+    seen.watch(page)
+    page.goto(broken.as_uri())
+    playwright.expect(page.locator(".plot").last).to_have_attribute(
+        "data-ready", "yes", timeout=30_000
+    )
+    plots = page.locator(".plot").count()
+    assert page.locator(".plot[data-ready='yes']").count() == plots - 1 > 0
+    assert len(seen.faults) == 1
+    assert "TypeError" in seen.faults[0]
+    page.close()
+
+
 def test_nothing_is_wider_than_the_screen(visit: Visit) -> None:
     for page in (visit.page, visit.dataset):
         inner, outer = page.evaluate(

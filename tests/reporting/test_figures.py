@@ -25,6 +25,7 @@ from pipeline.reporting.drawing import to_spec
 from pipeline.reporting.gap_section import gap_chart
 from pipeline.reporting.grid_figures import heat_maps, importance, parallel
 from pipeline.reporting.model_section import confused_pairs, final_cell, model_section
+from pipeline.reporting.overview import accuracy_chart
 from pipeline.reporting.published import table1
 from pipeline.reporting.results import Cell, CellName, read_results
 from pipeline.reporting.search_section import cost, learning_curves, search_section
@@ -231,6 +232,13 @@ def test_the_final_model_is_chosen_on_validation(place: Place) -> None:
         place.cells["fixed"], final=lucky.model_copy(update={"top1": [1.0, 1.0, 1.0]})
     )
     assert final_cell(replace(place, cells=place.cells | {"fixed": boosted})) == cell
+
+
+def test_labels_break_only_between_dataset_and_model(place: Place) -> None:
+    cells = {name: replace(c, dataset_title="Cats, dogs") for name, c in place.cells.items()}
+    one, other = replace(place, cells=cells), replace(place, model="other", cells=cells)
+    assert accuracy_chart([one]).categories == ["Cats, dogs"]
+    assert accuracy_chart([one, other]).categories == [f"Cats, dogs\n{one.model_title}"] * 2
 
 
 def test_confused_pairs_come_most_confused_first() -> None:

@@ -121,7 +121,7 @@ def test_validation_far_from_test_is_explained(tmp_path: Path) -> None:
     around = [objective - 0.01, objective, objective + 0.01]
     measured = dict.fromkeys(("grid", "bayes"), around)
     measured["fixed"] = [near.cells[0].best.objective + each for each in (-0.3, -0.31, -0.29)]
-    titled = surprises(read(tmp_path, "digits", top1=measured).cells)
-    assert titled is not None
-    assert "digits, fixed (" in titled.text
-    assert "digits, grid (" not in titled.text
+    text = surprises(read(tmp_path, "digits", top1=measured).cells)
+    assert text is not None
+    assert "digits, fixed (" in text.text
+    assert "digits, grid (" not in text.text

@@ -113,6 +113,7 @@ def best(**changes: object) -> Callable[[Path], None]:
     ("damage", "message"),
     [
         (edit("trials.csv", "objective", "target"), r"trials\.csv: it lacks the columns objective"),
+        (edit("trials.csv", "objective", '"objective'), r"trials\.csv: line 1: unexpected end"),
         (edit("trials.csv", "finished", "done"), r"trials\.csv: line 2: status: .*'done'"),
         (edit("trials.csv", "finished", "failed"), r"line 2: .*a failed trial with objective"),
         (edit("trials.csv", "\n1,", "\n7,"), r"trials\.csv: the column trial must rise"),

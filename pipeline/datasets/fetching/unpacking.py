@@ -65,8 +65,8 @@ def unpack(archive: Path, into: Path) -> None:
     Raises UserError, and leaves nothing behind, when a member would be outside ``into``, when a
     link points to anything but a file of the archive, for a device, when the archive exceeds
     MOST_MEMBERS or unpacks to more than LEAST_ALLOWANCE and MOST_EXPANSION allow, for headers that
-    no genuine archive has (``headers``), when the disk is too small, and for a damaged or unknown
-    archive. Raises FileExistsError when ``into`` exists.
+    no genuine archive has (``archive_headers``), when the disk is too small, and for a damaged or
+    unknown archive. Raises FileExistsError when ``into`` exists.
     """
     if into.exists():
         raise FileExistsError(f"{into} is there already")
@@ -83,7 +83,10 @@ def unpack(archive: Path, into: Path) -> None:
                     _unpack_tar(members, writer)
                     return
             if not zipfile.is_zipfile(source):
-                raise UserError(f"{archive} is no tar, tar.gz or zip file; fetch it again")
+                raise UserError(
+                    f"{archive} is no tar, tar.gz or zip file; fetch it again, or repack it as one "
+                    "of these"
+                )
             check_zip_directory(source)
             _unpack_zip(source, writer)
         except HeaderError as error:

@@ -118,20 +118,21 @@ def _folders(here: Path, root: Path) -> Listing:
             f"{fault}\n{here}: lists of images and labels must be called {names}. "
             f"{rename}{lacking}".rstrip()
         )
-    if sheets := [path.name for path in _files(here) if path.suffix.lower() in _SPREADSHEETS]:
-        raise UserError(
-            f"{fault}\n{here}: {some(sheets, 5)} cannot be read here. If it names the classes, "
-            f"save it as CSV. {table.NEEDED}"
-        )
-    if listing is not None and not listing.class_names:
-        raise UserError(f"{here} holds no images in a known layout: {_KNOWN}")
-    if listing is not None:
+    if listing is not None and listing.class_names:
         level, inner = class_folders.inner_folders(Inventory(root), here, listing)
         if len(inner) > 1:
             raise UserError(
                 f"{fault} It holds the folders {some(inner, 5)}: if those are the classes, set "
                 f"dataset.class_level={level}."
             )
+    if sheets := [path.name for path in _files(here) if path.suffix.lower() in _SPREADSHEETS]:
+        raise UserError(
+            f"{fault}\n{here}: {some(sheets, 5)} cannot be read here. If it names the classes, "
+            f"save it as CSV. {table.NEEDED}"
+        )
+    if listing is not None:
+        if not listing.class_names:
+            raise UserError(f"{here} holds no images in a known layout: {_KNOWN}")
         return listing
     assert fault is not None
     raise fault

@@ -157,8 +157,11 @@ def _columns(path: Path) -> list[str]:
         except (pa.ArrowException, OSError) as error:
             raise UserError(f"{path} is not a parquet file ({error})") from error
     # Read in any encoding: an ASCII header is enough to recognise the table.
-    header = text_of(path, lenient=True).splitlines()[:1]
-    return next(csv.reader(header, delimiter=_delimiter("".join(header))), [])
+    text = text_of(path, lenient=True)
+    try:
+        return next(csv.reader(text.splitlines()[:1], delimiter=_delimiter(text)), [])
+    except csv.Error as error:
+        raise UserError(f"{path} is not a CSV file ({error})") from error
 
 
 def _chosen(columns: list[str]) -> dict[str, str]:
@@ -185,17 +188,17 @@ def _rows(path: Path, columns: list[str], chosen: dict[str, str]) -> dict[int, d
     Rows without any text, as spreadsheets write them, are left out.
     """
     rows: Iterable[dict[str | None, Any]]
-    if path.suffix.lower() == _PARQUET:
-        rows, first = pq.read_table(path, columns=list(chosen.values())).to_pylist(), 1
-    else:
-        text, first = text_of(path), 2  # after the header
-        delimiter = _delimiter(text.partition("\n")[0])
-        # Columns keep their place, whatever blanks stand around their names.
-        lines = csv.reader(io.StringIO(text, None), delimiter=delimiter, skipinitialspace=True)
-        next(lines, None)
-        rows = (dict(zip(columns, line, strict=False)) for line in lines)
+    own = {name: chosen.get(name) for name in _ALIASES}
     try:
-        own = {name: chosen.get(name) for name in _ALIASES}
+        if path.suffix.lower() == _PARQUET:
+            rows, first = pq.read_table(path, columns=list(chosen.values())).to_pylist(), 1
+        else:
+            text, first = text_of(path), 2  # after the header
+            file = io.StringIO(text, None)
+            # Columns keep their place, whatever blanks stand around their names.
+            lines = csv.reader(file, delimiter=_delimiter(text), skipinitialspace=True)
+            next(lines, None)
+            rows = (dict(zip(columns, line, strict=False)) for line in lines)
         return {
             number: {name: _text(row.get(column)) for name, column in own.items()}
             for number, row in enumerate(rows, first)
@@ -203,6 +206,8 @@ def _rows(path: Path, columns: list[str], chosen: dict[str, str]) -> dict[int, d
         }
     except csv.Error as error:
         raise UserError(f"{path} is not a CSV file ({error})") from error
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path} is a damaged parquet file ({error})") from error
 
 
 def _text(cell: Any) -> str:
@@ -213,6 +218,9 @@ def _folded(name: str) -> str:
     return name.strip().casefold().replace(" ", "_").replace("-", "_")
 
 
-def _delimiter(header: str) -> str:
-    """Return the delimiter; spreadsheets write semicolons if the comma is the decimal point."""
-    return max(",;\t", key=header.count)
+def _delimiter(text: str) -> str:
+    """Return the delimiter of the header.
+
+    Spreadsheets write semicolons if the comma is the decimal point.
+    """
+    return max(",;\t", key="".join(text.splitlines()[:1]).count)

@@ -36,7 +36,7 @@
     for (const box of boxes) {
       await new Promise((next) => setTimeout(next));
       if (mine !== turn) return;
-      await draw(box);
+      await draw(box).catch(console.error); // the figures after a faulty one are drawn
     }
   };
   drawAll();

@@ -142,6 +142,7 @@ def test_names_of_classes_that_differ_in_case_are_pointed_out(tmp_path):
 def test_the_level_of_classes_below_single_folders_is_said(tmp_path, above):
     trees(tmp_path, above)
     level = 1 + len(above.split("/"))
+    (tmp_path / "measures.xlsx").write_bytes(b"PK")
     with pytest.raises(UserError, match=f"folders ant, bee: .* set dataset.class_level={level}"):
         read(tmp_path)
     assert read(tmp_path, class_level=level).class_names == ["ant", "bee"]

@@ -77,6 +77,27 @@ def test_columns_that_are_not_known_are_named(root, header):
             assert word in str(refused.value)
 
 
+def test_only_the_header_tells_the_delimiter(root):
+    rows = ["path,label", *labelled(classes=("ant;a;b;c", "bee;d;e"))]
+    (root / "data.csv").write_bytes("\r".join(rows).encode())
+    assert read(root).class_names == ["ant;a;b;c", "bee;d;e"]
+
+
+@pytest.mark.parametrize("text", ['path,"label\n' + "a,b\n" * 40_000, "path,label" + "x" * 200_000])
+def test_a_cell_beyond_the_limit_of_csv_is_no_table(root, text):
+    (root / "data.csv").write_text(text)
+    with pytest.raises(UserError, match=r"data\.csv is not a CSV file \(field larger"):
+        read(root / "data.csv")
+
+
+def test_a_parquet_file_with_damaged_columns_is_named(root):
+    pq.write_table(pa.table({"path": NAMES, "label": ["ant", "bee"] * 3}), root / "data.parquet")
+    data = (root / "data.parquet").read_bytes()
+    (root / "data.parquet").write_bytes(data[:4] + b"\xff" * 60 + data[64:])
+    with pytest.raises(UserError, match=r"data\.parquet is a damaged parquet file"):
+        read(root)
+
+
 @pytest.mark.parametrize("end", ["\r", "\r\n"])
 def test_blank_rows_and_any_line_end_are_read(root, end):
     rows = ["path,label", "", *labelled(), ",", "", " , "]
