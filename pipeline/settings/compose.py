@@ -165,6 +165,11 @@ def compose_for_sweep(
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         own = list(_folders(values))
         raise UserError(composition_fault(error, params, overrides, own)) from error
+    except ValueError as error:  # OmegaConf reads what follows the name of a list as an index
+        raise UserError(
+            f"override {' '.join(overrides)}: found a name after that of a list ({error}); "
+            "allowed: a whole list, as in 'space.lr=[0.1,0.3]'"
+        ) from error
     for rule in (require_known_names, require_exportable, require_first_point, *rules):
         rule(cfg, origin)
     return cfg, launcher

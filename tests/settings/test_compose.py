@@ -96,6 +96,8 @@ def test_the_published_space_has_196_points():
         ("~lr=3", ["'lr' is 0.03 and not 3"]),
         ("+dataset=digits", ["dataset appears more than once"]),
         ("tune=[1]", ["override tune=[1]"]),
+        ("space.lr.x=1", ["override space.lr.x=1", "a whole list"]),
+        ("evaluate.seeds.x=1", ["override evaluate.seeds.x=1", "a whole list"]),
         ("lr=", ["lr"]),
         ("lr=0.1,0.3", ["lr"]),
         ("(", ["("]),
