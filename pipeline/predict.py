@@ -99,7 +99,10 @@ def _parser() -> argparse.ArgumentParser:
         help="how to print it (default: table)",
     )
     made.add_argument(
-        "--output", type=Path, metavar="FILE", help="write a CSV file, and go on where one was left"
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write a CSV file; after a stop, the same command continues it",
     )
     made.add_argument("--evaluate", action="store_true", help="measure on folders of classes")
     return made
@@ -114,8 +117,9 @@ def _measured(model: Predictor, folder: Path, least: float, unreadable: Unreadab
     unknown = [path.name for path in folders if path.name not in known]
     if unknown:
         raise UserError(
-            f"{folder}: {quoted(unknown, 5)} {'are' if len(unknown) > 1 else 'is'} "
-            f"no class of this model. Its {len(known)} classes: "
+            f"{folder}: {quoted(unknown, 5)} "
+            f"{'are not classes' if len(unknown) > 1 else 'is not a class'} "
+            f"of this model. Its {len(known)} classes: "
             f"{some(model.description.classes)}"
         )
     classes = {path: each.name for each in folders for path in below(each, unreadable)}

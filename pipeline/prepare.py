@@ -211,7 +211,7 @@ def _emptied(
         if gone and split not in drawn:
             names = quoted([listing.class_names[label] for label in gone])
             raise UserError(
-                f"{dataset.name}: no {split} image of {names} can be read. Mend the files, or "
+                f"{dataset.name}: no {split} image of {names} can be read. Repair the files, or "
                 "remove these classes"
             )
         emptied = emptied or bool(gone)

@@ -65,7 +65,7 @@ def ui_address() -> str:
         parts = urlsplit(uri)
     except ValueError as error:
         raise UserError(
-            f"MLFLOW_TRACKING_URI: found {uri!r}, which is no address ({error})"
+            f"MLFLOW_TRACKING_URI: found {uri!r}, which is not an address ({error})"
         ) from None
     if parts.scheme not in ("http", "https"):
         return LOCAL_UI

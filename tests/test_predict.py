@@ -121,7 +121,8 @@ def test_the_processor_predicts_if_cuda_does_not_start(
     code, shown, errors = run(capsys, model, photos / "a.jpg")
     assert (code, shown) == expected[:2]
     assert errors[0] == (
-        "warning: CUDA does not start, so the processor predicts: the driver is too old"
+        "warning: predicting on the processor, not on the accelerator: CUDA does not start: the "
+        "driver is too old"
     )
 
 
@@ -260,7 +261,7 @@ def test_any_file_name_can_be_printed(
 def test_refuses_folders_that_are_no_classes_of_the_model(model: Path, tmp_path: Path) -> None:
     (tmp_path / "wasp").mkdir()
     with pytest.raises(
-        UserError, match=r"'wasp' is no class of this model. Its 3 classes: ant, bee"
+        UserError, match=r"'wasp' is not a class of this model. Its 3 classes: ant, bee"
     ):
         main([str(model), str(tmp_path), "--evaluate"])
 

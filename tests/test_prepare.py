@@ -93,7 +93,7 @@ def test_public_dataset(miniature, tmp_path):
 def test_counts_are_a_contract(miniature, tmp_path):
     into = tmp_path / "prepared"
     stated = {"train": miniature.counts[0] + 1, "val": 7, "test": miniature.counts[2]}
-    with pytest.raises(UserError, match="accept_counts=true") as refused:
+    with pytest.raises(UserError, match="accept_counts: true") as refused:
         prepared(miniature, into, counts=stated)
     assert f"train images: found {miniature.counts[0]}, stated {stated['train']}" in str(
         refused.value

@@ -30,5 +30,5 @@ def full_disk_explained(folder: Path, needed: Callable[[], int] | None = None) -
         about = f" (about {needed() / 1e9:.2f} GB are needed there in all)" if needed else ""
         raise UserError(
             f"the disk of {folder} is full{about}. Make room and run the same command: "
-            "it goes on where it stopped"
+            "it continues where it stopped"
         ) from error

@@ -23,7 +23,7 @@ def check(dataset: DatasetConfig, listing: Listing) -> list[str]:
     if faults and not dataset.accept_counts:
         raise UserError(
             f"{dataset.name}: the official lists are not what conf/dataset says: "
-            f"{'; '.join(faults)}. Fetch the archives again, mend `classes` and `counts`, or go on "
-            "with dataset.accept_counts=true (the report will say so)."
+            f"{'; '.join(faults)}. Fetch the archives again, correct `classes` and `counts`, or "
+            "accept the difference with `accept_counts: true` beside them; the report then says so"
         )
     return faults

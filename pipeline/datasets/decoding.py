@@ -207,7 +207,8 @@ def flattened(image: Image.Image) -> Image.Image:
     """Convert an image of any mode to grey or RGB, 8 bits per channel, transparency on white."""
     if image.mode in ("I", "F"):
         raise UnreadableError(
-            f"32-bit pixels (mode {image.mode}) have no known white; save 8 or 16 bits"
+            f"32-bit pixels (mode {image.mode}): the value of white is unknown; "
+            "save the image with 8 or 16 bits a channel"
         )
     if image.mode == "L" and not image.has_transparency_data:
         return image

@@ -26,7 +26,7 @@ def session(source: bytes | Path, threads: int = 0) -> onnxruntime.InferenceSess
     except Exception as error:  # onnxruntime's own errors have no common class but this
         reason = str(error).splitlines()[0]
         name = "exported model" if isinstance(source, bytes) else source
-        raise UserError(f"{name}: no ONNX model ({reason})") from None
+        raise UserError(f"{name}: not an ONNX model ({reason})") from None
 
 
 def described(opened: onnxruntime.InferenceSession, path: Path) -> Description:

@@ -73,8 +73,11 @@ def _accelerated(description: Description, weights: Path) -> Predictor | None:
     try:
         start("cuda")
     except UserError as error:
-        cause = gist(error.__cause__)
-        print(f"warning: CUDA does not start, so the processor predicts: {cause}", file=sys.stderr)
+        print(
+            "warning: predicting on the processor, not on the accelerator: CUDA does not start: "
+            f"{gist(error.__cause__)}",
+            file=sys.stderr,
+        )
         return None
     network = load_network(description, weights).to("cuda")
     one_at_a_time = threading.Lock()  # the setting of TF32 belongs to the whole process

@@ -39,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         f"(default: {','.join(STRATEGIES)}; with --hours bayes)",
     )
     parser.add_argument(
-        "--hours", type=float, help="time from this command to the model (default: no limit)"
+        "--hours", type=float, help="time from this command to the report (default: no limit)"
     )
 
 

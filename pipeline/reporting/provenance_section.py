@@ -1,4 +1,4 @@
-"""Compose the last section: from what, how, where and when the figures were made."""
+"""Compose the section Provenance: from what, how, where and when the figures were made."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

@@ -35,7 +35,7 @@ def answer(place: Place) -> Facts | None:
     if folder := cell.model_folder:
         lines.append(("Model", f"`{folder}`"))
         lines.append(("Classify an image", f"`{PROGRAM} predict {folder} IMAGE`"))
-    lines += [("Without learning", guessing(final)), ("Test split opened", opened(cell))]
+    lines += [("Without training", guessing(final)), ("Test split opened", opened(cell))]
     return Facts(lines)
 
 

@@ -89,7 +89,7 @@ class FinishedGrid:
 
         def accuracies(name: str) -> NDArray[np.float64]:
             if not pd.api.types.is_numeric_dtype(table[name]):
-                raise UserError(f"column {name} holds something that is no number")
+                raise UserError(f"column {name} holds something that is not a number")
             column = measured[name].reindex(points).to_numpy(dtype=np.float64)
             column = np.where(np.isfinite(column), column, 0.0)
             return (column / 100 if column.max() > 1 else column).reshape(shape)

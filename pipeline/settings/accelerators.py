@@ -108,6 +108,6 @@ def require_one_device(device: str) -> None:
     count = torch.cuda.device_count()
     if count > 1:
         raise UserError(
-            f"this process sees {count} accelerators and has none of its own, since their driver's "
-            f"management library (NVML) does not answer. Set {VISIBLE} to one of them"
+            f"this process sees {count} accelerators and could not choose one, because the "
+            f"driver's management library (NVML) does not answer. Set {VISIBLE} to one of them"
         )

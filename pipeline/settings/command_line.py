@@ -95,6 +95,7 @@ def guarded(main: Callable[[], None], *, resumes: bool = True) -> None:
     leaves the message on Ctrl-C to that command, which gets the signal too.
     """
     kept = "what was finished is kept" if resumes else ""
+    again = "run the same command again" + (f"; {kept}" if kept else "")
     for stream in (sys.stdout, sys.stderr):  # names may not fit the encoding
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -105,10 +106,9 @@ def guarded(main: Callable[[], None], *, resumes: bool = True) -> None:
         sys.exit(2)
     except OSError as error:
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM) and error.filename:
-            advice = f"{kept.capitalize()}: m" if kept else "M"
             print(
-                f"error: {printable(error.filename)}: {error.strerror}. {advice}ake it accessible "
-                f"and run the same command {'to go on' if resumes else 'again'}",
+                f"error: {printable(error.filename)}: {error.strerror}. Make it accessible "
+                f"and {again}",
                 file=sys.stderr,
             )
             sys.exit(2)
@@ -116,8 +116,7 @@ def guarded(main: Callable[[], None], *, resumes: bool = True) -> None:
             raise
         where = f" of {error.filename}" if error.filename else ""
         print(
-            f"error: the disk{where} is full. {f'{kept.capitalize()}: m' if kept else 'M'}ake room "
-            f"and run the same command {'to go on' if resumes else 'again'}",
+            f"error: the disk{where} is full. Make room and {again}",
             file=sys.stderr,
         )
         sys.exit(2)

@@ -186,8 +186,8 @@ class SearchConfig(Model):
     bayes: BudgetConfig = BudgetConfig()
     random: BudgetConfig = BudgetConfig()
     max_hours: Positive | None = None
-    """Hours from the start of the command to the model: no trial begins that would leave too little
-    time for the refits. Null: any time. It decides no trial's numbers."""
+    """Hours from the start of the command to the report: no trial begins that would leave too
+    little time for the refits. Null: any time. It decides no trial's numbers."""
 
     def budget(self, strategy: str) -> dict[str, float | None]:
         """Return the budget of ``strategy`` as a dict of its fields; empty for fixed and grid."""

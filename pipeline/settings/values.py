@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 _NAME = r"^[^\s/\\.\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*$"
 _LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 PATTERNS = {
-    _NAME: "a name without /, \\ or control characters that begins with no dot or blank",
+    _NAME: "a name without /, \\ or control characters that does not begin with a dot or a blank",
     _LINE: "text on one line, without control characters",
 }
 """What the patterns mean, for messages."""

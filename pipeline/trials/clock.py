@@ -137,7 +137,8 @@ def require_refit_time(
     ``seconds`` are the times of the refits so far; without one there is always time.
     """
     if seconds:
-        _require(cfg, sweep, share * _expected(seconds), "it and the report", _STARTS_AFTER_REFITS)
+        needed = share * _expected(seconds)
+        _require(cfg, sweep, needed, "this training and the report", _STARTS_AFTER_REFITS)
 
 
 def seconds_left(cfg: Config, sweep: Path) -> float:
@@ -158,8 +159,8 @@ def _require(cfg: Config, sweep: Path, trainings: float, what: str, starts: int)
     left, needed = _left(cfg, clock), trainings + starts * clock.start_up
     if left < needed:
         raise StopSweep(
-            f"search.max_hours={cfg.search.max_hours:g} is used up: {duration(max(left, 0))} are "
-            f"left, {what} take {duration(needed)}"
+            f"search.max_hours={cfg.search.max_hours:g}: {duration(max(left, 0))} are left, but "
+            f"{what} take {duration(needed)}"
         )
 
 

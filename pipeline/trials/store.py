@@ -170,5 +170,5 @@ def lost(uri: str, error: Exception) -> JournalLostError:
     return JournalLostError(
         f"cannot use the MLflow store {uri}: {reason}. What is finished is kept, and so is the "
         "checkpoint of a trial under way. Check that the server answers and that the disk can be "
-        "written, or set MLFLOW_TRACKING_URI; then run the same command: it goes on from there"
+        "written, or set MLFLOW_TRACKING_URI; then run the same command: it continues from there"
     )

@@ -60,7 +60,7 @@ def test_a_model_of_another_version_or_kind_is_refused(model: Path, tmp_path: Pa
     refused(r"model\.json and model\.onnx describe two different models")
     (copy / "model.json").write_text(json.dumps(described))
     (copy / "model.onnx").unlink()
-    refused(r"model\.onnx: no ONNX model")
+    refused(r"model\.onnx: not an ONNX model")
     (copy / "model.json").unlink()
     refused(r"model\.json: No such file or directory")
 

@@ -92,7 +92,7 @@ def test_another_file_is_refused(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "x.onnx"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(UserError, match=r"x\.onnx: no ONNX model"):
+    with pytest.raises(UserError, match=r"x\.onnx: not an ONNX model"):
         predictor.load(path)
 
 

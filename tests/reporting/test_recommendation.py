@@ -44,7 +44,7 @@ def test_one_dataset_is_answered_in_a_few_lines(tmp_path: Path) -> None:
     good, sure = titled["Test accuracy"].split(", with 95 % confidence ")
     assert good == "91.00 % of 200 images"
     assert sure.endswith(" % (refits 90.00, 91.00, 92.00)")
-    assert titled["Without learning"] == (
+    assert titled["Without training"] == (
         "10.00 % by chance, 10.00 % by always answering class 0, the largest class"
     )
     assert titled["Test split opened"].startswith("by 6 trainings so far, under any recipe")

@@ -105,7 +105,7 @@ def test_no_device_is_chosen_once_cuda_has_started(
 def test_a_trial_refuses_to_share_several_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     accelerators.require_one_device("cpu")
-    with pytest.raises(UserError, match="sees 2 accelerators and has none of its own"):
+    with pytest.raises(UserError, match="sees 2 accelerators and could not choose one"):
         accelerators.require_one_device("cuda")
 
 

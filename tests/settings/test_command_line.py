@@ -60,8 +60,8 @@ def test_a_folder_that_cannot_be_written_is_one_message_and_2(capsys, number):
         guarded(fail)
     assert stopped.value.code == 2
     assert capsys.readouterr().err == (
-        "error: results/digits: Not allowed. What was finished is kept: make it accessible and "
-        "run the same command to go on\n"
+        "error: results/digits: Not allowed. Make it accessible and run the same command "
+        "again; what was finished is kept\n"
     )
 
 

@@ -156,7 +156,7 @@ def test_the_time_needed_is_that_of_measured_trials_and_of_what_follows(
     leave(needed + 1)
     require_time(cfg, sweep_dir(cfg), so_far(cfg, *seconds))
     leave(needed - 1)
-    with pytest.raises(StopSweep, match="used up"):
+    with pytest.raises(StopSweep, match="are left, but one more trial and the refits take"):
         require_time(cfg, sweep_dir(cfg), so_far(cfg, *seconds))
 
 
@@ -175,7 +175,8 @@ def test_refits_fall_to_one_when_time_is_over_and_grow_with_more_hours(project, 
 
     once = final()
     assert (once["seeds"], once["seeds_left_out"]) == ([0], [1, 2])
-    assert "refit seed 1  left out: search.max_hours=1000 is used up" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "refit seed 1  left out: search.max_hours=1000: 0 s are left, but this tr" in printed
     assert final() == once
     report(project.compose())
     said = (project.folder / "report" / "report.md").read_text()

@@ -131,7 +131,7 @@ def test_a_replay_whose_process_was_killed_is_taken_up_by_the_next(project, jour
 
 
 def test_after_the_first_fault_of_the_store_every_call_fails_at_once(project, journal):
-    with pytest.raises(JournalLostError, match="run the same command: it goes on from there"):
+    with pytest.raises(JournalLostError, match="run the same command: it continues from there"):
         journal.close("0" * 32, "FINISHED")
     with pytest.raises(JournalLostError, match="0000"):
         journal.search()

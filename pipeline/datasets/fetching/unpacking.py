@@ -84,8 +84,8 @@ def unpack(archive: Path, into: Path) -> None:
                     return
             if not zipfile.is_zipfile(source):
                 raise UserError(
-                    f"{archive} is no tar, tar.gz or zip file; fetch it again, or repack it as one "
-                    "of these"
+                    f"{archive} is not a tar, tar.gz or zip file; fetch it again, or repack it "
+                    "as one of these"
                 )
             check_zip_directory(source)
             _unpack_zip(source, writer)
@@ -119,7 +119,7 @@ def _unpack_tar(members: Members, writer: _Writer) -> None:
             writer.copy(name, target)
             there.append(posixpath.normpath(name))
     for target in links:
-        raise writer.refusal(f"a link to {target!r}, which is no file of it")
+        raise writer.refusal(f"a link to {target!r}, which is not a file of it")
 
 
 def _unpack_zip(source: IO[bytes], writer: _Writer) -> None:

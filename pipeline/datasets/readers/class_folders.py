@@ -187,7 +187,7 @@ def _class_folders(inventory: Inventory, folder: Path) -> list[Path]:
     tree = inventory.children(folder)
     for path, why in tree.odd:
         if path.is_symlink() and not path.suffix:
-            raise UserError(f"{path}: {why}. Mend the link to the folder of a class, or remove it")
+            raise UserError(f"{path}: {why}. Fix the link to the folder of a class, or remove it")
     if images := inventory.sort(tree):
         raise UserError(
             f"{folder}: {count(len(images), 'image')} lie beside the class folders, such as "

@@ -71,7 +71,7 @@ def _gbk(data: bytes) -> str | None:
 def _guess(data: bytes) -> str:
     if _utf16(data):
         return "it looks like UTF-16"
-    return "it is no text" if b"\0" in data else "perhaps Latin-1 or Windows-1252"
+    return "it is not text" if b"\0" in data else "perhaps Latin-1 or Windows-1252"
 
 
 def _utf16(data: bytes) -> str | None:

@@ -161,7 +161,7 @@ def test_points_are_found_by_value(values: dict[str, object]) -> None:
         ({"lr": 0.02, "mixup": True}, r"lr=0.02 is not in the space: lr is choice\(0.1,0.01\)"),
         ({"lr": 0.1, "mixup": 1}, "mixup=1 is not in the space"),
         ({"lr": 0.1}, "no value for mixup"),
-        ({"lr": 0.1, "mixup": True, "size": 3}, "size is no parameter of the space: lr, mixup"),
+        ({"lr": 0.1, "mixup": True, "size": 3}, "size is not a parameter of the space: lr, mixup"),
     ],
 )
 def test_a_point_outside_is_refused_by_name(values: dict[str, object], reason: str) -> None:

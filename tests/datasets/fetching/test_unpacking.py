@@ -292,7 +292,7 @@ def test_half_an_archive_is_damaged_and_leaves_nothing(tmp_path: Path, name: str
         mode = "w:gz" if name == "x.tgz" else "w"
         write_tar(archive, (tar_member("one"), content), mode=mode)
     archive.write_bytes(archive.read_bytes()[:200_000])
-    with pytest.raises(UserError, match=r"damaged|no tar, tar\.gz or zip"):
+    with pytest.raises(UserError, match=r"damaged|not a tar, tar\.gz or zip"):
         unpack(archive, tmp_path / "out")
     assert nothing_left(tmp_path, name)
 
@@ -308,7 +308,7 @@ def test_a_flipped_bit_in_a_zip_is_damage(tmp_path: Path) -> None:
 
 def test_a_web_page_is_no_archive(tmp_path: Path) -> None:
     (tmp_path / "x.tgz").write_text("<html>not found</html>")
-    with pytest.raises(UserError, match=r"is no tar, tar\.gz or zip file"):
+    with pytest.raises(UserError, match=r"is not a tar, tar\.gz or zip file"):
         unpack(tmp_path / "x.tgz", tmp_path / "out")
 
 

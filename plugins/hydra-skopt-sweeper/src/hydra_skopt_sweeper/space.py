@@ -102,7 +102,7 @@ class Space:
         names = [parameter.name for parameter in self.parameters]
         fixed = {name.lstrip("~") for name in self.fixed_values}
         if unknown := sorted(named.keys() - set(names) - fixed):
-            raise SweepError(f"{unknown[0]} is no parameter of the space: {', '.join(names)}")
+            raise SweepError(f"{unknown[0]} is not a parameter of the space: {', '.join(names)}")
         if missing := [name for name in names if name not in named]:
             raise SweepError(f"the point {dict(values)} has no value for {missing[0]}")
         return tuple(p.coordinate(named[p.name]) for p in self.parameters)
