@@ -137,8 +137,13 @@ def prepared(cfg: Config) -> None:
     none = ("duplicates", "unreadable", "left_out", "two_labels", "repeated_rows", "dim")
     nothing = {**dict.fromkeys(none, ()), "left_out_classes": {}, "repeated_kept": {}}
     shares = {split: {"class0": images // classes} for split, images in counts.items()}
-    stats = {"totals": counts, "counts": shares, "accepted_counts": False, **nothing}
-    write_json(folder / STATS, stats)
+    stats = {
+        "classes": [f"class{label}" for label in range(classes)],
+        "totals": counts,
+        "counts": shares,
+        "accepted_counts": False,
+    }
+    write_json(folder / STATS, stats | nothing)
 
 
 def tuned(cfg: Config) -> None:
