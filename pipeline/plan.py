@@ -35,7 +35,7 @@ _LISTS = {"dataset": "datasets", "model": "models", "strategy": "strategies"}
 
 
 def main() -> None:
-    arguments = parser(__doc__ or "").parse_args()
+    arguments = parser(__doc__ or "", "PATH|KEY=VALUE").parse_args()
     words = [each for each in arguments.overrides if "=" not in each or Path(each).exists()]
     overrides = [each for each in arguments.overrides if each not in words]
     if len(words) > 1:

@@ -4,9 +4,9 @@
     python -m pipeline.tune dataset=digits strategy=grid --config-path quickstart        the stage
 
 An argument without '=', or one that exists, is a path to images; the others are overrides. The
-stage searches one cell on train and validation.
-Finished trials are replayed from the MLflow journal, so an interrupted sweep continues where
-it stopped. Writes trials.csv, curves.csv, runs.csv and best.yaml under results/.
+stage searches one cell on train and validation. Finished trials are replayed from the MLflow
+journal, so an interrupted sweep continues where it stopped. Writes trials.csv, curves.csv, runs.csv
+and best.yaml under results/.
 """
 
 import argparse
@@ -48,7 +48,7 @@ _LOGS = {
 
 
 def main() -> None:
-    both = parser(__doc__ or "")
+    both = parser(__doc__ or "", "PATH|KEY=VALUE")
     add_options(both)
     both.add_argument("-v", "--verbose", action="store_true", help="show Hydra's own lines, too")
     arguments = both.parse_args()

@@ -32,8 +32,11 @@ def program() -> str:
     return f"{PROGRAM} {Path(sys.argv[0]).stem}"
 
 
-def parser(doc: str) -> argparse.ArgumentParser:
-    """Return a parser for ``--config-path`` and overrides; ``doc`` is the stage's docstring."""
+def parser(doc: str, operands: str = "KEY=VALUE") -> argparse.ArgumentParser:
+    """Return a parser for ``--config-path`` and overrides; ``doc`` is the command's docstring.
+
+    Help calls the overrides ``operands``: some commands also take a path among them.
+    """
     made = documented(
         doc,
         prog=program(),
@@ -47,7 +50,7 @@ def parser(doc: str) -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder of the params.yaml to use, such as quickstart (default: this folder)",
     )
-    made.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
+    made.add_argument("overrides", nargs="*", metavar=operands)
     return made
 
 
