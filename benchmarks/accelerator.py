@@ -39,7 +39,6 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 from torch.optim.optimizer import register_optimizer_step_post_hook
-from without_mlflow import CLASSES, configuration, noise, train_stock
 
 from pipeline.base.arguments import documented
 from pipeline.base.errors import UserError
@@ -59,6 +58,7 @@ from pipeline.training.devices import (
     tf32,
 )
 from pipeline.training.trial import Result, train
+from without_mlflow import CLASSES, configuration, noise, train_stock
 
 SKIPPED = 2
 """Steps at the start of a measurement that do not count."""

@@ -23,13 +23,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from accelerator import SKIPPED, Bench
-from without_mlflow import configuration
 
+from accelerator import SKIPPED, Bench
 from pipeline.base.arguments import documented
 from pipeline.base.files import write_json
 from pipeline.settings.schema import Config
 from pipeline.training.devices import resolve_device, resolve_precision
+from without_mlflow import configuration
 
 ENOUGH = 0.95
 """A rate of at least this share of the highest counts as good enough."""

@@ -10,13 +10,15 @@ smoothing come first; they are a grid of their own.
 from functools import partial
 from pathlib import Path
 
-from benchmarks.grid import Training, fill
+from grid import Training, fill
+from pipeline.base.arguments import documented
 
 TABLE = Path(__file__).parent / "curves" / "fashion_mnist.csv"
 SIZES = {"train": 160, "val": 1000, "test": 1000}
 
 
 def main() -> None:
+    documented(__doc__).parse_args()
     training = Training("fashion_mnist", "recipe.epochs=20", sizes=SIZES)
     points = [point for point in training.cfg.space.points() if not point.mixup]
     points.sort(key=lambda point: point.label_smoothing)

@@ -21,11 +21,12 @@ from hydra_skopt_sweeper.surrogate import Surrogate
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from benchmarks.grid import GRIDS
-from benchmarks.refits import FOLDER, POINTS
+from grid import GRIDS
+from pipeline.base.arguments import documented
 from pipeline.search.grid import FinishedGrid
 from pipeline.search.replay import space
 from pipeline.settings.point import HYPERPARAMETERS
+from refits import FOLDER, POINTS
 
 Floats = NDArray[np.float64]
 
@@ -149,6 +150,7 @@ def searches(refits: Refits) -> list[Search]:
 
 
 def main() -> None:
+    documented(__doc__).parse_args()
     print("# Which point to take at the end of a search")
     for path in sorted(FOLDER.glob("*.csv")):
         refits = Refits.load(path.stem)

@@ -17,7 +17,6 @@ import numpy as np
 import timm
 import torch
 from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
-from synthetic import ROOT, write_manifest
 
 from pipeline.base.files import write_json, write_yaml
 from pipeline.datasets.listing import Split
@@ -39,6 +38,7 @@ from pipeline.trials.final_parts import Replays
 from pipeline.trials.lines import run_name
 from pipeline.trials.run import run
 from pipeline.trials.sweep import Sweep, opened, tags
+from synthetic import ROOT, write_manifest
 
 CODE = ("conf", "pipeline", "plugins", "published")
 PIPELINES = ("quickstart", "large_scale", "paddle_protocol")

@@ -18,14 +18,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from synthetic import configured, run_trial, write_manifest
-
 from pipeline.base.arguments import documented
 from pipeline.base.files import write_json
 from pipeline.datasets.listing import Split
 from pipeline.datasets.pixels import Stored
 from pipeline.settings.folders import prepared_dir
 from pipeline.trials.journal import Journal
+from synthetic import configured, run_trial, write_manifest
 
 SIDE = 32
 BYTES = 3 * SIDE * SIDE

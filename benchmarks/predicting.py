@@ -28,7 +28,6 @@ import timm
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from synthetic import CLASSES, write_photographs
 
 from pipeline.base.arguments import documented
 from pipeline.base.files import write_json
@@ -43,6 +42,7 @@ from pipeline.deployment.package import package
 from pipeline.deployment.predictor import Predictor
 from pipeline.models.architecture import timm_name
 from pipeline.settings.machine import hardware
+from synthetic import CLASSES, write_photographs
 
 BATCH = 32
 

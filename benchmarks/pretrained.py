@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from grid import trained
 from tqdm import tqdm
 
+from grid import trained
 from pipeline.base.arguments import documented
 from pipeline.base.files import write_json
 from pipeline.datasets.fetching.placed_files import Archives

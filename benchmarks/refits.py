@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.grid import GRIDS, Row, Training, fill
+from grid import GRIDS, Row, Training, fill
 from pipeline.base.arguments import documented
 from pipeline.settings.point import HYPERPARAMETERS, Point
 from pipeline.training.random_streams import generator

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
-from invented import MODELS, PADDLE, made
 
+from invented import MODELS, PADDLE, made
 from pipeline.base.arguments import documented
 from pipeline.base.files import write_json
 from pipeline.trials.journal import KEY_TAG, Journal

@@ -24,15 +24,6 @@ import numpy as np
 from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
 from tqdm import tqdm
 
-from benchmarks.searchers.comparison import Replays, Table
-from benchmarks.searchers.figure import draw
-from benchmarks.searchers.intervals import SEARCHERS as ON_INTERVALS
-from benchmarks.searchers.intervals import intervals
-from benchmarks.searchers.peers import SEARCHERS, Sweeper, portfolio
-from benchmarks.searchers.speed import speeds
-from benchmarks.searchers.summary import Comparison, markdown, summary
-from benchmarks.searchers.traces import search, versions
-from benchmarks.searchers.variants import Variant, variant
 from pipeline.base.arguments import documented
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_json
@@ -40,6 +31,15 @@ from pipeline.reporting.published import table1
 from pipeline.search.grid import FinishedGrid, Index
 from pipeline.search.replay import Searcher, gaps, losses_on_test
 from pipeline.settings.command_line import guarded
+from searchers.comparison import Replays, Table
+from searchers.figure import draw
+from searchers.intervals import SEARCHERS as ON_INTERVALS
+from searchers.intervals import intervals
+from searchers.peers import SEARCHERS, Sweeper, portfolio
+from searchers.speed import speeds
+from searchers.summary import Comparison, markdown, summary
+from searchers.traces import search, versions
+from searchers.variants import Variant, variant
 
 ROOT = Path(__file__).resolve().parent.parent
 GRIDS = ROOT / "benchmarks" / "grids"

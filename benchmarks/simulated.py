@@ -27,7 +27,6 @@ import numpy as np
 import yaml
 from mlflow import MlflowClient
 from PIL import Image
-from synthetic import write_manifest
 
 from pipeline.base.arguments import documented
 from pipeline.base.files import write_json, write_yaml
@@ -35,6 +34,7 @@ from pipeline.datasets.decoding import Decoding
 from pipeline.datasets.manifest import PIXELS
 from pipeline.datasets.pixels import Stored, write_store
 from pipeline.settings.folders import prepared_dir
+from synthetic import write_manifest
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "benchmarks" / "grids" / "digits.csv"

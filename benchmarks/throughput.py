@@ -32,8 +32,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from synthetic import configured, run_trial, write_manifest, write_photographs
-from throughput_ways import EPOCHS, PHOTOGRAPHS, Load, floor, stock, trial
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from pipeline.base.arguments import documented
@@ -44,6 +42,8 @@ from pipeline.datasets.pixels import Stored, write_store
 from pipeline.settings.folders import prepared_dir
 from pipeline.training.devices import resolve_precision
 from pipeline.trials.journal import Journal
+from synthetic import configured, run_trial, write_manifest, write_photographs
+from throughput_ways import EPOCHS, PHOTOGRAPHS, Load, floor, stock, trial
 
 SKIPPED = 2
 """Steps at the start of a turn that do not count."""

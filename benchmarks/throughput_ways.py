@@ -11,13 +11,13 @@ from pathlib import Path
 import pytorch_lightning as pl
 import timm
 import torch
-from synthetic import CLASSES, configured, run_trial
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
-from without_mlflow import Stock, crops
 
 from pipeline.trials.journal import Journal
+from synthetic import CLASSES, configured, run_trial
+from without_mlflow import Stock, crops
 
 EPOCHS = 2
 PHOTOGRAPHS = Path("photographs")

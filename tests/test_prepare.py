@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import yaml
 from PIL import Image
@@ -298,7 +299,7 @@ def test_killed_prepare_leaves_nothing_that_looks_complete(tmp_path):
     while not list(into.glob(f".{PIXELS}.*")):
         assert killed.poll() is None
         time.sleep(0.01)
-    workers = children(killed.pid)
+    workers = psutil.Process(killed.pid).children()
     killed.kill()
     killed.wait()
     assert not (into / MANIFEST).exists()
@@ -306,14 +307,7 @@ def test_killed_prepare_leaves_nothing_that_looks_complete(tmp_path):
     assert again.returncode == 0, again.stderr
     assert len(Manifest.load(into).labels) == 800
     assert sorted(path.name for path in into.iterdir()) == [MANIFEST, PIXELS, STATS]
-    for worker in workers:
-        assert not Path(f"/proc/{worker}").exists()
-
-
-def children(pid):
-    """Process ids of its children."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]
+    assert psutil.wait_procs(workers, timeout=60)[1] == []
 
 
 def test_front_door(tmp_path):

@@ -5,12 +5,12 @@ from typing import Any
 
 import vl_convert
 
-from benchmarks.searchers.summary import MIN_DELTAS, Published
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_bytes
 from pipeline.reporting.charts import Axis, Colour, LineChart, Mark, Series
 from pipeline.reporting.series_views import line_view
 from pipeline.reporting.vega import Spec, framed, light, to_svg
+from searchers.summary import MIN_DELTAS, Published
 
 COLOURS: tuple[Colour, ...] = ("blue", "orange", "grey", "green", "pink")
 MARKS: tuple[Mark, ...] = ("circle", "square", "diamond", "triangle", "circle")

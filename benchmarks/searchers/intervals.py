@@ -13,10 +13,10 @@ from joblib import Memory, Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from benchmarks.searchers import functions
-from benchmarks.searchers.comparison import differences
-from benchmarks.searchers.functions import TASKS, Place, Task
-from benchmarks.searchers.traces import digest
+from searchers import functions
+from searchers.comparison import differences
+from searchers.functions import TASKS, Place, Task
+from searchers.traces import digest
 
 BUDGETS = (10, 20, 30, 40, 50)
 """Numbers of trials in the tables, as far as a search has so many."""

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from benchmarks.searchers.comparison import (
+from pipeline.base.statistics import GapBand, mean_gap
+from pipeline.search.grid import FinishedGrid
+from searchers.comparison import (
     Replays,
     StopRule,
     Table,
@@ -16,10 +18,8 @@ from benchmarks.searchers.comparison import (
     stop_rule,
     trials_to_reach,
 )
-from benchmarks.searchers.intervals import BUDGETS as ON_INTERVALS
-from benchmarks.searchers.variants import luck, smooth
-from pipeline.base.statistics import GapBand, mean_gap
-from pipeline.search.grid import FinishedGrid
+from searchers.intervals import BUDGETS as ON_INTERVALS
+from searchers.variants import luck, smooth
 
 BUDGETS = (5, 10, 15, 20)
 FIRST_BUDGET = 5

@@ -13,10 +13,10 @@ from hydra_skopt_sweeper import dimensions, engine, space, surrogate, walk
 from joblib import Memory, Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
 
-from benchmarks.searchers import peers
 from pipeline.search import replay
 from pipeline.search.grid import FinishedGrid, Index
 from pipeline.search.replay import Searcher
+from searchers import peers
 
 PACKAGES = ("numpy", "scipy", "scikit-learn", "scikit-optimize", "optuna")
 OURS: Sequence[ModuleType] = (engine, surrogate, walk, dimensions, space, replay)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmarks.verdicts import MIXTURES, errors, simulate, with_the_rule
 from pipeline.base.interim_looks import FEWEST_SEEDS, planned_looks
 from pipeline.base.paired_comparison import accuracy_interval, compare, decided, worth_more_seeds
+from verdicts import MIXTURES, errors, simulate, with_the_rule
 
 ANSWERS = st.tuples(st.integers(2, 5), st.integers(2, 30)).flatmap(
     lambda shape: st.tuples(arrays(np.bool_, shape), arrays(np.bool_, shape))

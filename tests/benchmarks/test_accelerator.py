@@ -1,12 +1,9 @@
 """The benchmark of accelerators runs on a processor, and finds equal numbers there."""
 
 import math
-import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from accelerator import PARTS, Bench, measure
 from concurrent_trials import Load, best, rate
 from without_mlflow import configuration

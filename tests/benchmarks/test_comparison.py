@@ -6,7 +6,7 @@ from hydra_skopt_sweeper.rules import stop_reason
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.searchers.comparison import difference, share, stop_rule, trials_to_reach
+from searchers.comparison import difference, share, stop_rule, trials_to_reach
 
 GAP = np.array([[4.0, 2.0, 2.0, 0.5], [2.0, 1.0, 0.0, 0.0]])
 

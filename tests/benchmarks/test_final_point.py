@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.final_point import RULES, Refits, Search, searches
+from final_point import RULES, Refits, Search, searches
 
 POINTS, SEEDS = 6, 5
 

@@ -6,7 +6,7 @@ import pytest
 from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
 from hydra_skopt_sweeper.start import build_engine
 
-from benchmarks.pausing import METHODS, Trainings, first_at, losses
+from pausing import METHODS, Trainings, first_at, losses
 from pipeline.search.grid import FinishedGrid
 from pipeline.search.replay import BAYES, gaps, run, space, trace
 

@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from benchmarks.searchers.peers import SEARCHERS
 from pipeline.search.grid import FinishedGrid
 from pipeline.search.replay import trace
+from searchers.peers import SEARCHERS
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.searchers.variants import variant
 from pipeline.base.errors import UserError
 from pipeline.search.grid import FinishedGrid
+from searchers.variants import variant
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "search.py"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.searchers import traces
-from benchmarks.searchers.peers import SEARCHERS
 from pipeline.search.grid import FinishedGrid, Index
+from searchers import traces
+from searchers.peers import SEARCHERS
 
 Found = dict[tuple[str, int], list[Index]]
 

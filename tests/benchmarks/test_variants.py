@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.searchers.variants import luck, smooth, variant
 from pipeline.search.grid import FinishedGrid
+from searchers.variants import luck, smooth, variant
 
 
 @pytest.fixture

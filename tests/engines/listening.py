@@ -1,5 +1,6 @@
 """Which addresses the processes of a test listen on."""
 
+from contextlib import suppress
 from ipaddress import IPv6Address, ip_address
 
 import psutil
@@ -9,11 +10,13 @@ def beyond_loopback(process: psutil.Process) -> list[str]:
     """Where ``process`` and its descendants can be reached from other machines."""
     found = []
     for each in [process, *process.children(recursive=True)]:
-        for connection in each.net_connections("inet"):
-            if connection.status != psutil.CONN_LISTEN:
-                continue
-            if not _is_loopback(connection.laddr.ip):
-                found.append(f"{each.name()} {connection.laddr.ip}:{connection.laddr.port}")
+        with suppress(psutil.NoSuchProcess):  # it ended after it was listed
+            name = each.name()
+            found += [
+                f"{name} {connection.laddr.ip}:{connection.laddr.port}"
+                for connection in each.net_connections("inet")
+                if connection.status == psutil.CONN_LISTEN and not _is_loopback(connection.laddr.ip)
+            ]
     return found
 
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -125,11 +126,13 @@ def _epochs(project: SmallProject) -> int:
 
 def workers(pid: int) -> list[psutil.Process]:
     """The processes that joblib has started for a sweep."""
-    try:
-        children = psutil.Process(pid).children(recursive=True)
-        return [each for each in children if "popen_loky_posix" in " ".join(each.cmdline())]
-    except psutil.NoSuchProcess:
-        return []
+    started = []
+    with suppress(psutil.NoSuchProcess):  # the sweep has ended
+        for each in psutil.Process(pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):  # it ended after it was listed
+                if "popen_loky_posix" in " ".join(each.cmdline()):
+                    started.append(each)
+    return started
 
 
 def dvc_project(project: SmallProject) -> list[str]:

@@ -46,10 +46,11 @@ def server(project: SimulatedProject, address: tuple[str, int]) -> Iterator[None
                 time.sleep(0.2)
             yield
         finally:
-            parts = psutil.Process(process.pid).children(recursive=True)
-            for each in [psutil.Process(process.pid), *parts]:
-                with suppress(psutil.NoSuchProcess):
-                    each.kill()
+            with suppress(psutil.NoSuchProcess):
+                server = psutil.Process(process.pid)
+                for each in [server, *server.children(recursive=True)]:
+                    with suppress(psutil.NoSuchProcess):
+                        each.kill()
 
 
 def free_address() -> tuple[str, int]:

@@ -12,7 +12,6 @@ from hydra_plugins.hydra_skopt_sweeper.config import SkoptSweeperConf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.searchers.peers import SEARCHERS
 from pipeline.base.errors import UserError
 from pipeline.reporting.cell_groups import places
 from pipeline.reporting.gap_section import gap_chart
@@ -21,6 +20,7 @@ from pipeline.search.grid import FinishedGrid, Index
 from pipeline.search.replay import gaps, losses_on_test, replays, trace
 from pipeline.settings.compose import compose, sweeper_options
 from pipeline.settings.point import HYPERPARAMETERS
+from searchers.peers import SEARCHERS
 from tests.support.synthetic_results import Benchmark
 
 CELL = Path("results/digits/resnet50_vd")
