@@ -27,6 +27,7 @@ import torch
 from accelerator import SKIPPED, Bench
 from pipeline.base.arguments import documented
 from pipeline.base.files import write_json
+from pipeline.settings.accelerators import use_freest_device
 from pipeline.settings.schema import Config
 from pipeline.training.devices import resolve_device, resolve_precision
 from without_mlflow import configuration
@@ -95,6 +96,8 @@ def main() -> None:
     if arguments.steps < SKIPPED + 2:
         parser.error(f"--steps: found {arguments.steps}; allowed: {SKIPPED + 2} or more")
     device = resolve_device(arguments.device)
+    if device == "cuda":
+        use_freest_device()  # all trials share it
     cfg = configuration(arguments.size, arguments.batch, 1, arguments.arch)
     load = Load(cfg, device, resolve_precision("auto", device), arguments.steps)
     rates = {}

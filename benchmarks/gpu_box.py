@@ -53,7 +53,10 @@ def pack(box: Path, dataset: str, epochs: int) -> None:
     cfg = compose(Path("quickstart"), [f"dataset={dataset}", *overrides])
     weights = locate(cfg.model, weights_dir())
     assert weights is not None
-    shutil.copytree(prepared_dir(dataset), box, dirs_exist_ok=True)
+    prepared = prepared_dir(dataset)
+    if not prepared.is_dir():
+        sys.exit(f"{dataset} is not prepared: there is no {prepared}")
+    shutil.copytree(prepared, box, dirs_exist_ok=True)
     shutil.copy(weights.path, box / f"{WEIGHTS}{weights.path.suffix}")
     space = compose(Path()).space
     points = [cfg.model_copy(update=point.model_dump()) for point in space.points()]
@@ -147,10 +150,15 @@ def main() -> None:
         each for each in (str(HERE.parent), os.environ.get("PYTHONPATH")) if each
     )
     box, device, toy = arguments.box.resolve(), arguments.device, arguments.toy
-    box.mkdir(parents=True, exist_ok=True)
     if arguments.what == "pack":
         pack(box, arguments.dataset, arguments.epochs)
         return
+    if not (box / CONFIGS).is_file():
+        parser.error(f"{box} was not made by pack")
+    if device != "cpu":
+        from pipeline.settings.accelerators import use_freest_device
+
+        use_freest_device()
     measure(box, device, toy)
     tests(box)
     grid(box, device, 2 if toy else None)

@@ -66,10 +66,12 @@ def _accelerated(description: Description, weights: Path) -> Predictor | None:
     import torch
 
     from pipeline.deployment.network import load as load_network
+    from pipeline.settings.accelerators import use_freest_device
     from pipeline.training.devices import as_delivered, start
 
     if not torch.cuda.is_available():
         return None
+    use_freest_device()
     try:
         start("cuda")
     except UserError as error:

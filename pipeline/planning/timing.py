@@ -18,6 +18,7 @@ from pipeline.base.text import duration
 from pipeline.datasets.pixels import PixelStore
 from pipeline.models.backbones import build
 from pipeline.planning.estimates import ASPECT, ORIGINAL_SIDE
+from pipeline.settings.accelerators import use_freest_device
 from pipeline.settings.dataset import CountsConfig
 from pipeline.settings.machine import threads as threads_per_trial
 from pipeline.settings.point import Point
@@ -100,11 +101,12 @@ def measure(cfg: Config) -> Speed:
     """Time crops, forward, backward and update of ``cfg.model`` from a random start.
 
     An accelerator is measured in another process, because CUDA keeps memory until its process ends.
-    Raises UserError when the accelerator's memory is too small for a step of the recipe.
+    Of several the one with the most free memory is measured. Raises UserError when it is too small
+    for a step of the recipe.
     """
     if resolve_device(cfg.machine.device) == "cpu":
         return _measured(cfg)
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, get_context("spawn"), use_freest_device) as pool:
         return pool.submit(_measured, cfg).result()
 
 

@@ -93,6 +93,20 @@ def take_device(names: Sequence[str], locks: Path) -> str | None:
     return None
 
 
+def use_freest_device() -> None:
+    """Restrict this process to the accelerator with the most free memory, before CUDA starts.
+
+    For short work beside trials: it takes no part in the choices of :func:`take_device`. Leaves
+    things as they are if there are fewer than two, or if the driver does not answer.
+    """
+    names = devices()
+    if len(names) < 2:
+        return
+    with suppress(pynvml.NVMLError), _driver():
+        free = {name: pynvml.nvmlDeviceGetMemoryInfo(_handle(name)).free for name in names}
+        os.environ[VISIBLE] = max(names, key=free.__getitem__)
+
+
 def take_own_device(machine: MachineConfig) -> None:
     """Take a device for the trials of this process, unless they need none; see take_device."""
     if machine.device != "cpu" and machine.simulate is None:

@@ -122,6 +122,10 @@ class Classifier(pl.LightningModule):
         if self.global_step >= self.schedule.steps:
             self.trainer.should_stop = True
 
+    def on_fit_start(self) -> None:
+        """Move the losses of a resumed epoch to the device; Lightning loads them before it."""
+        self._losses = [loss.to(self.device) for loss in self._losses]
+
     def _diverge(self) -> None:
         self.diverged = True
         self.trainer.should_stop = True
@@ -177,4 +181,4 @@ class Classifier(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.curve, self.diverged = checkpoint["curve"], checkpoint["diverged"]
-        self._losses = [loss.to(self.device) for loss in checkpoint["losses"]]
+        self._losses = checkpoint["losses"]

@@ -202,11 +202,13 @@ class _Job:
     def _compute(self, run_id: str) -> TrialResult:
         """Train; a final trial also writes its output to the trial's folder."""
         resources, environment = self.resources, self.resources.environment
+        simulated = self.cfg.machine.simulate is not None
+        device = "cpu" if simulated else environment.device  # asking a card its name starts CUDA
         with closing(CurveLog(self.journal, run_id)) as curve:
-            if self.cfg.machine.simulate is not None:
+            if simulated:
                 result, final = simulate(self.cfg, resources.manifest, self.plan, curve.add), None
             else:
-                require_one_device(environment.device)
+                require_one_device(device)
                 result, final = train(
                     self.cfg,
                     self.plan,
@@ -223,8 +225,8 @@ class _Job:
                 **asdict(result),
                 "identity": self.identity,
                 "host": socket.gethostname(),
-                "device": environment.device,
-                "hardware": hardware(environment.device),
+                "device": device,
+                "hardware": hardware(device),
                 "threads": environment.threads,
                 "finished": datetime.now(UTC).replace(microsecond=0),
             }

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pynvml
 import pytest
@@ -16,7 +17,12 @@ from pipeline.decide import decide
 from pipeline.evaluate import evaluate
 from pipeline.planning import timing
 from pipeline.settings import accelerators
-from pipeline.settings.accelerators import VISIBLE, capability, take_device
+from pipeline.settings.accelerators import (
+    VISIBLE,
+    capability,
+    take_device,
+    use_freest_device,
+)
 from pipeline.settings.machine import LAUNCHER
 from pipeline.training import devices
 from pipeline.trials import refits
@@ -31,6 +37,8 @@ print(take_device(devices(), Path(sys.argv[1])), flush=True)
 sys.stdin.read()
 """
 CARDS = {"0": (9, 0), "1": (7, 0), "GPU-9": (9, 0)}
+FREE = {"0": 2 * 10**9, "1": 60 * 10**9, "GPU-9": 2 * 10**9}
+"""Bytes of memory; GPU-9 is another name of card 0."""
 
 
 class ReachedError(Exception):
@@ -62,6 +70,9 @@ def cards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByIndex", handle)
     monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByUUID", handle)
     monkeypatch.setattr(pynvml, "nvmlDeviceGetCudaComputeCapability", lambda card: CARDS[card])
+    monkeypatch.setattr(
+        pynvml, "nvmlDeviceGetMemoryInfo", lambda card: SimpleNamespace(free=FREE[card])
+    )
     monkeypatch.setattr(torch.cuda, "_device_count_nvml", lambda: 2)
     for module, name in ((torch.cuda, "_lazy_init"), (torch._C, "_cuda_getDeviceCount")):
         monkeypatch.setattr(module, name, started)
@@ -151,6 +162,20 @@ def test_cuda_that_does_not_start_is_explained(monkeypatch: pytest.MonkeyPatch) 
         devices.start("cuda")
 
 
+@pytest.mark.parametrize(
+    ("visible", "used"),
+    [(None, "1"), ("GPU-9,1", "1"), ("0", "0"), ("MIG-1,0", "MIG-1,0"), ("", "")],
+)
+def test_short_work_uses_the_card_with_the_most_free_memory(
+    cards: None, monkeypatch: pytest.MonkeyPatch, visible: str | None, used: str
+) -> None:
+    """Where the driver does not know a card, nothing is chosen."""
+    if visible is not None:
+        monkeypatch.setenv(VISIBLE, visible)
+    use_freest_device()
+    assert os.environ[VISIBLE] == used
+
+
 @pytest.mark.parametrize("launcher", ["basic", "processes"])
 def test_tune_starts_no_cuda_before_its_trials(
     project: SmallProject, cards: None, monkeypatch: pytest.MonkeyPatch, launcher: str
@@ -169,6 +194,16 @@ def test_tune_starts_no_cuda_before_its_trials(
     decided = "bf16" if launcher == "basic" else "float32"  # of card 0, or of both
     assert {"machine.device=cuda", f"machine.precision={decided}"} <= set(given)
     assert os.environ.get(VISIBLE) == ("0" if launcher == "basic" else None)
+
+
+def test_a_simulated_trial_starts_no_cuda(project: SmallProject, cards: None) -> None:
+    Path("table.csv").write_text(
+        "lr,l2_decay,label_smoothing,mixup,status,objective,loss\n"
+        "0.3,0.0001,false,false,finished,0.5,1.25\n"
+    )
+    project.tune("strategy=fixed", "machine.device=auto", "machine.simulate=table.csv")
+    (run,) = project.trained()
+    assert project.result(run)["device"] == "cpu"  # where it slept
 
 
 def test_plan_measures_in_another_process(

@@ -81,3 +81,14 @@ def test_logits_are_the_networks_own():
         logits = module(images)
         torch.testing.assert_close(logits, module.network(module.normalise(images)))
     assert torch.isfinite(cross_entropy(logits, torch.zeros(4, dtype=torch.int64)))
+
+
+def test_losses_of_a_resumed_epoch_follow_the_network_to_its_device():
+    """Lightning loads a checkpoint while the network is still on the host."""
+    stopped, resumed = classifier(), classifier()
+    stopped._losses = [torch.tensor(1.0), torch.tensor(2.0)]
+    checkpoint = {}
+    stopped.on_save_checkpoint(checkpoint)
+    resumed.on_load_checkpoint(checkpoint)
+    resumed.to("meta").on_fit_start()
+    assert [loss.device.type for loss in resumed._losses] == ["meta", "meta"]
