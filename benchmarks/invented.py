@@ -134,7 +134,7 @@ def prepared(cfg: Config) -> None:
     classes = dataset.classes
     assert classes is not None
     write_manifest(dataset.name, stored, splits, dataset.name, classes)
-    none = ("duplicates", "unreadable", "left_out", "two_labels", "repeated_rows", "dim")
+    none = ("duplicates", "unreadable", "left_out", "two_labels", "repeated_rows", "dim", "doubts")
     nothing = {**dict.fromkeys(none, ()), "left_out_classes": {}, "repeated_kept": {}}
     shares = {split: {"class0": images // classes} for split, images in counts.items()}
     stats = {

@@ -18,7 +18,7 @@ from pipeline.base.disk import full_disk_explained
 from pipeline.base.errors import UserError
 from pipeline.base.files import link_files, write_json, write_text
 from pipeline.base.locks import alone
-from pipeline.base.text import quoted, some
+from pipeline.base.text import encodable, quoted, some
 from pipeline.datasets import contents, counts, readers, splits
 from pipeline.datasets import stats as facts
 from pipeline.datasets.decoding import Decoding
@@ -127,7 +127,7 @@ def prepare(dataset: DatasetConfig, archives: Archives, into: Path, *, workers: 
     manifest = Manifest.of(_table(listing, entries, stored), listing.class_names, pixels_sha256)
     stats = facts.of(dataset, manifest, listing, stored, unreadable)
     stats |= {
-        "left_out_classes": rare,
+        "left_out_classes": {encodable(name): images for name, images in rare.items()},
         "accepted_counts": bool(accepted),
         "count_differences": accepted,
     }
@@ -142,9 +142,15 @@ def _split(dataset: DatasetConfig, listing: Listing) -> tuple[list[Entry], Listi
     least = dataset.min_class_images
     fractions = {"val_fraction": dataset.val_fraction, "test_fraction": dataset.test_fraction}
     missing = splits.missing_splits(listing, **fractions)
-    listing, rare = splits.without_rare(listing, least, len(missing))
+    same: dict[str, str] = {}
+    try:
+        kept, rare = splits.without_rare(listing, least, len(missing))
+    except UserError:
+        if missing:  # copies count once, so the number that works may be smaller
+            same = contents.same(listing.entries, dataset.name)
+        kept, rare = splits.without_rare(listing, least, len(missing), same)
+    listing = kept
     listing.require_sound()
-    same = {}
     # Asked again, because only the classes left out may have had images of a given split.
     if missing := splits.missing_splits(listing, **fractions):
         same = contents.same(listing.entries, dataset.name)

@@ -55,6 +55,23 @@ def test_what_the_folder_was_taken_for_is_said(prepare, own):
     assert stats["layout"] in out
 
 
+def test_a_name_that_is_not_utf8_is_escaped_and_counted(prepare, own):
+    (own / "cat" / "\udce9t\udce9.txt").write_text("x")
+    _, stats, _, err = prepare()
+    assert stats["left_out"][0]["paths"] == [r"cat/\udce9t\udce9.txt"]
+    assert r"left out: 1 .txt: no image (cat/\udce9t\udce9.txt)" in err
+
+
+def test_a_class_that_a_given_split_lacks_is_named(prepare, own):
+    for split, names in (("train", ("cat", "dog")), ("test", ("cat",))):
+        for name in names:
+            shutil.copytree(own / name, own.parent / "both" / split / name)
+    _, stats, _, err = prepare(root="both")
+    assert stats["counts"]["test"]["dog"] == 0
+    assert "1 class without a test image: dog" in err
+    assert "without a val image" not in err
+
+
 @pytest.mark.usefixtures("no_optional_readers")
 def test_what_was_left_out_is_said_and_kept(prepare, own):
     for number in range(20):
@@ -141,6 +158,20 @@ def test_a_refusal_of_too_few_images_gives_advice_that_helps(prepare, tmp_path, 
             path.write_bytes(jpeg(label, number))
     with pytest.raises(UserError, match=said):
         prepare("dataset.min_class_images=8", root="few")
+
+
+@pytest.mark.parametrize("least", [10, 12])
+def test_the_number_that_a_refusal_gives_counts_copies_once(prepare, tmp_path, least):
+    for label, distinct in enumerate((10, 5, 1)):
+        folder = tmp_path / "few" / f"class {label}"
+        folder.mkdir(parents=True)
+        for number in range(10):
+            (folder / f"{number}.jpg").write_bytes(jpeg(label, number % distinct))
+    with pytest.raises(UserError, match=rf"found {least}, .*largest has 10.*Set it to 5 or less"):
+        prepare(f"dataset.min_class_images={least}", root="few")
+    assert prepare("dataset.min_class_images=5", root="few")[1]["left_out_classes"] == {
+        "class 2": 1
+    }
 
 
 def test_classes_of_very_different_size_are_said(prepare, own):

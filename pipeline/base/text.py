@@ -21,6 +21,11 @@ def printable(text: object) -> str:
     )
 
 
+def encodable(name: str) -> str:
+    """Escape the bytes of a file's name that are not UTF-8, so that it can be written to a file."""
+    return name.encode(errors="backslashreplace").decode()
+
+
 def printable_lines(text: object) -> str:
     """Escape like :func:`printable`, but keep the line breaks."""
     return "\n".join(printable(line) for line in str(text).split("\n"))

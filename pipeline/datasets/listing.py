@@ -51,6 +51,8 @@ class Listing:
     layout: str = ""
     """The layout in which the reader read a person's folder, in words."""
     left_out: list[LeftOut] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    """What a person should check, because the images might be meant in another way."""
     without_images: Mapping[str, str] = field(default_factory=dict)
     """By class name: what the class holds instead of readable images."""
 

@@ -45,6 +45,7 @@ def of(
         "title": dataset.title,
         "digest": manifest.digest,
         "layout": listing.layout,
+        "doubts": listing.doubts,
         "classes": manifest.class_names,
         "counts": counted,
         "totals": {split: sum(counted[split].values()) for split in SPLITS},
@@ -95,6 +96,7 @@ def summary(stats: Mapping[str, Any]) -> Iterator[str]:
 
 def notes(stats: Mapping[str, Any]) -> Iterator[str]:
     """Yield sentences on what was left out of a dataset and which images are doubtful."""
+    yield from stats["doubts"]
     for group in stats["left_out"]:
         number = f"{group['files']} {printable(group['kind'])}"
         few = "" if group["files"] > _FEW else f" ({some(group['paths'])})"
@@ -104,6 +106,10 @@ def notes(stats: Mapping[str, Any]) -> Iterator[str]:
         yield f"{count(len(rare), 'class', 'classes')} left out as too rare: {shown}"
     for names in alike(stats["classes"]):
         yield f"the classes {quoted(names)} look alike: are they one?"
+    for split in SPLITS[1:]:
+        if absent := [name for name, images in stats["counts"][split].items() if not images]:
+            classes = count(len(absent), "class", "classes")
+            yield f"{classes} without a {split} image: {some(absent)}"
     if uneven := imbalance(stats["counts"]):
         yield uneven
     if groups := stats["two_labels"]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.base.errors import UserError
@@ -24,20 +25,26 @@ def recognised(here: Path, root: Path) -> Listing:
     while above != root:  # note the files beside the folders on the way
         above = above.parent
         inventory.sort(inventory.children(above))
+    classes: Classes = []
     folders = _class_folders(inventory, here)
     if splits := _splits(here, folders):
-        classes: Classes = []
-        for split, part in splits:
+        parts = _unwrapped(inventory, splits)
+        for split, part in parts:
             below = _class_folders(inventory, part)
             if not below:
-                raise UserError(f"{part} holds no class folders")
+                raise UserError(f"{part} holds no class folders. Add them, or remove {part}")
             classes += [(split, folder.name, folder) for folder in below]
         layout = "folders of splits (" + ", ".join(
-            f"{printable(part.name)} is {split}" for split, part in splits
+            f"{printable(part.relative_to(here))} is {split}" for split, part in parts
         )
-        return _listing(inventory, classes, layout + "), each with a folder per class")
+        listing = _listing(inventory, classes, layout + "), each with a folder per class")
+        return replace(listing, doubts=_doubts(inventory, classes))
+    if inner := _splits_inside(inventory, folders):
+        return _listing(inventory, inner, "a folder per class, each with folders of splits")
     _refuse_shared(inventory, here, folders)
-    return _listing(inventory, [(None, f.name, f) for f in folders], "a folder per class")
+    classes = [(None, folder.name, folder) for folder in folders]
+    listing = _listing(inventory, classes, "a folder per class")
+    return replace(listing, doubts=_doubts(inventory, classes))
 
 
 def at_level(root: Path, level: int) -> Listing:
@@ -48,28 +55,19 @@ def at_level(root: Path, level: int) -> Listing:
     inventory = Inventory(root)
     folders: list[tuple[Split | None, Path]] = [(None, root)]
     for step in range(1, level + 1):
-        folders = [
-            (split, folder)
-            for split, parent in folders
-            for folder in inventory.children(parent).folders
-        ]
+        trees = [(split, inventory.children(parent)) for split, parent in folders]
+        for _, tree in trees:
+            inventory.leave_out(inventory.sort(tree), "they lie above the folders of the classes")
+        folders = [(split, folder) for split, tree in trees for folder in tree.folders]
         names = {folder.name for _, folder in folders}
         if step < level and _are_splits(names):
             folders = [(split_of(folder.name), folder) for _, folder in folders]
     classes: Classes = [(split, folder.name, folder) for split, folder in folders]
-    layout = f"a folder per class, {count(level, 'level')} below {root}"
-    below = {folder: inventory.children(folder).folders for _, folder in folders}
-    if (
-        all(split is None for split, _ in folders)
-        and _are_splits({folder.name for inner in below.values() for folder in inner})
-        and not any(own_image(folder) for folder in below)
-    ):
-        classes = [
-            (split_of(part.name), folder.name, part)
-            for folder, parts in below.items()
-            for part in parts
-        ]
-        layout += ", each with folders of splits"
+    layout = f"a folder per class, {count(level, 'level')} below {printable(root)}"
+    if all(split is None for split, _ in folders):
+        inner = _splits_inside(inventory, [folder for _, folder in folders])
+        if inner:
+            classes, layout = inner, layout + ", each with folders of splits"
     if not classes:
         raise UserError(f"{root} has no folders at level {level} (dataset.class_level={level})")
     return _listing(inventory, classes, layout)
@@ -141,6 +139,48 @@ def _splits(here: Path, folders: Sequence[Path]) -> list[tuple[Split, Path]] | N
     return None
 
 
+def _unwrapped(
+    inventory: Inventory, splits: Sequence[tuple[Split, Path]]
+) -> list[tuple[Split, Path]]:
+    """Return the folders of splits without the folders that an archive wraps around their classes.
+
+    As a class, such a folder would be the only one, or one without an image to train on.
+    """
+    trained: set[str] = set()
+    parts = {}
+    for split, outer in sorted(splits, key=lambda each: each[0] != "train"):
+        part = outer
+        while True:
+            tree = inventory.children(part)
+            wrapped = tree.folders[0] if len(tree.folders) == 1 else None
+            if wrapped is None or wrapped.name in trained or own_image(part):
+                break
+            flat = own_image(wrapped) or not inventory.children(wrapped).folders
+            if flat and split_of(wrapped.name) != split:
+                break
+            inventory.sort(tree)
+            part = wrapped
+        if split == "train":
+            trained |= {folder.name for folder in inventory.children(part).folders}
+        parts[outer] = part
+    return [(split, parts[outer]) for split, outer in splits]
+
+
+def _splits_inside(inventory: Inventory, folders: Sequence[Path]) -> Classes | None:
+    """Return the splits in each of ``folders``, if they are classes that hold nothing else."""
+    below = {folder: inventory.children(folder).folders for folder in folders}
+    names = {part.name for parts in below.values() for part in parts}
+    if not _are_splits(names) or any(own_image(folder) for folder in folders):
+        return None
+    for folder in folders:
+        inventory.sort(inventory.children(folder))
+    return [
+        (split_of(part.name), folder.name, part)
+        for folder, parts in below.items()
+        for part in parts or [folder]  # an empty class is named, not dropped
+    ]
+
+
 def _refuse_shared(inventory: Inventory, here: Path, folders: Sequence[Path]) -> None:
     """Refuse "classes" that have no images but the same folders: those may be the classes."""
     if len(folders) < 2:
@@ -157,8 +197,24 @@ def _refuse_shared(inventory: Inventory, here: Path, folders: Sequence[Path]) ->
         f"{here}: the folders {_names(folders)} hold no image of their own and share the same "
         f"folders ({some(shared, 5)}). It looks as if {some(shared, 5)} were the classes: set "
         f"dataset.class_level={level + 1} for that. If the classes are {_names(folders)}, set "
-        f"dataset.class_level={level}."
+        f"dataset.class_level={level}. If {_names(folders)} are splits, name them train, val "
+        "and test."
     )
+
+
+def _doubts(inventory: Inventory, classes: Classes) -> list[str]:
+    """Say that the classes may be one level deeper, if no class has an image of its own."""
+    folders = [folder for split, _, folder in classes if split in ("train", None)]
+    if any(own_image(folder) for folder in folders):
+        return []
+    inner = {path.name for folder in folders for path in inventory.children(folder).folders}
+    if len(inner) < 2:
+        return []
+    level = 1 + max(len(folder.relative_to(inventory.root).parts) for folder in folders)
+    return [
+        f"no class has an image of its own, only folders ({some(sorted(inner), 5)}): if those are "
+        f"the classes, set dataset.class_level={level}"
+    ]
 
 
 def _listing(inventory: Inventory, classes: Classes, layout: str) -> Listing:
@@ -172,7 +228,7 @@ def _listing(inventory: Inventory, classes: Classes, layout: str) -> Listing:
             holdings.setdefault(name, []).append(inventory.holdings(folder))
         entries += [Entry(inventory.relative(i), labels[name], split, i) for i in images]
     without = {name: "; ".join(each) for name, each in holdings.items()}
-    return Listing(names, entries, layout, inventory.left_out(), without)
+    return Listing(names, entries, layout, left_out=inventory.left_out(), without_images=without)
 
 
 def _are_splits(names: set[str]) -> bool:
@@ -190,9 +246,9 @@ def _class_folders(inventory: Inventory, folder: Path) -> list[Path]:
             raise UserError(f"{path}: {why}. Fix the link to the folder of a class, or remove it")
     if images := inventory.sort(tree):
         raise UserError(
-            f"{folder}: {count(len(images), 'image')} lie beside the class folders, such as "
-            f"{printable(images[0].name)}. Move each into the folder of its class, or list all "
-            "in a table with path and label."
+            f"{folder}: {count(len(images), 'image')} {'lies' if len(images) == 1 else 'lie'} "
+            f"beside the class folders, such as {printable(images[0].name)}. Move each into the "
+            "folder of its class, or list all in a table with path and label."
         )
     return tree.folders
 

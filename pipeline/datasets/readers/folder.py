@@ -9,11 +9,12 @@ b, c and d may lie in one folder of the root, as an archive leaves them.
 """
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pipeline.base.errors import UserError
-from pipeline.base.text import printable, some
+from pipeline.base.text import count, printable, some
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Listing
 from pipeline.datasets.readers import class_folders, paddle_lists, table
@@ -29,7 +30,12 @@ _KNOWN = (
 _DEPTH = 6
 """How many nested folders, each the only one in its parent, are searched for a known layout."""
 
-_SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
+_OTHER_SUFFIXES = """
+.xlsx .xls .xlsm .ods .numbers .txt .json .jsonl .ndjson .xml .yaml .yml .gz .bz2 .xz .zip .arrow
+.feather .pkl .pickle .npy .npz .mat .h5 .hdf5 .db .sqlite .sqlite3
+"""
+_OTHER_DATA = frozenset(_OTHER_SUFFIXES.split())
+"""Suffixes of files that may hold labels and are not read here."""
 _LOOKED_AT = 5
 """Number of lines of a text file that decide whether it looks like a list."""
 
@@ -82,8 +88,7 @@ def _listed(here: Path, root: Path) -> Listing | None:
         return _with_unlisted(root, listing, lists)
     tables = [path for path in _files(here) if table.has_columns(path)]
     if len(tables) > 1:
-        names = some([path.name for path in tables])
-        raise UserError(f"{here} has several lists ({names}); set dataset.root to the one to use")
+        raise _several(here, tables)
     return _with_unlisted(root, table.read(tables[0]), tables) if tables else None
 
 
@@ -104,38 +109,54 @@ def _folders(here: Path, root: Path) -> Listing:
         return _with_unlisted(root, table.read(named[0]), named)
     if listing is not None and len(listing.class_names) > 1:
         return listing  # some classes have no images; dataset.min_class_images may leave them out
-    if tables := [path for path in _files(here) if table.is_table(path)]:
-        raise UserError(
-            f"{fault}\n{'; '.join(map(table.described, tables[:5]))}. Is that the list of the "
-            f"images? {table.NEEDED}"
+    if named:
+        raise _several(here, named)
+    if listing is not None and not listing.class_names:
+        fault = UserError(f"{here} holds no images in a known layout: {_KNOWN}")
+    raise UserError("\n".join([str(fault), *_hints(here, root, listing)]))
+
+
+def _several(here: Path, tables: list[Path]) -> UserError:
+    names = some([path.name for path in tables])
+    return UserError(
+        f"{here} has several lists ({names}); set dataset.root to the one to use, or join them "
+        "in one list with a column split"
+    )
+
+
+def _hints(here: Path, root: Path, listing: Listing | None) -> Iterator[str]:
+    """Yield what else in a folder that could not be read might give the classes."""
+    inventory = Inventory(root)
+    if listing is not None and listing.class_names:
+        level, inner = class_folders.inner_folders(inventory, here, listing)
+        if len(inner) > 1:
+            yield (
+                f"It holds the folders {some(inner, 5)}: if those are the classes, set "
+                f"dataset.class_level={level}."
+            )
+    entries = inventory.children(here)
+    if tables := [path for path in entries.files if table.is_table(path)]:
+        yield (
+            f"{'; '.join(map(table.described, tables[:5]))}. Is that the list of the images? "
+            f"{table.NEEDED}"
         )
-    if lists := {path: name for path in _files(here) if (name := _list_name(path))}:
+    if lists := {path: name for path in entries.files if (name := _list_name(path))}:
         wanted = [f"{path.name} to {name}" for path, name in lists.items() if path.name != name]
         rename = f"If these are such lists, rename {', '.join(wanted)}. " if wanted else ""
         lacking = "" if paddle_lists.TRAIN in lists.values() else f"{paddle_lists.TRAIN} is missing"
         names = ", ".join(paddle_lists.LISTS.values())
-        raise UserError(
-            f"{fault}\n{here}: lists of images and labels must be called {names}. "
-            f"{rename}{lacking}".rstrip()
+        yield (
+            f"{here}: lists of images and labels must be called {names}. {rename}{lacking}".rstrip()
         )
-    if listing is not None and listing.class_names:
-        level, inner = class_folders.inner_folders(Inventory(root), here, listing)
-        if len(inner) > 1:
-            raise UserError(
-                f"{fault} It holds the folders {some(inner, 5)}: if those are the classes, set "
-                f"dataset.class_level={level}."
-            )
-    if sheets := [path.name for path in _files(here) if path.suffix.lower() in _SPREADSHEETS]:
-        raise UserError(
-            f"{fault}\n{here}: {some(sheets, 5)} cannot be read here. If it names the classes, "
-            f"save it as CSV. {table.NEEDED}"
+    others = [path for path in entries.files if path.suffix.lower() in _OTHER_DATA]
+    if unread := [path.name for path in others if path not in lists]:
+        yield (
+            f"{here}: {some(unread, 5)} cannot be read here. If it names the classes, save it as "
+            f"CSV. {table.NEEDED}"
         )
-    if listing is not None:
-        if not listing.class_names:
-            raise UserError(f"{here} holds no images in a known layout: {_KNOWN}")
-        return listing
-    assert fault is not None
-    raise fault
+    if entries.hidden:
+        names = some([path.name for path in entries.hidden], 5)
+        yield f"{here}: {names} left out, as their names begin with a dot."
 
 
 def _refuse_contradiction(folders: Listing, path: Path) -> None:
@@ -150,12 +171,15 @@ def _refuse_contradiction(folders: Listing, path: Path) -> None:
         for each in listed.entries
         if (source := os.path.abspath(str(each.source))) in own  # noqa: PTH100
     ]
-    labels = {(one.label, other.label) for one, other in pairs}
+    labels = {
+        (folders.class_names[one.label], listed.class_names[other.label]) for one, other in pairs
+    }
     renamed = len(labels) == len({one for one, _ in labels}) == len({other for _, other in labels})
+    mixed_up = {one for one, other in labels if one != other} & {other for _, other in labels}
     splits = [other.split for one, other in pairs if other.split not in (None, one.split)]
-    if renamed and not splits:
+    if renamed and not mixed_up and not splits:
         return
-    differing = "splits" if renamed else "classes"
+    differing = "splits" if renamed and not mixed_up else "classes"
     raise UserError(
         f"{path.parent}: the folders and the table {printable(path.name)} give the same images "
         f"different {differing}. Set dataset.root to the table if it is right, or "
@@ -167,7 +191,23 @@ def _with_unlisted(root: Path, listing: Listing, lists: list[Path]) -> Listing:
     inventory = Inventory(root)
     sources = [entry.source for entry in listing.entries if isinstance(entry.source, Path)]
     inventory.note_unlisted(sources, lists)
-    return replace(listing, left_out=inventory.left_out())
+    doubts = [*listing.doubts, *_other_folder(listing)]
+    return replace(listing, left_out=inventory.left_out(), doubts=doubts)
+
+
+def _other_folder(listing: Listing) -> Iterator[str]:
+    """Say which images a list gives another class than that whose name their folder has."""
+    names = {*listing.class_names}
+    odd = [
+        f"{entry.path} is {listing.class_names[entry.label]}"
+        for entry in listing.entries
+        if (folder := PurePosixPath(entry.path).parent.name) in names
+        and folder != listing.class_names[entry.label]
+    ]
+    if odd:
+        lie = "lies" if len(odd) == 1 else "lie"
+        images = count(len(odd), "image")
+        yield f"{images} {lie} in a folder named like another class: {some(odd, 3)}"
 
 
 def _list_name(path: Path) -> str | None:

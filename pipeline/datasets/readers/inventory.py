@@ -1,12 +1,12 @@
 """Find the images below a folder and note every other file, so that nothing is ignored silently."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NoReturn
 
 from pipeline.base.errors import UserError
-from pipeline.base.text import count, printable
+from pipeline.base.text import count, encodable, printable
 from pipeline.datasets.formats import (
     SIGNATURE_BYTES,
     formats,
@@ -65,8 +65,12 @@ class Inventory:
         tree = walk(self.root, self._refuse)
         tree.files = [path for path in tree.files if str(path) not in known]
         tree.odd = [(path, why) for path, why in tree.odd if str(path) not in known]
-        for path in self.sort(tree):
-            self._note(f"{path.suffix.lower()} (images)", NOT_LISTED, path)
+        self.leave_out(self.sort(tree), NOT_LISTED)
+
+    def leave_out(self, images: Iterable[Path], reason: str) -> None:
+        """Note images that are not part of the data, and why."""
+        for path in images:
+            self._note(f"{path.suffix.lower()} (images)", reason, path)
 
     def left_out(self) -> list[LeftOut]:
         """Return all notes, the largest group first."""
@@ -75,7 +79,7 @@ class Inventory:
 
     def holdings(self, folder: Path) -> str:
         """Describe what was noted below a folder: ``5 files, none readable: 5 .heic``."""
-        below = self.relative(folder) + "/"
+        below = encodable(self.relative(folder)) + "/"
         kinds = Counter(
             kind
             for (kind, _), paths in self._notes.items()
@@ -91,7 +95,9 @@ class Inventory:
         return path.relative_to(self.root).as_posix()
 
     def _note(self, kind: str, reason: str, path: Path) -> None:
-        self._notes.setdefault((kind, reason), []).append(self.relative(path))
+        # A name that is not UTF-8 can be shown and kept in stats.json once it is escaped.
+        key = encodable(kind), reason
+        self._notes.setdefault(key, []).append(encodable(self.relative(path)))
 
     def _refuse(self, error: OSError) -> NoReturn:
         raise UserError(

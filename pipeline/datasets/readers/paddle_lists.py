@@ -8,7 +8,13 @@ from pathlib import Path
 
 from pipeline.base.errors import UserError
 from pipeline.datasets.listing import Entry, Listing, Split
-from pipeline.datasets.readers.parsing import parsed, within
+from pipeline.datasets.readers.parsing import (
+    lines,
+    parsed,
+    require_some,
+    with_slashes,
+    within,
+)
 
 TRAIN = "train_list.txt"
 LISTS: dict[Split, str] = {"train": TRAIN, "val": "val_list.txt", "test": "test_list.txt"}
@@ -23,10 +29,16 @@ def read(root: Path) -> tuple[Listing, list[Path]]:
     Returns the listing and the files from which it was read.
     """
     lists = {split: root / name for split, name in LISTS.items() if (root / name).is_file()}
+    written = {
+        file: [line.rsplit(maxsplit=1)[0] for line in lines(file)] for file in lists.values()
+    }
+    backslashes = with_slashes(root, [name for names in written.values() for name in names])
     entries = [
         Entry(path, label, split, root / path)
         for split, file in lists.items()
-        for path, label in parsed(file, lambda line: _fields(root, line))
+        for path, label in parsed(
+            file, lambda line: _fields(root, line.replace("\\", "/") if backslashes else line)
+        )
     ]
     labels = [entry.label for entry in entries]
     if labels and min(labels) > 0:
@@ -34,6 +46,8 @@ def read(root: Path) -> tuple[Listing, list[Path]]:
             f"{root / TRAIN}: labels count from 0, but these lists begin at {min(labels)}. "
             "Subtract it from each label."
         )
+    for file, names in written.items():
+        require_some(file, [name.replace("\\", "/") for name in names] if backslashes else names)
     layout = "lists (" + ", ".join(f"{file.name} is {split}" for split, file in lists.items()) + ")"
     names, maps = _class_names(root, 1 + max(labels, default=-1))
     return Listing(names, entries, layout), [*lists.values(), *maps]

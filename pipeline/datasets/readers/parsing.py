@@ -1,15 +1,17 @@
 """Read the small lists in archives, with errors that name the file and the line."""
 
 import codecs
+import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import numpy as np
 
 from pipeline.base.errors import UserError
-from pipeline.datasets.tree import regular_bytes
+from pipeline.base.text import printable
+from pipeline.datasets.tree import children, regular_bytes
 
 T = TypeVar("T")
 
@@ -21,7 +23,8 @@ def lines(path: Path) -> list[str]:
 
 def numbered_lines(path: Path) -> list[tuple[int, str]]:
     """Return the lines that are not blank, stripped, each with its number in the file, from 1."""
-    stripped = enumerate((line.strip() for line in text_of(path, gbk=True).split("\n")), start=1)
+    text = io.StringIO(text_of(path, gbk=True), None)  # None: any line ends
+    stripped = enumerate((line.strip() for line in text), start=1)
     return [(number, line) for number, line in stripped if line]
 
 
@@ -108,6 +111,38 @@ def within(root: Path, name: str) -> str:
         if path != folder and path.is_relative_to(folder):
             return path.relative_to(folder).as_posix()
     raise ValueError(f"{name!r} is not in the folder {root}")
+
+
+def with_slashes(root: Path, names: Iterable[str]) -> bool:
+    r"""Return whether ``\`` means ``/``: no path exists as it is written, but all do with ``/``."""
+    written = [name for name in names if "\\" in name]
+    if not written or any(os.path.lexists(root / name) for name in written):
+        return False
+    return all(os.path.lexists(root / name.replace("\\", "/")) for name in written)
+
+
+def require_some(file: Path, names: Sequence[str]) -> None:
+    """Raise UserError if no image that ``file`` lists exists: its paths must mean something else.
+
+    ``names`` are the paths as they are written there.
+    """
+    root = file.parent
+    if not names or any(os.path.lexists(root / name) for name in names):
+        return
+    first = names[0]
+    hint = ""
+    if "://" in first:
+        hint = " Those are addresses: download the images, and list the files."
+    elif "\\" in first:
+        hint = " The paths hold backslashes: write / between folders, and check the folders."
+    elif around := [each for each in children(root).folders if os.path.lexists(each / first)]:
+        hint = f" It is in {printable(around[0])}: move {printable(file.name)} there."
+    elif "." not in PurePosixPath(first).name:
+        hint = " The names have no ending such as .jpg: write them as the files are called."
+    raise UserError(
+        f"{file}: none of its {len(names)} images is there, such as {first[:200]!r} in "
+        f"{root}.{hint} Paths are relative to the folder of {printable(file.name)}."
+    )
 
 
 def matlab(path: Path, *keys: str) -> list[np.ndarray]:

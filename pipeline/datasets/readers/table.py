@@ -2,9 +2,8 @@
 
 import csv
 import io
-import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pyarrow.parquet as pq
 from pipeline.base.errors import UserError
 from pipeline.base.text import printable, some
 from pipeline.datasets.listing import Entry, Listing
-from pipeline.datasets.readers.parsing import text_of, within
+from pipeline.datasets.readers.parsing import require_some, text_of, with_slashes, within
 from pipeline.datasets.readers.split_names import KNOWN, split_of
 
 _TEXT = (".csv", ".tsv")
@@ -32,7 +31,7 @@ _ALIASES = {
 NEEDED = (
     "A list needs the columns path and label, and may have split; also known are "
     + "; ".join(f"{', '.join(names[1:6])} for {name}" for name, names in _ALIASES.items())
-    + "."
+    + ". Its first line names the columns."
 )
 
 
@@ -80,18 +79,20 @@ def read(path: Path) -> Listing:
     blank = sum(1 for row in rows.values() if not row["split"])
     if 0 < blank < len(rows):
         raise UserError(f"{path}: {blank} of {len(rows)} rows have no split. Fill all, or none.")
-    with_slashes = _with_slashes(path, rows.values())
+    backslashes = with_slashes(path.parent, [row["path"] for row in rows.values()])
     entries = []
     for number, row in rows.items():
-        if with_slashes:
+        if backslashes:
             row["path"] = row["path"].replace("\\", "/")
         try:
             entries.append(_entry(path.parent, row, labels))
         except ValueError as error:
             raise UserError(f"{path}, row {number}: {error}") from error
-    _require_some(path, entries)
+    require_some(path, [row["path"] for row in rows.values()])
     given = some([name.strip() for name in chosen.values()])
-    return Listing(names, entries, f"a table, {printable(path.name)}, with the columns {given}")
+    unused = some([name.strip() for name in columns if name not in chosen.values()], 5)
+    layout = f"a table, {printable(path.name)}, with the columns {given}"
+    return Listing(names, entries, layout + (f" (not used: {unused})" if unused else ""))
 
 
 def _entry(root: Path, row: dict[str, str], labels: dict[str, int]) -> Entry:
@@ -108,30 +109,6 @@ def _entry(root: Path, row: dict[str, str], labels: dict[str, int]) -> Entry:
             "to it there"
         ) from None
     return Entry(name, labels[row["label"]], split, root / name)
-
-
-def _with_slashes(path: Path, rows: Iterable[dict[str, str]]) -> bool:
-    r"""Return whether ``\`` means ``/``: no path exists as it is written, but all do with ``/``."""
-    written = [row["path"] for row in rows if "\\" in row["path"]]
-    if not written or any(os.path.lexists(path.parent / name) for name in written):
-        return False
-    return all(os.path.lexists(path.parent / name.replace("\\", "/")) for name in written)
-
-
-def _require_some(path: Path, entries: list[Entry]) -> None:
-    """Raise UserError if no image of a table exists, because its paths must mean something else."""
-    if not entries or any(os.path.lexists(str(entry.source)) for entry in entries):
-        return
-    first = entries[0].path
-    hint = ""
-    if "\\" in first:
-        hint = " The paths hold backslashes: write / between folders, and check the folders."
-    elif "." not in Path(first).name:
-        hint = " The names have no ending such as .jpg: write them as the files are called."
-    raise UserError(
-        f"{path}: none of its {len(entries)} images is there, such as {first!r} in "
-        f"{path.parent}.{hint} Paths are relative to the folder of the table."
-    )
 
 
 def _class_names(labels: list[str]) -> list[str]:
@@ -159,9 +136,16 @@ def _columns(path: Path) -> list[str]:
     # Read in any encoding: an ASCII header is enough to recognise the table.
     text = text_of(path, lenient=True)
     try:
-        return next(csv.reader(text.splitlines()[:1], delimiter=_delimiter(text)), [])
+        return next(_cells(text), [])
     except csv.Error as error:
         raise UserError(f"{path} is not a CSV file ({error})") from error
+
+
+def _cells(text: str) -> Iterator[list[str]]:
+    """Yield the cells of each row of a CSV file with any line ends and any known delimiter."""
+    file = io.StringIO(text, None)
+    # Columns keep their place, whatever blanks stand around their names.
+    return csv.reader(file, delimiter=_delimiter(text), skipinitialspace=True)
 
 
 def _chosen(columns: list[str]) -> dict[str, str]:
@@ -191,12 +175,12 @@ def _rows(path: Path, columns: list[str], chosen: dict[str, str]) -> dict[int, d
     own = {name: chosen.get(name) for name in _ALIASES}
     try:
         if path.suffix.lower() == _PARQUET:
-            rows, first = pq.read_table(path, columns=list(chosen.values())).to_pylist(), 1
+            table = pq.read_table(path, columns=list(chosen.values()))
+            _require_plain(path, table.schema)
+            rows, first = table.to_pylist(), 1
         else:
             text, first = text_of(path), 2  # after the header
-            file = io.StringIO(text, None)
-            # Columns keep their place, whatever blanks stand around their names.
-            lines = csv.reader(file, delimiter=_delimiter(text), skipinitialspace=True)
+            lines = _cells(text)
             next(lines, None)
             rows = (dict(zip(columns, line, strict=False)) for line in lines)
         return {
@@ -208,6 +192,18 @@ def _rows(path: Path, columns: list[str], chosen: dict[str, str]) -> dict[int, d
         raise UserError(f"{path} is not a CSV file ({error})") from error
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path} is a damaged parquet file ({error})") from error
+
+
+def _require_plain(path: Path, schema: pa.Schema) -> None:
+    """Raise UserError for a column of lists, bytes or images, which has no text of its own."""
+    for field in schema:
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            raise UserError(
+                f"{path}: the column {printable(field.name)} holds {printable(kind)}; allowed: "
+                "text or numbers. If the images are inside the table, write each to a file and "
+                "list the files"
+            )
 
 
 def _text(cell: Any) -> str:
@@ -223,4 +219,4 @@ def _delimiter(text: str) -> str:
 
     Spreadsheets write semicolons if the comma is the decimal point.
     """
-    return max(",;\t", key="".join(text.splitlines()[:1]).count)
+    return max(",;\t|", key="".join(text.splitlines()[:1]).count)
