@@ -92,7 +92,7 @@ def test_splits_inside_the_classes(tmp_path):
 def test_a_class_without_a_split_folder_is_named(tmp_path):
     trees(tmp_path, "ant", "bee", classes=("train", "test"))
     (tmp_path / "cow").mkdir()
-    with pytest.raises(UserError, match="no image to train on in 1 of 3 classes: .*'cow': empty"):
+    with pytest.raises(UserError, match=r"no image to train on in 1 of 3 classes: .*'cow': empty"):
         read(tmp_path).require_sound()
 
 
