@@ -25,7 +25,7 @@ def guessing(final: FinalFile) -> str:
     """Return the sentence on accuracies without training."""
     return (
         f"{show(final.chance, 'share')} % by chance, {show(final.majority, 'share')} % by always "
-        f"answering {printable(final.majority_class)}, the largest class"
+        f"answering '{printable(final.majority_class)}', the largest class"
     )
 
 

@@ -1,7 +1,7 @@
 """Group results by place (a dataset and a model), and turn a finished grid into an array."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -21,8 +21,6 @@ class Wording(NamedTuple):
 
     selection: str
     """The split by which points were chosen."""
-    test: str
-    """How a test figure was computed."""
     measure: str
     """The metric by which points were chosen."""
     metric: str
@@ -49,20 +47,30 @@ class Wording(NamedTuple):
         return f"{self.key}_{self.metric}".replace(" ", "_")
 
 
-_WORDINGS = {
-    "heldout": ("validation", "mean over the refits [95 % interval over seeds and test images]"),
-    "paddle": ("test list", "of the one training each point was chosen by, not refitted"),
-}
+_SELECTION: dict[Protocol, str] = {"heldout": "validation", "paddle": "test list"}
 
 
 def wording(*choices: tuple[Protocol, Objective]) -> Wording:
     """Return the words for cells with these protocols and objectives."""
     words = [
-        (*_WORDINGS[protocol], OBJECTIVE_TITLES[name], "likelihood" if name == "loss" else name)
+        (_SELECTION[protocol], OBJECTIVE_TITLES[name], "likelihood" if name == "loss" else name)
         for protocol, name in dict.fromkeys(choices)
     ]
     columns = (" or ".join(dict.fromkeys(parts)) for parts in zip(*words, strict=True))
     return Wording(*columns)
+
+
+def how_measured(cells: Iterable[Cell]) -> str:
+    """Say how the test accuracies of evaluated cells were computed; others say nothing."""
+    ways = []
+    for cell in cells:
+        if cell.best.protocol == "paddle":
+            ways.append("of the one training each point was chosen by, not refitted")
+        elif cell.final is not None and len(cell.final.seeds) > 1:
+            ways.append("mean over the refits [95 % interval over seeds and test images]")
+        elif cell.final is not None:
+            ways.append("of one refit")
+    return " or ".join(dict.fromkeys(ways)) or "not measured yet"
 
 
 @dataclass(frozen=True)

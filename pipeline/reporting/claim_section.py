@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.base.statistics import Interval, t_interval
-from pipeline.reporting.cell_groups import Place, wording
+from pipeline.reporting.cell_groups import Place, how_measured, wording
 from pipeline.reporting.comparisons import Difference, difference, readings
 from pipeline.reporting.document import Section, Text
 from pipeline.reporting.published import STATED_LOSS, PublishedRow
@@ -96,9 +96,10 @@ def claim_section(tested: Sequence[Claim]) -> Section:
     ]
     caption = (
         "What Bayesian search loses against the grid: grid minus bayes, paired test top-1, "
-        f"{words.test}. As stated: whether the interval of the loss stays within the {high:g} "
-        "points of the published text. Replayed: the mean loss of replayed searches on "
-        f"{words.selection}, and the share of them within {high:g} points of the best."
+        f"{how_measured(c.grid for c in tested)}. As stated: whether the interval of the loss "
+        f"stays within the {high:g} points of the published text. Replayed: the mean loss of "
+        f"replayed searches on {words.selection}, and the share of them within {high:g} points of "
+        "the best."
     )
     text = (
         f"The published text says that Bayesian search loses {low:g} to {high:g} points at a tenth "

@@ -11,10 +11,17 @@ from pipeline.reporting.tables import show
 from pipeline.trials.contract import TrialRow
 
 SEARCHES = ("bayes", "random")
+_REPLAYS = (
+    " Replays are searches whose trials are looked up in the grid: their mean, with its 95 % "
+    "interval."
+)
 
 
 def gap_chart(place: Place, published: PublishedRow | None) -> LineChart | None:
-    """Draw the gap of each search; None unless the grid and a search on it are finished."""
+    """Draw the gap of each search; None unless the grid and a search on it are finished.
+
+    A search of one trial has no curve.
+    """
     searches = [place.cells[name] for name in SEARCHES if name in place.cells]
     if "grid" not in place.cells or not searches:
         return None
@@ -23,6 +30,8 @@ def gap_chart(place: Place, published: PublishedRow | None) -> LineChart | None:
     replays = grid.final.replays if grid.final is not None else None
     lengths = [len(cell.trials) for cell in searches]
     longest = max([*lengths, len(replays.gaps[0])] if replays else lengths)
+    if longest < 2:
+        return None
     series = [_expected(grid, searches[0].trials[0], longest)]
     if replays is not None:
         name = f"bayes, mean of {len(replays.gaps)} replays"
@@ -54,9 +63,8 @@ def gap_chart(place: Place, published: PublishedRow | None) -> LineChart | None:
             f"Best {wording(grid.best.choice).choice} of the grid minus the best so "
             "far of the search, in points. Random search begins with the same first trial and "
             "is computed exactly from the finished grid: its mean without repeats, and the band "
-            "that holds 95 % of such searches. "
-            "Replays are searches whose trials are looked up in the grid: their mean, with its "
-            f"95 % interval.{_noise_in_words(noise)}"
+            f"that holds 95 % of such searches.{_REPLAYS if replays else ''}"
+            f"{_noise_in_words(noise)}"
         ),
         x=Axis("trials", whole=True),
         y=Axis("gap, points", percent=True),

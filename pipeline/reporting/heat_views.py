@@ -3,8 +3,8 @@
 from pipeline.reporting.charts import OKABE_ITO, HeatMap, Parallel
 from pipeline.reporting.vega import LABEL, WIDTH, Spec, sized
 
-FIGURES_UP_TO = 100
-"""A panel with more cells than this is drawn without numbers in the cells."""
+MOST_FIGURES = {"share": 100, "count": 144}
+"""A panel with more cells than this is drawn without numbers in the cells; counts are shorter."""
 MOST_LABELS = 40
 DARK = "luminance(scale('color', datum.value)) < 0.179"
 """Whether white text is easier to read on a cell than black; at the bound both have 4.58 (WCAG)."""
@@ -24,7 +24,7 @@ def heat_view(chart: HeatMap) -> Spec:
         for j, value in enumerate(row)
         if value is not None and (share or value)
     ]
-    many = rows * columns > FIGURES_UP_TO
+    many = rows * columns > MOST_FIGURES[chart.scale]
     labels = {
         "grid": False,
         "ticks": False,

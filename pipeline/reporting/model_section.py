@@ -42,7 +42,7 @@ def model_section(place: Place) -> Section | None:
         text += (
             f" It was then trained again on the {images.train + images.val:,} images that are not "
             f"for the test. The model of seed {final.seeds[0]}, with {100 * final.top1[0]:.2f} % "
-            f"on the test images, is in `{folder}`: `{PROGRAM} predict {folder} IMAGE`."
+            f"on the test images, is in `{folder}`. To use it: `{PROGRAM} predict {folder} IMAGE`."
         )
     blocks: list[Block] = [Text(text)]
     if final.per_class:

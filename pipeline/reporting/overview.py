@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.reporting.cell_groups import Place, places, wording
+from pipeline.reporting.cell_groups import Place, how_measured, places
 from pipeline.reporting.cell_tables import cell_table
 from pipeline.reporting.charts import Axis, BarChart, BarSeries, look_of, ordered
 from pipeline.reporting.claim_section import claim_section, claims
@@ -13,6 +13,8 @@ from pipeline.reporting.published import PublishedRow
 from pipeline.reporting.recommendation import answer, answer_table, cost, strategy_table, surprises
 from pipeline.reporting.result_table import result_table
 from pipeline.reporting.results import Cell, CellName, Missing, Results
+
+_COST = " Cost is in device-hours. A replayed trial counts the time that its training took."
 
 
 def overview(
@@ -52,12 +54,11 @@ def _reading(cells: Sequence[Cell]) -> str:
         return (
             "Top-1 accuracy in percent by PaddleClas's protocol: trained on train and validation, "
             "chosen and measured on the test list itself, at its best epoch. These figures are "
-            "optimistic. Cost is in device-hours."
+            f"optimistic.{_COST}"
         )
     seeds = sorted({len(cell.final.seeds) for cell in cells if cell.final})
-    cost = " Cost is in device-hours. A replayed trial counts the time that its training took."
     if not seeds:
-        return "Nothing is evaluated yet: the test split is closed." + cost
+        return "Nothing is evaluated yet: the test split is closed." + _COST
     if seeds == [1]:
         how = "of one refit of the point that was best on validation, hence without an interval"
     else:
@@ -67,7 +68,7 @@ def _reading(cells: Sequence[Cell]) -> str:
         )
     return (
         f"Top-1 accuracy on the test split in percent: {how}. The test split was opened once per "
-        f"refit, after the choice.{cost}"
+        f"refit, after the choice.{_COST}"
     )
 
 
@@ -88,6 +89,7 @@ def accuracy_chart(places: Sequence[Place]) -> BarChart:
     shown = [place for place in places if final_cell(place)]
     models = len({place.model for place in shown})
     evaluated = [cell for place in shown for cell in place.cells.values() if cell.final]
+    refitted = any(len(cell.final.seeds) > 1 for cell in evaluated if cell.final)
     series = []
     for strategy in ordered({cell.name.strategy for cell in evaluated}):
         cells = [place.cells.get(strategy) for place in shown]
@@ -101,14 +103,14 @@ def accuracy_chart(places: Sequence[Place]) -> BarChart:
                 high=[mean.high if mean else None for mean in means],
                 colour=look.colour,
                 mark=look.mark,
-                seeds=[cell.final.top1 if cell and cell.final else [] for cell in cells],
+                seeds=[c.final.top1 if c and c.final else [] for c in cells] if refitted else [],
             )
         )
-    words = wording(*(cell.best.choice for cell in evaluated)).test
+    dots = " Small dots are the single refits." if refitted else ""
     return BarChart(
         name="accuracy",
         title="Test accuracy by strategy",
-        caption=f"Test top-1, {words}. Small dots are the single refits.",
+        caption=f"Test top-1, {how_measured(evaluated)}.{dots}",
         x=Axis("test top-1, %", percent=True),
         categories=[
             f"{place.dataset_title}\n{place.model_title}" if models > 1 else place.dataset_title

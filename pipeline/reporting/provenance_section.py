@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pipeline.base.text import count
 from pipeline.reporting.cell_groups import describe
 from pipeline.reporting.document import Block, Section, Text
 from pipeline.reporting.results import Cell, CellName
@@ -120,7 +121,8 @@ def _plain(value: Any) -> str:
 
 
 def _machine(run: Journalled) -> str:
-    return f"{run.host}: {run.hardware or run.device}, {run.threads} threads a trial"
+    threads = f", {count(run.threads, 'thread')} a trial" if run.threads else ""
+    return f"{run.host}: {run.hardware or run.device}{threads}"
 
 
 def _date(runs: Sequence[Journalled], *, first: bool = False) -> str | None:

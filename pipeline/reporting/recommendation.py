@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from pipeline.base.statistics import Interval
 from pipeline.base.text import count
 from pipeline.reporting.accuracy_context import guessing, opened
-from pipeline.reporting.cell_groups import Place, describe, place_title, wording
+from pipeline.reporting.cell_groups import Place, describe, how_measured, wording
+from pipeline.reporting.cell_tables import same_as
 from pipeline.reporting.charts import look_of, ordered
 from pipeline.reporting.comparisons import gain
 from pipeline.reporting.document import Facts, Text
@@ -22,16 +22,18 @@ def answer(place: Place) -> Facts | None:
     if cell is None or cell.final is None:
         return None
     final, strategy = cell.final, cell.name.strategy
+    same = [cell, *(place.cells[name] for name in same_as(cell, list(place.cells.values())))]
+    found_by = [each for each in same if each.name.strategy != "fixed"]
     lines = [
-        ("Setting to use", f"{describe(cell.best.point)} (found by {strategy})"),
-        ("Test accuracy", accuracy(final, cell.top1)),
+        ("Setting to use", f"{describe(cell.best.point)} ({_origin(same)})"),
+        ("Test accuracy", accuracy(cell, final)),
     ]
     difference, words = gain(place, strategy)
     if difference is not None:
         points = f"{show(difference, 'points')} points (paired by seed and image), {words}"
         lines.append(("Gain over the fixed scheme", points))
-    took = f"{count(len(cell.trials), 'training')}, {show(cell.seconds, 'duration')}"
-    lines.append(("Cost of the search", f"{took} of device time"))
+    if found_by:
+        lines.append(("Cost of the search", f"{_took(found_by)} of device time"))
     if folder := cell.model_folder:
         lines.append(("Model", f"`{folder}`"))
         lines.append(("Classify an image", f"`{PROGRAM} predict {folder} IMAGE`"))
@@ -39,26 +41,55 @@ def answer(place: Place) -> Facts | None:
     return Facts(lines)
 
 
-def accuracy(final: FinalFile, top1: Interval | None) -> str:
+def _origin(cells: Sequence[Cell]) -> str:
+    """Say which strategies chose a point: those of ``cells``."""
+    names = [cell.name.strategy for cell in cells]
+    searches = " and ".join(each for each in names if each != "fixed")
+    if "fixed" not in names:
+        return f"found by {searches}"
+    return "the fixed scheme" + (f", also found by {searches}" if searches else "")
+
+
+def _took(cells: Sequence[Cell]) -> str:
+    """Say what each of these searches took; it is named if there are several."""
+    return "; ".join(
+        (f"{cell.name.strategy} " if len(cells) > 1 else "")
+        + f"{count(len(cell.trials), 'training')}, {show(cell.seconds, 'duration')}"
+        for cell in cells
+    )
+
+
+def accuracy(cell: Cell, final: FinalFile) -> str:
     """Describe a setting's test accuracy, its 95 % interval and the accuracy of every refit."""
+    top1 = cell.top1
     assert top1 is not None
     seeds = [show(each, "share") for each in final.top1]
     sure = ""
     if top1.low is not None and top1.high is not None:
         sure = f", with 95 % confidence {show(top1.low, 'share')} to {show(top1.high, 'share')} %"
     refits = f"refits {', '.join(seeds)}" if len(seeds) > 1 else "one training"
+    if len(seeds) > 1 and cell.model_folder:
+        refits += "; the model is the first"
     return f"{show(top1.mean, 'share')} % of {final.images.test:,} images{sure} ({refits})"
 
 
 def answer_table(places: Sequence[Place]) -> Table | None:
-    """Tabulate the answers, one row per dataset and model; None if no cell is evaluated."""
-    heading, title = place_title(places)
-    answers = [(place, cell) for place in places if (cell := final_cell(place))]
-    if not answers:
+    """Tabulate the answers, one row per dataset; None if no cell is evaluated.
+
+    Of several models, the one whose point was the best on the images to choose by is used.
+    """
+    best: dict[str, tuple[Place, Cell]] = {}
+    for place in places:
+        cell, known = final_cell(place), best.get(place.dataset)
+        if cell and (known is None or cell.best.objective > known[1].best.objective):
+            best[place.dataset] = (place, cell)
+    if not best:
         return None
     words = wording(*(cell.best.choice for place in places for cell in place.cells.values()))
+    several = len({place.model for place in places}) > 1
     figures: list[Figure[tuple[Place, Cell]]] = [
-        (heading, lambda each: title(each[0])),
+        (Column("dataset", "Dataset"), lambda each: each[0].dataset_title),
+        *([(Column("network", "Network"), lambda each: each[0].model_title)] if several else []),
         (Column("setting", "Setting to use"), lambda each: describe(each[1].best.point)),
         (Column("top1", "Test top-1 %", "share"), lambda each: each[1].top1),
         (
@@ -68,10 +99,11 @@ def answer_table(places: Sequence[Place]) -> Table | None:
         (Column("model", "Where the model is"), lambda each: each[1].model_folder),
     ]
     caption = (
-        f"What to use: the setting with the best {words.choice} of all strategies. Test top-1: "
-        f"{words.test}."
+        f"What to use: the setting with the best {words.choice} of all strategies"
+        f"{' and networks' if several else ''}. Test top-1: "
+        f"{how_measured(cell for _, cell in best.values())}."
     )
-    return tabulated("answers", caption, figures, answers)
+    return tabulated("answers", caption, figures, list(best.values()))
 
 
 def strategy_table(place: Place, *, readings: bool = True) -> Table:
@@ -81,23 +113,22 @@ def strategy_table(place: Place, *, readings: bool = True) -> Table:
     """
     chosen = wording(*(cell.best.choice for cell in place.cells.values()))
     gains = {name: gain(place, name) for name in place.cells}
+    compared = any(interval is not None for interval, _ in gains.values())
+    against: list[Figure[Cell]] = [
+        (Column("gain", "Over fixed, points", "points"), lambda c: gains[c.name.strategy][0]),
+        (Column("reading", "Reading"), lambda c: gains[c.name.strategy][1]),
+    ]
     figures: list[Figure[Cell]] = [
         (Column("strategy", "Strategy"), lambda c: look_of(c.name.strategy).title),
         (Column("setting", "Setting"), lambda c: describe(c.best.point)),
         (Column("top1", "Test top-1 %", "share"), lambda c: c.top1),
-        (Column("gain", "Over fixed, points", "points"), lambda c: gains[c.name.strategy][0]),
-        *(
-            [(Column("reading", "Reading"), lambda c: gains[c.name.strategy][1])]
-            if readings
-            else []
-        ),
+        *(against[: 2 if readings else 1] if compared else []),
         (Column("trials", "Trainings", "count"), lambda c: len(c.trials)),
         (Column("seconds", "Device time", "duration"), lambda c: c.seconds),
     ]
     caption = (
         f"What each strategy chose by {chosen.choice}. Test top-1: "
-        f"{chosen.test}. Trainings and device time cover the search alone. A replayed trial counts "
-        "the time that its training took."
+        f"{how_measured(place.cells.values())}. Trainings and device time cover the search alone."
     )
     return tabulated("strategies", caption, figures, place.cells.values())
 
@@ -115,13 +146,15 @@ def cost(cells: Sequence[Cell]) -> Text:
 def surprises(cells: Sequence[Cell]) -> Text | None:
     """Explain the cells where validation and test differ by more than the test's interval."""
     apart = []
+    several = len({cell.name.model for cell in cells}) > 1
     for cell in cells:
         validation, test = cell.best.objective, cell.top1
         if cell.best.choice != ("heldout", "top1") or not test or test.low is None:
             continue
         if not test.low <= validation <= (test.high or 0.0):
             shown = f"{100 * validation:.2f} and {100 * test.mean:.2f} %"
-            apart.append(f"{cell.dataset_title}, {cell.name.strategy} ({shown})")
+            model = f"{cell.model_title}, " if several else ""
+            apart.append(f"{cell.dataset_title}, {model}{cell.name.strategy} ({shown})")
     if not apart:
         return None
     more = f" and {len(apart) - 4} more" if len(apart) > 4 else ""

@@ -31,7 +31,9 @@ def result_table(
     paddle: Mapping[CellName, float],
     published: Mapping[str, PublishedRow],
 ) -> Table:
-    """Make a row per dataset and model, with the figures of each strategy and the average below.
+    """Make a row per dataset and model, with the figures of each strategy.
+
+    Below are the averages, one for each model.
 
     ``paddle`` holds the top-1 by cell of the paddle protocol's own pipeline.
     """
@@ -86,19 +88,28 @@ def result_table(
     caption += (
         " ".join(text for key, text in MEANING.items() if shown[key]) + accuracy_context.CAPTION
     )
-    footer = _average(rows, 1 + several)
-    if footer:
-        caption += " The average is over the rows without a gap."
-    return Table("result", caption, columns, rows, footer)
+    footers = _averages(rows, 1 + several)
+    if footers:
+        caption += " An average is over the rows without a gap."
+    return Table("result", caption, columns, rows, footers)
 
 
-def _average(rows: Sequence[list[Value]], titles: int) -> list[Value] | None:
-    """Average each column over the complete rows; None if there are fewer than two."""
-    complete = [row for row in rows if None not in row]
-    if len(complete) < 2:
-        return None
-    means: list[Value] = []
-    for values in list(zip(*complete, strict=True))[titles:]:
-        mean = fmean(value for value in values if isinstance(value, (int, float)))
-        means.append(round(mean) if isinstance(values[0], int) else mean)
-    return ["Average", *([""] * (titles - 1)), *means]
+def _averages(rows: Sequence[list[Value]], titles: int) -> list[list[Value]]:
+    """Average each column over the complete rows of each model, if it has at least two.
+
+    The first ``titles`` columns are the dataset and, if there are several, the model.
+    """
+    by_model: dict[tuple[Value, ...], list[list[Value]]] = {}
+    for row in rows:
+        if None not in row:
+            by_model.setdefault(tuple(row[1:titles]), []).append(row[titles:])
+    return [
+        ["Average", *model, *map(_mean, zip(*complete, strict=True))]
+        for model, complete in by_model.items()
+        if len(complete) > 1
+    ]
+
+
+def _mean(values: Sequence[Value]) -> Value:
+    mean = fmean(value for value in values if isinstance(value, (int, float)))
+    return round(mean) if isinstance(values[0], int) else mean

@@ -24,15 +24,19 @@ def search_section(place: Place) -> Section:
         grid = grid_of(place.cells["grid"])
         blocks += [heat_maps(place, grid), importance(place, grid)]
         blocks += filter(None, [parallel(place, grid)])
-    blocks += learning_curves(place)
-    blocks.append(cost(place))
+    blocks += [*learning_curves(place), *filter(None, [cost(place)])]
     blocks += [trial_table(cell) for cell in place.cells.values()]
     return Section("The search", f"search-{place.stem}", blocks)
 
 
 def learning_curves(place: Place) -> list[Block]:
-    """Draw the curves of the best and the median trial of the sweep with the most trials."""
+    """Draw the curves of the best and the median trial of the sweep with the most trials.
+
+    Trainings of one epoch have no curve.
+    """
     cell = max(place.cells.values(), key=lambda each: len(each.trials))
+    if max((row.epoch for row in cell.curves), default=0) < 2:
+        return []
     chosen = {"best": cell.chosen}
     ranked = sorted(
         (row for row in cell.trials if row.objective is not None),
@@ -46,9 +50,9 @@ def learning_curves(place: Place) -> list[Block]:
     points = "; ".join(
         f"{which}: trial {row.trial}, {describe(row)}" for which, row in chosen.items()
     )
-    caption = (
-        f"Trials of {cell.name.strategy}. {points[0].upper()}{points[1:]}. Thin lines: all trials."
-    )
+    faint = _all_curves(curves)
+    thin = " Thin lines: all trials." if faint else ""
+    caption = f"Trials of {cell.name.strategy}. {points[0].upper()}{points[1:]}.{thin}"
     epochs = Axis("epoch", whole=True)
     return [
         LineChart(
@@ -58,14 +62,14 @@ def learning_curves(place: Place) -> list[Block]:
             x=epochs,
             y=Axis(f"{selection} top-1, %", percent=True),
             series=[_curve(curves, selection, row, which, "top1") for which, row in chosen.items()],
-            faint=_all_curves(curves),
+            faint=faint,
         ),
         LineChart(
             name=f"{place.stem}-curves-loss",
             title="Learning curves: loss",
             caption=(
-                f"Dashed: training, with its augmentation. Solid: {selection}. Best and median "
-                "trial as above."
+                f"Dashed: training, with its augmentation. Solid: {selection}. "
+                f"{' and '.join(chosen).capitalize()} trial as above."
             ),
             x=epochs,
             y=Axis("loss"),
@@ -111,7 +115,10 @@ def _curve(
     )
 
 
-def cost(place: Place) -> LineChart:
+def cost(place: Place) -> LineChart | None:
+    """Draw the seconds of every trial; None if no sweep has several trials."""
+    if all(len(cell.trials) < 2 for cell in place.cells.values()):
+        return None
     return LineChart(
         name=f"{place.stem}-cost",
         title="Cost per trial",

@@ -32,7 +32,11 @@ def _axis(axis: Axis, field: str) -> Spec:
     scale: Spec = {"zero": False, "nice": not axis.whole}
     if axis.limits is not None:
         scale |= {"domain": list(axis.limits), "clamp": False}
-    ticks: Spec = {"tickMinStep": 1, "format": "d"} if axis.whole else {}
+    ticks: Spec = {}
+    if axis.whole:  # Vega has a tick between 1 and 2, whatever the least step
+        between = {"condition": {"test": "datum.value % 1", "value": 0}, "value": 1}
+        label = "datum.value % 1 ? '' : datum.label"
+        ticks = {"format": "d", "labelExpr": label, "tickOpacity": between}
     return {
         "field": field,
         "type": "quantitative",

@@ -1,5 +1,6 @@
 """Write a table as CSV (fractions), Markdown, LaTeX and plain text (percent)."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -56,14 +57,14 @@ class Table:
     caption: str
     columns: list[Column]
     rows: list[list[Value]]
-    footer: list[Value] | None = None
-    """A last row, such as the average, that is not sorted and not in the CSV file."""
+    footers: Sequence[list[Value]] = ()
+    """Last rows, such as averages, that are not sorted and not in the CSV file."""
 
     def shown(self) -> list[list[str]]:
-        """Return every row as a person reads it, the footer last."""
+        """Return every row as a person reads it, the footers last."""
         return [
             [show(value, column.kind) for value, column in zip(row, self.columns, strict=True)]
-            for row in [*self.rows, *([self.footer] if self.footer else [])]
+            for row in [*self.rows, *self.footers]
         ]
 
 
@@ -148,6 +149,7 @@ def to_markdown(table: Table) -> str:
 def to_latex(table: Table) -> str:
     """Write a tabular for the package booktabs."""
     text = _laid_out(table, "latex_booktabs", str)
+    text = re.sub(r"^ ([\[*])", r" {\1}", text, flags=re.MULTILINE)  # else an option of \\
     return text.replace("−", "$-$").replace(ABSENT, "--") + "\n"
 
 

@@ -19,10 +19,15 @@ PANEL_HEADER = 40
 PANEL_AXIS = 40
 """Pixels below the last panel of a facet."""
 _LINES = "split(datum.label, '\\n')"
+_SHORT = "truncate({}, 32, 'center')"
 LABEL = (
-    f"truncate({_LINES}[0], 32) + (length({_LINES}) > 1 ? '\\n' + truncate({_LINES}[1], 32) : '')"
+    f"{_SHORT.format(f'{_LINES}[0]')} + "
+    f"(length({_LINES}) > 1 ? '\\n' + {_SHORT.format(f'{_LINES}[1]')} : '')"
 )
-"""Expression for the label of a category: one line or two, each of which may be long."""
+"""Expression for the label of a category: one line or two, each of which may be long.
+
+The middle is left out: long names often differ at their end.
+"""
 LIGHT = {"--paper": "white", "--ink": "#1c2024", "--soft": "#5b6570", "--line": "#dde1e6"}
 _LABELS = {
     "labelColor": "var(--ink)",

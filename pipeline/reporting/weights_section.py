@@ -6,7 +6,7 @@ from functools import partial
 from operator import attrgetter
 
 from pipeline.base.statistics import Interval, t_interval
-from pipeline.reporting.cell_groups import Wording, wording
+from pipeline.reporting.cell_groups import Wording, how_measured, wording
 from pipeline.reporting.comparisons import Pairs, difference, difference_table
 from pipeline.reporting.document import Section, Text
 from pipeline.reporting.published import table2_gains
@@ -41,7 +41,7 @@ def weights_section(cells: Sequence[Cell], models: Sequence[str]) -> Section | N
         "were never released, so the images here are others." + _together(gains)
     )
     caption = (
-        f"Test top-1 in percent, {sets.words.test}. Searched: the best point of "
+        f"Test top-1 in percent, {how_measured(sets.done.values())}. Searched: the best point of "
         f"{searched} by {sets.words.choice}."
     )
     batches = (
@@ -104,7 +104,8 @@ class _Sets:
             ]
             groups.append((f"{strategy}_gain", group, "second", pairs))
         caption = (
-            f"What the second weights gain over the first: paired test top-1, {self.words.test}."
+            "What the second weights gain over the first: paired test top-1, "
+            f"{how_measured(self.done.values())}."
         )
         titles = [cell.dataset_title for cell in self.datasets.values()]
         heading = Column("dataset", "Dataset")

@@ -62,6 +62,59 @@ def test_the_gap_ends_where_the_search_ended(place: Place) -> None:
     assert len(series["random search, expected"].y) == 6
 
 
+def labels_of(svg: bytes) -> list[str]:
+    return [
+        "".join(each.itertext())
+        for each in ElementTree.fromstring(svg).iter()
+        if "text" in each.tag
+    ]
+
+
+@pytest.mark.parametrize("epochs", [2, 3, 4, 20])
+def test_an_axis_of_whole_numbers_has_each_number_once(epochs: int) -> None:
+    epoch = [float(each) for each in range(1, epochs + 1)]
+    line = Series("best", epoch, [each / 100 for each in epoch], "blue")
+    chart = LineChart(
+        "c", "t", "", Axis("epoch", whole=True), Axis("top-1, %", percent=True), [line]
+    )
+    labels = labels_of(to_svg(to_spec(chart)))
+    shown = labels[: labels.index("epoch")]
+    numbers = [label for label in shown if label]
+    assert numbers[-1] == str(epochs)
+    assert numbers == sorted(set(numbers), key=int)
+
+
+def test_long_names_with_the_same_beginning_have_different_labels(place: Place) -> None:
+    names = [f"a name that is much longer than a label may be, number {i}" for i in range(9)]
+    bars = BarSeries("accuracy", [0.5] * 9, "blue")
+    chart = BarChart("c", "t", "", Axis("%", percent=True), [f"{n} (20)" for n in names], [bars])
+    labels = [each for each in labels_of(to_svg(to_spec(chart))) if each.startswith("a name")]
+    assert len(set(labels)) == 9
+    assert all(label.endswith("(20)") and len(label) == 32 for label in labels)
+
+
+def test_what_has_a_single_point_is_not_drawn(tmp_path: Path) -> None:
+    """A search of one trial has no gap over trials, one epoch no curve, one trial no costs."""
+    one = place_of(tmp_path / "trial", Benchmark(bayes_trials=1))
+    assert gap_chart(one, None) is None
+    epoch = place_of(tmp_path / "epoch", Benchmark(strategies=("fixed", "bayes"), epochs=1))
+    assert learning_curves(epoch) == []
+    assert cost(epoch) is not None
+    alone = place_of(tmp_path / "alone", Benchmark(strategies=("fixed", "bayes"), bayes_trials=1))
+    assert cost(alone) is None
+    [accuracy, loss] = learning_curves(alone)
+    assert isinstance(accuracy, LineChart)
+    assert isinstance(loss, LineChart)
+    assert accuracy.caption == "Trials of fixed. Best: trial 0, lr 0.003, L2 decay 0.0001."
+    assert loss.caption.endswith("Best trial as above.")
+
+
+def test_a_single_refit_is_said_and_has_no_dot_of_its_own(tmp_path: Path) -> None:
+    chart = accuracy_chart([place_of(tmp_path, Benchmark(seeds=(0,)))])
+    assert chart.caption == "Test top-1, of one refit."
+    assert not any(series.seeds for series in chart.series)
+
+
 def diverge(cell: Cell, which: Callable[[TrialRow], bool]) -> Cell:
     nothing = {"status": "diverged", "objective": 0.0, "top1": None, "loss": None}
     trials = [row.model_copy(update=nothing) if which(row) else row for row in cell.trials]

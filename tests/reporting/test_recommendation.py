@@ -1,9 +1,11 @@
 """The first screen: which setting, how good, how sure, at what cost, where the model is."""
 
+import itertools
 import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline.reporting.cell_groups import places
 from pipeline.reporting.comparisons import comparison_table
@@ -39,17 +41,46 @@ def test_one_dataset_is_answered_in_a_few_lines(tmp_path: Path) -> None:
         "Cost of the search",
         "Model",
     ]
-    assert titled["Cost of the search"] == "12 trainings, 2.7 min of device time"
+    assert titled["Cost of the search"] == (
+        "grid 12 trainings, 2.7 min; bayes 6 trainings, 81 s of device time"
+    )
     assert titled["Setting to use"].startswith("lr 0.03, ")
+    assert titled["Setting to use"].endswith(" (found by grid and bayes)")
     good, sure = titled["Test accuracy"].split(", with 95 % confidence ")
     assert good == "91.00 % of 200 images"
-    assert sure.endswith(" % (refits 90.00, 91.00, 92.00)")
+    assert sure.endswith(" % (refits 90.00, 91.00, 92.00; the model is the first)")
     assert titled["Without training"] == (
-        "10.00 % by chance, 10.00 % by always answering class 0, the largest class"
+        "10.00 % by chance, 10.00 % by always answering 'class 0', the largest class"
     )
     assert titled["Test split opened"].startswith("by 6 trainings so far, under any recipe")
     assert titled["Gain over the fixed scheme"].startswith("+41.00 [")
     assert titled["Model"] == f"`{tmp_path}/results/digits/resnet50_vd/grid/model`"
+
+
+def test_without_a_search_nothing_is_said_of_one(tmp_path: Path) -> None:
+    Benchmark(strategies=("fixed",), seeds=(0,)).write(tmp_path)
+    cells = read_results(tmp_path, [CellName("digits", "resnet50_vd", "fixed")]).cells
+    [place] = places(cells)
+    facts = answer(place)
+    assert facts is not None
+    titled = dict(facts.lines)
+    assert titled["Setting to use"].endswith(" (the fixed scheme)")
+    assert "Cost of the search" not in titled
+    assert "Gain over the fixed scheme" not in titled
+    table = strategy_table(place)
+    assert [each.key for each in table.columns] == [
+        *("strategy", "setting", "top1", "trials", "seconds"),
+    ]
+    assert "Test top-1: of one refit." in table.caption
+
+
+def test_one_search_that_found_the_setting_is_the_cost(tmp_path: Path) -> None:
+    Benchmark(strategies=("fixed", "bayes")).write(tmp_path)
+    names = [CellName("digits", "resnet50_vd", each) for each in ("fixed", "bayes")]
+    [place] = places(read_results(tmp_path, names).cells)
+    facts = answer(place)
+    assert facts is not None
+    assert dict(facts.lines)["Cost of the search"] == "6 trainings, 81 s of device time"
 
 
 def test_every_strategy_has_its_cost_in_units_a_person_reads(tmp_path: Path) -> None:
@@ -66,8 +97,8 @@ def test_the_table_has_the_published_shape_and_an_average(tmp_path: Path) -> Non
     headings = [column.heading for column in table.columns if column.group == "Grid"]
     assert headings == ["held-out", "paddle", "published", "diff.", "trials"]
     assert [column.key for column in table.columns[-3:]] == ["chance", "majority", "openings"]
-    assert table.footer is not None
-    for ours, *values in zip(table.footer[1:], *(row[1:] for row in table.rows), strict=True):
+    [footer] = table.footers
+    for ours, *values in zip(footer[1:], *(row[1:] for row in table.rows), strict=True):
         assert ours == pytest.approx(sum(values) / 2)
 
 
@@ -90,9 +121,43 @@ def test_a_row_with_a_gap_stays_out_of_the_average(tmp_path: Path) -> None:
     datasets = ("dtd", "flowers102", "digits")
     names = [CellName(d, "resnet50_vd", s) for d in datasets for s in STRATEGIES]
     table = result_table(read_results(tmp_path, names).cells, {}, {})
-    assert table.footer is not None
-    assert table.footer[1] == pytest.approx(sum(row[1] for row in table.rows[:2]) / 2)  # type: ignore[misc]
-    assert result_table(read(tmp_path / "one", "dtd").cells, {}, {}).footer is None
+    [footer] = table.footers
+    assert footer[1] == pytest.approx(sum(row[1] for row in table.rows[:2]) / 2)  # type: ignore[misc]
+    assert result_table(read(tmp_path / "one", "dtd").cells, {}, {}).footers == []
+
+
+def two_networks(root: Path) -> Results:
+    """Two datasets with two networks; the second one is better on dtd."""
+    models = ("resnet50_vd", "other")
+    Benchmark(datasets=("digits", "dtd"), models=models).write(root)
+    for strategy in STRATEGIES:
+        path = root / "results/dtd/other" / strategy / "best.yaml"
+        best = yaml.safe_load(path.read_text())
+        path.write_text(yaml.safe_dump(best | {"objective": 0.999}))
+    names = itertools.product(("digits", "dtd"), models, STRATEGIES)
+    return read_results(root, [CellName(*each) for each in names])
+
+
+def test_of_several_networks_the_best_on_validation_is_the_answer(tmp_path: Path) -> None:
+    table = answer_table(places(two_networks(tmp_path).cells))
+    assert table is not None
+    assert [row[:2] for row in table.shown()] == [
+        ["Synthetic digits", "Synthetic resnet50_vd"],
+        ["Synthetic dtd", "Synthetic other"],
+    ]
+    assert "of all strategies and networks" in table.caption
+
+
+def test_networks_are_not_averaged_together(tmp_path: Path) -> None:
+    table = result_table(two_networks(tmp_path).cells, {}, {})
+    assert [footer[:2] for footer in table.footers] == [
+        ["Average", "Synthetic resnet50_vd"],
+        ["Average", "Synthetic other"],
+    ]
+    for footer, model in zip(table.footers, ("resnet50_vd", "other"), strict=True):
+        rows = [row for row in table.rows if row[1] == f"Synthetic {model}"]
+        assert len(rows) == 2
+        assert footer[2] == pytest.approx(sum(row[2] for row in rows) / 2)  # type: ignore[misc]
 
 
 def test_an_interval_stays_where_an_accuracy_can_be(tmp_path: Path) -> None:
@@ -125,3 +190,10 @@ def test_validation_far_from_test_is_explained(tmp_path: Path) -> None:
     assert text is not None
     assert "digits, fixed (" in text.text
     assert "digits, grid (" not in text.text
+
+
+def test_of_several_networks_a_surprise_says_which(tmp_path: Path) -> None:
+    text = surprises(two_networks(tmp_path).cells)
+    assert text is not None
+    assert "Synthetic digits, Synthetic resnet50_vd, grid (" in text.text
+    assert "Synthetic digits, Synthetic other, grid (" in text.text

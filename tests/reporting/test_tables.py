@@ -116,7 +116,13 @@ def test_latex_escapes_what_means_something_to_it() -> None:
     assert "$-$0.10" in text
 
 
+@pytest.mark.parametrize("name", ["[a] b", "*a"])
+def test_a_name_is_no_option_of_the_line_break_before_it(name: str) -> None:
+    table = Table("t", "", [Column("n", "n")], [["first"], [name]])
+    assert f"{{{name[0]}}}{name[1:]}" in to_latex(table).splitlines()[-3]
+
+
 def test_a_footer_is_shown_but_is_no_data() -> None:
-    table = Table("t", "", TABLE.columns, TABLE.rows, ["Average", 0.9, 784])
+    table = Table("t", "", TABLE.columns, TABLE.rows, [["Average", 0.9, 784]])
     assert to_text(table).splitlines()[-1].split() == ["Average", "90.00", "784"]
     assert len(to_csv(table).splitlines()) == 1 + len(TABLE.rows)
