@@ -318,6 +318,35 @@ def test_dvc_says_nothing_of_a_stage_that_answered_ctrl_c(tmp_path, code, messag
     assert bool(done.stderr.strip()) == bool(message)
 
 
+def test_a_second_run_of_a_pipeline_waits_for_the_first(tmp_path):
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
+    command = "touch begun; until [ -e over ]; do sleep 0.1; done; echo once >> result"
+    stages = {"stages": {"one": {"cmd": command, "outs": [{"result": {"persist": True}}]}}}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(stages))
+
+    def start():
+        return subprocess.Popen(
+            [sys.executable, "-m", "pipeline.projects.quiet_dvc", "repro"],
+            cwd=tmp_path,
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    with start() as first:
+        while not (tmp_path / "begun").exists():
+            assert first.poll() is None
+            time.sleep(0.1)
+        with start() as second:
+            waits = "this pipeline is under way in another process; waiting for it\n"
+            assert second.stderr.readline() == waits
+            (tmp_path / "over").touch()
+            assert (first.wait(), second.wait()) == (0, 0)
+    assert (tmp_path / "result").read_text() == "once\n"
+
+
 @pytest.mark.slow
 def test_from_a_hard_path_to_model_and_report(tmp_path):
     copy = tmp_path / "copy"

@@ -91,7 +91,7 @@ def test_what_is_wrong_with_the_images_is_said(quickstart: Config) -> None:
     report(quickstart)
     assert page.read_text().count("digits: 6 images in 3 groups of identical files are in") == 1
     assert page.read_text().count(f"digits: {note}") == 1
-    assert "1,234 images cannot be read and were left out" in page.read_text()
+    assert "1,234 images left out as unreadable" in page.read_text()
 
 
 def test_the_model_section_says_where_the_model_is(quickstart: Config) -> None:

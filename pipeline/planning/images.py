@@ -12,7 +12,7 @@ from statistics import median
 import numpy as np
 from PIL import Image
 
-from pipeline.base.text import count, printable
+from pipeline.base.text import count, printable, some
 from pipeline.datasets import readers, splits
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.listing import Entry, Listing
@@ -66,7 +66,9 @@ class Images:
             for group in self.listing.left_out
         ]
         if self.rare:
-            groups.append(f"{count(len(self.rare), 'class', 'classes')} with too few images")
+            shown_rare = some([f"{name} ({images})" for name, images in self.rare.items()])
+            rare = count(len(self.rare), "class", "classes")
+            groups.append(f"{rare} with too few images: {shown_rare}")
         shown.append(("left out", "; ".join(groups) or "nothing"))
         return shown
 

@@ -1,14 +1,21 @@
 """Run DVC and print only its warnings and errors. Its own --quiet hides those too.
 
+DVC refuses a pipeline that another process runs. Here the second process waits instead. The lock is
+held in DVC's own process, because that continues when the command that started it is killed.
+
 python -m pipeline.projects.quiet_dvc repro quickstart/dvc.yaml
 """
 
+import hashlib
 import logging
 import re
 import sys
 
 from dvc.cli import main as dvc
 from dvc.ui import ui
+
+from pipeline.base.locks import alone
+from pipeline.settings.folders import lock_file
 
 _BY_CTRL_C = re.compile(r"exited with (130|-2)$")
 """What DVC says of a stage that answered the signal, or that was just about to end."""
@@ -20,7 +27,13 @@ def main() -> None:
     for handler in logging.getLogger("dvc").handlers:  # the same ones for all three
         handler.addFilter(_no_interruption)
     ui.enable = lambda: None  # advice to push, with or without a remote
-    sys.exit(dvc(sys.argv[1:]))
+    words = sys.argv[1:]
+    same = hashlib.sha256("\0".join(words).encode()).hexdigest()[:16]
+    try:
+        with alone(lock_file(f"dvc-{same}"), "this pipeline"):
+            sys.exit(dvc(words))
+    except KeyboardInterrupt:  # while it waits
+        sys.exit(130)
 
 
 def _no_interruption(record: logging.LogRecord) -> bool:

@@ -1,6 +1,7 @@
 """Say what to do next with a dataset: at most five sentences, each from a rule with its figure."""
 
 from collections.abc import Callable
+from statistics import fmean
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from pipeline.settings.point import FLAGS, HYPERPARAMETERS
 from pipeline.trials.contract import FinalFile
 
 MOST = 5
-_FEW_IMAGES = 2
+_FEW_IMAGES = 3
 """A pair of classes that is confused less often than this is no pattern."""
 
 
@@ -23,7 +24,8 @@ def next_steps(place: Place) -> Section | None:
     cell = final_cell(place)
     if cell is None or cell.final is None:
         return None
-    sentences = [text for rule in RULES if (text := rule(cell, cell.final))]
+    rules = RULES[:-2] if guesses(cell, cell.final) else RULES  # such errors say little of classes
+    sentences = [text for rule in rules if (text := rule(cell, cell.final))]
     if not sentences:
         return None
     return Section("What next", f"next-{place.stem}", [Items(sentences[:MOST])])
@@ -59,8 +61,8 @@ def indistinct(cell: Cell, final: FinalFile) -> str | None:
     return (
         f"On {images:,} validation images the 95 % interval of the best setting begins at "
         f"{100 * low:.2f} %, and {alike} of {len(measured)} settings lie within it: the choice "
-        "among them is partly luck, which more validation images (`dataset.val_fraction`) would "
-        "lessen."
+        "among them is partly luck, which more validation images would lessen "
+        "(`dataset.val_fraction`, unless the images have a validation split of their own)."
     )
 
 
@@ -89,10 +91,44 @@ def conflicts(cell: Cell, final: FinalFile) -> str | None:
     number = final.two_labels
     if not number:
         return None
+    stand = (
+        "stands under two labels, so one of them"
+        if number == 1
+        else "stand under two labels, so one label of each"
+    )
     return (
-        f"{count(number, 'image')} stand under two labels, so one label of each is wrong: correct "
-        "them first; `stats.json` beside the prepared data names them."
-    ).replace("1 image stand", "1 image stands")
+        f"{count(number, 'image')} {stand} is wrong: correct the labels first; `stats.json` beside "
+        "the prepared data names the files."
+    )
+
+
+def guesses(cell: Cell, final: FinalFile) -> str | None:
+    """Say that the model is not shown to be better than an answer without training.
+
+    By mean accuracy per class that answer is chance, otherwise always the largest class.
+    """
+    if cell.best.choice == ("heldout", "mean_class"):
+        mean = fmean(final.mean_class)
+        if mean > final.chance:
+            return None
+        figures = (
+            f"guessing: the mean accuracy of its classes is {100 * mean:.2f} %, by chance it is "
+            f"{100 * final.chance:.2f} %"
+        )
+    else:
+        images = final.images.test
+        low = wilson_interval(round(final.top1[0] * images), images).low or 0.0
+        if low > final.majority:
+            return None
+        figures = (
+            f"always answering {printable(final.majority_class)}: this is right for "
+            f"{100 * final.majority:.2f} % of the {images:,} test images, and the 95 % interval of "
+            f"the model begins at {100 * low:.2f} %"
+        )
+    return (
+        f"The model is not shown to be better than {figures}. Give the trials more epochs "
+        "(`recipe.epochs`, `search.max_hours`) or more images."
+    )
 
 
 def most_confused(cell: Cell, final: FinalFile) -> str | None:
@@ -107,7 +143,7 @@ def most_confused(cell: Cell, final: FinalFile) -> str | None:
     one, other = (printable(final.classes[i]) for i in (first, second))
     return (
         f"{images:,} of the {errors:,} errors on the test split confuse {one} and {other}: look "
-        "at these images for wrong labels, or make the two one class."
+        "at these images for wrong labels. If people confuse the two as well, make them one class."
     )
 
 
@@ -131,10 +167,11 @@ def weakest_class(cell: Cell, final: FinalFile) -> str | None:
 
 RULES: tuple[Callable[[Cell, FinalFile], str | None], ...] = (
     conflicts,
+    guesses,
     more_images,
     edge,
     indistinct,
     most_confused,
     weakest_class,
 )
-"""The rules, the most useful first."""
+"""The rules, the most useful first. The last two are about single classes."""

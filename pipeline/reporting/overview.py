@@ -60,7 +60,10 @@ def _reading(cells: Sequence[Cell]) -> str:
     if not seeds:
         return "Nothing is evaluated yet: the test split is closed." + _COST
     if seeds == [1]:
-        how = "of one refit of the point that was best on validation, hence without an interval"
+        how = (
+            "of one refit of the point that was best on validation, so the tables have no interval "
+            "over seeds"
+        )
     else:
         how = (
             "mean over refits, with its 95 % interval where one is given, under "

@@ -26,7 +26,7 @@ def provenance(cells: Sequence[Cell]) -> Section:
         if cell.final and cell.final.accepted_counts
     ]
     blocks += [
-        Text(f"{cell.name}: {cell.final.unreadable:,} images cannot be read and were left out.")
+        Text(f"{cell.name}: {count(cell.final.unreadable, 'image')} left out as unreadable.")
         for cell in cells
         if cell.final and cell.final.unreadable
     ]

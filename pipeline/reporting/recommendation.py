@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pipeline.base.statistics import wilson_interval
 from pipeline.base.text import count
 from pipeline.reporting.accuracy_context import guessing, opened
 from pipeline.reporting.cell_groups import Place, describe, how_measured, wording
@@ -28,6 +29,8 @@ def answer(place: Place) -> Facts | None:
         ("Setting to use", f"{describe(cell.best.point)} ({_origin(same)})"),
         ("Test accuracy", accuracy(cell, final)),
     ]
+    if cell.best.chosen_by == "mean_class" and (mean := cell.mean("mean_class")):
+        lines.append(("Mean of the classes", f"{show(mean, 'share')} %, by which it was chosen"))
     difference, words = gain(place, strategy)
     if difference is not None:
         points = f"{show(difference, 'points')} points (paired by seed and image), {words}"
@@ -60,17 +63,24 @@ def _took(cells: Sequence[Cell]) -> str:
 
 
 def accuracy(cell: Cell, final: FinalFile) -> str:
-    """Describe a setting's test accuracy, its 95 % interval and the accuracy of every refit."""
+    """Describe a setting's test accuracy, its 95 % interval and the accuracy of every refit.
+
+    A single refit has Wilson's interval over its test images, as its model card has.
+    """
     top1 = cell.top1
     assert top1 is not None
     seeds = [show(each, "share") for each in final.top1]
+    images = final.images.test
+    refits = f"refits {', '.join(seeds)}" if len(seeds) > 1 else "one training"
+    if len(seeds) == 1 and final.protocol == "heldout":
+        top1 = wilson_interval(round(top1.mean * images), images)
+        refits = "one training; the interval covers other test images, but no other seed"
     sure = ""
     if top1.low is not None and top1.high is not None:
         sure = f", with 95 % confidence {show(top1.low, 'share')} to {show(top1.high, 'share')} %"
-    refits = f"refits {', '.join(seeds)}" if len(seeds) > 1 else "one training"
     if len(seeds) > 1 and cell.model_folder:
         refits += "; the model is the first"
-    return f"{show(top1.mean, 'share')} % of {final.images.test:,} images{sure} ({refits})"
+    return f"{show(top1.mean, 'share')} % of {images:,} images{sure} ({refits})"
 
 
 def answer_table(places: Sequence[Place]) -> Table | None:

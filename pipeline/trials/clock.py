@@ -91,8 +91,11 @@ def _ticking(path: Path, key: str, start_up: float, before: Clock | None) -> Ite
     """Write the count every few seconds until the block ends, on top of what ``before`` counted."""
     began = float(os.environ.get(STARTED) or psutil.Process().create_time())
     earlier = 0.0
-    if before is not None:  # an earlier stage of this command counted from the same moment
-        earlier = before.earlier if before.began == began else before.seconds
+    if before is not None:
+        # An earlier stage of this command began at the same moment, and a command that this one
+        # waited for has overlapped with it. Such time counts once.
+        ended = before.began + before.seconds - before.earlier
+        earlier = before.seconds - max(0.0, ended - began)
     done = threading.Event()
 
     def write() -> None:
@@ -125,7 +128,7 @@ def require_time(cfg: Config, sweep: Path, trials: Sequence[Trial]) -> None:
     seconds = [each.seconds for each in sorted(results, key=lambda each: each.finished)]
     if seconds:
         needed = _expected(seconds) * (1 + _trials_after(cfg))
-        what = "one more trial and the refits"
+        what = "one more trial, the refits, the model and the report"
         _require(cfg, sweep, needed, what, _STARTS_AFTER_SEARCH)
 
 

@@ -37,6 +37,14 @@ def final(confusion: list[list[int]], names: list[str]) -> FinalFile:
     )  # fmt: skip
 
 
+def test_copies_of_test_images_in_training_are_not_denied(cfg: Config) -> None:
+    measured = final([[9, 1], [4, 6]], ["ant", "bee"])
+    assert "in choosing its settings. A random guess" in card(cfg, description(), measured, COST)
+    leaking = measured.model_copy(update={"leaked": 14, "leaked_groups": 7})
+    text = card(cfg, description(), leaking, COST)
+    assert "settings, except for copies: 14 images in 7 groups of identical files are in" in text
+
+
 @pytest.fixture
 def cfg(project) -> Config:  # type: ignore[no-untyped-def]
     return project.compose("dataset.licence=CC BY 4.0")

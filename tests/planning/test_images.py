@@ -34,7 +34,7 @@ def test_layout_classes_splits_and_what_is_left_out(folder):
     assert said["images"] == "40; the short side of half of them is at least 51 px"
     assert said["classes"] == "2: the smallest is cat with 10, the largest dog with 30"
     assert said["splits"] == "26 to train, 6 to select by, 8 to test at the end"
-    assert said["left out"] == "1 .txt: no image; 1 class with too few images"
+    assert said["left out"] == "1 .txt: no image; 1 class with too few images: eel (2)"
 
 
 def test_classes_that_cannot_be_split_are_refused_before_anything_is_made(folder):

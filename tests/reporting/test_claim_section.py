@@ -259,7 +259,10 @@ def test_figures_of_the_paddle_protocol_stand_where_ours_are_missing(tmp_path: P
     ("seeds", "words"),
     [
         ((0, 1), "mean over refits, with its 95 % interval where one is given, under 2 seeds"),
-        ((0,), "of one refit of the point that was best on validation, hence without an interval"),
+        (
+            (0,),
+            "of one refit of the point that was best on validation, so the tables have no interval",
+        ),
         (None, "Nothing is evaluated yet"),
     ],
 )

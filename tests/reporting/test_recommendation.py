@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,14 @@ import yaml
 from pipeline.reporting.cell_groups import places
 from pipeline.reporting.comparisons import comparison_table
 from pipeline.reporting.published import table1
-from pipeline.reporting.recommendation import answer, answer_table, cost, strategy_table, surprises
+from pipeline.reporting.recommendation import (
+    accuracy,
+    answer,
+    answer_table,
+    cost,
+    strategy_table,
+    surprises,
+)
 from pipeline.reporting.result_table import result_table
 from pipeline.reporting.results import CellName, Results, read_results
 from tests.support.synthetic_results import Benchmark, write_predictions
@@ -81,6 +89,34 @@ def test_one_search_that_found_the_setting_is_the_cost(tmp_path: Path) -> None:
     facts = answer(place)
     assert facts is not None
     assert dict(facts.lines)["Cost of the search"] == "6 trainings, 81 s of device time"
+
+
+def test_one_refit_has_the_interval_of_its_model_card(tmp_path: Path) -> None:
+    [place] = places(read(tmp_path, "digits").cells)
+    cell = place.cells["bayes"]
+    assert cell.final is not None
+    final = cell.final.model_copy(update={"top1": [1.0], "seeds": [0], "top1_mean": 1.0})
+    alone = replace(cell, final=final)
+    assert accuracy(alone, final) == (
+        "100.00 % of 200 images, with 95 % confidence 98.12 to 100.00 % (one training; the "
+        "interval covers other test images, but no other seed)"
+    )
+    assert accuracy(alone, final.model_copy(update={"protocol": "paddle"})) == (
+        "100.00 % of 200 images (one training)"
+    )
+
+
+def test_a_setting_chosen_by_its_classes_is_shown_with_their_mean(tmp_path: Path) -> None:
+    [place] = places(read(tmp_path, "digits").cells)
+    by_classes = {
+        name: replace(cell, best=cell.best.model_copy(update={"chosen_by": "mean_class"}))
+        for name, cell in place.cells.items()
+    }
+    facts, others = answer(replace(place, cells=by_classes)), answer(place)
+    assert facts is not None
+    assert others is not None
+    assert dict(facts.lines)["Mean of the classes"].endswith("] %, by which it was chosen")
+    assert "Mean of the classes" not in dict(others.lines)
 
 
 def test_every_strategy_has_its_cost_in_units_a_person_reads(tmp_path: Path) -> None:

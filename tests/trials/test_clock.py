@@ -10,7 +10,7 @@ from hydra_skopt_sweeper.errors import StopSweep
 from pipeline.report import report
 from pipeline.settings.folders import sweep_dir
 from pipeline.settings.machine import STARTED
-from pipeline.trials.clock import clock_file, require_time
+from pipeline.trials.clock import clock_file, counting_on, require_time
 from pipeline.trials.contract import Trial, TrialResult
 from tests.support.small_project import BUDGET, KEY, PARAMS
 
@@ -156,8 +156,28 @@ def test_the_time_needed_is_that_of_measured_trials_and_of_what_follows(
     leave(needed + 1)
     require_time(cfg, sweep_dir(cfg), so_far(cfg, *seconds))
     leave(needed - 1)
-    with pytest.raises(StopSweep, match="are left, but one more trial and the refits take"):
+    with pytest.raises(
+        StopSweep, match="are left, but one more trial, the refits, the model and the report"
+    ):
         require_time(cfg, sweep_dir(cfg), so_far(cfg, *seconds))
+
+
+def test_time_that_two_commands_share_counts_once(project, monkeypatch):
+    limited(project, 1)
+    cfg = project.compose("strategy=bayes")
+    file = clock_file(sweep_dir(cfg))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    now = time.time()
+    # It ended 20 seconds after this command had begun to wait for it.
+    before = {"key": "", "began": now - 100, "earlier": 7.0, "seconds": 97.0, "start_up": 1.0}
+    file.write_text(json.dumps(before))
+    monkeypatch.setenv(STARTED, str(now - 30))
+    for _ in range(2):  # two stages of this command
+        with counting_on(cfg, sweep_dir(cfg)):
+            pass
+        counted = json.loads(file.read_text())
+        assert counted["earlier"] == pytest.approx(77.0)
+        assert counted["seconds"] == pytest.approx(107.0, abs=20)
 
 
 def test_refits_fall_to_one_when_time_is_over_and_grow_with_more_hours(project, now, capsys):
@@ -197,7 +217,9 @@ def test_the_stages_of_a_command_count_its_time_once(project, monkeypatch):
     project.evaluate("strategy=bayes")
     evaluated = json.loads(file.read_text())["seconds"]
     assert 5000 < tuned < evaluated < 10_000
-    monkeypatch.setenv(STARTED, str(time.time() - 5000))  # the same command, given again
+    # The same command, given again long after the first one ended.
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"began": 0.0}))
+    monkeypatch.setenv(STARTED, str(time.time() - 5000))
     project.evaluate("strategy=bayes")
     assert json.loads(file.read_text())["seconds"] > evaluated + 5000
 
