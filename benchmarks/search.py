@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     made = documented(__doc__, json=True)
     made.add_argument("--grid", type=Path, action="append", metavar="CSV", help="repeatable")
     made.add_argument(
-        "--seeds", type=int, default=100, help="variants of a grid per searcher (default 100)"
+        "--seeds", type=int, default=200, help="variants of a grid per searcher (default 200)"
     )
     made.add_argument(
         "--few-seeds",
