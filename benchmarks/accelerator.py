@@ -181,7 +181,7 @@ class Bench:
         windows = [random_window(*self.store.size(row), recipe, rng) for row in rows]
         device = torch.device(self.device)
         ways: dict[str, Any] = {
-            "host": HostCropper(self.store, recipe),
+            "host": HostCropper(self.store, recipe, torch.get_num_threads()),
             "resident": cropper(self.store, recipe, "device", self.device),
             "packed": DeviceCropper(self.store, recipe, device, None),
         }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import torch
 
 from pipeline.base.files import write_bytes, write_text
 from pipeline.base.locks import alone
@@ -105,7 +106,7 @@ def write_card(cfg: Config, final: FinalFile, folder: Path) -> None:
 def images_of(split: Split, cfg: Config, resources: Resources) -> Iterator[np.ndarray]:
     """Yield the images of a split as the network receives them, uint8 [N, S, S, 3], in batches."""
     rows = resources.manifest.rows((split,))
-    cropper = HostCropper(resources.store, cfg.recipe)
+    cropper = HostCropper(resources.store, cfg.recipe, torch.get_num_threads())
     crops = CentreCrops(cropper, resources.manifest.labels, cfg.recipe)
     for start in range(0, len(rows), EVALUATION_BATCH):
         yield crops[rows[start : start + EVALUATION_BATCH]].images.numpy()

@@ -64,7 +64,7 @@ class Classifier(pl.LightningModule):
 
     def normalise(self, images: Tensor) -> Tensor:
         """Convert uint8 [N, H, W, 3] to normalised float [N, 3, H, W], channels last in memory."""
-        return (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
+        return images.permute(0, 3, 1, 2).float().sub_(self.mean).div_(self.std)
 
     def forward(self, images: Tensor) -> Tensor:
         """Compute the logits [N, K] of uint8 images [N, H, W, 3]."""

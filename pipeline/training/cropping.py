@@ -48,19 +48,18 @@ def cropper(store: PixelStore, recipe: RecipeConfig, where: str, device: str) ->
 
     Raises UserError if the device does not give the host's bytes.
     """
-    if where == "host":
-        return HostCropper(store, recipe)
+    if where == "host":  # on a processor the other threads train meanwhile
+        return HostCropper(store, recipe, 1 if device == "cpu" else torch.get_num_threads())
     there = torch.device(device)
     _require_equal(recipe.resize, there)
     return DeviceCropper(store, recipe, there, resident(store, there))
 
 
 class HostCropper:
-    """Cuts crops with Pillow or numpy, on as many threads as torch uses."""
+    """Cuts crops with Pillow or numpy, on ``threads`` threads."""
 
-    def __init__(self, store: PixelStore, recipe: RecipeConfig) -> None:
+    def __init__(self, store: PixelStore, recipe: RecipeConfig, threads: int = 1) -> None:
         self.store, self.size, self.resize = store, recipe.image_size, recipe.resize
-        threads = torch.get_num_threads()
         self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def crops(self, rows: NDArray[np.int64], windows: Sequence[Window]) -> Tensor:

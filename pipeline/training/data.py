@@ -1,6 +1,7 @@
 """Load batches of stored images: random crops for training, centre crops for evaluation."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -148,6 +149,18 @@ class CentreCrops(Dataset[Batch]):
         return Batch(cropper.crops(rows, windows), labels, None, 1.0)
 
 
+class AheadLoader(DataLoader[Batch]):
+    """Cuts the next batch in a thread while the network works on this one."""
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # any iterator will do
+        batches = super().__iter__()
+        with ThreadPoolExecutor(1) as thread:
+            coming = thread.submit(next, batches, None)
+            while (batch := coming.result()) is not None:
+                coming = thread.submit(next, batches, None)
+                yield batch
+
+
 class TrialData(pl.LightningDataModule):
     """Loads the images of one trial, for resolved settings of the machine.
 
@@ -166,7 +179,9 @@ class TrialData(pl.LightningDataModule):
             raise ValueError(f"{len(self.rows)} training images: batch norm needs at least two")
         self.schedule = Schedule(len(self.rows), recipe)
         self.cropper = cropper(store, recipe, machine.data, machine.device)
-        self.pinned = machine.device == "cuda" and machine.data == "host"
+        on_host = machine.data == "host"
+        self.loader = AheadLoader if on_host else DataLoader
+        self.pinned = on_host and machine.device == "cuda"
 
     def class_weights(self) -> Tensor | None:
         """Return the float32 weight of each class in the loss, [K]; None for equal weights."""
@@ -204,7 +219,7 @@ class TrialData(pl.LightningDataModule):
         return self._loader(CentreCrops(self.cropper, self.manifest.labels, self.recipe), batches)
 
     def _loader(self, dataset: Dataset[Batch], sampler: object) -> DataLoader[Batch]:
-        return DataLoader(
+        return self.loader(
             dataset,
             sampler=sampler,  # type: ignore[arg-type]  # any iterable of addresses will do
             batch_size=None,

@@ -1,8 +1,11 @@
 """Batches by address, and which splits a trial may see."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import Dataset
 
 from pipeline.datasets.manifest import Manifest
 from pipeline.datasets.pixels import PixelStore
@@ -10,6 +13,7 @@ from pipeline.settings.schema import Config, MachineConfig, ProtocolConfig, Reci
 from pipeline.training import data as training_data
 from pipeline.training.cropping import HostCropper
 from pipeline.training.data import (
+    AheadLoader,
     Purpose,
     StepAddress,
     TestSetLockedError,
@@ -139,6 +143,28 @@ def test_a_batch_follows_from_its_address_alone(manifest, store):
     assert first[0].images.dtype == torch.uint8
     assert first[0].images.shape == (16, 32, 32, 3)
     assert first[0].partners is None
+
+
+def test_one_batch_is_cut_while_the_one_before_it_is_used():
+    begun = [threading.Event() for _ in range(3)]
+
+    class Numbers(Dataset):
+        def __getitem__(self, number):
+            begun[number].set()
+            return number
+
+    batches = iter(AheadLoader(Numbers(), sampler=range(3), batch_size=None))
+    assert next(batches) == 0
+    assert begun[1].wait(60)
+    assert not begun[2].is_set()
+    assert list(batches) == [1, 2]
+
+
+def test_an_error_in_a_batch_is_raised_where_the_batch_is_due():
+    batches = iter(AheadLoader([10, 11], sampler=[0, 1, 2], batch_size=None))
+    assert [next(batches), next(batches)] == [10, 11]
+    with pytest.raises(IndexError):
+        next(batches)
 
 
 def test_a_set_smaller_than_a_batch_is_one_batch(manifest, store):

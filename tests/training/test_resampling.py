@@ -189,14 +189,11 @@ def test_a_card_uses_the_kernel_if_it_works_there(monkeypatch, capsys, works):
     assert said is not works
 
 
-def test_threads_of_the_host_change_no_byte(monkeypatch):
+def test_threads_of_the_host_change_no_byte():
     store, recipe, rows = Images([(90, 70)], 4), recipe_of(24, "antialias"), np.zeros(50, np.int64)
     rng = np.random.default_rng(0)
     windows = [random_window(90, 70, recipe, rng) for _ in rows]
-    cut = []
-    for threads in (1, 3):
-        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
-        cut.append(HostCropper(store, recipe).crops(rows, windows))
+    cut = [HostCropper(store, recipe, threads).crops(rows, windows) for threads in (1, 3)]
     assert torch.equal(*cut)
 
 
