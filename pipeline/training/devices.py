@@ -9,7 +9,7 @@ import torch
 from pytorch_lightning.plugins.precision import MixedPrecision, Precision
 
 from pipeline.base.errors import UserError
-from pipeline.base.memory import free_memory
+from pipeline.base.memory import free_memory, keep_freed_memory
 from pipeline.base.text import gist
 from pipeline.settings.accelerators import capability
 from pipeline.settings.machine import GPUS, threads_alone
@@ -72,11 +72,13 @@ def resolve_precision(precision: str, device: str) -> str:
 
 
 def start(device: str) -> None:
-    """Start CUDA for ``device`` cuda. Raises UserError if the driver does not let it start.
+    """Start CUDA, or let a processor keep the memory that steps free.
 
-    Until then only the driver was asked, which may list a card that this torch cannot use.
+    Raises UserError if the driver does not let CUDA start. Until then only the driver was asked,
+    which may list a card that this torch cannot use.
     """
     if device != "cuda":
+        keep_freed_memory()
         return
     try:
         torch.cuda.mem_get_info()  # the first call that needs the card itself
