@@ -20,15 +20,15 @@ from pipeline.base.errors import UserError
 from pipeline.settings.defaults import require_plain_defaults
 from pipeline.settings.faults import Origin, composition_fault, paths
 from pipeline.settings.folders import CONF, CONFIG_NAME
-from pipeline.settings.guard import read_params, require_plain_groups, require_plain_overrides
+from pipeline.settings.guard import (
+    groups,
+    read_params,
+    require_plain_groups,
+    require_plain_overrides,
+)
 from pipeline.settings.machine import count, processes, require_counts
 from pipeline.settings.plain_yaml import read_mapping
-from pipeline.settings.rules import (
-    Rule,
-    require_exportable,
-    require_first_point,
-    require_known_names,
-)
+from pipeline.settings.rules import RULES, Rule
 from pipeline.settings.schema import Config, SearchConfig
 from pipeline.settings.values import Model
 
@@ -47,10 +47,11 @@ def hydra_overrides(config_dir: Path, overrides: Sequence[str]) -> list[str]:
     """Return ``overrides`` in the form that Hydra needs.
 
     The search path of our groups is added, and a name from ``folders`` is replaced by the keys it
-    stands for. Keys of the schema get ``++``, because Hydra would refuse those that no file sets.
+    stands for. Keys of the schema get ``++``, because Hydra would refuse those that no file sets;
+    groups take no prefix, and only params.yaml sets ``folders``.
     """
     values = read_mapping(config_dir / f"{CONFIG_NAME}.yaml")
-    known = {path for path in paths(Config) if "." in path}
+    known = {*paths(Config)} - {*groups(), "folders"}
     spelled = _own_folder(values, overrides)
     forced = [f"++{each}" if each.partition("=")[0] in known else each for each in spelled]
     return [f"hydra.searchpath=[{quote(f'file://{CONF}')}]", *_budgets(values), *forced]
@@ -162,15 +163,10 @@ def compose_for_sweep(
             plain = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
             origin = Origin(config_dir, overrides, choices)
             cfg = check(plain, origin)
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
         own = list(_folders(values))
         raise UserError(composition_fault(error, params, overrides, own)) from error
-    except ValueError as error:  # OmegaConf reads what follows the name of a list as an index
-        raise UserError(
-            f"override {' '.join(overrides)}: found a name after that of a list ({error}); "
-            "allowed: a whole list, as in 'space.lr=[0.1,0.3]'"
-        ) from error
-    for rule in (require_known_names, require_exportable, require_first_point, *rules):
+    for rule in (*RULES, *rules):
         rule(cfg, origin)
     return cfg, launcher
 

@@ -9,7 +9,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.settings.values import Count, Fraction, Line, Md5, Model, Name, Seed, Sha256, White
+from pipeline.settings.values import (
+    Count,
+    Fraction,
+    Line,
+    Md5,
+    Model,
+    Name,
+    Seed,
+    Sha256,
+    White,
+    broken_rule,
+    written,
+)
 
 
 class ArchiveConfig(Model):
@@ -98,16 +110,17 @@ class DatasetConfig(Model):
     @classmethod
     def _side_or_original(cls, value: object) -> object:
         if value != "original" and not (type(value) is int and value > 0):
-            raise ValueError(f"found {value!r}; allowed: a number of pixels, or original")
+            raise ValueError(f"found {written(value)}; allowed: a number of pixels, or original")
         return value
 
     @model_validator(mode="after")
     def _root_goes_with_folder(self) -> DatasetConfig:
         if (self.root is not None) != (self.reader == "folder"):
-            raise ValueError(
+            raise broken_rule(
                 "root is needed with reader: folder and forbidden elsewhere; "
-                "for your own images use dataset=folder dataset.root=PATH"
+                "for your own images use dataset=folder dataset.root=PATH",
+                *("root", "reader"),
             )
         if self.class_level is not None and self.reader != "folder":
-            raise ValueError("class_level is for reader: folder only")
+            raise broken_rule("class_level is for reader: folder only", "class_level", "reader")
         return self

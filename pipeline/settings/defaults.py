@@ -33,11 +33,16 @@ def require_plain_defaults(values: Mapping[str, Any], params: Path) -> list[Choi
             f"{params}: the last entry of 'defaults' must be {SELF}: the values of this file count "
             "before those of conf/"
         )
-    return [
+    chosen = [
         _choice(str(key), name, params, given=isinstance(entry, dict))
         for entry in defaults[:-1]
         for key, name in (entry if isinstance(entry, dict) else {str(entry): None}).items()
     ]
+    groups_chosen = [group for group, _ in chosen]
+    for group in groups_chosen:
+        if groups_chosen.count(group) > 1:
+            raise UserError(f"{params}: 'defaults': found '{group}' twice; allowed: once")
+    return chosen
 
 
 def _choice(key: str, name: Any, params: Path, *, given: bool) -> Choice:

@@ -1,23 +1,24 @@
 """Say what is wrong with a configuration: the override or file, the key, what it holds and may."""
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeGuard, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, TypeGuard, Union, get_args, get_origin
 
-from hydra.errors import ConfigCompositionException, MissingConfigException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import MissingConfigException
 from omegaconf import OmegaConf
 from pydantic import BaseModel
 
-from pipeline.base.text import among, did_you_mean
+from pipeline.base.text import among, did_you_mean, gist
 from pipeline.settings.folders import CONF, CONFIG_NAME
 from pipeline.settings.machine import LAUNCHER
 from pipeline.settings.plain_yaml import read_mapping
 from pipeline.settings.schema import Config
-from pipeline.settings.values import PATTERNS, RULE
+from pipeline.settings.values import PATTERNS, RULE, written
 
 _ABSENT = object()
 
@@ -73,7 +74,7 @@ class Origin:
             return f"{source}: key '{key}' is missing"
         if fault["type"] == "value_error":
             return f"{source}: '{key}': {fault['msg'].removeprefix('Value error, ')}"
-        return f"{source}: '{key}': found {_written(fault['input'])}; allowed: {_allowed(fault)}"
+        return f"{source}: '{key}': found {written(fault['input'])}; allowed: {_allowed(fault)}"
 
 
 def _keys(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
@@ -81,11 +82,6 @@ def _keys(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
     if loc[:2] == ("evaluate", "seeds"):
         return tuple(part for part in loc if "[" not in str(part))
     return loc[:2] if loc[:1] == ("folders",) else loc
-
-
-def _written(value: Any) -> str:
-    """Write a value as in YAML, where it differs from Python."""
-    return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
 
 
 def _allowed(fault: Mapping[str, Any]) -> str:
@@ -111,13 +107,13 @@ def misshapen(
 ) -> Iterator[str]:
     """Yield a sentence for each mapping or list in ``values`` that must be something else."""
     for name in values.keys() & model.model_fields.keys():
-        kind, value = model.model_fields[name].annotation, values[name]
-        if _is_model(kind):
-            if isinstance(value, dict):
-                yield from misshapen(value, kind, f"{prefix}{name}.")
-            elif isinstance(value, list):
-                yield f"'{prefix}{name}': found {value!r}; allowed: a mapping of keys to values"
-        elif isinstance(value, dict) and get_origin(kind) is list:
+        kinds, value = [*_kinds(model.model_fields[name].annotation)], values[name]
+        inner = next(filter(_is_model, kinds), None)
+        if inner and isinstance(value, dict):
+            yield from misshapen(value, inner, f"{prefix}{name}.")
+        elif inner and isinstance(value, list):
+            yield f"'{prefix}{name}': found {value!r}; allowed: a mapping of keys to values"
+        elif isinstance(value, dict) and list in [get_origin(kind) for kind in kinds]:
             yield f"'{prefix}{name}': found {value!r}; allowed: a list"
 
 
@@ -126,8 +122,20 @@ def _fields(loc: Sequence[str | int]) -> list[str]:
     for part in loc:
         if isinstance(part, str):
             kind = model.model_fields[part].annotation
-            model = next(filter(_is_model, (kind, *get_args(kind))), None)
+            kinds = [each for one in _kinds(kind) for each in (one, *get_args(one))]
+            model = next(filter(_is_model, kinds), None)
     return list(model.model_fields) if model else []
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """Yield each type that an annotation allows."""
+    if get_origin(annotation) is Annotated:
+        yield from _kinds(get_args(annotation)[0])
+    elif get_origin(annotation) in (Union, UnionType):
+        for each in get_args(annotation):
+            yield from _kinds(each)
+    else:
+        yield annotation
 
 
 def _is_model(kind: Any) -> TypeGuard[type[BaseModel]]:
@@ -143,6 +151,11 @@ def composition_fault(
     if cause is not None and str(cause) and str(cause) not in text:
         text += f" ({str(cause).strip().splitlines()[0]})"
     lines = [line for line in text.splitlines() if line.strip()]
+    if absent := re.search(r"full_key: (hydra\.launcher\.\S+)", f"{text} {cause}"):
+        return (
+            f"{params} or an override: '{absent[1]}': the chosen launcher has no such key; choose "
+            f"another one with hydra/launcher=NAME or {LAUNCHER}=NAME"
+        )
     if lines and lines[0].startswith("Could not override '"):
         key = lines[0].split("'")[1]
         section = key.rpartition(".")[0]
@@ -167,9 +180,21 @@ def composition_fault(
         )
         source = LAUNCHER if by_environment else f"{params} or an override"
         return f"{source}: no {group} '{name}'.{among(name, options) if options else ''}"
-    composing = isinstance(error, ConfigCompositionException)
-    mapped = list(misshapen(read_mapping(params))) if composing else []
-    return "\n".join(f"{params}: {each}" for each in mapped or ["\n".join(lines)])
+    faults = [f"{params}: {each}" for each in misshapen(read_mapping(params))]
+    for override in overrides:
+        nested = _nested(override)
+        faults += [f"override {override}: {each}" for each in misshapen(nested)]
+    return "\n".join(faults or [f"{' '.join([str(params), *overrides])}: {gist(text)}"])
+
+
+def _nested(override: str) -> dict[str, Any]:
+    """Return the value of an override within mappings, one for each part of its key."""
+    parsed = OverridesParser.create().parse_override(override)
+    *parts, name = parsed.key_or_group.split(".")
+    nested: dict[str, Any] = {name: parsed.value()}
+    for part in reversed(parts):
+        nested = {part: nested}
+    return nested
 
 
 def paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:

@@ -15,10 +15,11 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from pipeline.base.errors import UserError
-from pipeline.base.text import among, printable
+from pipeline.base.text import among, gist, printable
 from pipeline.settings.folders import CONF
 from pipeline.settings.plain_yaml import interpolated, read_mapping
 from pipeline.settings.point import HYPERPARAMETERS
+from pipeline.settings.values import written
 
 LAUNCHER_GROUP = "hydra/launcher"
 LAUNCHER_KEYS = (
@@ -89,8 +90,11 @@ def require_plain_overrides(overrides: Sequence[str]) -> list[Choice]:
             override = parser.parse_override(text)
             value = None if override.is_sweep_override() else override.value()
         except (HydraException, ValueError) as error:
-            reason = printable(str(error).strip().splitlines()[0]) if str(error).strip() else ""
-            raise UserError(f"override {text}: found no KEY=VALUE: {reason}") from error
+            reason = gist(str(error).partition(" expecting")[0])
+            raise UserError(
+                f"override {text}: found no KEY=VALUE, as in recipe.epochs=20 or title='a: b', "
+                f"with quotes where a value has signs of its own ({reason})"
+            ) from error
         if not override.key_or_group:
             raise UserError(f"override {text}: found no key; allowed: KEY=VALUE")
         fault = _override_fault(override, value)
@@ -130,9 +134,10 @@ def _override_fault(override: Override, value: Any) -> str | None:
 
 
 def _group_fault(group: str, value: Any) -> str | None:
-    if isinstance(value, str) and re.fullmatch(r"[^/\\\x00-\x1f]+", value) and value != "..":
+    plain = isinstance(value, str) and re.fullmatch(r"[^/\\\x00-\x1f]+", value)
+    if plain and value not in ("..", "???"):  # OmegaConf takes ??? for a value that is missing
         return None
-    return f"no {group} {value!r}.{among(str(value), names_in(group))}"
+    return f"no {group} {written(value)}.{among(str(value), names_in(group))}"
 
 
 def names_in(group: str) -> list[str]:

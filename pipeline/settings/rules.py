@@ -30,6 +30,21 @@ def require_known_names(cfg: Config, origin: Origin) -> None:
                 raise UserError(f"{source}: '{key}': found {name!r}.{among(name, names)}")
 
 
+def require_chosen_names(cfg: Config, origin: Origin) -> None:
+    """Raise UserError when a part is not called like its file, because its results would be lost.
+
+    They are kept under the name of the part, and looked for under those in params.yaml.
+    """
+    for group in ("dataset", "model", "protocol", "strategy"):
+        name, chosen = getattr(cfg, group).name, origin.choices.get(group)
+        own = group == "dataset" and cfg.dataset.reader == "folder"
+        if chosen is not None and name != chosen and not own:
+            raise UserError(
+                f"{origin.source_of(group, 'name')}: '{group}.name': found {name!r}; allowed: "
+                f"{chosen}, the name of its file. To choose another file, set {group}=NAME"
+            )
+
+
 def _names(group: str, origin: Origin) -> list[str]:
     beside = (path.stem for path in (origin.config_dir / group).glob("*.yaml"))
     return sorted({*names_in(group), *beside})
@@ -63,3 +78,12 @@ def require_first_point(cfg: Config, origin: Origin) -> None:
                 f"{origin.params}: 'space.{name}': found {values}; allowed for {search}: a list "
                 f"with {value}, the value of '{name}', where the search begins"
             )
+
+
+RULES: tuple[Rule, ...] = (
+    require_known_names,
+    require_chosen_names,
+    require_exportable,
+    require_first_point,
+)
+"""The rules that every configuration is checked against."""

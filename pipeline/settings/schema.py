@@ -27,23 +27,25 @@ from pipeline.settings.values import (
     Seconds,
     Seed,
     Share,
+    Spread,
     broken_rule,
+    written,
 )
 
 
 class ModelConfig(Model):
     name: Name
     title: Line
-    arch: str
+    arch: Line
     """A timm architecture; ``resnet50_vd`` is timm's ``resnet50d``."""
-    weights: str
+    weights: Line
     """``none``, a URL, ``hf-hub:REPO``, ``package:NAME`` or a path."""
     mirrors: list[str] = []
     """Other URLs of the same file, tried in order; only if ``weights`` is a URL."""
     imagenet_top1: Annotated[float, Field(gt=0, lt=1)] | None = None
     mean: Annotated[list[Share], Field(min_length=3, max_length=3)] = [0.485, 0.456, 0.406]
     """Per channel, of pixels from 0 to 1; so is ``std``."""
-    std: Annotated[list[Part], Field(min_length=3, max_length=3)] = [0.229, 0.224, 0.225]
+    std: Annotated[list[Spread], Field(min_length=3, max_length=3)] = [0.229, 0.224, 0.225]
     note: Line = ""
     licence: Line = ""
     """Of the weights, for the model card; empty if there are none to start from."""
@@ -97,7 +99,9 @@ class RecipeConfig(Model):
     def _weight_or_rule(cls, value: object) -> object:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if value != "kornblith" and not (number and 0 < float(str(value)) <= 1):
-            raise ValueError(f"found {value!r}; allowed: a number above 0, up to 1, or kornblith")
+            raise ValueError(
+                f"found {written(value)}; allowed: a number above 0, up to 1, or kornblith"
+            )
         return value
 
     @model_validator(mode="before")
@@ -222,7 +226,7 @@ class EvaluateConfig(Model):
     @classmethod
     def _list_or_auto(cls, values: object) -> object:
         if values != "auto" and not isinstance(values, list):
-            raise ValueError(f"found {values!r}; allowed: auto, or a list of whole numbers")
+            raise ValueError(f"found {written(values)}; allowed: auto, or a list of whole numbers")
         return values
 
     @field_validator("seeds", "train_shares")
@@ -251,13 +255,13 @@ class MachineConfig(Model):
     (autocast with a scaled loss, for cards without bf16) are only used where they are named."""
     compile: bool = False
     """Compile the training step (torch.compile). It computes other bits, so it is in the key."""
-    threads: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[int, Field(ge=0, le=10_000)] = 0
     """Threads of one trial; 0: all cores."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     data: Literal["auto", "host", "device"] = "auto"
     """Where crops are cut, with the same bytes: on the host with Pillow, or on the device. auto: on
     an accelerator where there is one, else on the host."""
-    simulate: str | None = None
+    simulate: Line | None = None
     """For a dry run: a table like ``trials.csv`` whose results replace training. Part of a key."""
     simulate_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0.0
     """Seconds that each simulated trial sleeps."""
@@ -267,8 +271,8 @@ class MachineConfig(Model):
     def _one_device(cls, device: object) -> object:
         if device not in ("auto", "cpu", "cuda"):
             raise ValueError(
-                f"found {device!r}; allowed: auto, cpu, cuda. A trial uses one device; to use "
-                "several, run several trials at once: VDTRANSFER_LAUNCHER=processes"
+                f"found {written(device)}; allowed: auto, cpu, cuda. A trial uses one device; "
+                "to use several, run several trials at once: VDTRANSFER_LAUNCHER=processes"
             )
         return device
 
@@ -288,7 +292,7 @@ class Config(Point):
 
     project: Name
     """Name of the MLflow experiment."""
-    root: str
+    root: Line
     """Folder that holds ``results/`` and ``report/``, relative to the repository."""
     title: Line
     dataset: DatasetConfig
@@ -309,3 +313,10 @@ class Config(Point):
     evaluate: EvaluateConfig = EvaluateConfig()
     machine: MachineConfig = MachineConfig()
     planned: PlannedConfig = PlannedConfig()
+
+    @field_validator("datasets", "models", "strategies")
+    @classmethod
+    def _distinct(cls, names: list[str]) -> list[str]:
+        if len(set(names)) != len(names):
+            raise ValueError("values must be distinct")
+        return names

@@ -1,5 +1,6 @@
 """Define the strict base model and the checked value types that the schema is made of."""
 
+import json
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,6 +18,8 @@ Line = Annotated[str, Field(pattern=_LINE)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Part = Annotated[float, Field(gt=0, le=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Spread = Annotated[float, Field(ge=0.001, le=1)]
+"""A standard deviation that pixels are divided by."""
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
@@ -26,8 +29,9 @@ MOST_SIDE = 2048
 """Pixels. A ResNet50_vd takes about 0.6 GB of memory for one image of this side."""
 Seed = Annotated[int, Field(ge=0, le=2**64 - 1)]
 """What torch's generators take."""
-Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
-"""Up to a year: the clock of a process takes no time without end."""
+Seconds = Annotated[float, Field(ge=0.001, le=31_536_000)]
+"""Up to a year: the clock of a process takes no time without end. Less than a millisecond would set
+no limit."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
@@ -36,6 +40,11 @@ class Model(BaseModel):
     """A frozen model that refuses unknown keys and values of another type."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def written(value: object) -> str:
+    """Write a value as in YAML, where it differs from Python."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
 
 
 RULE = "rule"
