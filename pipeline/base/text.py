@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -15,10 +16,18 @@ _TRACE = ("Traceback (most", 'File "', "ray::")
 
 
 def printable(text: object) -> str:
-    """Escape what is not printable, line breaks too: one line, harmless to a terminal."""
+    """Escape what is not printable, line breaks too: one line, harmless to a terminal.
+
+    Blanks of any width stay, as do the joiners that Persian, Hindi and emoji are written with.
+    """
     return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in str(text)
+        each if _is_shown(each) else each.encode("unicode_escape").decode() for each in str(text)
     )
+
+
+def _is_shown(character: str) -> bool:
+    joins = character in "\u200c\u200d"
+    return character.isprintable() or joins or unicodedata.category(character) == "Zs"
 
 
 def encodable(name: str) -> str:
@@ -46,7 +55,7 @@ def gist(error: object, most: int = 400) -> str:
 
 def markdown(text: str) -> str:
     """Put text on one line and escape it, so that no character is special in Markdown."""
-    escaped = re.sub(r"([\\`*\[\]<>|~$])", r"\\\1", " ".join(text.split()))
+    escaped = re.sub(r"([\\`*\[\]<>|~$])", r"\\\1", printable(" ".join(text.split())))
     return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)
 
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from pipeline.base.errors import UserError
+from pipeline.base.text import printable
 from pipeline.datasets.listing import Split
 from pipeline.datasets.manifest import PIXELS, Manifest
 from pipeline.datasets.pixels import PixelStore
@@ -55,7 +56,8 @@ def confused_images(
         surest = int(np.argmax(np.where(wrong, guesses["probability"], -1.0)))
         names = manifest.class_names
         caption = (
-            f"{names[true]}, taken for {names[predicted]} ({guesses['probability'][surest]:.0%})"
+            f"{printable(names[true])}, taken for {printable(names[predicted])} "
+            f"({guesses['probability'][surest]:.0%})"
         )
         pixels = store.image(row_of[guesses["path"][surest]])
         pictures.append(Picture(_png(pixels), caption))

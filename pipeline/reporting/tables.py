@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 from tabulate import tabulate
 
 from pipeline.base.statistics import Interval
-from pipeline.base.text import cell, markdown
+from pipeline.base.text import cell, markdown, printable
 from pipeline.trials.tables import csv_text
 
 
@@ -92,7 +92,7 @@ def show(value: Value, kind: Kind) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
-        return value
+        return printable(value)
     match kind:
         case "share":
             return f"{100 * value:.2f}"
@@ -138,7 +138,7 @@ def to_csv(table: Table) -> str:
 def _raw(value: Value) -> Value:
     if isinstance(value, Run):
         return value.run_id
-    return cell(value) if isinstance(value, str) else value
+    return cell(printable(value)) if isinstance(value, str) else value
 
 
 def to_markdown(table: Table) -> str:

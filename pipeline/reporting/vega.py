@@ -10,6 +10,8 @@ from typing import Any
 
 import vl_convert
 
+from pipeline.base.text import printable_lines
+
 Spec = dict[str, Any]
 
 WIDTH = 720
@@ -59,7 +61,16 @@ _CONFIG: Spec = {
 def framed(spec: Spec) -> Spec:
     """Add the schema, the style and a white background, so that ``spec`` is complete."""
     schema = "https://vega.github.io/schema/vega-lite/v6.json"
-    return {"$schema": schema, "config": _CONFIG, "background": "white", **spec}
+    return {"$schema": schema, "config": _CONFIG, "background": "white", **_harmless(spec)}
+
+
+def _harmless(part: Any) -> Any:
+    """Escape the control characters of names: an SVG with one ends the process that draws it."""
+    if isinstance(part, dict):
+        return {name: _harmless(value) for name, value in part.items()}
+    if isinstance(part, list | tuple):
+        return [_harmless(value) for value in part]
+    return printable_lines(part) if isinstance(part, str) and not part.isprintable() else part
 
 
 def light(spec: Spec) -> Spec:

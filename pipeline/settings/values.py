@@ -6,10 +6,13 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-_NAME = r"^[^\s/\\.\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*$"
-_LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
+_CONTROL = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
+"""Control characters, and those that break a line or turn the direction of what follows."""
+_NAME = rf"^[^\s/\\.=+@{_CONTROL}-][^/\\{_CONTROL}]*$"
+_LINE = rf"^[^{_CONTROL}]*$"
 PATTERNS = {
-    _NAME: "a name without /, \\ or control characters that does not begin with a dot or a blank",
+    _NAME: "a name without /, \\ or control characters that does not begin with a dot, a blank or "
+    "one of = + - @",
     _LINE: "text on one line, without control characters",
 }
 """What the patterns mean, for messages."""
@@ -29,9 +32,8 @@ MOST_SIDE = 2048
 """Pixels. A ResNet50_vd takes about 0.6 GB of memory for one image of this side."""
 Seed = Annotated[int, Field(ge=0, le=2**64 - 1)]
 """What torch's generators take."""
-Seconds = Annotated[float, Field(ge=0.001, le=31_536_000)]
-"""Up to a year: the clock of a process takes no time without end. Less than a millisecond would set
-no limit."""
+Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
+"""Up to a year: the clock of a process takes no time without end."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 

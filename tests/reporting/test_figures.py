@@ -356,6 +356,17 @@ def test_names_survive_the_drawing() -> None:
     assert set(names) <= set(drawn.itertext())
 
 
+def test_a_control_character_of_a_name_is_drawn_as_text() -> None:
+    """An SVG with one ends the process that draws it."""
+    names = ["a\x1b[31m", "b\x00", "c\ufffe", "d\ne"]
+    heat = HeatMap("h", "T", "C", "x", "y", names, names[:1], [Panel("", [[0.5] * 4])], "share")
+    bars = BarChart("c", "T", "C", Axis("x"), names, [BarSeries("s", [1.0] * 4, "green")])
+    for chart in (heat, bars):
+        drawn = " ".join(ElementTree.fromstring(to_svg(to_spec(chart))).itertext())
+        assert r"a\x1b[31m" in drawn
+        assert "\x1b" not in drawn
+
+
 def test_an_empty_place_of_a_heat_map_is_left_out_and_a_count_of_zero_too() -> None:
     panels = [Panel("one", [[0.5, None], [0.0, 1.0]], marked=(1, 1))]
     shares = HeatMap("h", "T", "C", "x", "y", ["a", "b"], ["c", "d"], panels, "share")

@@ -303,7 +303,7 @@ def test_a_number_of_two_meanings_is_seen(text):
         (["dataset.class_level=2"], ["override dataset.class_level=2", "reader: folder only"]),
         (["model.std=[1e-300,1,1]"], ["model.std.0", "equal to 0.001"]),
         (["machine.threads=99999999999"], ["machine.threads", "equal to 10000"]),
-        (["tune.max_trial_seconds=1e-300"], ["tune.max_trial_seconds", "equal to 0.001"]),
+        (["title='a\u202eb'"], ["override title=", "text on one line"]),
         (["root='a\0b'"], ["override root=", "text on one line"]),
         (["strategy=bayes", "lr=0.5"], ["'space.lr'", "0.5"]),
         (["strategy=random", "space.lr=[1,2]"], ["'space.lr'", "0.03"]),

@@ -61,7 +61,9 @@ def test_root_goes_with_a_folder_of_ones_own(values):
     refused(DatasetConfig, {"name": "d", "title": "D", **values}, "dataset=folder dataset.root=")
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "a\\b", " a"])
+@pytest.mark.parametrize(
+    "name", ["", "a/b", "..", ".hidden", "a\\b", " a", "=1+1", "-a", "a\u202eb"]
+)
 def test_a_name_is_one_part_of_a_path(name):
     refused(DatasetConfig, {"name": name, "title": "D", "reader": "dtd"}, "name")
 
