@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from tests.support.small_project import SmallProject
 
-settings.register_profile("project", deadline=None)  # a busy machine is not a failure
+# A busy machine is no failure, and the same code has the same examples in every run.
+settings.register_profile(
+    "project", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("project")
 
 
@@ -50,6 +53,15 @@ def empty_journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("journal") / "mlflow.db"
     MlflowClient(f"sqlite:///{path}").search_experiments()
     return path
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port on loopback that is kept for a server of the test."""
+    from tests.engines.ports import kept_ports
+
+    with kept_ports(1) as (kept,):
+        yield kept
 
 
 @pytest.fixture

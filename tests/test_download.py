@@ -17,7 +17,7 @@ from pipeline.settings.dataset import ArchiveConfig, DatasetConfig
 from pipeline.settings.folders import CONF
 from tests.support.http_server import Drop, Server, Status
 
-QUICK = Patience(connect=2, read=2, attempts=3, pause=0.001)
+QUICK = Patience(attempts=3, pause=0.001)
 IMAGES = b"images" * 1000
 LABELS = b"labels"
 CONFIGS = sorted((CONF / "dataset").glob("*.yaml"))

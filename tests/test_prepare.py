@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -289,19 +288,46 @@ def run(arguments, cwd):
     )
 
 
+HALF = """
+import sys
+from pipeline import prepare
+from pipeline.datasets import pixels
+from pipeline.settings.command_line import stage
+
+in_order = pixels.in_order
+
+def half(*rest, **options):
+    for number, batch in enumerate(in_order(*rest, **options)):
+        yield batch
+        if number == 2:
+            print("half way", flush=True)
+            sys.stdin.read()
+
+pixels.in_order = half
+stage(prepare.run, prepare.__doc__)
+"""
+
+
 @pytest.mark.slow
 def test_killed_prepare_leaves_nothing_that_looks_complete(tmp_path):
     """kill -9 while it decodes: no manifest, no worker left, and the next run is as the first."""
     images(tmp_path / "my images", number=400)
     arguments = ["dataset=folder", f"dataset.root='{tmp_path}/my images'"]
     into = tmp_path / "data/prepared/folder"
-    killed = subprocess.Popen(command(arguments), cwd=tmp_path, env=ENVIRONMENT)
-    while not list(into.glob(f".{PIXELS}.*")):
-        assert killed.poll() is None
-        time.sleep(0.01)
+    killed = subprocess.Popen(
+        [sys.executable, "-c", HALF, *command(arguments)[3:]],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert "half way\n" in killed.stdout
     workers = psutil.Process(killed.pid).children()
+    assert workers
     killed.kill()
-    killed.wait()
+    killed.communicate()
+    assert list(into.glob(f".{PIXELS}.*"))
     assert not (into / MANIFEST).exists()
     again = run(arguments, tmp_path)
     assert again.returncode == 0, again.stderr

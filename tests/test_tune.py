@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import hydra
@@ -23,6 +22,7 @@ from pipeline.trials import run as journalled
 from pipeline.trials.journal import Journal
 from pipeline.tune import main
 from tests.support.small_project import KEY, SmallProject
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[1]
 TABLES = ("trials.csv", "curves.csv", "best.yaml")
@@ -380,36 +380,17 @@ def test_sigterm_closes_every_run_and_the_rest_follows(project):
     process = subprocess.Popen(
         command, env=project.environment(), cwd=project.folder, stderr=subprocess.PIPE, text=True
     )
-    while process.poll() is None and not any(
-        run.data.metrics.get("val/top1") is not None for run in project.trained()
-    ):
-        time.sleep(0.1)
+    until(
+        lambda: (
+            process.poll() is not None
+            or any("val/top1" in run.data.metrics for run in project.trained())
+        )
+    )
     process.send_signal(signal.SIGTERM)
     _, printed = process.communicate()
     assert process.returncode == 130, printed
     assert "run the same command to go on" in printed
     assert "RUNNING" not in statuses(project)
-
-
-@pytest.mark.slow
-def test_a_second_tune_of_the_cell_waits_and_replays(project):
-    command = project.command("tune", "strategy=grid")
-    both = [
-        subprocess.Popen(
-            command,
-            env=project.environment(),
-            cwd=project.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    printed = [process.communicate()[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert sum("under way in another process" in each for each in printed) == 1
-    assert len(project.trained()) == 4
-    assert len(project.parents()) == 1
 
 
 def test_tables_are_plain_csv(project):

@@ -41,10 +41,13 @@ def time_limit(seconds: float | None, trace: Path) -> Iterator[None]:
                 signal.setitimer(signal.ITIMER_REAL, seconds)
             yield
         finally:
-            if hears:
-                signal.setitimer(signal.ITIMER_REAL, 0)
-                signal.signal(signal.SIGALRM, before)
-            faulthandler.cancel_dump_traceback_later()
+            try:
+                if hears:  # the alarm may still come here, too
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+            finally:
+                if hears:
+                    signal.signal(signal.SIGALRM, before)
+                faulthandler.cancel_dump_traceback_later()
 
 
 def interrupt(*_: object) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+UNDISTURBED = {"RAY_memory_monitor_refresh_ms": "0"}
+"""Else Ray ends a trial and starts it again when other programs fill the machine's memory."""
 ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Makes 127.0.0.1 the address of a node, on which alone it then listens; read by Ray's import.
 `ray start` refuses a second node with it, Ray's own cluster for tests does not.
@@ -34,7 +36,7 @@ def cluster(folder: Path, environment: Mapping[str, str], workers: int) -> Itera
         subprocess.Popen(
             [sys.executable, "-c", _CLUSTER, str(workers)],
             cwd=folder,
-            env={**environment, **ON_LOOPBACK},
+            env={**environment, **ON_LOOPBACK, **UNDISTURBED},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

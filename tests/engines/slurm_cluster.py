@@ -13,15 +13,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
-from tests.engines.ports import free_ports
+from tests.engines.ports import kept_ports
+from tests.support.waiting import until
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "sinfo")
-STARTUP_SECONDS = 60.0
 _SYSTEM = ("/usr/sbin", "/sbin")
 
 CONFIGURATION = """\
@@ -72,13 +72,13 @@ def missing() -> list[str]:
 def cluster(cpus: int = 2) -> Iterator[dict[str, str]]:
     """Start Slurm and yield the environment that its commands need; end it with the block.
 
-    Raises RuntimeError, with the end of the logs, when it does not come up.
+    Raises AssertionError, with the end of the logs, when it does not come up.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slurm-")))
         (folder / "state").mkdir()
         (folder / "spool").mkdir()
-        controller, node = free_ports(2)
+        controller, node = stack.enter_context(kept_ports(2))
         configuration = folder / "slurm.conf"
         user = getpass.getuser()
         configuration.write_text(
@@ -89,6 +89,7 @@ def cluster(cpus: int = 2) -> Iterator[dict[str, str]]:
         key = folder / "munge.key"
         key.touch(mode=0o600)
         key.write_bytes(secrets.token_bytes(128))
+        logs = partial(_logs, folder)
         path = os.pathsep.join([os.environ["PATH"], *_SYSTEM])
         environment = os.environ | {"SLURM_CONF": str(configuration), "PATH": path}
         for command in (
@@ -98,8 +99,8 @@ def cluster(cpus: int = 2) -> Iterator[dict[str, str]]:
         ):
             stack.enter_context(_running(command, environment, folder))
             if command[0] == "munged":
-                _until(lambda: (folder / "munge.socket").exists(), folder)
-        _until(lambda: _idle(environment), folder)
+                until((folder / "munge.socket").exists, logs)
+        until(lambda: _idle(environment), logs)
         yield environment
         subprocess.run(["scancel", "--user", user], env=environment, check=False)
 
@@ -134,17 +135,11 @@ def _idle(environment: dict[str, str]) -> bool:
     return "idle" in asked.stdout.split()
 
 
-def _until(ready: object, folder: Path) -> None:
-    end = time.monotonic() + STARTUP_SECONDS
-    assert callable(ready)
-    while not ready():
-        if time.monotonic() > end:
-            logs = "\n".join(
-                f"{path.name}: {path.read_text(errors='replace')[-1500:]}"
-                for path in sorted([*folder.glob("*.log"), *folder.glob("*.out")])
-            )
-            raise RuntimeError(f"Slurm did not come up in {STARTUP_SECONDS:g} s\n{logs}")
-        time.sleep(0.2)
+def _logs(folder: Path) -> str:
+    return "\n".join(
+        f"{path.name}: {path.read_text(errors='replace')[-1500:]}"
+        for path in sorted([*folder.glob("*.log"), *folder.glob("*.out")])
+    )
 
 
 def _program(name: str) -> str | None:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 def serving(folder: Path, port: int, environment: Mapping[str, str]) -> Iterator[str]:
     """Serve ``folder`` on ``port`` during the block; yields the address for MLFLOW_TRACKING_URI.
 
-    Raises RuntimeError with its output when the server does not answer.
+    Raises AssertionError with its output when the server does not answer.
     """
     address = f"http://127.0.0.1:{port}"
     command = [ROOT / "team" / "serve", folder, str(port)]

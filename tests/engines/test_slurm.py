@@ -1,7 +1,6 @@
 """Sweeps on a real Slurm of one node, undisturbed and with a trial that has to give way."""
 
 import subprocess
-import time
 from collections.abc import Iterator
 
 import psutil
@@ -11,6 +10,7 @@ from tests.engines.listening import beyond_loopback
 from tests.engines.slurm_cluster import cluster, missing
 from tests.engines.sweeps import check_launched, tables
 from tests.support.small_project import SmallProject
+from tests.support.waiting import until
 
 pytest.importorskip("submitit", reason="submitit is not installed: vdtransfer[slurm]")
 pytestmark = [
@@ -22,7 +22,6 @@ pytestmark = [
     ),
 ]
 LONG = ("strategy=fixed", "recipe.epochs=60")
-SECONDS = 240.0
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +69,9 @@ def test_a_preempted_trial_queues_again_and_goes_on(
 
 def wait_for_an_epoch(project: SmallProject, sweep: subprocess.Popen[str]) -> None:
     """Until the trial under way has recorded an epoch."""
-    end = time.monotonic() + SECONDS
-    while not any("val/top1" in run.data.metrics for run in project.trained()):
+
+    def recorded() -> bool:
         assert sweep.poll() is None, sweep.communicate()[0]
-        assert time.monotonic() < end, "no trial was started"
-        time.sleep(0.5)
+        return any("val/top1" in run.data.metrics for run in project.trained())
+
+    until(recorded)

@@ -10,7 +10,7 @@ import pytest
 from pipeline.base.errors import UserError
 from pipeline.trials.journal import Journal
 from tests.engines.listening import hosts
-from tests.engines.ports import free_pair
+from tests.engines.ports import kept_pair
 from tests.engines.sweeps import BATCHES, tables, tune
 from tests.engines.team_server import serving
 from tests.support.journal_writers import read_all, write_together
@@ -29,6 +29,13 @@ pytestmark = [
 
 
 @pytest.fixture
+def port() -> Iterator[int]:
+    """The first of two: PostgreSQL takes the next one."""
+    with kept_pair() as first:
+        yield first
+
+
+@pytest.fixture
 def folder() -> Iterator[Path]:
     """Outside pytest's own folders, which the user who runs PostgreSQL may not enter."""
     with tempfile.TemporaryDirectory(prefix="team-") as name:
@@ -37,12 +44,11 @@ def folder() -> Iterator[Path]:
 
 
 def test_eight_processes_and_a_parallel_sweep_share_the_journal(
-    project: SmallProject, folder: Path, monkeypatch: pytest.MonkeyPatch
+    project: SmallProject, folder: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grid = ("strategy=grid", BATCHES)
     project.tune(*grid, "project=serial")
     expected = tables(project, "grid")
-    port = free_pair()
     environment = project.environment()
     with serving(folder, port, environment) as address:
         journal = {"MLFLOW_TRACKING_URI": address}

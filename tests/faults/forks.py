@@ -10,15 +10,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from tests.support.small_project import SmallProject
-
-_PAUSE = 0.02
+from tests.support.waiting import until
 
 
 class Fork:
@@ -35,8 +33,7 @@ class Fork:
 
     def wait(self) -> int:
         """The exit code, negative for a signal."""
-        while not self.ended():
-            time.sleep(_PAUSE)
+        self._until(lambda: False)
         assert self.code is not None
         return self.code
 
@@ -44,10 +41,16 @@ class Fork:
         """What it and its descendants have printed."""
         return self.log.read_text()
 
+    def _until(self, condition: Callable[[], bool]) -> None:
+        until(lambda: self.ended() or condition(), self.output, pause=0.02)
+
+    def until_printed(self, text: str) -> None:
+        """Return when it has printed ``text``, or has ended."""
+        self._until(lambda: text in self.output())
+
     def until_trials(self, count: int = 1) -> None:
         """Return when so many trials are done, or the sweep has ended."""
-        while not self.ended() and self.output().count("\ntrial ") < count:
-            time.sleep(_PAUSE)
+        self._until(lambda: self.output().count("\ntrial ") >= count)
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         if not self.ended():

@@ -5,11 +5,15 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from pipeline.training.callbacks import Record
 from pipeline.trials import run as journalled
+from tests.support.waiting import until
 
 FAULT = "VDTRANSFER_FAULT"
 FAULTY_LR = 0.03
-"""Of the trials it happens in."""
+"""Of the trials it happens in, if they are simulated."""
+GATE = "gate"
+"""In the working directory: a fork that waits goes on when this file is there."""
 LIMIT = 2 << 30
 """Bytes of memory for a process that ``hoard`` is in."""
 _CONTROLLER = Path("/sys/fs/cgroup/memory")
@@ -20,7 +24,7 @@ def happen() -> None:
     """Make the fault that the environment names happen in this process."""
     name = os.environ.get(FAULT)
     if name is not None:
-        {"hoard": hoard, "hang": hang}[name]()
+        {"hoard": hoard, "hang": hang, "wait": wait}[name]()
 
 
 def memory_can_be_limited() -> bool:
@@ -42,6 +46,25 @@ def hoard() -> None:
 def hang() -> None:
     """Trials wait for what never comes."""
     _before_trials(threading.Event().wait)
+
+
+def wait() -> None:
+    """Trials wait for the gate: simulated ones before they begin, others after each epoch.
+
+    So what a test does to a sweep meets it under way, however busy the machine is.
+    """
+    _before_trials(_until_open)
+    record = Record.on_train_epoch_end
+
+    def waiting(self: Record, *rest: Any) -> None:
+        record(self, *rest)
+        _until_open()
+
+    Record.on_train_epoch_end = waiting  # type: ignore[method-assign]
+
+
+def _until_open() -> None:
+    until(Path(GATE).exists)
 
 
 def _before_trials(fault: Any) -> None:

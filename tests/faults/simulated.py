@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import subprocess
-import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ import yaml
 from tests.faults.forks import Fork, Forks
 from tests.support.small_project import BUDGET, KEY, PARAMS, SmallProject
 from tests.support.stages import copy_project
+from tests.support.waiting import until
 
 FULL = os.environ.get("VDTRANSFER_FAULTS") == "full"
 """Whether to inject every fault (`make faults-full`), or some of each kind."""
@@ -114,8 +114,7 @@ def require_whole(project: SmallProject, strategy: str, expected: dict[str, byte
 def until_training(sweep: Fork, project: SmallProject) -> None:
     """Wait until a trial of the sweep has measured another epoch, or the sweep ends."""
     before = _epochs(project)  # a killed trial's run says RUNNING until the next sweep takes it up
-    while not sweep.ended() and _epochs(project) <= before:
-        time.sleep(0.2)
+    until(lambda: sweep.ended() or _epochs(project) > before, sweep.output)
 
 
 def _epochs(project: SmallProject) -> int:

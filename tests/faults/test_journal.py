@@ -1,6 +1,5 @@
 """The tracking server away for a while and for good; the database locked by somebody else."""
 
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -11,17 +10,20 @@ from contextlib import contextmanager, suppress
 import httpx
 import psutil
 
+from tests.faults import inside
 from tests.faults.conftest import Tally
 from tests.faults.forks import Forks
 from tests.faults.simulated import FULL, SimulatedProject, require_survived, undisturbed
+from tests.support.waiting import until
 
 AWAY_SECONDS = 60.0 if FULL else 20.0
 LOCKED_SECONDS = 25.0
 """SQLite as MLflow opens it gives up after 20."""
+WAITS = {inside.FAULT: "wait"}
 
 
 @contextmanager
-def server(project: SimulatedProject, address: tuple[str, int]) -> Iterator[None]:
+def server(project: SimulatedProject, port: int) -> Iterator[None]:
     """A tracking server with the project's own database, killed at the end of the block."""
     runs = project.folder / "runs"
     with (
@@ -29,7 +31,7 @@ def server(project: SimulatedProject, address: tuple[str, int]) -> Iterator[None
         subprocess.Popen(
             [
                 *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
-                *("--host", address[0], "--port", str(address[1])),
+                *("--host", "127.0.0.1", "--port", str(port)),
                 *("--backend-store-uri", f"sqlite:///{runs / 'mlflow.db'}"),
                 *("--artifacts-destination", str(runs / "artifacts")),
             ],
@@ -39,11 +41,8 @@ def server(project: SimulatedProject, address: tuple[str, int]) -> Iterator[None
         ) as process,
     ):
         try:
-            while process.poll() is None:
-                with suppress(httpx.TransportError):
-                    if httpx.get(f"{uri(address)}/health").is_success:
-                        break
-                time.sleep(0.2)
+            until(lambda: process.poll() is not None or answers(port))
+            assert process.poll() is None, (runs / "server.log").read_text()[-3000:]
             yield
         finally:
             with suppress(psutil.NoSuchProcess):
@@ -53,37 +52,41 @@ def server(project: SimulatedProject, address: tuple[str, int]) -> Iterator[None
                         each.kill()
 
 
-def free_address() -> tuple[str, int]:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return "127.0.0.1", found.getsockname()[1]
+def answers(port: int) -> bool:
+    try:
+        return httpx.get(f"{uri(port)}/health").is_success
+    except httpx.TransportError:
+        return False
 
 
-def uri(address: tuple[str, int]) -> str:
-    return f"http://{address[0]}:{address[1]}"
+def uri(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
 
 
 def test_the_tracking_server_comes_back_or_does_not(
-    forks: Forks, small: SimulatedProject, tally: Tally
+    forks: Forks, small: SimulatedProject, tally: Tally, port: int
 ) -> None:
     expected = undisturbed(forks, small, "grid")
-    address = free_address()
-    environment = {"MLFLOW_TRACKING_URI": uri(address)}
+    gate = small.folder / inside.GATE
+    environment = {"MLFLOW_TRACKING_URI": uri(port), **WAITS}
     impatient = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0"}
-    with server(small, address):
+    with server(small, port):
         sweep = forks.start(small, "strategy=grid", **environment, **impatient)
-        sweep.until_trials(1)
+        sweep.until_trials(2)
     tally.injected()
+    gate.touch()
     assert sweep.wait() == 2, sweep.output()
-    assert f"error: cannot use the MLflow store {uri(address)}" in sweep.output()
+    assert f"error: cannot use the MLflow store {uri(port)}" in sweep.output()
     assert "run the same command" in sweep.output()
 
-    with server(small, address):
+    gate.unlink()
+    with server(small, port):
         sweep = forks.start(small, "strategy=grid", **environment)
         sweep.until_trials(2)
     tally.injected()
+    gate.touch()
     time.sleep(AWAY_SECONDS)
-    with server(small, address):
+    with server(small, port):
         assert sweep.wait() == 0, sweep.output()
     require_survived(small, "grid", expected)
 
@@ -92,11 +95,12 @@ def test_a_database_that_somebody_locks(
     forks: Forks, small: SimulatedProject, tally: Tally
 ) -> None:
     expected = undisturbed(forks, small, "grid")
-    sweep = forks.start(small, "strategy=grid")
-    sweep.until_trials()
+    sweep = forks.start(small, "strategy=grid", **WAITS)
+    sweep.until_trials(2)
     with sqlite3.connect(small.folder / "runs" / "mlflow.db", timeout=60) as database:
         database.execute("BEGIN EXCLUSIVE")
         tally.injected()
+        (small.folder / inside.GATE).touch()
         time.sleep(LOCKED_SECONDS)
     assert sweep.wait() == 0, sweep.output()
     require_survived(small, "grid", expected)

@@ -26,9 +26,10 @@ def test_sigterm_leaves_a_checkpoint_to_go_on_from(
 ) -> None:
     project.set(recipe={"epochs": 30, "batch_size": 16})
     expected = undisturbed(forks, project, "fixed")
-    sweep = forks.start(project, "strategy=fixed")
+    sweep = forks.start(project, "strategy=fixed", **{inside.FAULT: "wait"})
     until_training(sweep, project)
     sweep.kill(signal.SIGTERM)
+    (project.folder / inside.GATE).touch()
     tally.injected()
     assert sweep.wait() == 130, sweep.output()
     assert "run the same command to go on" in sweep.output()
@@ -92,10 +93,15 @@ def test_two_sweeps_of_a_cell_at_once_are_one(
     forks: Forks, small: SimulatedProject, tally: Tally
 ) -> None:
     expected = undisturbed(forks, small, "grid")
-    sweeps = [forks.start(small, "strategy=grid") for _ in range(2)]
+    first = forks.start(small, "strategy=grid", **{inside.FAULT: "wait"})
+    first.until_trials(2)
+    second = forks.start(small, "strategy=grid")
+    second.until_printed("under way in another process")
     tally.injected()
-    assert [sweep.wait() for sweep in sweeps] == [0, 0]
-    assert sum("under way in another process" in sweep.output() for sweep in sweeps) == 1
+    (small.folder / inside.GATE).touch()
+    assert [first.wait(), second.wait()] == [0, 0]
+    assert "under way in another process" in second.output()
+    assert second.output().count("  replayed  ") == len(small.parents()) * 4 == 4
     require_survived(small, "grid", expected)
 
 

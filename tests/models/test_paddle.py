@@ -242,7 +242,8 @@ def load_or_refuse(path) -> None:
 
 
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=300,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(protocol=st.sampled_from([2, 3, 4]), edits=EDITS)
 def test_mutated_files_load_or_are_refused(save, protocol, edits):
@@ -251,7 +252,8 @@ def test_mutated_files_load_or_are_refused(save, protocol, edits):
 
 
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=300,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(protocol=st.sampled_from([2, 3, 4]), edits=EDITS)
 def test_mutated_hostile_files_run_nothing(save, tmp_path, protocol, edits):
@@ -286,7 +288,8 @@ GENUINE = [
 
 
 @settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=200,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(st.sampled_from(PUSHES + CONTAINERS + STEPS + MEMO + GLOBALS + GENUINE)))
 def test_no_program_reaches_the_globals_or_later_files(save, steps):

@@ -231,7 +231,8 @@ def test_hostile_pytorch_file_runs_nothing(tmp_path, zipped):
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(
     kind=st.sampled_from(["zip", "old", "safetensors"]),

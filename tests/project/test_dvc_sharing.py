@@ -5,7 +5,6 @@ import io
 import json
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -15,10 +14,9 @@ from mlflow import MlflowClient
 
 from tests.support.small_project import PARAMS
 from tests.support.stages import BENCHMARK, copy_project, environment
+from tests.support.waiting import until
 
 CELL = Path("results/digits/resnet50_vd_random/bayes")
-
-UNDER_WAY = ("Queued", "Running")
 
 pytestmark = pytest.mark.slow
 
@@ -34,6 +32,11 @@ def run(folder, *command):
 
 def dvc(folder, *words):
     return run(folder, sys.executable, "-m", "dvc", *words)
+
+
+def ended(status):
+    """Whether both tasks of a queue have ended, by what `dvc queue status` prints."""
+    return status.count("Success") + status.count("Failed") == 2
 
 
 def commit(folder, message):
@@ -103,9 +106,13 @@ def test_queued_experiments_use_the_journal_and_data_of_their_repository(finishe
     for name, change in (("fewer", "search.bayes.n_trials=2"), ("lower", "lr=0.03")):
         dvc(finished, "exp", "run", "-q", "--queue", "--name", name, "-S", change)
     dvc(finished, "queue", "start", "-j", "2")
-    while any(word in (status := dvc(finished, "queue", "status")) for word in UNDER_WAY):
-        time.sleep(3)
-    assert status.count("Success") == 2, status + dvc(finished, "queue", "logs", "lower")
+
+    # Not until none is queued or running: on its way from one to the other a task is neither.
+    def status():
+        return dvc(finished, "queue", "status")
+
+    until(lambda: ended(status()), status, pause=3)
+    assert status().count("Success") == 2, status() + dvc(finished, "queue", "logs", "lower")
 
     assert {path: path.stat().st_mtime_ns for path in prepared.iterdir()} == before
     assert len(parents()) == len(earlier) + 2

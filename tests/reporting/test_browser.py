@@ -23,7 +23,6 @@ from pipeline.reporting.writing import write_report
 from pipeline.trials.journal import Journal, experiments
 from pipeline.trials.store import tracking_uri
 from pipeline.trials.views import view_address
-from tests.engines.ports import free_ports
 from tests.engines.server import running
 from tests.support.synthetic_results import Benchmark, table
 
@@ -42,6 +41,10 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE = 180_000
+"""Milliseconds that a busy machine may take for one step."""
+DRAWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+"""Ends when the page has been drawn as it is now."""
 DATASETS = ("dtd", "<i>digits<i> 数字")
 STRATEGIES = ("fixed", "grid", "bayes")
 
@@ -76,15 +79,22 @@ class Visit:
 
     def wait_for_figures(self, page: Any) -> None:
         for plot in page.locator(".plot").all():
-            playwright.expect(plot).to_have_attribute("data-ready", "yes", timeout=30_000)
+            playwright.expect(plot).to_have_attribute("data-ready", "yes")
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    playwright.expect.set_options(timeout=PATIENCE)
     with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=PATIENCE)
         yield chromium
         chromium.close()
+
+
+def new_page(browser: Any, **options: Any) -> Any:
+    page = browser.new_page(**options)
+    page.set_default_timeout(PATIENCE)
+    return page
 
 
 @pytest.fixture(
@@ -95,6 +105,7 @@ def visit(browser: Any, page_file: Path, request: pytest.FixtureRequest) -> Iter
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
     )
+    context.set_default_timeout(PATIENCE)
     seen = Visit(context.new_page(), context.new_page())
     seen.watch(seen.page)
     seen.watch(seen.dataset)
@@ -123,13 +134,11 @@ def test_a_figure_that_fails_leaves_the_later_ones(
     text = next(page_file.parent.glob("datasets/*.html")).read_text(encoding="utf-8")
     broken = tmp_path / "broken.html"
     broken.write_text(text.replace('data-chart="', 'data-chart="no-', 1), encoding="utf-8")
-    page = browser.new_page(viewport=visit.page.viewport_size)
+    page = new_page(browser, viewport=visit.page.viewport_size)
     seen = Visit(page, page)
     seen.watch(page)
     page.goto(broken.as_uri())
-    playwright.expect(page.locator(".plot").last).to_have_attribute(
-        "data-ready", "yes", timeout=30_000
-    )
+    playwright.expect(page.locator(".plot").last).to_have_attribute("data-ready", "yes")
     plots = page.locator(".plot").count()
     assert page.locator(".plot[data-ready='yes']").count() == plots - 1 > 0
     assert len(seen.faults) == 1
@@ -175,15 +184,16 @@ def test_figures_keep_to_the_places_that_were_kept_for_them(visit: Visit) -> Non
 
 def test_links_land_where_they_say_before_any_figure_is_drawn(browser: Any, visit: Visit) -> None:
     """The places of figures have their heights before they are drawn."""
-    page = browser.new_page(viewport=visit.dataset.viewport_size)
+    page = new_page(browser, viewport=visit.dataset.viewport_size, reduced_motion="reduce")
     page.add_init_script("globalThis.setTimeout = () => 0")  # so no figure is drawn
     page.goto(visit.dataset.url)
     assert page.locator(".plot svg").count() == 0
     links = page.locator("nav a[href^='#']")
     for link in [links.nth(i) for i in range(links.count())]:
-        page.evaluate("scrollTo({top: 0, behavior: 'instant'})")
+        page.evaluate("scrollTo(0, 0)")
         link.click()
-        page.wait_for_timeout(1500)
+        page.wait_for_function("hash => location.hash === hash", arg=link.get_attribute("href"))
+        page.evaluate(DRAWN)
         target = page.locator(f"[id='{unquote(link.get_attribute('href'))[1:]}']")
         top, least = target.evaluate(
             "e => [e.getBoundingClientRect().top, "
@@ -201,7 +211,7 @@ def test_a_page_is_below_four_megabytes(page_file: Path) -> None:
 
 
 def test_the_published_table_fits_a_desktop(browser: Any, page_file: Path) -> None:
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page = new_page(browser, viewport={"width": 1280, "height": 900})
     page.goto(page_file.as_uri())
     table = page.locator("table[aria-labelledby='caption-result']")
     inner, outer = table.evaluate("t => [t.scrollWidth, t.closest('.wide').clientWidth]")
@@ -265,7 +275,7 @@ def journal_here(tmp_path: Path, empty_journal: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_link_opens_its_run_in_the_mlflow_ui(
-    browser: Any, tmp_path: Path, journal_here: None
+    browser: Any, tmp_path: Path, journal_here: None, port: int
 ) -> None:
     """On the side for model training: MLflow's UI itself starts on another."""
     journal = Journal.open("linked")
@@ -278,25 +288,24 @@ def test_a_link_opens_its_run_in_the_mlflow_ui(
     table(runs, list(row), [row])
     results = read_results(tmp_path, [CellName("digits", "resnet50_vd", "fixed")])
     document = compose_report("A report", results, {}, {}, ["resnet50_vd"])
-    (port,) = free_ports(1)
     address = f"http://127.0.0.1:{port}"
     write_report(document, tmp_path / "report", address)
     mlflow = [sys.executable, "-m", "mlflow", "ui", "--port", str(port)]
     mlflow += ["--backend-store-uri", tracking_uri()]
     with running(mlflow, address, tmp_path / "ui.log", os.environ):
-        page = browser.new_page()
+        page = new_page(browser)
         page.goto((tmp_path / "report" / "report.html").as_uri())
         page.locator("details").evaluate_all("all => all.forEach((each) => { each.open = true; })")
         page.locator("details a").click()
         heading = page.get_by_role("heading", name="digits · fixed · trial 0")
-        playwright.expect(heading).to_be_visible(timeout=30_000)
+        playwright.expect(heading).to_be_visible()
         playwright.expect(page.get_by_text("Runs", exact=True).first).to_be_visible()
         assert page.get_by_text("Evaluation runs").count() == 0
         page.close()
 
 
 def test_the_views_are_filtered_and_sorted_and_have_their_columns(
-    browser: Any, tmp_path: Path, journal_here: None
+    browser: Any, tmp_path: Path, journal_here: None, port: int
 ) -> None:
     journal = Journal.open("viewed")
     assert experiments() == {"viewed": journal.experiment_id}
@@ -309,15 +318,14 @@ def test_the_views_are_filtered_and_sorted_and_have_their_columns(
         tags = {"purpose": purpose, "best.point": "lr 0.1"}
         run_id = journal.start(name, parent_id=None, params={"lr": 0.1}, tags=tags)
         journal.log(run_id, {"best/objective" if purpose == "sweep" else "objective": objective})
-    (port,) = free_ports(1)
     ui = f"http://127.0.0.1:{port}"
     mlflow = [sys.executable, "-m", "mlflow", "ui", "--port", str(port)]
     mlflow += ["--backend-store-uri", tracking_uri()]
     with running(mlflow, ui, tmp_path / "ui.log", os.environ):
-        page = browser.new_page(viewport={"width": 1600, "height": 900})
+        page = new_page(browser, viewport={"width": 1600, "height": 900})
         page.goto(view_address(ui, journal.experiment_id, "trials"))
         best = page.get_by_text("trial 01", exact=True).first
-        playwright.expect(best).to_be_visible(timeout=60_000)
+        playwright.expect(best).to_be_visible()
         other = page.get_by_text("trial 00", exact=True).first
         assert best.bounding_box()["y"] < other.bounding_box()["y"]
         assert page.get_by_text("seed 0", exact=True).count() == 0

@@ -163,7 +163,7 @@ def test_more_trials_than_points_are_refused(grid: FinishedGrid) -> None:
         trace(grid, SEARCHERS["sweeper"], n_trials=85, seed=0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_a_search_that_saw_every_point_chooses_what_the_grid_chooses(data: st.DataObject) -> None:
     values = st.lists(st.sampled_from([0.1, 0.2, 0.3]), min_size=8, max_size=8)

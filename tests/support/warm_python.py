@@ -24,6 +24,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -123,6 +124,8 @@ def _keep(connection: socket.socket) -> NoReturn:
     if process == 0:
         connection.close()
         _become(streams, *marshal.loads(request))
+    with suppress(PermissionError):  # it did this itself and has become another program
+        os.setpgid(process, process)  # its client may die before it does this
     for stream in streams:
         os.close(stream)
     end = os.pidfd_open(process)

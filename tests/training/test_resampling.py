@@ -236,7 +236,7 @@ def interpreted(monkeypatch):
 @triton
 @pytest.mark.parametrize("resize", RESIZES)
 def test_the_kernel_gives_the_bytes_of_the_tensor_code(interpreted, resize):
-    @settings(max_examples=4, deadline=None)
+    @settings(max_examples=4)
     @given(batches(60))
     def equal(batch):
         pixels, plan = plan_of(batch, resize)

@@ -65,7 +65,7 @@ def test_a_search_that_ended_in_time_is_replayed_and_goes_on_with_more_hours(pro
 def test_time_before_an_interruption_counts_and_another_search_begins_anew(project, now):
     limited(project, 1000)
     project.tune("strategy=bayes")
-    file = spend(project, 999.99)
+    file = spend(project, 1000)
     limited(project, 1000, n_trials=4)
     project.tune("strategy=bayes")
     assert len(trials(project)) == 3  # those of the first search are replayed, no other begins
@@ -82,7 +82,7 @@ def test_another_space_first_point_or_objective_begins_anew(project, now):
     project.tune("strategy=bayes")
     space = {**PARAMS["space"], "lr": [1.0, 0.3]}
     for change in ({"space": space}, {"lr": 0.03}, {"objective": "loss"}):
-        file = spend(project, 999.99)
+        file = spend(project, 1000)
         project.set(search=search, **change)
         project.tune("strategy=bayes")
         assert len(trials(project)) == BUDGET["n_trials"], change
@@ -98,7 +98,7 @@ def test_a_trial_without_time_may_stand_before_a_replayed_one(project, now, caps
     project.tune("strategy=bayes")
     lost = next(run for run in project.trained() if run.data.tags["trial"] == "2")
     project.client.delete_run(lost.info.run_id)  # a kill came before its end
-    spend(project, 999.99)
+    spend(project, 1000)
     project.tune("strategy=bayes")
     rows = project.table("bayes", "trials")
     assert [row["trial"] for row in rows] == ["0", "1", "3"]

@@ -4,9 +4,11 @@ import signal
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 
+from pipeline.trials import interruptions
 from pipeline.trials.interruptions import TrialTooLongError, finishing, interrupt, time_limit
 
 
@@ -28,6 +30,26 @@ def test_the_limit_ends_with_its_block(tmp_path):
     with time_limit(None, tmp_path / "trace"):
         assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
     assert not sum(path.stat().st_size for path in tmp_path.iterdir())
+
+
+def test_an_alarm_at_the_very_end_of_the_block_leaves_nothing_set(tmp_path, monkeypatch):
+    before, setitimer, cancelled = signal.getsignal(signal.SIGALRM), signal.setitimer, []
+
+    def alarmed(which, seconds):
+        setitimer(which, seconds)
+        if not seconds:
+            signal.raise_signal(signal.SIGALRM)
+
+    last_resort = SimpleNamespace(
+        dump_traceback_later=lambda *_, **__: None,
+        cancel_dump_traceback_later=lambda: cancelled.append(True),
+    )
+    monkeypatch.setattr(interruptions, "faulthandler", last_resort)
+    monkeypatch.setattr(signal, "setitimer", alarmed)
+    with pytest.raises(TrialTooLongError), time_limit(3600, tmp_path / "trace"):
+        pass
+    assert signal.getsignal(signal.SIGALRM) == before
+    assert cancelled
 
 
 DEAF = """

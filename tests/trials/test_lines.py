@@ -2,18 +2,20 @@
 
 import os
 import re
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pipeline.settings.point import Point
 from pipeline.settings.schema import Config
+from pipeline.trials import lines
 from pipeline.trials.contract import Trial, TrialResult
 from pipeline.trials.lines import end_line, refit_line, run_name, trial_line
 
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 POINT = Point(lr=0.1, l2_decay=0.0001, label_smoothing=False, mixup=True)
 
 
@@ -24,11 +26,12 @@ def cfg(project: Any) -> Config:
 
 
 @pytest.fixture
-def sweep(tmp_path: Path) -> Path:
-    """A sweep that began 100 seconds ago."""
+def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A sweep that began 100 seconds ago, by a clock that stands still."""
+    monkeypatch.setattr(lines, "time", SimpleNamespace(time=NOW.timestamp))
     begun = tmp_path / "multirun.yaml"
     begun.touch()
-    os.utime(begun, (time.time() - 100,) * 2)
+    os.utime(begun, (NOW.timestamp() - 100,) * 2)
     return tmp_path
 
 
@@ -38,14 +41,13 @@ def trial(number: int, objective: float | None = 0.5, *, ago: float = 0.0) -> Tr
         return Trial(number=number, point=POINT, seed=7, error="no memory")
     facts = {"train_loss": 1.0, "curve": [], "identity": {}, "host": "", "device": "cpu"}
     facts |= {"hardware": "", "threads": 1, "seconds": 12.34, "fit_seconds": 12.0, "epoch": 3}
-    finished = datetime.now(UTC) - timedelta(seconds=ago)
     result = TrialResult.model_validate(
         {
             **facts,
             "status": "finished",
             "objective": objective,
             "metrics": {"loss": 1.0, "top1": objective},
-            "finished": finished,
+            "finished": NOW - timedelta(seconds=ago),
         }
     )
     return Trial(number=number, point=POINT, seed=7, result=result)

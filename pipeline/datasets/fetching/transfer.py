@@ -48,8 +48,9 @@ class TransferError(Exception):
     """This source does not provide the file; another one may."""
 
 
-_gave_up: set[str] = set()
-"""Hosts on which a transfer of this process gave up; they are asked only once for the next file."""
+_gave_up: set[bytes] = set()
+"""Hosts, with their ports, on which a transfer of this process gave up; they are asked only once
+for the next file."""
 
 
 class _PassingError(Exception):
@@ -83,7 +84,7 @@ def transfer(
     timeout = httpx.Timeout(patience.read, connect=patience.connect)
     headers = {"Accept-Encoding": "identity", "User-Agent": "vdtransfer"}
     failures, most = 0, _length(part)
-    host = httpx.URL(url).host
+    host = httpx.URL(url).netloc
     attempts = 1 if host in _gave_up else patience.attempts
     with httpx.Client(
         timeout=timeout,

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 from hydra.core.plugins import Plugins
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from sweeping import APP, Sweep
 
 # Hydra's fixture restores what is registered now, and Hydra 1.4 imports no plugin a second time.
 Plugins.instance()
 
-settings.register_profile("untimed", deadline=None)  # the machine may be busy
+# The machine may be busy, and the same code has the same examples in every run.
+settings.register_profile(
+    "untimed", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("untimed")
 
 

@@ -44,7 +44,7 @@ def test_the_model_finds_the_best_of_a_smooth_grid_in_a_third_of_it() -> None:
     assert {proposal.kind for proposal in made[6:]} == {"model"}
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=3)
 @given(seed=st.integers(0, 2**32 - 1), batch=st.integers(1, 3))
 def test_the_same_calls_give_the_same_proposals(seed: int, batch: int) -> None:
     first = search(Engine(GRID, seed=seed), 9, batch)

@@ -169,7 +169,7 @@ def test_a_point_outside_is_refused_by_name(values: dict[str, object], reason: s
         space().point(values)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, unique=True))
 def test_any_numbers_come_back_exactly(numbers: list[float]) -> None:
     swept = parameter(f"choice({','.join(map(repr, numbers))})")
@@ -178,7 +178,7 @@ def test_any_numbers_come_back_exactly(numbers: list[float]) -> None:
     assert [swept.coordinate(number) for number in numbers] == list(range(len(numbers)))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(st.text(max_size=8), min_size=2, max_size=4, unique=True))
 def test_any_quoted_texts_come_back_exactly(texts: list[str]) -> None:
     swept = parameter(",".join(QuotedString(text, Quote.single).with_quotes() for text in texts))

@@ -4,7 +4,9 @@ import hashlib
 import subprocess
 import sys
 import time
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -29,22 +31,30 @@ from tests.support.http_server import (
     Trickle,
 )
 from tests.support.served_file import CONTENT, QUICK, SHA256, archive, ranges
+from tests.support.waiting import until
 
 
 def test_a_trickle_counts_as_dead_and_the_next_source_serves(server: Server, raw: Path) -> None:
     server.faults["a.bin"] = [Trickle(0.02)] * 2
-    slow = Patience(connect=2, read=2, attempts=2, pause=0.001, least_rate=1000, window=0.2)
+    slow = Patience(attempts=2, pause=0.001, least_rate=1000, window=0.2)
     addresses = (f"{server.url}/a.bin", f"{server.url}/mirror.bin")
     assert fetch(archive(*addresses, sha256=SHA256), raw, slow).read_bytes() == CONTENT
     assert len(ranges(server)) == 2
     assert ranges(server, "mirror.bin") != []
 
 
-def test_a_slow_connection_that_is_fast_enough_is_kept(server: Server, raw: Path) -> None:
-    (server.folder / "a.bin").write_bytes(CONTENT[:30])
-    server.faults["a.bin"] = [Trickle(0.02)]
-    slow = Patience(connect=2, read=2, attempts=1, least_rate=5, window=0.1)
-    assert fetch(archive(f"{server.url}/a.bin"), raw, slow).read_bytes() == CONTENT[:30]
+def test_a_slow_connection_that_is_fast_enough_is_kept(
+    server: Server, raw: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that each look at it moves on: at least 10 bytes a second, in windows of 5 s."""
+    ticks = count()
+    monkeypatch.setattr(
+        transfer_module, "time", SimpleNamespace(monotonic=lambda: 0.1 * next(ticks))
+    )
+    (server.folder / "a.bin").write_bytes(CONTENT[:300])
+    server.faults["a.bin"] = [Trickle(0.001)]
+    slow = Patience(attempts=1, least_rate=5, window=5)
+    assert fetch(archive(f"{server.url}/a.bin"), raw, slow).read_bytes() == CONTENT[:300]
     assert len(ranges(server)) == 1
 
 
@@ -81,7 +91,7 @@ def test_goes_on_after_dropped_connections(server: Server, raw: Path) -> None:
     assert server.sent["a.bin"] == len(CONTENT)  # not a byte twice
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     size=st.integers(1, 50_000),
     drops=st.lists(st.integers(0, 20_000), max_size=5),
@@ -93,7 +103,7 @@ def test_wherever_it_breaks_no_byte_comes_twice(
     folder = tmp_path_factory.mktemp("breaks")
     content = CONTENT[:size]
     (folder / "a.bin").write_bytes(content)
-    patience = Patience(connect=2, read=2, attempts=7, pause=0.0)
+    patience = Patience(attempts=7, pause=0.0)
     with Server(folder) as server:
         server.faults["a.bin"] = [Drop(after=drop) for drop in drops]
         facts = {"sha256": hashlib.sha256(content).hexdigest()} if stated else {}
@@ -183,15 +193,17 @@ def test_pauses_double_and_obey_the_server(
     server: Server, raw: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(transfer_module.time, "sleep", pauses.append)
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=pauses.append)
+    monkeypatch.setattr(transfer_module, "time", clock)
     server.faults["a.bin"] = [Status(503), Status(503), Status(503, (("Retry-After", "7"),))]
-    fetch(archive(f"{server.url}/a.bin"), raw, Patience(read=5))
+    fetch(archive(f"{server.url}/a.bin"), raw, Patience())
     assert pauses == [1.0, 2.0, 7.0]
 
 
 def test_a_silent_server_is_left_and_the_rest_taken_later(server: Server, raw: Path) -> None:
     server.faults["a.bin"] = [Hang(after=300_000), Hang(after=0)]
-    assert fetch(archive(f"{server.url}/a.bin", sha256=SHA256), raw, QUICK).exists()
+    impatient = Patience(read=2, attempts=4, pause=0.001)
+    assert fetch(archive(f"{server.url}/a.bin", sha256=SHA256), raw, impatient).exists()
     assert ranges(server) == [None, "bytes=300000-", "bytes=300000-"]
 
 
@@ -236,9 +248,7 @@ def test_goes_on_after_a_kill(server: Server, raw: Path) -> None:
     url = f"{server.url}/a.bin"
     with subprocess.Popen([sys.executable, "-c", FETCH, url, raw]) as process:
         part = part_of(raw / "a.bin")
-        deadline = time.monotonic() + 60
-        while not (part.exists() and part.stat().st_size) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(lambda: process.poll() is not None or (part.exists() and part.stat().st_size))
         process.kill()
     kept = part.stat().st_size
     assert 0 < kept <= 500_000

@@ -20,7 +20,7 @@ from pipeline.settings.dataset import ArchiveConfig, DatasetConfig
 from tests.support.http_server import Replace, Server, Status, Trickle
 
 CONTENT = bytes(range(256)) * 4000
-QUICK = Patience(connect=2, read=0.3, attempts=2, pause=0.001)
+QUICK = Patience(attempts=2, pause=0.001)
 
 
 @pytest.fixture

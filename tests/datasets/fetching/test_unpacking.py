@@ -76,7 +76,7 @@ def test_zip(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "empty").is_dir()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.dictionaries(
         st.lists(st.sampled_from(["a", "b.jpg", "été", "sp ace", "c"]), min_size=1, max_size=3)
@@ -257,7 +257,7 @@ def test_hostile_archives_are_refused_and_leave_nothing(
     assert nothing_left(tmp_path, "work")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(
