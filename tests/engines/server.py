@@ -9,6 +9,9 @@ import httpx
 
 from tests.support.waiting import until
 
+_WITHOUT_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+"""Nothing here needs the nine processes with which MLflow's server runs jobs."""
+
 
 @contextmanager
 def running(
@@ -19,7 +22,9 @@ def running(
     Raises AssertionError with its output when it does not answer.
     """
     with log.open("ab") as output:
-        server = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+        server = subprocess.Popen(
+            command, env={**environment, **_WITHOUT_JOBS}, stdout=output, stderr=output
+        )
     try:
         until(lambda: server.poll() is not None or _answers(address), log.read_text)
         assert server.poll() is None, log.read_text()

@@ -54,6 +54,7 @@ def test_a_preempted_trial_queues_again_and_goes_on(
         text=True,
     ) as sweep:
         wait_for_an_epoch(project, sweep)
+        hold(project)
         urgent = ["sbatch", "--wait", "--partition=urgent", "--cpus-per-task=2", "--wrap=true"]
         subprocess.run(urgent, env=environment, cwd=project.folder, check=True)
         output, _ = sweep.communicate()
@@ -65,6 +66,22 @@ def test_a_preempted_trial_queues_again_and_goes_on(
         ["scontrol", "show", "jobs"], env=environment, capture_output=True, text=True, check=True
     )
     assert "Restarts=1" in restarts.stdout
+
+
+def hold(project: SmallProject) -> None:
+    """Stop the process of the trial under way, so that it cannot end before it is preempted.
+
+    Slurm wakes a job before it sends it SIGTERM.
+    """
+    (process,) = (
+        each
+        for each in psutil.process_iter(["cmdline"])
+        if (words := each.info["cmdline"])
+        and "python" in words[0]
+        and "submitit.core._submit" in words
+        and any(word.startswith(f"{project.folder}/") for word in words)
+    )
+    process.suspend()
 
 
 def wait_for_an_epoch(project: SmallProject, sweep: subprocess.Popen[str]) -> None:

@@ -43,8 +43,14 @@ FLAGS = [
 ]
 PATIENCE = 180_000
 """Milliseconds that a busy machine may take for one step."""
-DRAWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-"""Ends when the page has been drawn as it is now."""
+FOLLOWED = """
+  (link) => new Promise((done) => {
+    const look = () => requestAnimationFrame(link.hash === location.hash ? drawn : look);
+    const drawn = () => requestAnimationFrame(done);
+    look();
+  })
+"""
+"""Ends when the page has been drawn after a link within it was followed."""
 DATASETS = ("dtd", "<i>digits<i> 数字")
 STRATEGIES = ("fixed", "grid", "bayes")
 
@@ -192,8 +198,7 @@ def test_links_land_where_they_say_before_any_figure_is_drawn(browser: Any, visi
     for link in [links.nth(i) for i in range(links.count())]:
         page.evaluate("scrollTo(0, 0)")
         link.click()
-        page.wait_for_function("hash => location.hash === hash", arg=link.get_attribute("href"))
-        page.evaluate(DRAWN)
+        link.evaluate(FOLLOWED)
         target = page.locator(f"[id='{unquote(link.get_attribute('href'))[1:]}']")
         top, least = target.evaluate(
             "e => [e.getBoundingClientRect().top, "
@@ -290,7 +295,7 @@ def test_a_link_opens_its_run_in_the_mlflow_ui(
     document = compose_report("A report", results, {}, {}, ["resnet50_vd"])
     address = f"http://127.0.0.1:{port}"
     write_report(document, tmp_path / "report", address)
-    mlflow = [sys.executable, "-m", "mlflow", "ui", "--port", str(port)]
+    mlflow = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--port", str(port)]
     mlflow += ["--backend-store-uri", tracking_uri()]
     with running(mlflow, address, tmp_path / "ui.log", os.environ):
         page = new_page(browser)
@@ -319,7 +324,7 @@ def test_the_views_are_filtered_and_sorted_and_have_their_columns(
         run_id = journal.start(name, parent_id=None, params={"lr": 0.1}, tags=tags)
         journal.log(run_id, {"best/objective" if purpose == "sweep" else "objective": objective})
     ui = f"http://127.0.0.1:{port}"
-    mlflow = [sys.executable, "-m", "mlflow", "ui", "--port", str(port)]
+    mlflow = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--port", str(port)]
     mlflow += ["--backend-store-uri", tracking_uri()]
     with running(mlflow, ui, tmp_path / "ui.log", os.environ):
         page = new_page(browser, viewport={"width": 1600, "height": 900})
