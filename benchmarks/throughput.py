@@ -5,7 +5,7 @@
 Trains ResNet50_vd in three ways, in turns, in one process, and compares their images per second:
 
 * floor: a bare PyTorch loop over batches that are ready in memory, with the flags of a trial
-  (channels_last, bf16 autocast where the processor has it, fused SGD);
+  (channels_last, bf16 autocast where the processor has it, fused SGD, freed memory kept);
 * trial: a trial of this project through the journal: stored images, random crops, flips, the record
   of each epoch, MLflow;
 * stock: a script as most people write it, with Lightning, timm and torchvision's ImageFolder on
@@ -36,6 +36,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from pipeline.base.arguments import documented
 from pipeline.base.files import write_json
+from pipeline.base.memory import keep_freed_memory
 from pipeline.datasets.decoding import Decoding
 from pipeline.datasets.listing import Split
 from pipeline.datasets.pixels import Stored, write_store
@@ -154,6 +155,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     threads = os.cpu_count() or 1
     torch.set_num_threads(threads)
+    keep_freed_memory()  # as the first trial does, for all that follows it in the process
     precision = resolve_precision("auto", "cpu")
     about = {
         "machine": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pytorch_lightning.callbacks import Callback
 
 from pipeline.base.errors import UserError
 from pipeline.datasets.manifest import Manifest
@@ -42,7 +43,14 @@ class Trials:
         self.store = PixelStore(folder / "pixels.bin", self.manifest)
 
     def train(
-        self, values, checkpoint, *, purpose=Purpose.SEARCH, record=None, precision="float32"
+        self,
+        values,
+        checkpoint,
+        *,
+        purpose=Purpose.SEARCH,
+        record=None,
+        precision="float32",
+        callbacks=(),
     ):
         values = {"machine.precision": precision, **values}
         cfg = self.project.compose(*(f"{key}={value}" for key, value in values.items()))
@@ -53,7 +61,7 @@ class Trials:
             self.store,
             None,
             Checkpoint(Path(checkpoint), seconds=0),
-            [Progress("trial"), Record(record or (lambda _: None))],
+            [Progress("trial"), Record(record or (lambda _: None)), *callbacks],
         )
 
     def die_after(self, epoch, values, checkpoint, **how):
@@ -185,20 +193,15 @@ def test_a_trial_in_fp16_continues_with_its_loss_scale(trials, monkeypatch):
     assert (whole.status, len(whole.curve)) == ("finished", 3)
 
 
-class Terminating:
-    """A pixel store that sends its process a SIGTERM with the ``number``-th image."""
+class Terminating(Callback):
+    """Sends its process a SIGTERM when a step begins; steps count from 1."""
 
-    def __init__(self, store, number):
-        self.store, self.left = store, number
+    def __init__(self, step):
+        self.step = step
 
-    def size(self, row):
-        return self.store.size(row)
-
-    def image(self, row):
-        self.left -= 1
-        if self.left == 0:
+    def on_train_batch_start(self, trainer, *_):
+        if trainer.global_step == self.step - 1:
             signal.raise_signal(signal.SIGTERM)
-        return self.store.image(row)
 
 
 @pytest.mark.parametrize(
@@ -212,31 +215,25 @@ class Terminating:
     ],
 )
 def test_a_preempted_trial_goes_on_at_the_next_step(trials, name, step):
-    """Three steps of 16 images are an epoch; the validation images come after the third."""
+    """Three steps are an epoch."""
     values = RECIPES[name]
     whole, _ = trials.train(values, "whole.ckpt")
-    store, image = trials.store, 16 * step - 7 + 40 * (step > 3)
-    trials.store = Terminating(store, image)
     with finishing_quietly(), pytest.raises(KeyboardInterrupt):
-        trials.train(values, "cut.ckpt")
+        trials.train(values, "cut.ckpt", callbacks=[Terminating(step)])
     state = torch.load("cut.ckpt", weights_only=True)
     assert state["global_step"] == step
-    trials.store = store
     resumed, _ = trials.train(values, "cut.ckpt")
     assert resumed.curve == whole.curve
     assert numbers(resumed) == numbers(whole)
 
 
 def test_the_cost_of_a_resumed_trial_is_that_of_all_its_parts(trials):
-    store = trials.store
-    trials.store = Terminating(store, 25)
     with finishing_quietly(), pytest.raises(KeyboardInterrupt):
-        trials.train({}, "cut.ckpt")
+        trials.train({}, "cut.ckpt", callbacks=[Terminating(2)])
     state = torch.load("cut.ckpt", weights_only=True)
     assert 0 < state["callbacks"]["Checkpoint"]["spent"] < 1000
     state["callbacks"]["Checkpoint"]["spent"] += 1000
     torch.save(state, "cut.ckpt")
-    trials.store = store
     resumed, _ = trials.train({}, "cut.ckpt")
     assert 1000 < resumed.fit_seconds <= resumed.seconds < 2000
 
