@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from pipeline.base.text import among, did_you_mean, gist
 from pipeline.settings.folders import CONF, CONFIG_NAME
+from pipeline.settings.guard import LAUNCHER_GROUP
 from pipeline.settings.machine import LAUNCHER
 from pipeline.settings.plain_yaml import read_mapping
 from pipeline.settings.schema import Config
@@ -173,18 +174,17 @@ def composition_fault(
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         own = [str(each) for each in folders] if group == "dataset" else []
         options = [*own, *(error.options or [])]
-        by_environment = (
-            group == "hydra/launcher"
-            and name == os.environ.get(LAUNCHER)
-            and not any(each.startswith(f"{group}=") for each in overrides)
-        )
+        by_environment = error.missing_cfg_file == f"{LAUNCHER_GROUP}/{os.environ.get(LAUNCHER)}"
+        if any(each.startswith(f"{LAUNCHER_GROUP}=") for each in overrides):
+            by_environment = False
         source = LAUNCHER if by_environment else f"{params} or an override"
         return f"{source}: no {group} '{name}'.{among(name, options) if options else ''}"
     faults = [f"{params}: {each}" for each in misshapen(read_mapping(params))]
     for override in overrides:
         nested = _nested(override)
         faults += [f"override {override}: {each}" for each in misshapen(nested)]
-    return "\n".join(faults or [f"{' '.join([str(params), *overrides])}: {gist(text)}"])
+    source = f"{params} with {' '.join(overrides)}" if overrides else str(params)
+    return "\n".join(faults or [f"{source}: {gist(text)}"])
 
 
 def _nested(override: str) -> dict[str, Any]:

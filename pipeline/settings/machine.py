@@ -20,8 +20,10 @@ STARTED = "VDTRANSFER_STARTED"
 """In the stages that a command runs: its start, in seconds since 1970. ``search.max_hours`` counts
 from there."""
 
-_READ_BY = {"processes": (PROCESSES,), "ray": (GPUS,), "slurm": (GPUS, MINUTES)}
-"""The environment variables with numbers that each file of conf/hydra/launcher reads."""
+_READ_BY = {"ray": (GPUS,), "slurm": (GPUS, MINUTES)}
+"""The environment variables with numbers that a file of conf/hydra/launcher reads alone."""
+_MOST = 1_000_000
+"""Minutes of two years, and more than the threads of any machine."""
 
 
 def threads() -> int:
@@ -59,8 +61,8 @@ def beyond_this_machine(threads: int) -> list[str]:
 
 
 def require_counts(launcher: str | None) -> None:
-    """Raise UserError when a variable that ``launcher`` reads is not a positive whole number."""
-    for name in _READ_BY.get(launcher or "", ()):
+    """Raise UserError when a variable that tune or ``launcher`` reads is no positive number."""
+    for name in (THREADS, PROCESSES, *_READ_BY.get(launcher or "", ())):
         count(name)
 
 
@@ -72,8 +74,8 @@ def count(name: str) -> int | None:
     text = os.environ.get(name)
     if not text:
         return None
-    if not text.isdecimal() or int(text) == 0:
-        raise UserError(f"{name}: found {text!r}; allowed: 1, 2, 3, ...")
+    if not text.isdecimal() or len(text) > 7 or not 1 <= int(text) <= _MOST:
+        raise UserError(f"{name}: found {text!r}; allowed: 1, 2, 3, ... up to {_MOST:,}")
     return int(text)
 
 

@@ -187,6 +187,8 @@ def test_a_launcher_that_is_not_there_names_the_variable_that_chose_it(monkeypat
     expected = "VDTRANSFER_LAUNCHER: no hydra/launcher 'procesess'. Did you mean 'processes'?"
     assert text.startswith(expected)
     assert "params.yaml" not in text
+    monkeypatch.setenv("VDTRANSFER_LAUNCHER", "../x")
+    assert message(ROOT / "quickstart", override).startswith("VDTRANSFER_LAUNCHER: no hydra/launch")
     text = message(ROOT / "quickstart", override, "hydra/launcher=procesess")
     assert "params.yaml or an override: no hydra/launcher 'procesess'" in text
 
