@@ -92,10 +92,10 @@ def _evaluate(cfg: Config) -> None:
         write_card(cfg, final, model)
         print(register_final(cfg, journal, first, resources, best.objective, model))
     print(
-        f"{refits.cell_name(cfg)}: test top-1 {final.top1_mean:.4f} over "
-        f"{count(len(final.seeds), 'seed')}; {final.chance:.4f} by chance, {final.majority:.4f} by "
-        f"always answering {printable(final.majority_class)}; test split opened by "
-        f"{count(openings(opened, final.data_digest), 'training')} so far"
+        f"test top-1 {final.top1_mean:.4f} over {count(len(final.seeds), 'seed')}; test split "
+        f"opened by {count(openings(opened, final.data_digest), 'training')} so far\n"
+        f"without training {final.chance:.4f} by chance, {final.majority:.4f} by always answering "
+        f"'{printable(final.majority_class)}'"
     )
 
 

@@ -47,7 +47,7 @@ def test_a_finished_benchmark_gives_every_output(
     assert {"report.md", "report.html", "metrics.json", "tables/result.csv"} <= set(written)
     assert "missing" not in written["report.md"].decode()
     summary = written["summary.txt"].decode()
-    for word in ("Fixed", "Grid", "Bayes", "Setting to use", "Device time", "report.html"):
+    for word in ("Fixed", "Grid", "Bayes", "Setting to use", "Trials", "report.html"):
         assert word in summary
     assert "table: quickstart/report/summary.txt" in capsys.readouterr().out
 

@@ -19,12 +19,12 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
-from tqdm import tqdm
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import replacing
 from pipeline.base.memory import free_memory
 from pipeline.base.pools import in_order
+from pipeline.base.progress import images_bar
 from pipeline.datasets.contents import sha256_of
 from pipeline.datasets.decoding import (
     Decoded,
@@ -111,7 +111,7 @@ def write_store(
     placed: list[Placed] = []
     digest = hashlib.sha256()
     offset = 0
-    bar = tqdm(total=len(sources), desc=title, unit="image", smoothing=0.05)
+    bar = images_bar(title, len(sources))
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent)
     with replacing(path) as temporary, temporary.open("wb") as out, bar, aside as folder:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from pipeline.base.errors import UserError
 from pipeline.base.pools import in_order
-from pipeline.base.progress import interval
+from pipeline.base.progress import images_bar
 from pipeline.datasets.decoding import UnreadableError, pixel_count
 from pipeline.datasets.tree import regular_bytes
 from pipeline.deployment.inputs import Unreadable
@@ -63,9 +62,7 @@ def predictions(
     work = _Work(model, top_k)
     quiet = len(paths) <= _FEW or rows_shown
     with (
-        tqdm(
-            total=len(paths), unit="image", leave=False, disable=quiet, mininterval=interval()
-        ) as bar,
+        images_bar("", len(paths), disable=quiet, leave=False) as bar,
         ThreadPoolExecutor(workers) as pool,
     ):
         for answers in in_order(pool, work.answers, chunks, ahead=2 * workers):

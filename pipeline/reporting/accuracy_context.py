@@ -39,4 +39,5 @@ def lines(cells: Sequence[Cell]) -> Iterator[str]:
     """Yield a line for each evaluated dataset, for a terminal."""
     by_dataset = {cell.name.dataset: (cell, cell.final) for cell in cells if cell.final}
     for dataset, (cell, final) in by_dataset.items():
-        yield f"{dataset}: {guessing(final)}; its test split was opened {opened(cell)}"
+        times = count(cell.opened or 0, "training")
+        yield f"{dataset}: {guessing(final)}; test split opened by {times} so far"

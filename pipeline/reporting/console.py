@@ -1,26 +1,47 @@
 """Write the report's first screen for a terminal: the answer, and what each strategy chose."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from textwrap import fill
 
 from pipeline.reporting import accuracy_context
-from pipeline.reporting.cell_groups import describe, places
+from pipeline.reporting.cell_groups import places
 from pipeline.reporting.cell_tables import cell_titles
 from pipeline.reporting.charts import look_of
-from pipeline.reporting.recommendation import answer, strategy_table
+from pipeline.reporting.recommendation import answer, answer_table, strategy_table
 from pipeline.reporting.results import Cell
 from pipeline.reporting.tables import Column, Figure, Table, tabulated, to_text
 
+WIDTH = 80
+"""Characters on a line."""
+STRATEGY, ANSWER = 14, 24
+"""Characters on a line of a column, so that a table fits into ``WIDTH``."""
+
 
 def first_screen(cells: Sequence[Cell]) -> list[str]:
-    """Return the lines: for one dataset the answer and its strategies, for many a row per cell."""
+    """Return the lines: what to use for each dataset, and what each strategy reached and took."""
     every = places(cells)
-    if len(every) != 1:
-        return [to_text(_cells(cells)), *accuracy_context.lines(cells)] if cells else []
-    facts = answer(every[0])
-    known = facts.lines if facts else []
-    width = max((len(name) for name, _ in known), default=0)
-    shown = [f"{name:<{width}}  {text.replace('`', '')}" for name, text in known]
-    return [*shown, *([""] if shown else []), to_text(strategy_table(every[0], readings=False))]
+    if len(every) == 1:
+        facts = answer(every[0])
+        known = facts.lines if facts else []
+        strategies = to_text(strategy_table(every[0], readings=False), STRATEGY)
+        return [*_told(known), *([""] if known else []), strategies]
+    if not cells:
+        return []
+    answers = answer_table(every, folders=False)
+    shown = [to_text(answers, ANSWER), ""] if answers else []
+    context = [fill(line, WIDTH, subsequent_indent="  ") for line in accuracy_context.lines(cells)]
+    return [*shown, to_text(_cells(cells)), *context]
+
+
+def _told(facts: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Yield each fact beside its name; what may be copied stays on its line."""
+    width = max((len(name) for name, _ in facts), default=0) + 2
+    for name, text in facts:
+        start = f"{name:<{width}}"
+        if text.startswith("`"):
+            yield start + text.strip("`")
+        else:
+            yield fill(text, WIDTH, initial_indent=start, subsequent_indent=" " * width)
 
 
 def _cells(cells: Sequence[Cell]) -> Table:
@@ -28,8 +49,7 @@ def _cells(cells: Sequence[Cell]) -> Table:
         *cell_titles(cells),
         (Column("strategy", "Strategy"), lambda c: look_of(c.name.strategy).title),
         (Column("top1", "Test top-1 %", "share"), lambda c: c.top1),
-        (Column("trials", "Trainings", "count"), lambda c: len(c.trials)),
-        (Column("seconds", "Device time", "duration"), lambda c: c.seconds),
-        (Column("setting", "Setting"), lambda c: describe(c.best.point)),
+        (Column("trials", "Trials", "count"), lambda c: len(c.trials)),
+        (Column("seconds", "Time", "duration"), lambda c: c.seconds),
     ]
-    return tabulated("console", "Each cell and the point it chose.", figures, cells)
+    return tabulated("console", "Each cell.", figures, cells)

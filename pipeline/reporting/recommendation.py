@@ -57,7 +57,7 @@ def _took(cells: Sequence[Cell]) -> str:
     """Say what each of these searches took; it is named if there are several."""
     return "; ".join(
         (f"{cell.name.strategy} " if len(cells) > 1 else "")
-        + f"{count(len(cell.trials), 'training')}, {show(cell.seconds, 'duration')}"
+        + f"{count(len(cell.trials), 'trial')}, {show(cell.seconds, 'duration')}"
         for cell in cells
     )
 
@@ -83,10 +83,11 @@ def accuracy(cell: Cell, final: FinalFile) -> str:
     return f"{show(top1.mean, 'share')} % of {images:,} images{sure} ({refits})"
 
 
-def answer_table(places: Sequence[Place]) -> Table | None:
+def answer_table(places: Sequence[Place], *, folders: bool = True) -> Table | None:
     """Tabulate the answers, one row per dataset; None if no cell is evaluated.
 
     Of several models, the one whose point was the best on the images to choose by is used.
+    ``folders`` adds a column with the folders of models.
     """
     best: dict[str, tuple[Place, Cell]] = {}
     for place in places:
@@ -106,7 +107,11 @@ def answer_table(places: Sequence[Place]) -> Table | None:
             Column("gain", "Over fixed, points", "points"),
             lambda each: gain(each[0], each[1].name.strategy)[0],
         ),
-        (Column("model", "Where the model is"), lambda each: each[1].model_folder),
+        *(
+            [(Column("model", "Where the model is"), lambda each: each[1].model_folder)]
+            if folders
+            else []
+        ),
     ]
     caption = (
         f"What to use: the setting with the best {words.choice} of all strategies"
@@ -133,12 +138,13 @@ def strategy_table(place: Place, *, readings: bool = True) -> Table:
         (Column("setting", "Setting"), lambda c: describe(c.best.point)),
         (Column("top1", "Test top-1 %", "share"), lambda c: c.top1),
         *(against[: 2 if readings else 1] if compared else []),
-        (Column("trials", "Trainings", "count"), lambda c: len(c.trials)),
+        (Column("trials", "Trials", "count"), lambda c: len(c.trials)),
         (Column("seconds", "Device time", "duration"), lambda c: c.seconds),
     ]
     caption = (
         f"What each strategy chose by {chosen.choice}. Test top-1: "
-        f"{how_measured(place.cells.values())}. Trainings and device time cover the search alone."
+        f"{how_measured(place.cells.values())}. Trials and device time are those of the search "
+        "alone."
     )
     return tabulated("strategies", caption, figures, place.cells.values())
 
@@ -149,7 +155,7 @@ def cost(cells: Sequence[Cell]) -> Text:
     for strategy in ordered({cell.name.strategy for cell in cells}):
         its = [cell for cell in cells if cell.name.strategy == strategy]
         time = show(sum(cell.seconds for cell in its), "duration")
-        parts.append(f"{strategy} {sum(len(cell.trials) for cell in its):,} trainings, {time}")
+        parts.append(f"{strategy} {count(sum(len(cell.trials) for cell in its), 'trial')}, {time}")
     return Text(f"Cost of all searches, in device time: {'; '.join(parts)}.")
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any, Literal, TypeVar
 
 from tabulate import tabulate
@@ -153,13 +154,34 @@ def to_latex(table: Table) -> str:
     return text.replace("−", "$-$").replace(ABSENT, "--") + "\n"
 
 
-def to_text(table: Table) -> str:
-    """Write aligned columns for a terminal."""
-    return _laid_out(table, "simple", str)
+def to_text(table: Table, widest: int | None = None) -> str:
+    """Write aligned columns for a terminal.
+
+    With ``widest``, longer words take several lines of at most so many characters, and an interval
+    stands below its value.
+    """
+    if widest is None:
+        return _laid_out(table, "simple", str)
+    rows = [[_narrow(field, widest) for field in row] for row in table.shown()]
+    headings = []
+    for number, column in enumerate(table.columns):
+        lines = [line for row in rows for line in row[number].split("\n")]
+        width = max((len(line) for line in lines), default=widest)
+        headings.append(fill(column.full_heading, max(1, width), break_long_words=False))
+    return _aligned(table, "simple", headings, rows)
+
+
+def _narrow(field: str, widest: int) -> str:
+    value, _, bounds = field.partition(" [")
+    return f"{value}\n[{bounds}" if bounds.endswith("]") else fill(field, widest)
 
 
 def _laid_out(table: Table, form: str, text: Callable[[str], str]) -> str:
     rows = [[text(field) for field in row] for row in table.shown()]
-    headers = [text(column.full_heading) for column in table.columns]
+    headings = [text(column.full_heading) for column in table.columns]
+    return _aligned(table, form, headings, rows)
+
+
+def _aligned(table: Table, form: str, headings: list[str], rows: list[list[str]]) -> str:
     sides = ["right" if column.numeric else "left" for column in table.columns]
-    return tabulate(rows, headers, form, disable_numparse=True, colalign=sides if rows else None)
+    return tabulate(rows, headings, form, disable_numparse=True, colalign=sides if rows else None)

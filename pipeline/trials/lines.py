@@ -1,5 +1,7 @@
 """Word what a person sees of a trial: the name of its run, and its line in the terminal."""
 
+import shutil
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +14,8 @@ from pipeline.settings.schema import OBJECTIVE_TITLES, Config
 from pipeline.trials.clock import seconds_left
 from pipeline.trials.contract import Trial, TrialResult
 
+_INDENT = 10
+"""Where the second line of a trial begins: below what stands after its name."""
 _BEGUN = "multirun.yaml"
 """The file that a sweeper writes before its first job."""
 
@@ -66,7 +70,18 @@ def trial_line(
         _left(total - len(trials), cfg, sweep, trials),
         trial.point.brief if trial.result else f"{trial.point.brief}: {trial.error}",
     ]
-    return "  ".join(part for part in parts if part)
+    return _laid_out(parts)
+
+
+def _laid_out(parts: Sequence[str]) -> str:
+    """Join the parts of a line; on a terminal, begin a new one before a part that does not fit."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    lines = [""]
+    for part in filter(None, parts):
+        if lines[-1] and len(lines[-1]) + len(part) > width:
+            lines.append(" " * _INDENT)
+        lines[-1] += f"{part}  "
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def end_line(sweep: Path, chosen: Trial, trials: Sequence[Trial]) -> str:
@@ -76,16 +91,16 @@ def end_line(sweep: Path, chosen: Trial, trials: Sequence[Trial]) -> str:
     reason = known.get("stop_reason") or count(len(trials), "trial")
     failed = [trial_name(trial.number) for trial in trials if trial.status == "failed"]
     lost = f"; failed: {some(failed)}" if failed else ""
-    return f"{reason}{lost}; chosen: {trial_name(chosen.number)}, {chosen.point.brief}"
+    end = f"{reason}{lost}; chosen: {trial_name(chosen.number)},"
+    return _laid_out([end, chosen.point.brief])
 
 
 def refit_line(cfg: Config, result: TrialResult, *, replayed: bool) -> str:
     """Return the line of a refit."""
     assert result.metrics is not None
     took = "replayed" if replayed else f"{result.seconds:.1f} s"
-    return (
-        f"refit seed {cfg.seed}  test top-1 {result.metrics.top1:.4f}  {took:>9}  {cfg.point.brief}"
-    )
+    measured = f"refit seed {cfg.seed}  test top-1 {result.metrics.top1:.4f}  {took:>9}"
+    return _laid_out([measured, cfg.point.brief])
 
 
 def _left(remaining: int, cfg: Config, sweep: Path, trials: Sequence[Trial]) -> str:

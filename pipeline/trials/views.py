@@ -11,8 +11,13 @@ _TRIAL = (
     *("tags.`dataset`", "tags.`model`", "tags.`strategy`"),
 )
 _SWEEP = ("metrics.`n_trials`", "tags.`best.point`", "tags.`model`")  # its name begins with others
-VIEWS = {"trials": ("search", "objective", _TRIAL), "sweeps": ("sweep", "best/objective", _SWEEP)}
-"""The purpose of the runs of each view, the metric that orders them, and further columns."""
+# A trial that several sweeps share is listed once: only its training has a key, its replays do not.
+_TRAINED = "tags.purpose = 'search' AND tags.`trial.key` LIKE '%'"
+VIEWS = {
+    "trials": (_TRAINED, "objective", _TRIAL),
+    "sweeps": ("tags.purpose = 'sweep'", "best/objective", _SWEEP),
+}
+"""The filter of each view, the metric that orders its runs, and further columns."""
 
 
 def experiment_tags() -> dict[str, str]:
@@ -22,9 +27,9 @@ def experiment_tags() -> dict[str, str]:
     on its side for model training.
     """
     tags = {"mlflow.experimentKind": "custom_model_development"}
-    for name, (purpose, metric, columns) in VIEWS.items():
+    for name, (runs, metric, columns) in VIEWS.items():
         view = {
-            "searchFilter": f"tags.purpose = '{purpose}'",
+            "searchFilter": runs,
             "orderByKey": f"metrics.`{metric}`",
             "orderByAsc": False,
             "selectedColumns": (f"metrics.`{metric}`", *columns),

@@ -50,7 +50,7 @@ def test_one_dataset_is_answered_in_a_few_lines(tmp_path: Path) -> None:
         "Model",
     ]
     assert titled["Cost of the search"] == (
-        "grid 12 trainings, 2.7 min; bayes 6 trainings, 81 s of device time"
+        "grid 12 trials, 2.7 min; bayes 6 trials, 81 s of device time"
     )
     assert titled["Setting to use"].startswith("lr 0.03, ")
     assert titled["Setting to use"].endswith(" (found by grid and bayes)")
@@ -88,7 +88,7 @@ def test_one_search_that_found_the_setting_is_the_cost(tmp_path: Path) -> None:
     [place] = places(read_results(tmp_path, names).cells)
     facts = answer(place)
     assert facts is not None
-    assert dict(facts.lines)["Cost of the search"] == "6 trainings, 81 s of device time"
+    assert dict(facts.lines)["Cost of the search"] == "6 trials, 81 s of device time"
 
 
 def test_one_refit_has_the_interval_of_its_model_card(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_every_strategy_has_its_cost_in_units_a_person_reads(tmp_path: Path) -> 
     [place] = places(results.cells)
     table = strategy_table(place)
     assert [row[-2:] for row in table.shown()] == [["1", "12 s"], ["12", "2.7 min"], ["6", "81 s"]]
-    assert cost(results.cells).text.endswith("12 trainings, 2.7 min; bayes 6 trainings, 81 s.")
+    assert cost(results.cells).text.endswith("12 trials, 2.7 min; bayes 6 trials, 81 s.")
 
 
 def test_the_table_has_the_published_shape_and_an_average(tmp_path: Path) -> None:

@@ -116,6 +116,18 @@ def test_text_is_aligned() -> None:
     ]
 
 
+def test_text_for_a_terminal_takes_more_lines_instead_of_more_columns() -> None:
+    columns = [Column("name", "Name"), Column("time", "Device time", "duration"), TABLE.columns[1]]
+    rows: list[list[Value]] = [["a name of some words", 1.0, Interval(0.9583, 0.95, 0.9666)]]
+    assert to_text(Table("t", "", columns, rows), 14).splitlines() == [
+        "Name              Device    Grid top-1 %",
+        "                    time",
+        "--------------  --------  --------------",
+        "a name of some       1 s           95.83",
+        "words                     [95.00, 96.66]",
+    ]
+
+
 def test_latex_escapes_what_means_something_to_it() -> None:
     table = Table("t", "", [Column("n", "n %"), Column("d", "d", "points")], [["a_b & c", -0.001]])
     text = to_latex(table)

@@ -83,8 +83,33 @@ def test_the_last_line_has_no_time_left_and_a_failure_its_reason(cfg: Config, sw
     assert "val top-1 failed" in line
 
 
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """80 columns."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.mark.usefixtures("terminal")
+def test_on_a_terminal_a_line_breaks_between_its_parts(cfg: Config, sweep: Path) -> None:
+    so_far = [trial(0, 0.75), trial(1)]
+    assert trial_line(so_far[1], cfg, 12, sweep, so_far, replayed=False).splitlines() == [
+        "trial 01   2 of 12 done  val top-1 0.5000       12.3 s  best 0.7500",
+        "          up to 8.3 minutes left  lr 0.1 · l2_decay 0.0001 · mixup",
+    ]
+    chosen = end_line(sweep, so_far[0], so_far)
+    assert chosen == "2 trials; chosen: trial 00,  lr 0.1 · l2_decay 0.0001 · mixup"
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_part_that_fits_nowhere_has_its_own_line(cfg: Config, sweep: Path) -> None:
+    failed = Trial(number=0, point=POINT, seed=7, error="no memory " * 12)
+    *_, last = trial_line(failed, cfg, 1, sweep, [failed], replayed=False).splitlines()
+    assert last == f"{' ' * 10}{POINT.brief}: {'no memory ' * 12}".rstrip()
+
+
 def test_the_end_says_why_and_what_was_chosen(sweep: Path) -> None:
-    chosen = "chosen: trial 03, lr 0.1 · l2_decay 0.0001 · mixup"
+    chosen = "chosen: trial 03,  lr 0.1 · l2_decay 0.0001 · mixup"
     trials = [trial(2, None), trial(3)]
     assert end_line(sweep, trials[1], trials) == f"2 trials; failed: trial 02; {chosen}"
     (sweep / "optimization_results.yaml").write_text("stop_reason: no gain in 10 trials\n")
