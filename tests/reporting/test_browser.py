@@ -20,7 +20,7 @@ from pipeline.reporting.content import compose_report
 from pipeline.reporting.published import table1
 from pipeline.reporting.results import CellName, read_results
 from pipeline.reporting.writing import write_report
-from pipeline.trials.journal import Journal, experiments
+from pipeline.trials.journal import KEY_TAG, Journal, experiments
 from pipeline.trials.store import tracking_uri
 from pipeline.trials.views import view_address
 from tests.engines.server import running
@@ -158,6 +158,21 @@ def test_nothing_is_wider_than_the_screen(visit: Visit) -> None:
             "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
         )
         assert inner <= outer
+
+
+def test_a_long_name_wraps_on_a_phone(browser: Any, tmp_path: Path) -> None:
+    name = "A name of words, and " + "one_word_of_many_letters_" * 4
+    Benchmark(datasets=(name,)).write(tmp_path)
+    results = read_results(tmp_path, [CellName(name, "resnet50_vd", each) for each in STRATEGIES])
+    document = compose_report(name, results, {}, {}, ["resnet50_vd"])
+    write_report(document, tmp_path / "report", "http://127.0.0.1:5000")
+    page = browser.new_page(viewport={"width": 390, "height": 900})
+    page.goto((tmp_path / "report" / "report.html").as_uri())
+    inner, outer = page.evaluate(
+        "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    )
+    assert inner <= outer
+    page.close()
 
 
 def test_labels_of_an_axis_do_not_overlap(visit: Visit) -> None:
@@ -314,13 +329,15 @@ def test_the_views_are_filtered_and_sorted_and_have_their_columns(
 ) -> None:
     journal = Journal.open("viewed")
     assert experiments() == {"viewed": journal.experiment_id}
-    for name, purpose, objective in (
-        ("trial 00", "search", 0.5),
-        ("trial 01", "search", 0.75),
-        ("seed 0", "final", 0.9),
-        ("grid", "sweep", 0.75),
+    trained, replayed = {KEY_TAG: "k"}, {"replay_of": "another run"}
+    for name, purpose, objective, more in (
+        ("trial 00", "search", 0.5, trained),
+        ("trial 01", "search", 0.75, trained),
+        ("trial 02", "search", 0.75, replayed),
+        ("seed 0", "final", 0.9, trained),
+        ("grid", "sweep", 0.75, {}),
     ):
-        tags = {"purpose": purpose, "best.point": "lr 0.1"}
+        tags = {"purpose": purpose, "best.point": "lr 0.1", **more}
         run_id = journal.start(name, parent_id=None, params={"lr": 0.1}, tags=tags)
         journal.log(run_id, {"best/objective" if purpose == "sweep" else "objective": objective})
     ui = f"http://127.0.0.1:{port}"
@@ -333,7 +350,8 @@ def test_the_views_are_filtered_and_sorted_and_have_their_columns(
         playwright.expect(best).to_be_visible()
         other = page.get_by_text("trial 00", exact=True).first
         assert best.bounding_box()["y"] < other.bounding_box()["y"]
-        assert page.get_by_text("seed 0", exact=True).count() == 0
+        for absent in ("seed 0", "trial 02"):
+            assert page.get_by_text(absent, exact=True).count() == 0
         for column in ("lr", "objective"):
             playwright.expect(page.get_by_text(column, exact=True).first).to_be_visible()
         for word in ("searchFilter", "orderByKey", "workflowType=machine_learning"):

@@ -1,0 +1,45 @@
+"""`ui` prints addresses that answer, and says when its port is taken."""
+
+import socket
+import sys
+
+import pytest
+
+from pipeline import ui
+from pipeline.base.errors import UserError
+from pipeline.trials.journal import Journal
+from tests.engines.ports import free_ports
+from tests.support.small_project import SmallProject
+
+
+@pytest.fixture
+def port(monkeypatch: pytest.MonkeyPatch) -> int:
+    (number,) = free_ports(1)
+    monkeypatch.setattr(ui, "PORT", number)
+    monkeypatch.setattr(sys, "argv", ["ui"])
+    return number
+
+
+def test_a_port_in_use_is_said(project: SmallProject, port: int) -> None:
+    with socket.create_server((ui.HOST, port)), pytest.raises(UserError, match=f"port {port} "):
+        ui.main()
+
+
+def test_addresses_are_printed_once_the_page_answers(
+    project: SmallProject,
+    port: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Another server takes MLflow's place, which takes long to start."""
+    serve = f"import socket; socket.create_server(({ui.HOST!r}, {port})).accept(); print('asked')"
+    popen = ui.subprocess.Popen
+    monkeypatch.setattr(ui.subprocess, "Popen", lambda _: popen([sys.executable, "-c", serve]))
+    Journal.open("small", "what it is")
+    with pytest.raises(SystemExit) as end:
+        ui.main()
+    assert end.value.code == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[0] == "starting; Ctrl-C ends it"
+    assert "Best first:" in lines
+    assert any(line.startswith(f"  trials of small: http://127.0.0.1:{port}/#/") for line in lines)
