@@ -2,22 +2,23 @@
 
 import socket
 import sys
+from collections.abc import Iterator
 
 import pytest
 
 from pipeline import ui
 from pipeline.base.errors import UserError
 from pipeline.trials.journal import Journal
-from tests.engines.ports import free_ports
+from tests.engines.ports import kept_ports
 from tests.support.small_project import SmallProject
 
 
 @pytest.fixture
-def port(monkeypatch: pytest.MonkeyPatch) -> int:
-    (number,) = free_ports(1)
-    monkeypatch.setattr(ui, "PORT", number)
-    monkeypatch.setattr(sys, "argv", ["ui"])
-    return number
+def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    with kept_ports(1) as [number]:
+        monkeypatch.setattr(ui, "PORT", number)
+        monkeypatch.setattr(sys, "argv", ["ui"])
+        yield number
 
 
 def test_a_port_in_use_is_said(project: SmallProject, port: int) -> None:
