@@ -1,5 +1,6 @@
 """`make tune`: a project folder for anybody's images, whatever their path looks like."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -316,6 +317,27 @@ def test_dvc_says_nothing_of_a_stage_that_answered_ctrl_c(tmp_path, code, messag
     assert done.returncode != 0
     assert message in done.stderr
     assert bool(done.stderr.strip()) == bool(message)
+
+
+def test_dvc_says_nothing_of_files_that_a_killed_process_had_reserved(tmp_path):
+    (tmp_path / ".dvc" / "tmp").mkdir(parents=True)
+    (tmp_path / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
+    stages = {"stages": {"one": {"cmd": "echo once > result", "outs": ["result"]}}}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(stages))
+    with subprocess.Popen("true") as dead:
+        dead.wait()
+    reserved = {"write": {str(tmp_path / "result"): {"pid": dead.pid, "cmd": "dvc repro"}}}
+    (tmp_path / ".dvc" / "tmp" / "rwlock").write_text(json.dumps(reserved))
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.projects.quiet_dvc", "repro"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    assert (tmp_path / "result").is_file()
 
 
 def test_a_second_run_of_a_pipeline_waits_for_the_first(tmp_path):

@@ -28,8 +28,6 @@ def with_preprocessing(model: onnx.ModelProto, description: Description) -> onnx
         <ir_version: {model.ir_version}, opset_import: [{versions}]>
         preprocessing (uint8[H, W, 3] {PIXELS}) => (float[1, 3, {size}, {size}] crops) {{
             zero = Constant <value_ints = [0]> ()
-            one = Constant <value_ints = [1]> ()
-            two = Constant <value_ints = [2]> ()
             colours = Constant <value_ints = [1, 3]> ()
             channels = Transpose <perm = [2, 0, 1]> ({PIXELS})
             image0 = Unsqueeze (channels, zero)
@@ -53,6 +51,8 @@ def _steps(description: Description) -> Iterator[str]:
     """
     if rows := description.decoding.crop_bottom:
         yield f"""
+            one = Constant <value_ints = [1]> ()
+            two = Constant <value_ints = [2]> ()
             height# = Shape <start = 2, end = 3> (@)
             cut# = Constant <value_ints = [{rows}]> ()
             rest# = Sub (height#, cut#)

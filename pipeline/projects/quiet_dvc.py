@@ -19,13 +19,15 @@ from pipeline.settings.folders import lock_file
 
 _BY_CTRL_C = re.compile(r"exited with (130|-2)$")
 """What DVC says of a stage that answered the signal, or that was just about to end."""
+_CLEARED = "Auto removed it from the lock file"
+"""Part of what DVC says of each file that a killed process had reserved."""
 
 
 def main() -> None:
     for name in ("dvc", "dvc_data", "dvc_objects"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for handler in logging.getLogger("dvc").handlers:  # the same ones for all three
-        handler.addFilter(_no_interruption)
+        handler.addFilter(_news)
     ui.enable = lambda: None  # advice to push, with or without a remote
     words = sys.argv[1:]
     same = hashlib.sha256("\0".join(words).encode()).hexdigest()[:16]
@@ -36,8 +38,10 @@ def main() -> None:
         sys.exit(130)
 
 
-def _no_interruption(record: logging.LogRecord) -> bool:
-    """Leave out that Ctrl-C ended DVC or its stage: the person knows, and a stage answers it."""
+def _news(record: logging.LogRecord) -> bool:
+    """Leave out that a person ended DVC or its stage, by Ctrl-C or by an earlier kill."""
+    if _CLEARED in record.getMessage():
+        return False
     error = record.exc_info[1] if record.exc_info else None
     while error is not None:
         if isinstance(error, KeyboardInterrupt) or _BY_CTRL_C.search(str(error)):

@@ -47,7 +47,7 @@ class Clock:
     seconds: float
     """Time that all of them took so far."""
     start_up: float
-    """Time from the start of the last process that searched to its first trial."""
+    """Time that the last process that searched took to start, without waiting for another."""
 
 
 def clock_file(sweep: Path) -> Path:
@@ -56,19 +56,20 @@ def clock_file(sweep: Path) -> Path:
 
 
 @contextmanager
-def counting(cfg: Config, resources: Resources, sweep: Path) -> Iterator[None]:
+def counting(cfg: Config, resources: Resources, sweep: Path, ready: float) -> Iterator[None]:
     """Count the time of a search until the block ends, if the search has ``max_hours``.
 
     The count begins at the start of the command that led to this process. It is added to the
     earlier count of ``sweep`` if that was the same search. With more hours or more trials it is the
     same; with another space, first point or objective, which lead to other trials, it is not.
+    ``ready`` is when this process could have searched, in seconds since 1970.
     """
     if not _has_limit(cfg):
         yield
         return
     plain = identity(cfg, Purpose.SEARCH, resources.environment)
     key = key_of([plain, cfg.space.model_dump(), cfg.objective])
-    start_up = time.time() - psutil.Process().create_time()
+    start_up = ready - psutil.Process().create_time()
     before = _read(clock_file(sweep))
     same = before if before and before.key == key else None
     with _ticking(clock_file(sweep), key, start_up, same):
@@ -135,13 +136,15 @@ def require_time(cfg: Config, sweep: Path, trials: Sequence[Trial]) -> None:
 def require_refit_time(
     cfg: Config, sweep: Path, seconds: Sequence[float], share: float = 1.0
 ) -> None:
-    """Raise StopSweep if another refit, on this share of its images, would end too late.
+    """Raise StopSweep if another refit would end too late.
 
+    ``share`` is less than 1 if it trains on a share of the images, or the number of several refits.
     ``seconds`` are the times of the refits so far; without one there is always time.
     """
     if seconds:
         needed = share * _expected(seconds)
-        _require(cfg, sweep, needed, "this training and the report", _STARTS_AFTER_REFITS)
+        what = f"{'this training' if share <= 1 else 'these trainings'} and the report"
+        _require(cfg, sweep, needed, what, _STARTS_AFTER_REFITS)
 
 
 def seconds_left(cfg: Config, sweep: Path) -> float:

@@ -162,13 +162,14 @@ def opened(cfg: Config) -> Iterator[Sweep]:
     cell = f"{cfg.strategy.name} · {cfg.dataset.name} · {cfg.model.name}"
     fingerprint = _fingerprint(cfg, resources)
     folder = sweep_dir(cfg)
+    ready = time.time()
     with alone(folder.with_name(f".{folder.name}.lock"), f"cell {cell}"):
         began = time.time()
         note = f"{cfg.title}: {cfg.strategy.name} search"
         run_id, earlier = open_parent(journal, cell, fingerprint, tags(cfg, "sweep"), note)
         status = "FAILED"
         try:
-            with counting(cfg, resources, folder):
+            with counting(cfg, resources, folder, ready):
                 yield Sweep(cfg, journal, run_id, folder, resources)
             status = "FINISHED"
         except KeyboardInterrupt:
@@ -179,10 +180,7 @@ def opened(cfg: Config) -> Iterator[Sweep]:
 
 
 def _fingerprint(cfg: Config, resources: Resources) -> str:
-    """Return the digest by which a sweep is found again.
-
-    It covers a trial's identity without its point, and the space and budget of the search.
-    """
+    """Return a digest of the space and budget of a search, and of a trial without its point."""
     plain = identity(cfg, Purpose.SEARCH, resources.environment)
     if cfg.strategy.name != "fixed":
         del plain["point"]

@@ -57,6 +57,7 @@ def test_says_what_an_engineer_has_to_know(cfg: Config) -> None:
     assert "| bee | 10 | 60.00 % | 31.27 to 83.18 % |" in text
     assert "- bee: 6 of 10 right (31.27 to 83.18 %)\n- ant: 9 of 10" in text
     assert "- bee is taken for ant: 4 of 10\n- ant is taken for bee: 1 of 10" in text
+    assert "Small, trained to tell 3 classes apart." in text  # the project's model has no weights
     assert "A random guess is right for 25.00 %." in text
     assert "The largest class, bee, as the only answer is right for 40.00 %." in text
     assert "12.3 MB. Without decoding, 4.6 ms for an image alone and 1.2 ms" in text

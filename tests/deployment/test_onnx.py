@@ -112,6 +112,10 @@ def test_a_graph_with_preprocessing_sees_what_predict_sees(
     decoding = Decoding(side=side, scaled=False, max_pixels=10**8, crop_bottom=cut)
     described = description(decoding=decoding)
     whole = with_preprocessing(onnx.load(model / "model.onnx"), described)
+    used = {name for node in whole.graph.node for name in node.input}
+    assert all(  # onnxruntime warns of what is not
+        node.output[0] in used for node in whole.graph.node if node.op_type == "Constant"
+    )
     session = onnxruntime.InferenceSession(whole.SerializeToString())
     plain = onnxruntime.InferenceSession(model / "model.onnx")
     for number, size in enumerate([(200, 120), (41, 90), (20, 33), (40, 60), (301, 500)]):

@@ -2,8 +2,10 @@
 
 import json
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
+import psutil
 import pytest
 from hydra_skopt_sweeper.errors import StopSweep
 
@@ -160,6 +162,22 @@ def test_the_time_needed_is_that_of_measured_trials_and_of_what_follows(
         StopSweep, match="are left, but one more trial, the refits, the model and the report"
     ):
         require_time(cfg, sweep_dir(cfg), so_far(cfg, *seconds))
+
+
+def test_waiting_for_another_process_is_no_part_of_the_start(project, now, monkeypatch):
+    limited(project, 1e-6)
+    asked = []
+
+    @contextmanager
+    def alone(path, what):
+        asked.append(time.time())
+        yield
+
+    monkeypatch.setattr("pipeline.trials.sweep.alone", alone)
+    project.tune("strategy=bayes")
+    file = clock_file(sweep_dir(project.compose("strategy=bayes")))
+    start_up = json.loads(file.read_text())["start_up"]
+    assert start_up <= asked[0] - psutil.Process().create_time()
 
 
 def test_time_that_two_commands_share_counts_once(project, monkeypatch):
