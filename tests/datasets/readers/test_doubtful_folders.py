@@ -1,0 +1,102 @@
+"""Folders around the classes, above them and below them: passed, counted, or pointed out."""
+
+import pytest
+
+from pipeline.base.errors import UserError
+from tests.datasets.readers.test_class_folders import fill, left_out, read, splits, trees
+
+
+def test_a_class_without_a_split_folder_is_named(tmp_path):
+    trees(tmp_path, "ant", "bee", classes=("train", "test"))
+    (tmp_path / "cow").mkdir()
+    with pytest.raises(UserError, match=r"no image to train on in 1 of 3 classes: .*'cow': empty"):
+        read(tmp_path).require_sound()
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ("train/train", "test/test"),
+        ("archive_train/train", "archive_test/test"),
+        ("train/images", "test/images"),
+        ("train/a/photos", "test"),
+        ("train", "val/val", "test/x/y"),
+    ],
+)
+def test_a_folder_around_the_classes_of_a_split_is_passed(tmp_path, parts):
+    trees(tmp_path, *parts)
+    (tmp_path / parts[0]).parent.joinpath("notes.txt").write_text("x")
+    listing = read(tmp_path)
+    assert listing.class_names == ["ant", "bee"]
+    assert set(splits(listing)) == {part.split("/")[0].split("_")[-1] for part in parts}
+    assert [group.kind for group in listing.left_out] == [".txt"]
+
+
+def test_a_class_that_is_alone_in_a_split_stays_a_class(tmp_path):
+    fill(tmp_path, "train/ant/x/1.jpg", "train/bee/1.jpg", "test/ant/x/1.jpg")
+    listing = read(tmp_path)
+    assert listing.class_names == ["ant", "bee"]
+    assert splits(listing) == {"train": 2, "test": 1}
+
+
+def test_a_split_without_classes_below_its_folder_is_refused(tmp_path):
+    trees(tmp_path, "train/train")
+    fill(tmp_path, "test/test/1.jpg")
+    with pytest.raises(UserError, match="test/test: 1 image lies beside the class folders"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("paths", "level"),
+    [
+        (["cam 1/ant/1.jpg", "cam 1/bee/1.jpg", "cam 2/ant/1.jpg", "cam 2/cow/1.jpg"], 2),
+        (["insects/ant/1.jpg", "insects/bee/1.jpg", "birds/owl/1.jpg"], 2),
+        (["train/insects/ant/1.jpg", "train/birds/owl/1.jpg", "test/birds/owl/1.jpg"], 3),
+    ],
+)
+def test_classes_that_hold_only_folders_are_doubted(tmp_path, paths, level):
+    fill(tmp_path, *paths)
+    listing = read(tmp_path)
+    (doubt,) = listing.doubts
+    assert f"set dataset.class_level={level}" in doubt
+    deeper = read(tmp_path, class_level=level)
+    assert deeper.class_names == sorted({path.split("/")[-2] for path in paths})
+    assert deeper.doubts == []
+    fill(tmp_path, paths[0].rsplit("/", 2)[0] + "/own.jpg")
+    assert read(tmp_path).doubts == []
+
+
+def test_images_above_a_stated_level_are_counted(tmp_path):
+    trees(tmp_path, "a", "b")
+    fill(tmp_path, "cover.jpg", "a/own.jpg", "b/own.png")
+    (tmp_path / "a" / "notes.txt").write_text("x")
+    (tmp_path / "b" / "gone").symlink_to("nowhere")
+    listing = read(tmp_path, class_level=2)
+    assert len(listing.entries) == 8
+    above = "they lie above the folders of the classes"
+    assert left_out(listing) == {
+        ".jpg (images)": (2, above),
+        ".png (images)": (1, above),
+        ".txt": (1, "no image"),
+        "other than files": (1, "a link that leads nowhere"),
+    }
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"train.txt": "photos/own.jpg 0\n"},
+        {"prices.csv": "a,b\n1,2\n"},
+        {"labels.json": "{}", "notes.txt": "x", ".hidden/1.jpg": ""},
+    ],
+)
+def test_other_files_do_not_hide_the_level_of_the_classes(tmp_path, beside):
+    trees(tmp_path, "photos")
+    fill(tmp_path, "photos/own.jpg")
+    for name, text in beside.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=r"only one class, 'photos'") as refused:
+        read(tmp_path)
+    assert "ant, bee: if those are the classes, set dataset.class_level=2" in str(refused.value)
+    assert all(name.split("/")[0] in str(refused.value) for name in beside)
