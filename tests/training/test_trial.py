@@ -328,6 +328,8 @@ def test_a_trial_that_finds_no_memory_says_what_to_set(trials, monkeypatch, wher
 def test_a_compiled_trial_computes_nearly_the_same_and_compiles_once(trials):
     from torch._dynamo.utils import counters
 
+    torch.compiler.reset()  # other tests of this process may have compiled
+    counters.clear()
     values = {"machine.compile": "true", "recipe.epochs": 2}
     plain, _ = trials.train({"recipe.epochs": 2}, "plain.ckpt")
     first, _ = trials.train(values, "first.ckpt")
