@@ -301,67 +301,51 @@ def test_images_that_changed_since_the_last_run_are_said(here, timed, capsys):
         making.make("images", "mine")
 
 
-@pytest.mark.parametrize(("code", "message"), [(130, ""), (3, "failed to run: exit 3")])
-def test_dvc_says_nothing_of_a_stage_that_answered_ctrl_c(tmp_path, code, message):
-    (tmp_path / ".dvc").mkdir()
-    stages = {"stages": {"one": {"cmd": f"exit {code}"}}}
-    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(stages))
-    (tmp_path / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
-    done = subprocess.run(
+def quiet_dvc(folder, command, out):
+    """Start a pipeline of one stage, which writes ``out``, as a project's pipeline is started."""
+    (folder / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
+    (folder / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
+    stages = {"stages": {"one": {"cmd": command, "outs": [out]}}}
+    (folder / "dvc.yaml").write_text(yaml.safe_dump(stages))
+    return subprocess.Popen(
         [sys.executable, "-m", "pipeline.projects.quiet_dvc", "repro"],
-        cwd=tmp_path,
+        cwd=folder,
         env=environment(),
-        capture_output=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
     )
-    assert done.returncode != 0
-    assert message in done.stderr
-    assert bool(done.stderr.strip()) == bool(message)
+
+
+@pytest.mark.parametrize(("code", "message"), [(130, ""), (3, "failed to run: exit 3")])
+def test_dvc_says_nothing_of_a_stage_that_answered_ctrl_c(tmp_path, code, message):
+    with quiet_dvc(tmp_path, f"exit {code}", "result") as dvc:
+        said = dvc.stderr.read()
+    assert dvc.returncode != 0
+    assert message in said
+    assert bool(said.strip()) == bool(message)
 
 
 def test_dvc_says_nothing_of_files_that_a_killed_process_had_reserved(tmp_path):
-    (tmp_path / ".dvc" / "tmp").mkdir(parents=True)
-    (tmp_path / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
-    stages = {"stages": {"one": {"cmd": "echo once > result", "outs": ["result"]}}}
-    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(stages))
     with subprocess.Popen("true") as dead:
         dead.wait()
     reserved = {"write": {str(tmp_path / "result"): {"pid": dead.pid, "cmd": "dvc repro"}}}
+    (tmp_path / ".dvc" / "tmp").mkdir(parents=True)
     (tmp_path / ".dvc" / "tmp" / "rwlock").write_text(json.dumps(reserved))
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline.projects.quiet_dvc", "repro"],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stderr == ""
+    with quiet_dvc(tmp_path, "echo once > result", "result") as dvc:
+        assert dvc.stderr.read() == ""
+    assert dvc.returncode == 0
     assert (tmp_path / "result").is_file()
 
 
 def test_a_second_run_of_a_pipeline_waits_for_the_first(tmp_path):
-    (tmp_path / ".dvc").mkdir()
-    (tmp_path / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
     command = "touch begun; until [ -e over ]; do sleep 0.1; done; echo once >> result"
-    stages = {"stages": {"one": {"cmd": command, "outs": [{"result": {"persist": True}}]}}}
-    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(stages))
-
-    def start():
-        return subprocess.Popen(
-            [sys.executable, "-m", "pipeline.projects.quiet_dvc", "repro"],
-            cwd=tmp_path,
-            env=environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    with start() as first:
+    run = (tmp_path, command, {"result": {"persist": True}})
+    with quiet_dvc(*run) as first:
         while not (tmp_path / "begun").exists():
             assert first.poll() is None
             time.sleep(0.1)
-        with start() as second:
+        with quiet_dvc(*run) as second:
             waits = "this pipeline is under way in another process; waiting for it\n"
             assert second.stderr.readline() == waits
             (tmp_path / "over").touch()
