@@ -73,14 +73,14 @@ def trial_line(
     return _laid_out(parts)
 
 
-def _laid_out(parts: Sequence[str]) -> str:
+def _laid_out(parts: Sequence[str], between: str = "  ") -> str:
     """Join the parts of a line; on a terminal, begin a new one before a part that does not fit."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
     lines = [""]
     for part in filter(None, parts):
         if lines[-1] and len(lines[-1]) + len(part) > width:
             lines.append(" " * _INDENT)
-        lines[-1] += f"{part}  "
+        lines[-1] += f"{part}{between}"
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -92,7 +92,7 @@ def end_line(sweep: Path, chosen: Trial, trials: Sequence[Trial]) -> str:
     failed = [trial_name(trial.number) for trial in trials if trial.status == "failed"]
     lost = f"; failed: {some(failed)}" if failed else ""
     end = f"{reason}{lost}; chosen: {trial_name(chosen.number)},"
-    return _laid_out([end, chosen.point.brief])
+    return _laid_out([end, chosen.point.brief], " ")
 
 
 def refit_line(cfg: Config, result: TrialResult, *, replayed: bool) -> str:

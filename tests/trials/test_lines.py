@@ -98,7 +98,7 @@ def test_on_a_terminal_a_line_breaks_between_its_parts(cfg: Config, sweep: Path)
         "          up to 8.3 minutes left  lr 0.1 · l2_decay 0.0001 · mixup",
     ]
     chosen = end_line(sweep, so_far[0], so_far)
-    assert chosen == "2 trials; chosen: trial 00,  lr 0.1 · l2_decay 0.0001 · mixup"
+    assert chosen == "2 trials; chosen: trial 00, lr 0.1 · l2_decay 0.0001 · mixup"
 
 
 @pytest.mark.usefixtures("terminal")
@@ -109,7 +109,7 @@ def test_a_part_that_fits_nowhere_has_its_own_line(cfg: Config, sweep: Path) -> 
 
 
 def test_the_end_says_why_and_what_was_chosen(sweep: Path) -> None:
-    chosen = "chosen: trial 03,  lr 0.1 · l2_decay 0.0001 · mixup"
+    chosen = "chosen: trial 03, lr 0.1 · l2_decay 0.0001 · mixup"
     trials = [trial(2, None), trial(3)]
     assert end_line(sweep, trials[1], trials) == f"2 trials; failed: trial 02; {chosen}"
     (sweep / "optimization_results.yaml").write_text("stop_reason: no gain in 10 trials\n")
