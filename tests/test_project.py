@@ -27,6 +27,7 @@ from pipeline.planning.timing import Speed
 from pipeline.projects import making, own_images, spelling
 from pipeline.settings.compose import compose, quote
 from tests.support.stages import copy_project, environment
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[1]
 HARD = "im ages, é中文=[x] 'q\" (p) #h {b} $HOME $(x) * \\ % & ; `ls`"
@@ -342,9 +343,8 @@ def test_a_second_run_of_a_pipeline_waits_for_the_first(tmp_path):
     command = "touch begun; until [ -e over ]; do sleep 0.1; done; echo once >> result"
     run = (tmp_path, command, {"result": {"persist": True}})
     with quiet_dvc(*run) as first:
-        while not (tmp_path / "begun").exists():
-            assert first.poll() is None
-            time.sleep(0.1)
+        until(lambda: (tmp_path / "begun").exists() or first.poll() is not None)
+        assert first.poll() is None
         with quiet_dvc(*run) as second:
             waits = "this pipeline is under way in another process; waiting for it\n"
             assert second.stderr.readline() == waits

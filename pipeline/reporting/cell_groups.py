@@ -102,7 +102,7 @@ class Place:
 def place_title(places: Sequence[Place]) -> Figure[Place]:
     """Return the column that names a place: by its dataset, and by its model if there are two."""
     if len({place.model for place in places}) > 1:
-        return Column("place", "Dataset, model"), attrgetter("title")
+        return Column("place", "Dataset, network"), attrgetter("title")
     return Column("place", "Dataset"), attrgetter("dataset_title")
 
 

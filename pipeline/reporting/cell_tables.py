@@ -56,5 +56,5 @@ def same_as(cell: Cell, cells: Sequence[Cell]) -> list[str]:
 def cell_titles(cells: Sequence[Cell]) -> list[Figure[Cell]]:
     """Return the columns that name a cell: the dataset, and the model if there are several."""
     dataset: Figure[Cell] = (Column("dataset", "Dataset"), lambda c: c.dataset_title)
-    model: Figure[Cell] = (Column("model", "Model"), lambda c: c.model_title)
+    model: Figure[Cell] = (Column("model", "Network"), lambda c: c.model_title)
     return [dataset, model] if len({cell.name.model for cell in cells}) > 1 else [dataset]

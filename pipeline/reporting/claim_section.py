@@ -70,7 +70,7 @@ def claim_section(tested: Sequence[Claim]) -> Section:
     low, high = (100 * bound for bound in STATED_LOSS)
     columns = [
         Column("dataset", "Dataset"),
-        *([Column("model", "Model")] if several else []),
+        *([Column("model", "Network")] if several else []),
         Column("loss", "test", "points", "Loss, points"),
         Column("verdict", "verdict", "text", "Loss, points"),
         Column("loss_as_stated", "test as stated", "text", "Loss, points"),

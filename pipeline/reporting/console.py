@@ -13,8 +13,8 @@ from pipeline.reporting.tables import Column, Figure, Table, tabulated, to_text
 
 WIDTH = 80
 """Characters on a line."""
-STRATEGY, ANSWER = 14, 24
-"""Characters on a line of a column, so that a table fits into ``WIDTH``."""
+STRATEGY = 14
+"""Characters on a line of a column of strategies, so that the table fits into ``WIDTH``."""
 
 
 def first_screen(cells: Sequence[Cell]) -> list[str]:
@@ -24,16 +24,19 @@ def first_screen(cells: Sequence[Cell]) -> list[str]:
         facts = answer(every[0])
         known = facts.lines if facts else []
         strategies = to_text(strategy_table(every[0], readings=False), STRATEGY)
-        return [*_told(known), *([""] if known else []), strategies]
+        return [*_fact_lines(known), *([""] if known else []), strategies]
     if not cells:
         return []
+    several = len({cell.name.model for cell in cells}) > 1
+    # An answer has up to three columns of words and two intervals; a cell has an interval less.
+    widest, widest_of_cells = (13, 13) if several else (19, 21)
     answers = answer_table(every, folders=False)
-    shown = [to_text(answers, ANSWER), ""] if answers else []
+    shown = [to_text(answers, widest), ""] if answers else []
     context = [fill(line, WIDTH, subsequent_indent="  ") for line in accuracy_context.lines(cells)]
-    return [*shown, to_text(_cells(cells)), *context]
+    return [*shown, to_text(_cells(cells), widest_of_cells), *context]
 
 
-def _told(facts: Sequence[tuple[str, str]]) -> Iterator[str]:
+def _fact_lines(facts: Sequence[tuple[str, str]]) -> Iterator[str]:
     """Yield each fact beside its name; what may be copied stays on its line."""
     width = max((len(name) for name, _ in facts), default=0) + 2
     for name, text in facts:

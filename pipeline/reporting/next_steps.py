@@ -1,7 +1,6 @@
 """Say what to do next with a dataset: at most five sentences, each from a rule with its figure."""
 
 from collections.abc import Callable
-from statistics import fmean
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from pipeline.reporting.cell_groups import Place
 from pipeline.reporting.document import Items, Section
 from pipeline.reporting.model_section import final_cell
 from pipeline.reporting.results import Cell
+from pipeline.reporting.tables import show
 from pipeline.settings.point import FLAGS, HYPERPARAMETERS
 from pipeline.trials.contract import FinalFile
 
@@ -24,11 +24,12 @@ def next_steps(place: Place) -> Section | None:
     cell = final_cell(place)
     if cell is None or cell.final is None:
         return None
-    rules = RULES[:-2] if guesses(cell, cell.final) else RULES  # such errors say little of classes
-    sentences = [text for rule in rules if (text := rule(cell, cell.final))]
+    sentences = {rule: text for rule in RULES if (text := rule(cell, cell.final))}
+    if guesses in sentences:  # the errors of such a model say little about single classes
+        sentences = {rule: sentences[rule] for rule in sentences if rule not in ABOUT_CLASSES}
     if not sentences:
         return None
-    return Section("What next", f"next-{place.stem}", [Items(sentences[:MOST])])
+    return Section("What next", f"next-{place.stem}", [Items(list(sentences.values())[:MOST])])
 
 
 def edge(cell: Cell, final: FinalFile) -> str | None:
@@ -107,13 +108,13 @@ def guesses(cell: Cell, final: FinalFile) -> str | None:
 
     By mean accuracy per class that answer is chance, otherwise always the largest class.
     """
-    if cell.best.choice == ("heldout", "mean_class"):
-        mean = fmean(final.mean_class)
-        if mean > final.chance:
+    mean = cell.mean("mean_class") if cell.best.choice == ("heldout", "mean_class") else None
+    if mean is not None:
+        if (mean.mean if mean.low is None else mean.low) > final.chance:
             return None
         figures = (
-            f"guessing: the mean accuracy of its classes is {100 * mean:.2f} %, by chance it is "
-            f"{100 * final.chance:.2f} %"
+            f"guessing: the mean accuracy of its classes is {show(mean, 'share')} %, by chance it "
+            f"is {100 * final.chance:.2f} %"
         )
     else:
         images = final.images.test
@@ -127,7 +128,7 @@ def guesses(cell: Cell, final: FinalFile) -> str | None:
         )
     return (
         f"The model is not shown to be better than {figures}. Give the trials more epochs "
-        "(`recipe.epochs`, `search.max_hours`) or more images."
+        "(`recipe.epochs`; raise `search.max_hours` with it, if it is set) or more images."
     )
 
 
@@ -165,13 +166,15 @@ def weakest_class(cell: Cell, final: FinalFile) -> str | None:
     )
 
 
-RULES: tuple[Callable[[Cell, FinalFile], str | None], ...] = (
+Rule = Callable[[Cell, FinalFile], str | None]
+ABOUT_CLASSES: tuple[Rule, ...] = (most_confused, weakest_class)
+"""The rules about single classes."""
+RULES: tuple[Rule, ...] = (
     conflicts,
     guesses,
     more_images,
     edge,
     indistinct,
-    most_confused,
-    weakest_class,
+    *ABOUT_CLASSES,
 )
-"""The rules, the most useful first. The last two are about single classes."""
+"""The rules, the most useful first."""

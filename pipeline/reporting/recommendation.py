@@ -30,7 +30,9 @@ def answer(place: Place) -> Facts | None:
         ("Test accuracy", accuracy(cell, final)),
     ]
     if cell.best.chosen_by == "mean_class" and (mean := cell.mean("mean_class")):
-        lines.append(("Mean of the classes", f"{show(mean, 'share')} %, by which it was chosen"))
+        chosen = f"the setting was chosen by {wording(cell.best.choice).choice}"
+        text = f"{show(mean, 'share')} % on the test images; {chosen}"
+        lines.append(("Mean of the classes", text))
     difference, words = gain(place, strategy)
     if difference is not None:
         points = f"{show(difference, 'points')} points (paired by seed and image), {words}"

@@ -66,7 +66,7 @@ def result_table(
     several = len({name.model for name in names}) > 1
     places = dict.fromkeys((name.dataset, name.model) for name in names)
     evaluated = {(c.name.dataset, c.name.model): c for c in cells if c.top1}
-    columns = [Column("dataset", "Dataset"), *([Column("model", "Model")] if several else [])]
+    columns = [Column("dataset", "Dataset"), *([Column("model", "Network")] if several else [])]
     rows: list[list[Value]] = [
         [datasets.get(d, d), *([models.get(m, m)] if several else [])] for d, m in places
     ]

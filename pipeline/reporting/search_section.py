@@ -35,7 +35,8 @@ def learning_curves(place: Place) -> list[Block]:
     Trainings of one epoch have no curve.
     """
     cell = max(place.cells.values(), key=lambda each: len(each.trials))
-    if max((row.epoch for row in cell.curves), default=0) < 2:
+    curves = cell.curves
+    if max((row.epoch for row in curves), default=0) < 2:
         return []
     chosen = {"best": cell.chosen}
     ranked = sorted(
@@ -46,7 +47,6 @@ def learning_curves(place: Place) -> list[Block]:
     if median.trial != cell.best.trial:
         chosen["median"] = median
     selection = wording(cell.best.choice).selection
-    curves = cell.curves
     points = "; ".join(
         f"{which}: trial {row.trial}, {describe(row)}" for which, row in chosen.items()
     )

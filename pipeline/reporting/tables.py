@@ -157,12 +157,15 @@ def to_latex(table: Table) -> str:
 def to_text(table: Table, widest: int | None = None) -> str:
     """Write aligned columns for a terminal.
 
-    With ``widest``, longer words take several lines of at most so many characters, and an interval
-    stands below its value.
+    With ``widest``, longer words take several lines of at most so many characters, and a longer
+    interval stands below its value.
     """
     if widest is None:
         return _laid_out(table, "simple", str)
-    rows = [[_narrow(field, widest) for field in row] for row in table.shown()]
+    rows = [
+        [_narrow(field, widest, column) for field, column in zip(row, table.columns, strict=True)]
+        for row in table.shown()
+    ]
     headings = []
     for number, column in enumerate(table.columns):
         lines = [line for row in rows for line in row[number].split("\n")]
@@ -171,9 +174,10 @@ def to_text(table: Table, widest: int | None = None) -> str:
     return _aligned(table, "simple", headings, rows)
 
 
-def _narrow(field: str, widest: int) -> str:
-    value, _, bounds = field.partition(" [")
-    return f"{value}\n[{bounds}" if bounds.endswith("]") else fill(field, widest)
+def _narrow(field: str, widest: int, column: Column) -> str:
+    if column.numeric and len(field) > widest:
+        return field.replace(" [", "\n[")
+    return fill(field, widest)
 
 
 def _laid_out(table: Table, form: str, text: Callable[[str], str]) -> str:

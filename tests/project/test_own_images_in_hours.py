@@ -14,7 +14,7 @@ import yaml
 
 from tests.support import bare_environment
 from tests.support.stages import copy_project, environment
-from tests.support.waiting import until
+from tests.support.waiting import SECONDS, until
 from tests.test_project import digits
 
 pytestmark = pytest.mark.slow
@@ -67,7 +67,9 @@ class Toy:
             with suppress(psutil.NoSuchProcess, ProcessLookupError):  # it was refused
                 started = psutil.Process(process.pid).children(recursive=True)
                 os.killpg(process.pid, signal.SIGKILL)
-                psutil.wait_procs(started)  # DVC takes one that nobody has reaped for alive
+                # DVC takes a process that nobody has reaped for alive.
+                _, alive = psutil.wait_procs(started, timeout=SECONDS)
+                assert not alive, alive
         return log.read_text()
 
 

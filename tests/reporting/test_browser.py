@@ -83,10 +83,6 @@ class Visit:
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("request", lambda each: self.requests.append(each.url))
 
-    def wait_for_figures(self, page: Any) -> None:
-        for plot in page.locator(".plot").all():
-            playwright.expect(plot).to_have_attribute("data-ready", "yes")
-
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
@@ -101,6 +97,11 @@ def new_page(browser: Any, **options: Any) -> Any:
     page = browser.new_page(**options)
     page.set_default_timeout(PATIENCE)
     return page
+
+
+def wait_for_figures(page: Any) -> None:
+    for plot in page.locator(".plot").all():
+        playwright.expect(plot).to_have_attribute("data-ready", "yes")
 
 
 @pytest.fixture(
@@ -119,7 +120,7 @@ def visit(browser: Any, page_file: Path, request: pytest.FixtureRequest) -> Iter
     seen.dataset.goto(page_file.as_uri())
     seen.dataset.get_by_role("navigation").get_by_text("<i>digits<i> 数字").click()
     for page in (seen.page, seen.dataset):
-        seen.wait_for_figures(page)
+        wait_for_figures(page)
     yield seen
     context.close()
 
@@ -166,8 +167,9 @@ def test_a_long_name_wraps_on_a_phone(browser: Any, tmp_path: Path) -> None:
     results = read_results(tmp_path, [CellName(name, "resnet50_vd", each) for each in STRATEGIES])
     document = compose_report(name, results, {}, {}, ["resnet50_vd"])
     write_report(document, tmp_path / "report", "http://127.0.0.1:5000")
-    page = browser.new_page(viewport={"width": 390, "height": 900})
+    page = new_page(browser, viewport={"width": 390, "height": 900})
     page.goto((tmp_path / "report" / "report.html").as_uri())
+    wait_for_figures(page)
     inner, outer = page.evaluate(
         "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
     )

@@ -1,5 +1,6 @@
 """The first screen in a terminal of 80 columns."""
 
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -9,18 +10,22 @@ from pipeline.reporting.results import CellName, read_results
 from tests.support.synthetic_results import Benchmark
 
 
-def screen(root: Path, *datasets: str) -> list[str]:
-    benchmark = Benchmark(datasets=datasets)
+def screen(root: Path, *datasets: str, models: tuple[str, ...] = ("resnet50_vd",)) -> list[str]:
+    benchmark = Benchmark(datasets=datasets, models=models)
     benchmark.write(root)
-    names = [CellName(d, "resnet50_vd", s) for d in datasets for s in benchmark.strategies]
+    names = [CellName(*each) for each in product(datasets, models, benchmark.strategies)]
     return "\n".join(first_screen(read_results(root, names).cells)).splitlines()
 
 
-@pytest.mark.parametrize("datasets", [("digits",), ("dtd", "flowers102")])
+LONG = "photographs of garden birds from every county"
+
+
+@pytest.mark.parametrize("models", [("resnet50_vd",), ("resnet50_vd", "a network of a long name")])
+@pytest.mark.parametrize("datasets", [("digits",), ("dtd", "flowers102"), ("dtd", LONG)])
 def test_no_line_is_longer_than_a_terminal_except_those_to_copy(
-    tmp_path: Path, datasets: tuple[str, ...]
+    tmp_path: Path, datasets: tuple[str, ...], models: tuple[str, ...]
 ) -> None:
-    lines = screen(tmp_path, *datasets)
+    lines = screen(tmp_path, *datasets, models=models)
     assert max(len(line) for line in lines if str(tmp_path) not in line) <= 80
 
 

@@ -115,7 +115,9 @@ def test_a_setting_chosen_by_its_classes_is_shown_with_their_mean(tmp_path: Path
     facts, others = answer(replace(place, cells=by_classes)), answer(place)
     assert facts is not None
     assert others is not None
-    assert dict(facts.lines)["Mean of the classes"].endswith("] %, by which it was chosen")
+    assert dict(facts.lines)["Mean of the classes"].endswith(
+        "] % on the test images; the setting was chosen by validation mean accuracy per class"
+    )
     assert "Mean of the classes" not in dict(others.lines)
 
 
@@ -190,6 +192,7 @@ def test_networks_are_not_averaged_together(tmp_path: Path) -> None:
         ["Average", "Synthetic resnet50_vd"],
         ["Average", "Synthetic other"],
     ]
+    assert table.columns[1].heading == "Network"
     for footer, model in zip(table.footers, ("resnet50_vd", "other"), strict=True):
         rows = [row for row in table.rows if row[1] == f"Synthetic {model}"]
         assert len(rows) == 2

@@ -128,6 +128,12 @@ def test_text_for_a_terminal_takes_more_lines_instead_of_more_columns() -> None:
     ]
 
 
+def test_a_name_that_ends_in_brackets_is_wrapped_as_words() -> None:
+    table = Table("t", "", [Column("name", "Name")], [["cats [and dogs]"]])
+    assert to_text(table, 20).splitlines()[-1] == "cats [and dogs]"
+    assert to_text(table, 9).splitlines()[2:] == ["cats [and", "dogs]"]
+
+
 def test_latex_escapes_what_means_something_to_it() -> None:
     table = Table("t", "", [Column("n", "n %"), Column("d", "d", "points")], [["a_b & c", -0.001]])
     text = to_latex(table)
