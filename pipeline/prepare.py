@@ -146,8 +146,10 @@ def _split(dataset: DatasetConfig, listing: Listing) -> tuple[list[Entry], Listi
     try:
         kept, rare = splits.without_rare(listing, least, len(missing))
     except UserError:
-        if missing:  # copies count once, so the number that works may be smaller
-            same = contents.same(listing.entries, dataset.name)
+        if not missing:
+            raise
+        # Copies count once, so the number that works may be smaller.
+        same = contents.same(listing.entries, dataset.name)
         kept, rare = splits.without_rare(listing, least, len(missing), same)
     listing = kept
     listing.require_sound()

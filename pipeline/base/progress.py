@@ -33,7 +33,9 @@ def counted(items: Iterable[T], description: str, total: int) -> Iterable[T]:
 def _where() -> dict[str, Any]:
     if sys.stderr.isatty():
         return {"mininterval": 0.5}
-    return {"mininterval": _SECONDS, "delay": _SECONDS, "file": _Lines(), "ncols": 80}
+    # Without maxinterval, tqdm's monitor prints the bar again after 10 s.
+    intervals = dict.fromkeys(("mininterval", "maxinterval", "delay"), _SECONDS)
+    return {**intervals, "file": _Lines(), "ncols": 80}
 
 
 class _Lines:

@@ -92,8 +92,9 @@ def require_plain_overrides(overrides: Sequence[str]) -> list[Choice]:
         except (HydraException, ValueError) as error:
             reason = gist(str(error).partition(" expecting")[0])
             raise UserError(
-                f"override {text}: found no KEY=VALUE, as in recipe.epochs=20 or title='a: b', "
-                f"with quotes where a value has signs of its own ({reason})"
+                f"override {text}: found no KEY=VALUE, as in recipe.epochs=20; quote a value with "
+                "special characters twice, as the shell removes the outer quotes: "
+                f"\"dataset.title='a=b'\" ({reason})"
             ) from error
         if not override.key_or_group:
             raise UserError(f"override {text}: found no key; allowed: KEY=VALUE")

@@ -21,9 +21,12 @@ STARTED = "VDTRANSFER_STARTED"
 from there."""
 
 _READ_BY = {"ray": (GPUS,), "slurm": (GPUS, MINUTES)}
-"""The environment variables with numbers that a file of conf/hydra/launcher reads alone."""
-_MOST = 1_000_000
-"""Minutes of two years, and more than the threads of any machine."""
+"""For each launcher: the environment variables with a number that only its own file reads."""
+MOST_THREADS = 10_000
+"""More than any machine has."""
+_MOST = {THREADS: MOST_THREADS, PROCESSES: MOST_THREADS}
+_MOST_OTHERS = 1_000_000
+"""Minutes of two years, and more than the GPUs of any cluster."""
 
 
 def threads() -> int:
@@ -61,7 +64,10 @@ def beyond_this_machine(threads: int) -> list[str]:
 
 
 def require_counts(launcher: str | None) -> None:
-    """Raise UserError when a variable that tune or ``launcher`` reads is no positive number."""
+    """Raise UserError when a variable must be a positive whole number and is not.
+
+    These are the variables that every stage or ``launcher`` reads; every stage checks them.
+    """
     for name in (THREADS, PROCESSES, *_READ_BY.get(launcher or "", ())):
         count(name)
 
@@ -69,13 +75,14 @@ def require_counts(launcher: str | None) -> None:
 def count(name: str) -> int | None:
     """Return the number in the environment variable ``name``; None if it is unset or empty.
 
-    Raises UserError when it is not a positive whole number.
+    Raises UserError when it is not a positive whole number or is too large.
     """
     text = os.environ.get(name)
     if not text:
         return None
-    if not text.isdecimal() or len(text) > 7 or not 1 <= int(text) <= _MOST:
-        raise UserError(f"{name}: found {text!r}; allowed: 1, 2, 3, ... up to {_MOST:,}")
+    most = _MOST.get(name, _MOST_OTHERS)
+    if not text.isdecimal() or len(text) > 7 or not 1 <= int(text) <= most:
+        raise UserError(f"{name}: found {text!r}; allowed: 1, 2, 3, ... up to {most:,}")
     return int(text)
 
 

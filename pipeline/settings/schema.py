@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pipeline.base.interim_looks import FEWEST_SEEDS, MOST_SEEDS, planned_looks
 from pipeline.settings.dataset import DatasetConfig
+from pipeline.settings.machine import MOST_THREADS
 from pipeline.settings.point import Point, SpaceConfig
 from pipeline.settings.values import (
     MOST_SIDE,
@@ -255,7 +256,7 @@ class MachineConfig(Model):
     (autocast with a scaled loss, for cards without bf16) are only used where they are named."""
     compile: bool = False
     """Compile the training step (torch.compile). It computes other bits, so it is in the key."""
-    threads: Annotated[int, Field(ge=0, le=10_000)] = 0
+    threads: Annotated[int, Field(ge=0, le=MOST_THREADS)] = 0
     """Threads of one trial; 0: all cores."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     data: Literal["auto", "host", "device"] = "auto"

@@ -12,6 +12,11 @@ def test_what_is_done_at_once_prints_nothing(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err == ""
 
 
+def test_no_line_is_printed_before_its_time(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.images_bar("decode", 2) as bar:
+        assert bar.maxinterval == bar.mininterval == bar.delay == progress._SECONDS
+
+
 def test_a_longer_task_prints_lines(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,8 @@
 """What a person may write, what it becomes, and what is said of a mistake."""
 
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -114,6 +116,13 @@ def test_a_wrong_override_is_named_with_what_is_allowed(override, expected):
     text = message(ROOT / "quickstart", override)
     for word in expected:
         assert word in text
+
+
+def test_the_quotes_that_a_refusal_advises_are_right_in_a_shell():
+    text = message(ROOT / "quickstart", "dataset.title=a=b")
+    typed = re.search(r'"dataset\.title=.*?"', text)[0]
+    override = subprocess.run(["sh", "-c", f"printf %s {typed}"], capture_output=True, text=True)
+    assert compose(ROOT / "quickstart", [override.stdout]).dataset.title == "a=b"
 
 
 @pytest.mark.parametrize(

@@ -35,10 +35,21 @@ def test_as_many_processes_as_have_cores_for_their_threads(
     assert [machine.processes(threads) for threads in (1, 3, 8, 16)] == [8, 2, 1, 1]
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "1000001", "9" * 5000])
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "10001", "9" * 5000])
 def test_a_count_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv(machine.THREADS, text)
     with pytest.raises(UserError, match=f"VDTRANSFER_THREADS: found '{text}'; allowed: 1, 2"):
         machine.threads()
     with pytest.raises(UserError, match="VDTRANSFER_THREADS"):  # by every stage, not tune alone
         machine.require_counts(None)
+
+
+def test_each_variable_has_its_own_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, most in ((machine.THREADS, 10_000), (machine.PROCESSES, 10_000)):
+        monkeypatch.setenv(name, str(most))
+        assert machine.count(name) == most
+        monkeypatch.setenv(name, str(most + 1))
+        with pytest.raises(UserError, match=f"{name}: found '{most + 1}'.*up to {most:,}"):
+            machine.count(name)
+    monkeypatch.setenv(machine.MINUTES, "10001")
+    assert machine.count(machine.MINUTES) == 10_001

@@ -13,6 +13,7 @@ from pipeline.datasets.readers.split_names import is_exact, split_of
 
 Classes = list[tuple[Split | None, str, Path]]
 """For each class folder: its split, the name of its class and its path."""
+_ABOVE = "they lie above the folders of the classes"
 
 
 def recognised(here: Path, root: Path) -> Listing:
@@ -24,7 +25,7 @@ def recognised(here: Path, root: Path) -> Listing:
     above = here
     while above != root:  # note the files beside the folders on the way
         above = above.parent
-        inventory.sort(inventory.children(above))
+        inventory.leave_out(inventory.sort(inventory.children(above)), _ABOVE)
     classes: Classes = []
     folders = _class_folders(inventory, here)
     if splits := _splits(here, folders):
@@ -39,11 +40,13 @@ def recognised(here: Path, root: Path) -> Listing:
         )
         listing = _listing(inventory, classes, layout + "), each with a folder per class")
         return replace(listing, doubts=_doubts(inventory, classes))
-    if inner := _splits_inside(inventory, folders):
-        return _listing(inventory, inner, "a folder per class, each with folders of splits")
-    _refuse_shared(inventory, here, folders)
-    classes = [(None, folder.name, folder) for folder in folders]
-    listing = _listing(inventory, classes, "a folder per class")
+    layout = "a folder per class"
+    if inner := _splits_inside(inventory, folders, stated=False):
+        classes, layout = inner, layout + ", each with folders of splits"
+    else:
+        _refuse_shared(inventory, here, folders)
+        classes = [(None, folder.name, folder) for folder in folders]
+    listing = _listing(inventory, classes, layout)
     return replace(listing, doubts=_doubts(inventory, classes))
 
 
@@ -57,7 +60,7 @@ def at_level(root: Path, level: int) -> Listing:
     for step in range(1, level + 1):
         trees = [(split, inventory.children(parent)) for split, parent in folders]
         for _, tree in trees:
-            inventory.leave_out(inventory.sort(tree), "they lie above the folders of the classes")
+            inventory.leave_out(inventory.sort(tree), _ABOVE)
         folders = [(split, folder) for split, tree in trees for folder in tree.folders]
         names = {folder.name for _, folder in folders}
         if step < level and _are_splits(names):
@@ -65,7 +68,7 @@ def at_level(root: Path, level: int) -> Listing:
     classes: Classes = [(split, folder.name, folder) for split, folder in folders]
     layout = f"a folder per class, {count(level, 'level')} below {printable(root)}"
     if all(split is None for split, _ in folders):
-        inner = _splits_inside(inventory, [folder for _, folder in folders])
+        inner = _splits_inside(inventory, [folder for _, folder in folders], stated=True)
         if inner:
             classes, layout = inner, layout + ", each with folders of splits"
     if not classes:
@@ -158,7 +161,7 @@ def _unwrapped(
             flat = own_image(wrapped) or not inventory.children(wrapped).folders
             if flat and split_of(wrapped.name) != split:
                 break
-            inventory.sort(tree)
+            inventory.leave_out(inventory.sort(tree), _ABOVE)
             part = wrapped
         if split == "train":
             trained |= {folder.name for folder in inventory.children(part).folders}
@@ -166,14 +169,24 @@ def _unwrapped(
     return [(split, parts[outer]) for split, outer in splits]
 
 
-def _splits_inside(inventory: Inventory, folders: Sequence[Path]) -> Classes | None:
-    """Return the splits in each of ``folders``, if they are classes that hold nothing else."""
+def _splits_inside(
+    inventory: Inventory, folders: Sequence[Path], *, stated: bool
+) -> Classes | None:
+    """Return the splits in each of ``folders``, if they are classes that hold nothing else.
+
+    Unless it is ``stated`` that they are the classes, a split must have an image of its own. If
+    all splits hold only folders, those may be the classes.
+    """
     below = {folder: inventory.children(folder).folders for folder in folders}
     names = {part.name for parts in below.values() for part in parts}
     if not _are_splits(names) or any(own_image(folder) for folder in folders):
         return None
-    for folder in folders:
-        inventory.sort(inventory.children(folder))
+    inner = [part for parts in below.values() for part in parts]
+    if not stated and not any(own_image(part) for part in inner):
+        return None
+    for folder, parts in below.items():
+        if parts:  # a class without splits is read whole
+            inventory.leave_out(inventory.sort(inventory.children(folder)), _ABOVE)
     return [
         (split_of(part.name), folder.name, part)
         for folder, parts in below.items()
@@ -193,9 +206,18 @@ def _refuse_shared(inventory: Inventory, here: Path, folders: Sequence[Path]) ->
         return
     shared = sorted(inner[0][name] for name in common)
     level = 1 + len(here.relative_to(inventory.root).parts)
-    raise UserError(
+    sharing = (
         f"{here}: the folders {_names(folders)} hold no image of their own and share the same "
-        f"folders ({some(shared, 5)}). It looks as if {some(shared, 5)} were the classes: set "
+        f"folders ({some(shared, 5)})."
+    )
+    if _are_splits(set(shared)):
+        raise UserError(
+            f"{sharing} Those are named like splits. If the folders in them are the classes, set "
+            f"dataset.class_level={level + 2}. If the classes are {_names(folders)}, set "
+            f"dataset.class_level={level}."
+        )
+    raise UserError(
+        f"{sharing} It looks as if {some(shared, 5)} were the classes: set "
         f"dataset.class_level={level + 1} for that. If the classes are {_names(folders)}, set "
         f"dataset.class_level={level}. If {_names(folders)} are splits, name them train, val "
         "and test."

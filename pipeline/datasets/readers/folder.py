@@ -1,11 +1,12 @@
-"""Read a person's own images, in one of four layouts that are recognised by content.
+"""Read a person's own images, in one of five layouts that are recognised by content.
 
 a. one folder per class, with any depth of folders below;
 b. folders of splits (``split_names``), each with one folder per class;
-c. PaddleClas list files, ``train_list.txt`` and optionally ``val_list.txt``, ``test_list.txt``;
-d. a CSV or parquet file with the columns path, label and optionally split.
+c. one folder per class, each with folders of splits and nothing else;
+d. PaddleClas list files, ``train_list.txt`` and optionally ``val_list.txt``, ``test_list.txt``;
+e. a CSV or parquet file with the columns path, label and optionally split.
 
-b, c and d may lie in one folder of the root, as an archive leaves them.
+b, d and e may lie in one folder of the root, as an archive leaves them.
 """
 
 import os
@@ -24,18 +25,20 @@ from pipeline.datasets.readers.split_names import split_of
 from pipeline.settings.dataset import DatasetConfig
 
 _KNOWN = (
-    "one folder per class; train, val and test folders of classes; train_list.txt; or a CSV or "
-    "parquet file with path and label"
+    "one folder per class; train, val and test folders of classes; one folder per class, each with "
+    "train, val and test folders; train_list.txt; or a CSV or parquet file with path and label"
 )
 _DEPTH = 6
 """How many nested folders, each the only one in its parent, are searched for a known layout."""
 
 _OTHER_SUFFIXES = """
-.xlsx .xls .xlsm .ods .numbers .txt .json .jsonl .ndjson .xml .yaml .yml .gz .bz2 .xz .zip .arrow
-.feather .pkl .pickle .npy .npz .mat .h5 .hdf5 .db .sqlite .sqlite3
+.xlsx .xls .xlsm .ods .numbers .txt .json .jsonl .ndjson .xml .yaml .yml .arrow .feather
+.pkl .pickle .npy .npz .mat .h5 .hdf5 .db .sqlite .sqlite3
 """
 _OTHER_DATA = frozenset(_OTHER_SUFFIXES.split())
 """Suffixes of files that may hold labels and are not read here."""
+_PACKED = frozenset([".zip", ".gz", ".tgz", ".bz2", ".xz", ".tar", ".7z", ".rar"])
+"""Suffixes of archives and compressed files, which may hold the images."""
 _LOOKED_AT = 5
 """Number of lines of a text file that decide whether it looks like a list."""
 
@@ -49,7 +52,8 @@ def read(dataset: DatasetConfig, archives: Archives) -> Listing:
     try:
         is_folder = os.path.isdir(root)  # noqa: PTH112 - Path.is_dir raises for a closed folder
         if root.is_file():
-            return table.read(root)
+            listing = table.read(root)
+            return replace(listing, doubts=[*_other_folder(listing)])
         there = os.path.lexists(root)
     except OSError as error:
         raise UserError(f"dataset.root={root}: {error.strerror}") from error
@@ -136,10 +140,7 @@ def _hints(here: Path, root: Path, listing: Listing | None) -> Iterator[str]:
             )
     entries = inventory.children(here)
     if tables := [path for path in entries.files if table.is_table(path)]:
-        yield (
-            f"{'; '.join(map(table.described, tables[:5]))}. Is that the list of the images? "
-            f"{table.NEEDED}"
-        )
+        yield f"{'; '.join(map(table.described, tables[:5]))}. Is that the list of the images?"
     if lists := {path: name for path in entries.files if (name := _list_name(path))}:
         wanted = [f"{path.name} to {name}" for path, name in lists.items() if path.name != name]
         rename = f"If these are such lists, rename {', '.join(wanted)}. " if wanted else ""
@@ -152,11 +153,15 @@ def _hints(here: Path, root: Path, listing: Listing | None) -> Iterator[str]:
     if unread := [path.name for path in others if path not in lists]:
         yield (
             f"{here}: {some(unread, 5)} cannot be read here. If it names the classes, save it as "
-            f"CSV. {table.NEEDED}"
+            "CSV."
         )
+    if tables or unread:
+        yield table.NEEDED
+    if packed := [path.name for path in entries.files if path.suffix.lower() in _PACKED]:
+        yield f"{here}: {some(packed, 5)} cannot be read here. If it holds the images, unpack it."
     if entries.hidden:
         names = some([path.name for path in entries.hidden], 5)
-        yield f"{here}: {names} left out, as their names begin with a dot."
+        yield f"{here}: these are left out, as their names begin with a dot: {names}."
 
 
 def _refuse_contradiction(folders: Listing, path: Path) -> None:

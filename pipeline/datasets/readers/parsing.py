@@ -116,9 +116,14 @@ def within(root: Path, name: str) -> str:
 def with_slashes(root: Path, names: Iterable[str]) -> bool:
     r"""Return whether ``\`` means ``/``: no path exists as it is written, but all do with ``/``."""
     written = [name for name in names if "\\" in name]
-    if not written or any(os.path.lexists(root / name) for name in written):
+    if not written or any(_exists(root, name) for name in written):
         return False
-    return all(os.path.lexists(root / name.replace("\\", "/")) for name in written)
+    return all(_exists(root, name.replace("\\", "/")) for name in written)
+
+
+def _exists(root: Path, name: str) -> bool:
+    """Return whether a path exists; ``..`` takes away the name before it, as in :func:`within`."""
+    return os.path.lexists(os.path.normpath(root / name))
 
 
 def require_some(file: Path, names: Sequence[str]) -> None:
@@ -127,7 +132,7 @@ def require_some(file: Path, names: Sequence[str]) -> None:
     ``names`` are the paths as they are written there.
     """
     root = file.parent
-    if not names or any(os.path.lexists(root / name) for name in names):
+    if not names or any(_exists(root, name) for name in names):
         return
     first = names[0]
     hint = ""
@@ -135,8 +140,9 @@ def require_some(file: Path, names: Sequence[str]) -> None:
         hint = " Those are addresses: download the images, and list the files."
     elif "\\" in first:
         hint = " The paths hold backslashes: write / between folders, and check the folders."
-    elif around := [each for each in children(root).folders if os.path.lexists(each / first)]:
-        hint = f" It is in {printable(around[0])}: move {printable(file.name)} there."
+    elif around := [each for each in children(root).folders if _exists(each, first)]:
+        inner = printable(around[0].name)
+        hint = f" {first[:200]!r} is in {inner}: write {inner}/ before the paths of images there."
     elif "." not in PurePosixPath(first).name:
         hint = " The names have no ending such as .jpg: write them as the files are called."
     raise UserError(

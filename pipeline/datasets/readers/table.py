@@ -28,6 +28,12 @@ _ALIASES = {
 }
 """The accepted names of each column; the first one that a table has is used."""
 
+_WITHOUT_TEXT = (
+    *(pa.types.is_nested, pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view),
+    pa.types.is_fixed_size_binary,
+)
+"""Tests for the types of parquet columns that have no text of their own."""
+
 NEEDED = (
     "A list needs the columns path and label, and may have split; also known are "
     + "; ".join(f"{', '.join(names[1:6])} for {name}" for name, names in _ALIASES.items())
@@ -52,7 +58,7 @@ def names_images(path: Path) -> bool:
 
 def described(path: Path) -> str:
     """Describe a table by its name and its columns."""
-    names = some(_columns_or_none(path))
+    names = some(_shown(_columns_or_none(path)))
     columns = f"with the columns {names}" if names else "without columns that can be read"
     return f"{printable(path)} is a table {columns}"
 
@@ -70,7 +76,7 @@ def read(path: Path) -> Listing:
     if not {"path", "label"} <= chosen.keys():
         raise UserError(
             f"{path} needs the columns path and label (and may have split); it has: "
-            f"{some(columns) or 'none'}. {NEEDED}"
+            f"{some(_shown(columns)) or 'none'}. {NEEDED}"
         )
     _require_distinct(path, columns, chosen)
     rows = _rows(path, columns, chosen)
@@ -89,8 +95,8 @@ def read(path: Path) -> Listing:
         except ValueError as error:
             raise UserError(f"{path}, row {number}: {error}") from error
     require_some(path, [row["path"] for row in rows.values()])
-    given = some([name.strip() for name in chosen.values()])
-    unused = some([name.strip() for name in columns if name not in chosen.values()], 5)
+    given = some(_shown(chosen.values()))
+    unused = some(_shown(name for name in columns if name not in chosen.values()), 5)
     layout = f"a table, {printable(path.name)}, with the columns {given}"
     return Listing(names, entries, layout + (f" (not used: {unused})" if unused else ""))
 
@@ -157,6 +163,10 @@ def _chosen(columns: list[str]) -> dict[str, str]:
     return {column: folded[aliases[0]] for column, aliases in names.items() if aliases}
 
 
+def _shown(columns: Iterable[str]) -> list[str]:
+    return [name.strip() or "(no name)" for name in columns]
+
+
 def _require_distinct(path: Path, columns: list[str], chosen: dict[str, str]) -> None:
     """Raise UserError if a column that is used has a second one of its name."""
     times = Counter(map(_folded, columns))
@@ -175,8 +185,10 @@ def _rows(path: Path, columns: list[str], chosen: dict[str, str]) -> dict[int, d
     own = {name: chosen.get(name) for name in _ALIASES}
     try:
         if path.suffix.lower() == _PARQUET:
-            table = pq.read_table(path, columns=list(chosen.values()))
-            _require_plain(path, table.schema)
+            used = list(chosen.values())
+            # Before the cells are read: images inside the table may be larger than the memory.
+            _require_plain(path, [each for each in pq.read_schema(path) if each.name in used])
+            table = pq.read_table(path, columns=used)
             rows, first = table.to_pylist(), 1
         else:
             text, first = text_of(path), 2  # after the header
@@ -194,11 +206,11 @@ def _rows(path: Path, columns: list[str], chosen: dict[str, str]) -> dict[int, d
         raise UserError(f"{path} is a damaged parquet file ({error})") from error
 
 
-def _require_plain(path: Path, schema: pa.Schema) -> None:
+def _require_plain(path: Path, fields: Iterable[pa.Field]) -> None:
     """Raise UserError for a column of lists, bytes or images, which has no text of its own."""
-    for field in schema:
+    for field in fields:
         kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-        if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        if any(test(kind) for test in _WITHOUT_TEXT):
             raise UserError(
                 f"{path}: the column {printable(field.name)} holds {printable(kind)}; allowed: "
                 "text or numbers. If the images are inside the table, write each to a file and "

@@ -5,12 +5,54 @@ import pytest
 from pipeline.base.errors import UserError
 from tests.datasets.readers.test_class_folders import fill, left_out, read, splits, trees
 
+ABOVE = "they lie above the folders of the classes"
+
 
 def test_a_class_without_a_split_folder_is_named(tmp_path):
     trees(tmp_path, "ant", "bee", classes=("train", "test"))
     (tmp_path / "cow").mkdir()
     with pytest.raises(UserError, match=r"no image to train on in 1 of 3 classes: .*'cow': empty"):
         read(tmp_path).require_sound()
+
+
+def test_files_beside_folders_of_splits_are_counted_once(tmp_path):
+    trees(tmp_path, "ant", "bee", classes=("train", "test"))
+    for name in ("ant/n.txt", "cow/n.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    (tmp_path / "ant" / "gone.jpg").symlink_to("nowhere")
+    for changes in ({}, {"class_level": 1}):
+        listing = read(tmp_path, **changes)
+        assert left_out(listing) == {".txt": (2, "no image"), ".jpg (images)": (1, ABOVE)}
+        assert listing.without_images == {"cow": "1 file, none readable: 1 .txt"}
+
+
+@pytest.mark.parametrize("parts", [("train", "test"), ("train/train", "test/test")])
+def test_broken_links_above_the_classes_are_counted(tmp_path, parts):
+    trees(tmp_path, *(f"archive/{part}" for part in parts))
+    lost = [tmp_path / "gone.jpg"]
+    if "/" in parts[0]:
+        lost.append(tmp_path / "archive" / "train" / "gone.png")
+    for link in lost:
+        link.symlink_to("nowhere")
+    expected = {f"{link.suffix} (images)": (1, ABOVE) for link in lost}
+    assert left_out(read(tmp_path)) == expected
+
+
+def test_folders_of_classes_in_splits_are_not_taken_for_classes(tmp_path):
+    trees(tmp_path, *(f"{batch}/{split}" for batch in ("b1", "b2") for split in ("train", "test")))
+    with pytest.raises(UserError, match=r"b1, b2 hold no image of their own and share") as refused:
+        read(tmp_path)
+    assert "classes, set dataset.class_level=3. If the classes are b1, b2, " in str(refused.value)
+    assert read(tmp_path, class_level=1).class_names == ["b1", "b2"]
+    deeper = read(tmp_path, class_level=3)
+    assert deeper.class_names == ["ant", "bee"]
+    assert splits(deeper) == {"test": 8, "train": 8}
+    fill(tmp_path, "b1/test/1.jpg")
+    listing = read(tmp_path)
+    assert (listing.class_names, splits(listing)) == (["b1", "b2"], {"test": 9, "train": 8})
+    (doubt,) = listing.doubts
+    assert "(ant, bee): if those are the classes, set dataset.class_level=3" in doubt
 
 
 @pytest.mark.parametrize(
@@ -73,10 +115,9 @@ def test_images_above_a_stated_level_are_counted(tmp_path):
     (tmp_path / "b" / "gone").symlink_to("nowhere")
     listing = read(tmp_path, class_level=2)
     assert len(listing.entries) == 8
-    above = "they lie above the folders of the classes"
     assert left_out(listing) == {
-        ".jpg (images)": (2, above),
-        ".png (images)": (1, above),
+        ".jpg (images)": (2, ABOVE),
+        ".png (images)": (1, ABOVE),
         ".txt": (1, "no image"),
         "other than files": (1, "a link that leads nowhere"),
     }

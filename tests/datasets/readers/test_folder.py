@@ -1,4 +1,4 @@
-"""Anybody's own images: four layouts, odd names, and mistakes named in words."""
+"""Anybody's own images: five layouts, odd names, and mistakes named in words."""
 
 import csv
 

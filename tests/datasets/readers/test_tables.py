@@ -124,6 +124,7 @@ def test_two_columns_of_one_name_are_refused(root, header):
         ("data.csv", "", "data.csv is a table without columns that can be read"),
         ("data.parquet", "PAR1", "data.parquet is a table without columns"),
         ("data.xlsx", "PK", "data.xlsx cannot be read here. .*save it as CSV"),
+        ("more.zip", "PK", "more.zip cannot be read here. If it holds the images, unpack it"),
         ("val_list.txt", "photos/0.jpg 0", "must be called train_list.txt, .* train_list.txt is m"),
     ],
 )
@@ -132,6 +133,22 @@ def test_a_file_that_cannot_be_the_list_is_named(root, name, content, said):
     with pytest.raises(UserError, match=f"(?s)only one class, 'photos'.*{said}") as refused:
         read(root)
     assert f"{name} to {name}" not in str(refused.value)
+
+
+def test_a_packed_file_alone_is_to_be_unpacked(tmp_path):
+    (tmp_path / "images.tar.gz").write_bytes(b"\x1f\x8b")
+    with pytest.raises(UserError, match=r"images\.tar\.gz cannot be .*unpack it") as refused:
+        read(tmp_path).require_sound()
+    assert "CSV." not in str(refused.value)
+
+
+def test_the_columns_needed_are_said_once(root):
+    write(root / "data.csv", "id,breed", labelled())
+    write(root / "labels.json", "{}", [])
+    with pytest.raises(UserError, match=r"data\.csv is a table") as refused:
+        read(root)
+    assert "labels.json cannot be read here" in str(refused.value)
+    assert str(refused.value).count("A list needs the columns") == 1
 
 
 @pytest.mark.parametrize(("name", "text"), [("data.csv", "path,label\n"), ("train_list.txt", "")])
