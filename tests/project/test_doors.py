@@ -185,11 +185,13 @@ def test_exported_results_run_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_browser_of_trials_listens_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[list[str]] = []
 
-    def start(command: list[str], check: bool) -> subprocess.CompletedProcess[str]:
-        started.append(command)
-        return subprocess.CompletedProcess(command, 0)
+    popen = subprocess.Popen
 
-    monkeypatch.setattr(subprocess, "run", start)
+    def start(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        started.append(command)
+        return popen([sys.executable, "-c", ""])
+
+    monkeypatch.setattr(ui.subprocess, "Popen", start)
     monkeypatch.setattr(sys, "argv", ["vdtransfer ui"])
     with pytest.raises(SystemExit):
         ui.main()

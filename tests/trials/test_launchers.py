@@ -74,7 +74,7 @@ def test_limits_of_a_slurm_job_come_from_the_environment(monkeypatch: pytest.Mon
     [
         ("VDTRANSFER_MINUTES", {"slurm"}),
         ("VDTRANSFER_GPUS", {"slurm", "ray"}),
-        ("VDTRANSFER_PROCESSES", {"processes"}),
+        ("VDTRANSFER_PROCESSES", {"basic", "processes", "ray", "slurm"}),
     ],
 )
 def test_a_count_that_is_none_is_refused_where_the_launcher_reads_it(
