@@ -5,11 +5,14 @@
 Trains ResNet50_vd in three ways, in turns, in one process, and compares their images per second:
 
 * floor: a bare PyTorch loop over batches that are ready in memory, with the flags of a trial
-  (channels_last, bf16 autocast where the processor has it, fused SGD, freed memory kept);
+  (channels_last, bf16 autocast where the processor has it, fused SGD);
 * trial: a trial of this project through the journal: stored images, random crops, flips, the record
   of each epoch, MLflow;
 * stock: a script as most people write it, with Lightning, timm and torchvision's ImageFolder on
   JPEG files of 500x375: float32, default memory format, default DataLoader.
+
+Freed memory is kept in all three ways, because that is a setting of the process; a plain script
+would be slower by what this saves.
 
 Every turn is two epochs, timed from the end of its second step to the end of its last; validation
 of two images is part of the trial's time. A ratio is the median over turns, so that other work on

@@ -18,7 +18,7 @@ from pipeline.base.files import write_json
 from pipeline.base.statistics import t_interval
 from pipeline.base.text import count, printable
 from pipeline.datasets.manifest import Manifest
-from pipeline.datasets.stats import leaked_images, notes
+from pipeline.datasets.stats import copied_from_test, leaked_images, notes
 from pipeline.deployment.final_model import Delivered, deliver, register_final, write_card
 from pipeline.deployment.provenance import provenance
 from pipeline.planning.input_size import require_network
@@ -144,6 +144,7 @@ def _final(
     interval = t_interval(per_seed["top1"])
     classes = resources.manifest.class_names
     largest, majority = _majority(resources.manifest)
+    test_copies, test_groups = copied_from_test(stats)
     return FinalFile(
         dataset=cfg.dataset.name,
         title=cfg.dataset.title,
@@ -170,6 +171,8 @@ def _final(
         accepted_counts=stats["accepted_counts"],
         leaked=leaked_images(stats),
         leaked_groups=len(stats["duplicates"]),
+        leaked_test=test_copies,
+        leaked_test_groups=test_groups,
         two_labels=len(stats["two_labels"]),
         unreadable=len(stats["unreadable"]),
         data_notes=list(notes(stats)),

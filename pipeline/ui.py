@@ -6,6 +6,7 @@ Starts MLflow's page on the journal of this folder, for this machine alone. Once
 the addresses of its search trials and of its sweeps, best first.
 """
 
+import os
 import socket
 import subprocess
 import sys
@@ -33,16 +34,22 @@ def main() -> None:
     uri, ui, known = tracking_uri(), f"http://{HOST}:{PORT}", experiments()
     command = [sys.executable, "-P", "-m", "mlflow", "ui", "--host", HOST, "--port", str(PORT)]
     print("starting; Ctrl-C ends it", flush=True)
-    with subprocess.Popen([*command, "--backend-store-uri", uri]) as server:
-        while server.poll() is None:
-            if _answers():
-                print("Best first:")
-                for name, number in known.items():
-                    for view in VIEWS:
-                        print(f"  {view} of {name}: {view_address(ui, number, view)}", flush=True)
-                break
-            time.sleep(0.2)
-        sys.exit(server.wait())
+    plain = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # else idle processes
+    with subprocess.Popen([*command, "--backend-store-uri", uri], env=plain) as server:
+        try:
+            while server.poll() is None:
+                if _answers():
+                    print("Best first:")
+                    for name, number in known.items():
+                        for view in VIEWS:
+                            address = view_address(ui, number, view)
+                            print(f"  {view} of {name}: {address}", flush=True)
+                    break
+                time.sleep(0.2)
+            status = server.wait()
+        finally:
+            server.terminate()  # a signal may have reached this process alone
+    sys.exit(status)
 
 
 def _answers() -> bool:

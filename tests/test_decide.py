@@ -87,5 +87,15 @@ def test_undecided_points_are_refitted_up_to_the_budget(
         decide(cfg)
         assert len(project.trained()) == before + 4
         assert (FOLDER / "grid" / "more_seeds.json").read_bytes() == again
+
+    for run in project.trained():
+        if (run.data.params["seed"], run.data.params["l2_decay"]) == ("4", "0.0001"):
+            project.client.delete_run(run.info.run_id)
+    assert len(project.trained()) == before + 3
+    decide(without_hours_left(project.compose()))
+    assert looks() == {"looks": [3, 5], "seeds": {"fixed": 3, "grid": 3}}
+    assert "1 more refit left out: search.max_hours=1: 0 s are left" in capsys.readouterr().out
+    decide(project.compose())
+    assert looks() == {"looks": [3, 5], "seeds": {"fixed": 5, "grid": 5}}
     decide(project.compose("evaluate.seeds=[0,1,2]"))
     assert [cell.final.seeds for cell in cells() if cell.final] == [[0, 1, 2]] * 2

@@ -17,6 +17,7 @@ from pipeline.base.errors import UserError
 from pipeline.datasets.fetching.placed_files import Archives
 from pipeline.datasets.manifest import MANIFEST, PIXELS, STATS, Manifest
 from pipeline.datasets.pixels import PixelStore
+from pipeline.datasets.stats import copied_from_test
 from pipeline.download import main as download
 from pipeline.prepare import prepare
 from pipeline.prepare import run as run_stage
@@ -231,8 +232,9 @@ def test_the_same_image_in_two_splits_is_reported(tmp_path):
     shutil.copy(train / "1.jpg", tmp_path / "images" / "test" / "cat" / "copy.jpg")
     shutil.copy(train / "2.jpg", train / "harmless copy.jpg")
     prepare_own(tmp_path / "images", tmp_path / "prepared", split_seed=1)
-    duplicates = json.loads((tmp_path / "prepared" / STATS).read_text())["duplicates"]
-    (leak,) = [found for found in duplicates if "test" in found["splits"]]
+    stats = json.loads((tmp_path / "prepared" / STATS).read_text())
+    (leak,) = [group for group in stats["duplicates"] if "test" in group["splits"]]
+    assert copied_from_test(stats) == (2, 1)
     assert set(leak["paths"]) == {"train/cat/1.jpg", "test/cat/copy.jpg"}
 
 

@@ -1,6 +1,8 @@
 """`ui` prints addresses that answer, and says when its port is taken."""
 
+import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -35,7 +37,9 @@ def test_addresses_are_printed_once_the_page_answers(
     """Another server takes MLflow's place, which takes long to start."""
     serve = f"import socket; socket.create_server(({ui.HOST!r}, {port})).accept(); print('asked')"
     popen = ui.subprocess.Popen
-    monkeypatch.setattr(ui.subprocess, "Popen", lambda _: popen([sys.executable, "-c", serve]))
+    monkeypatch.setattr(
+        ui.subprocess, "Popen", lambda *_, **__: popen([sys.executable, "-c", serve])
+    )
     Journal.open("small", "what it is")
     with pytest.raises(SystemExit) as end:
         ui.main()
@@ -44,3 +48,26 @@ def test_addresses_are_printed_once_the_page_answers(
     assert lines[0] == "starting; Ctrl-C ends it"
     assert "Best first:" in lines
     assert any(line.startswith(f"  trials of small: http://127.0.0.1:{port}/#/") for line in lines)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), BrokenPipeError()])
+def test_the_server_ends_with_the_program(
+    project: SmallProject, port: int, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """Nothing else ends it: a signal may reach the program alone."""
+
+    def answers() -> Iterator[bool]:
+        yield False
+        raise error
+
+    answer, popen, started = answers(), ui.subprocess.Popen, []
+
+    def start(*_: object, **__: object) -> subprocess.Popen[bytes]:
+        started.append(popen([sys.executable, "-c", "import time; time.sleep(60)"]))
+        return started[0]
+
+    monkeypatch.setattr(ui, "_answers", lambda: next(answer))
+    monkeypatch.setattr(ui.subprocess, "Popen", start)
+    with pytest.raises(type(error)):
+        ui.main()
+    assert started[0].wait() == -signal.SIGTERM

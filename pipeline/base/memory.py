@@ -1,4 +1,4 @@
-"""Measure the memory that is free for this process, and keep what it frees."""
+"""Measure the memory that is free for this process, and keep or return what it frees."""
 
 import ctypes
 import sys
@@ -32,6 +32,12 @@ def keep_freed_memory() -> None:
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
         mallopt(_TRIM_THRESHOLD, -1)  # no limit
         mallopt(_MMAP_THRESHOLD, _LARGEST_THRESHOLD)
+
+
+def return_freed_memory() -> None:
+    """Return to the system the memory that this process kept after freeing it; only glibc can."""
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)
 
 
 def free_memory() -> int:

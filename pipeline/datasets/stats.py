@@ -1,7 +1,7 @@
 """Compute stats.json of a prepared dataset, and print its summary, notes and warnings."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,17 @@ def _repeated(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 
 def leaked_images(stats: Mapping[str, Any]) -> int:
     """Count the files whose content is in more than one split."""
-    return sum(len(group["paths"]) for group in stats["duplicates"])
+    return _files(stats["duplicates"])
+
+
+def copied_from_test(stats: Mapping[str, Any]) -> tuple[int, int]:
+    """Count the files whose content is in the test split and in another, and their groups."""
+    groups = [group for group in stats["duplicates"] if "test" in group["splits"]]
+    return _files(groups), len(groups)
+
+
+def _files(groups: Iterable[Mapping[str, Any]]) -> int:
+    return sum(len(group["paths"]) for group in groups)
 
 
 def summary(stats: Mapping[str, Any]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from pipeline.base.memory import return_freed_memory
 from pipeline.base.text import duration
 from pipeline.datasets.pixels import PixelStore
 from pipeline.models.backbones import build
@@ -105,7 +106,9 @@ def measure(cfg: Config) -> Speed:
     for a step of the recipe.
     """
     if resolve_device(cfg.machine.device) == "cpu":
-        return _measured(cfg)
+        speed = _measured(cfg)
+        return_freed_memory()  # tune waits for hours in this process
+        return speed
     with ProcessPoolExecutor(1, get_context("spawn"), use_freest_device) as pool:
         return pool.submit(_measured, cfg).result()
 

@@ -1,7 +1,8 @@
 """Run DVC and print only its warnings and errors. Its own --quiet hides those too.
 
-DVC refuses a pipeline that another process runs. Here the second process waits instead. The lock is
-held in DVC's own process, because that continues when the command that started it is killed.
+DVC refuses a pipeline that another process runs. Here a second process with the same arguments
+waits instead. DVC's own process holds the lock, because it continues when the command that started
+it is killed.
 
 python -m pipeline.projects.quiet_dvc repro quickstart/dvc.yaml
 """
@@ -27,7 +28,7 @@ def main() -> None:
     for name in ("dvc", "dvc_data", "dvc_objects"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for handler in logging.getLogger("dvc").handlers:  # the same ones for all three
-        handler.addFilter(_news)
+        handler.addFilter(_worth_showing)
     ui.enable = lambda: None  # advice to push, with or without a remote
     words = sys.argv[1:]
     same = hashlib.sha256("\0".join(words).encode()).hexdigest()[:16]
@@ -38,8 +39,8 @@ def main() -> None:
         sys.exit(130)
 
 
-def _news(record: logging.LogRecord) -> bool:
-    """Leave out that a person ended DVC or its stage, by Ctrl-C or by an earlier kill."""
+def _worth_showing(record: logging.LogRecord) -> bool:
+    """Return False for messages about a Ctrl-C, or about what an earlier kill left behind."""
     if _CLEARED in record.getMessage():
         return False
     error = record.exc_info[1] if record.exc_info else None

@@ -123,7 +123,10 @@ class Classifier(pl.LightningModule):
             self.trainer.should_stop = True
 
     def on_fit_start(self) -> None:
-        """Move the losses of a resumed epoch to the device; Lightning loads them before it."""
+        """Move the losses of a resumed epoch to the device.
+
+        Lightning loads them while the network is still on the host.
+        """
         self._losses = [loss.to(self.device) for loss in self._losses]
 
     def _diverge(self) -> None:

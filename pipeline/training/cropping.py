@@ -48,8 +48,9 @@ def cropper(store: PixelStore, recipe: RecipeConfig, where: str, device: str) ->
 
     Raises UserError if the device does not give the host's bytes.
     """
-    if where == "host":  # on a processor the other threads train meanwhile
-        return HostCropper(store, recipe, 1 if device == "cpu" else torch.get_num_threads())
+    if where == "host":
+        threads = torch.get_num_threads()  # on a processor the network needs most of them
+        return HostCropper(store, recipe, max(1, threads // 4) if device == "cpu" else threads)
     there = torch.device(device)
     _require_equal(recipe.resize, there)
     return DeviceCropper(store, recipe, there, resident(store, there))

@@ -268,6 +268,10 @@ class FinalFile(PerSeed, OfCell):
     """Number of files whose content is in more than one split."""
     leaked_groups: Count
     """Number of groups of identical files among them."""
+    leaked_test: Count
+    """Number of files whose content is in the test split and in another."""
+    leaked_test_groups: Count
+    """Number of groups of identical files among these."""
     two_labels: Count
     """Number of images that stand under more than one label."""
     unreadable: Count

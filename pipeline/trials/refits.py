@@ -16,10 +16,11 @@ from pipeline.training.data import TEST, Purpose
 from pipeline.trials import sweep
 from pipeline.trials.clock import require_refit_time
 from pipeline.trials.contract import BestFile, ClassRow, Figures, Outcome
-from pipeline.trials.identity import Environment
+from pipeline.trials.identity import Environment, identity, key_of
 from pipeline.trials.journal import Journal
 from pipeline.trials.lines import refit_line
 from pipeline.trials.openings import Opening
+from pipeline.trials.resources import find_resources
 from pipeline.trials.run import TrialFailedError, run
 from pipeline.trials.run_rows import FinalRunRow
 from pipeline.trials.tables import write_rows
@@ -79,6 +80,14 @@ def refit(
         )
     print(refit_line(cfg, outcome.result, replayed=outcome.replayed), flush=True)
     return outcome
+
+
+def missing(cfg: Config, seeds: Iterable[int], journal: Journal) -> set[str]:
+    """Return the keys of the refits with these seeds that are not finished in the journal."""
+    environment = find_resources(cfg).environment
+    refitted = [cfg.model_copy(update={"seed": seed}) for seed in seeds]
+    keys = {key_of(identity(each, Purpose.FINAL, environment)) for each in refitted}
+    return {key for key in keys if journal.finished(journal.tries(key)) is None}
 
 
 def require_same(cfg: Config, path: Path, best: BestFile, environment: Environment) -> None:

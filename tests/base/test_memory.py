@@ -5,8 +5,9 @@ import resource
 
 import pytest
 import torch
+from psutil import Process
 
-from pipeline.base.memory import keep_freed_memory
+from pipeline.base.memory import keep_freed_memory, return_freed_memory
 
 BYTES, BLOCKS = 10 * 2**20, 30
 
@@ -25,3 +26,12 @@ def test_freed_memory_is_used_again_without_the_system():
     for _ in range(6):  # until the blocks fit the holes that they left
         last = new_pages()
     assert last < BYTES * BLOCKS / resource.getpagesize() / 20
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can return freed memory")
+def test_kept_memory_is_returned_on_request():
+    keep_freed_memory()
+    new_pages()
+    kept = Process().memory_info().rss
+    return_freed_memory()
+    assert Process().memory_info().rss < kept - BYTES * BLOCKS / 2

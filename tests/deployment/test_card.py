@@ -28,8 +28,8 @@ def final(confusion: list[list[int]], names: list[str]) -> FinalFile:
             "images": {"train": 80, "val": 20, "test": images}, "classes": names,
             "per_class": [], "confusion": confusion, "data_digest": "d" * 64,
             "weights": {"source": "none", "sha256": None}, "accepted_counts": False,
-            "leaked": 0, "leaked_groups": 0, "two_labels": 0,
-            "unreadable": 1, "data_notes": ["1 file left out"],
+            "leaked": 0, "leaked_groups": 0, "leaked_test": 0, "leaked_test_groups": 0,
+            "two_labels": 0, "unreadable": 1, "data_notes": ["1 file left out"],
             "provenance": {"commit": None, "dirty": None, "versions": {}, "code_digest": "c"},
             "calibration": CALIBRATION, "chance": 0.25, "majority": 0.4,
             "majority_class": names[1],
@@ -39,10 +39,12 @@ def final(confusion: list[list[int]], names: list[str]) -> FinalFile:
 
 def test_copies_of_test_images_in_training_are_not_denied(cfg: Config) -> None:
     measured = final([[9, 1], [4, 6]], ["ant", "bee"])
-    assert "in choosing its settings. A random guess" in card(cfg, description(), measured, COST)
     leaking = measured.model_copy(update={"leaked": 14, "leaked_groups": 7})
+    for harmless in (measured, leaking):  # copies between train and val
+        assert "in choosing its settings. A random" in card(cfg, description(), harmless, COST)
+    leaking = leaking.model_copy(update={"leaked_test": 4, "leaked_test_groups": 2})
     text = card(cfg, description(), leaking, COST)
-    assert "settings, except for copies: 14 images in 7 groups of identical files are in" in text
+    assert "settings, except for copies: 4 images in 2 groups of identical files are in the" in text
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ def test_help_tells_the_stage_and_the_names_of_the_groups(monkeypatch, capsys):
 
 def test_the_first_lines_of_a_stage_load_no_torch():
     check = (
-        "import sys, pipeline.tune, pipeline.report; from pathlib import Path; "
+        "import sys, pipeline.tune, pipeline.report, pipeline.decide; from pathlib import Path; "
         "pipeline.tune.compose(Path('quickstart'), [], pipeline.tune.require_network); "
         "sys.exit(any(name in sys.modules for name in ('torch', 'mlflow', 'timm')))"
     )

@@ -189,6 +189,7 @@ class Benchmark:
                 | {"per_class": per_class if heldout else []}
                 | {"data_digest": "d" * 64, "accepted_counts": False}
                 | {"leaked": self.leaked, "leaked_groups": self.leaked // 2}
+                | {"leaked_test": 0, "leaked_test_groups": 0}
                 | {"unreadable": self.unreadable, "data_notes": list(self.data_notes)}
                 | {"weights": {"source": "weights.pdparams", "sha256": "w" * 64}}
                 | {"calibration": CALIBRATION if heldout else None}

@@ -2,6 +2,7 @@
 
 import importlib
 from importlib.util import find_spec
+from threading import Barrier
 from types import ModuleType
 
 import numpy as np
@@ -195,6 +196,23 @@ def test_threads_of_the_host_change_no_byte():
     windows = [random_window(90, 70, recipe, rng) for _ in rows]
     cut = [HostCropper(store, recipe, threads).crops(rows, windows) for threads in (1, 3)]
     assert torch.equal(*cut)
+
+
+@pytest.mark.parametrize(("device", "threads", "at_once"), [("cpu", 8, 2), ("cuda", 3, 3)])
+def test_several_threads_of_the_host_cut_crops_where_the_network_leaves_them(
+    monkeypatch, device, threads, at_once
+):
+    meeting = Barrier(at_once)
+
+    class Met(Images):
+        def image(self, row):
+            meeting.wait(timeout=60)  # raises unless that many threads come here
+            return super().image(row)
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    cut = cropper(Met([(30, 20)], 1), recipe_of(24, "antialias"), "host", device)
+    whole = Window((0, 0, 30, 20), (24, 24), flip=False)
+    assert len(cut.crops(np.zeros(2 * at_once, np.int64), [whole] * (2 * at_once))) == 2 * at_once
 
 
 def test_other_bytes_than_the_hosts_are_refused(monkeypatch):
