@@ -7,6 +7,7 @@ the addresses of its search trials and of its sweeps, best first.
 """
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +23,7 @@ HOST, PORT = "127.0.0.1", 5000
 def main() -> None:
     """Start MLflow's page and wait for it. Raises UserError when its port is in use."""
     documented(__doc__, prog=program()).parse_args()
+    from pipeline.trials.interruptions import interrupt
     from pipeline.trials.journal import experiments  # mlflow takes seconds to import
     from pipeline.trials.store import tracking_uri
     from pipeline.trials.views import VIEWS, view_address
@@ -34,6 +36,7 @@ def main() -> None:
     uri, ui, known = tracking_uri(), f"http://{HOST}:{PORT}", experiments()
     command = [sys.executable, "-P", "-m", "mlflow", "ui", "--host", HOST, "--port", str(PORT)]
     print("starting; Ctrl-C ends it", flush=True)
+    signal.signal(signal.SIGTERM, interrupt)
     plain = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # else idle processes
     with subprocess.Popen([*command, "--backend-store-uri", uri], env=plain) as server:
         try:

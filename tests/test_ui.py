@@ -4,7 +4,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NoReturn
 
 import pytest
 
@@ -20,7 +21,9 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     with kept_ports(1) as [number]:
         monkeypatch.setattr(ui, "PORT", number)
         monkeypatch.setattr(sys, "argv", ["ui"])
+        before = signal.getsignal(signal.SIGTERM)
         yield number
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_port_in_use_is_said(project: SmallProject, port: int) -> None:
@@ -50,15 +53,31 @@ def test_addresses_are_printed_once_the_page_answers(
     assert any(line.startswith(f"  trials of small: http://127.0.0.1:{port}/#/") for line in lines)
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), BrokenPipeError()])
+def fail() -> NoReturn:
+    raise BrokenPipeError
+
+
+@pytest.mark.parametrize(
+    ("end", "error"),
+    [
+        (lambda: signal.raise_signal(signal.SIGINT), KeyboardInterrupt),
+        (lambda: signal.raise_signal(signal.SIGTERM), KeyboardInterrupt),
+        (fail, BrokenPipeError),
+    ],
+    ids=["SIGINT", "SIGTERM", "closed output"],
+)
 def test_the_server_ends_with_the_program(
-    project: SmallProject, port: int, monkeypatch: pytest.MonkeyPatch, error: BaseException
+    project: SmallProject,
+    port: int,
+    monkeypatch: pytest.MonkeyPatch,
+    end: Callable[[], None],
+    error: type[BaseException],
 ) -> None:
     """Nothing else ends it: a signal may reach the program alone."""
 
     def answers() -> Iterator[bool]:
         yield False
-        raise error
+        end()
 
     answer, popen, started = answers(), ui.subprocess.Popen, []
 
@@ -68,6 +87,6 @@ def test_the_server_ends_with_the_program(
 
     monkeypatch.setattr(ui, "_answers", lambda: next(answer))
     monkeypatch.setattr(ui.subprocess, "Popen", start)
-    with pytest.raises(type(error)):
+    with pytest.raises(error):
         ui.main()
     assert started[0].wait() == -signal.SIGTERM

@@ -21,7 +21,7 @@ STARTED = "VDTRANSFER_STARTED"
 from there."""
 
 _READ_BY = {"ray": (GPUS,), "slurm": (GPUS, MINUTES)}
-"""For each launcher: the environment variables with a number that only its own file reads."""
+"""For each launcher: the variables with a number that its file reads, but not every command."""
 MOST_THREADS = 10_000
 """More than any machine has."""
 _MOST = {THREADS: MOST_THREADS, PROCESSES: MOST_THREADS}

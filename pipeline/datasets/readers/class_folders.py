@@ -195,29 +195,30 @@ def _splits_inside(
 
 
 def _refuse_shared(inventory: Inventory, here: Path, folders: Sequence[Path]) -> None:
-    """Refuse "classes" that have no images but the same folders: those may be the classes."""
+    """Refuse "classes" that hold only the same folders, or only splits of deeper folders."""
     if len(folders) < 2:
         return
     inside = [inventory.children(folder).folders for folder in folders]
     inner = [{path.name.casefold(): path.name for path in paths} for paths in inside]
     union = set().union(*inner)
     common = set.intersection(*map(set, inner))
-    if len(union) < 2 or 2 * len(common) < len(union) or any(own_image(f) for f in folders):
+    if len(union) < 2 or any(own_image(folder) for folder in folders):
+        return
+    level = 1 + len(here.relative_to(inventory.root).parts)
+    holding = f"{here}: the folders {_names(folders)} hold no image of their own and"
+    names = {path.name for paths in inside for path in paths}
+    if _are_splits(names):
+        raise UserError(
+            f"{holding} only folders named like splits ({some(sorted(names), 5)}), which hold only "
+            f"folders. If those are the classes, set dataset.class_level={level + 2}. If the "
+            f"classes are {_names(folders)}, set dataset.class_level={level}."
+        )
+    if 2 * len(common) < len(union):
         return
     shared = sorted(inner[0][name] for name in common)
-    level = 1 + len(here.relative_to(inventory.root).parts)
-    sharing = (
-        f"{here}: the folders {_names(folders)} hold no image of their own and share the same "
-        f"folders ({some(shared, 5)})."
-    )
-    if _are_splits(set(shared)):
-        raise UserError(
-            f"{sharing} Those are named like splits. If the folders in them are the classes, set "
-            f"dataset.class_level={level + 2}. If the classes are {_names(folders)}, set "
-            f"dataset.class_level={level}."
-        )
     raise UserError(
-        f"{sharing} It looks as if {some(shared, 5)} were the classes: set "
+        f"{holding} share the same folders ({some(shared, 5)}). "
+        f"It looks as if {some(shared, 5)} were the classes: set "
         f"dataset.class_level={level + 1} for that. If the classes are {_names(folders)}, set "
         f"dataset.class_level={level}. If {_names(folders)} are splits, name them train, val "
         "and test."

@@ -2,7 +2,7 @@
 
 a. one folder per class, with any depth of folders below;
 b. folders of splits (``split_names``), each with one folder per class;
-c. one folder per class, each with folders of splits and nothing else;
+c. one folder per class, each with folders of splits that hold the images, and nothing else;
 d. PaddleClas list files, ``train_list.txt`` and optionally ``val_list.txt``, ``test_list.txt``;
 e. a CSV or parquet file with the columns path, label and optionally split.
 

@@ -41,7 +41,7 @@ def test_broken_links_above_the_classes_are_counted(tmp_path, parts):
 
 def test_folders_of_classes_in_splits_are_not_taken_for_classes(tmp_path):
     trees(tmp_path, *(f"{batch}/{split}" for batch in ("b1", "b2") for split in ("train", "test")))
-    with pytest.raises(UserError, match=r"b1, b2 hold no image of their own and share") as refused:
+    with pytest.raises(UserError, match=r"b1, b2 .* only folders named like splits") as refused:
         read(tmp_path)
     assert "classes, set dataset.class_level=3. If the classes are b1, b2, " in str(refused.value)
     assert read(tmp_path, class_level=1).class_names == ["b1", "b2"]
@@ -53,6 +53,13 @@ def test_folders_of_classes_in_splits_are_not_taken_for_classes(tmp_path):
     assert (listing.class_names, splits(listing)) == (["b1", "b2"], {"test": 9, "train": 8})
     (doubt,) = listing.doubts
     assert "(ant, bee): if those are the classes, set dataset.class_level=3" in doubt
+
+
+def test_splits_of_deeper_folders_are_named_although_classes_do_not_share_them(tmp_path):
+    fill(tmp_path, "ant/train/2020/1.jpg", "ant/val/2020/2.jpg", "bee/test/2020/3.jpg")
+    with pytest.raises(UserError, match=r"splits \(test, train, val\).* dataset.class_level=1\."):
+        read(tmp_path)
+    assert splits(read(tmp_path, class_level=1)) == {"test": 1, "train": 1, "val": 1}
 
 
 @pytest.mark.parametrize(
