@@ -21,9 +21,7 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     with kept_ports(1) as [number]:
         monkeypatch.setattr(ui, "PORT", number)
         monkeypatch.setattr(sys, "argv", ["ui"])
-        before = signal.getsignal(signal.SIGTERM)
         yield number
-        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_port_in_use_is_said(project: SmallProject, port: int) -> None:

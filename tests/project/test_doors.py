@@ -192,7 +192,6 @@ def test_the_browser_of_trials_listens_on_loopback(monkeypatch: pytest.MonkeyPat
         return popen([sys.executable, "-c", ""])
 
     monkeypatch.setattr(ui.subprocess, "Popen", start)
-    monkeypatch.setattr(ui.signal, "signal", lambda *_: None)
     monkeypatch.setattr(sys, "argv", ["vdtransfer ui"])
     with pytest.raises(SystemExit):
         ui.main()
