@@ -3,12 +3,12 @@
 Both give the same bytes, so where crops are cut is no part of a trial's key.
 """
 
+import os
 import sys
 import warnings
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from typing import Protocol
 
@@ -27,6 +27,8 @@ from pipeline.training.resampling import Place, Plan, planned, summed, to_device
 SHARE = 3
 """A store stays on the device while it takes less than one part in SHARE of the free memory."""
 _COPY_BYTES = 2**26
+NICENESS = 10
+"""What is added to the nice value of threads that cut crops beside a training."""
 
 Sum = Callable[[Tensor, Plan], Tensor]
 
@@ -49,28 +51,44 @@ def cropper(store: PixelStore, recipe: RecipeConfig, where: str, device: str) ->
     Raises UserError if the device does not give the host's bytes.
     """
     if where == "host":
-        threads = torch.get_num_threads()  # on a processor the network needs most of them
-        return HostCropper(store, recipe, max(1, threads // 4) if device == "cpu" else threads)
+        threads = torch.get_num_threads()
+        if device == "cpu":  # the network needs most of them
+            return HostCropper(store, recipe, max(1, threads // 4), give_way=True)
+        return HostCropper(store, recipe, threads)
     there = torch.device(device)
     _require_equal(recipe.resize, there)
     return DeviceCropper(store, recipe, there, resident(store, there))
 
 
 class HostCropper:
-    """Cuts crops with Pillow or numpy, on ``threads`` threads."""
+    """Cuts crops with Pillow or numpy, on ``threads`` threads.
 
-    def __init__(self, store: PixelStore, recipe: RecipeConfig, threads: int = 1) -> None:
+    ``give_way`` is for a processor that trains at the same time. A crop that holds a core makes the
+    network's other threads wait. So these threads get a lower priority, and after each crop another
+    thread may run. Only Linux has priorities of threads.
+    """
+
+    def __init__(
+        self, store: PixelStore, recipe: RecipeConfig, threads: int = 1, give_way: bool = False
+    ) -> None:
         self.store, self.size, self.resize = store, recipe.image_size, recipe.resize
-        self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self.threads, self.give_way = threads, give_way and sys.platform == "linux"
+        lower = partial(os.nice, NICENESS) if self.give_way else None
+        self.pool = ThreadPoolExecutor(threads, initializer=lower)
 
     def crops(self, rows: NDArray[np.int64], windows: Sequence[Window]) -> Tensor:
         images = np.empty((len(rows), self.size, self.size, 3), np.uint8)
+        remaining = iter(range(len(rows)))  # shared: a thread that is done takes the next one
 
-        def cut(slot: int, row: np.int64, window: Window) -> None:
-            images[slot] = crop(self.store.image(int(row)), window, self.size, self.resize)
+        def cut() -> None:
+            for slot in remaining:
+                image = self.store.image(int(rows[slot]))
+                images[slot] = crop(image, windows[slot], self.size, self.resize)
+                if self.give_way:
+                    os.sched_yield()
 
-        each = self.pool.map if self.pool else map
-        deque(each(cut, range(len(rows)), rows, windows), maxlen=0)
+        for part in [self.pool.submit(cut) for _ in range(self.threads)]:
+            part.result()
         return torch.from_numpy(images)
 
     def tensor(self, values: NDArray[np.int64]) -> Tensor:

@@ -1,8 +1,10 @@
 """Crops as tensor operations have the host's bytes: Pillow's and bilinear.py's, for any size."""
 
 import importlib
+import os
+import sys
 from importlib.util import find_spec
-from threading import Barrier
+from threading import Barrier, get_native_id
 from types import ModuleType
 
 import numpy as np
@@ -16,7 +18,7 @@ from pipeline.base.errors import UserError
 from pipeline.settings.schema import RecipeConfig
 from pipeline.training import cropping, resampling
 from pipeline.training.augment import Window, centre_window, crop, random_box, random_window
-from pipeline.training.cropping import DeviceCropper, HostCropper, cropper
+from pipeline.training.cropping import NICENESS, DeviceCropper, HostCropper, cropper
 from pipeline.training.resampling import planned, summed
 from tests.support.mutants import mutated
 from tests.support.mutations import CROPS
@@ -194,8 +196,27 @@ def test_threads_of_the_host_change_no_byte():
     store, recipe, rows = Images([(90, 70)], 4), recipe_of(24, "antialias"), np.zeros(50, np.int64)
     rng = np.random.default_rng(0)
     windows = [random_window(90, 70, recipe, rng) for _ in rows]
-    cut = [HostCropper(store, recipe, threads).crops(rows, windows) for threads in (1, 3)]
-    assert torch.equal(*cut)
+    croppers = [HostCropper(store, recipe, *how) for how in ((1,), (3,), (1, True), (3, True))]
+    first, *others = [cropper.crops(rows, windows) for cropper in croppers]
+    assert all(torch.equal(first, other) for other in others)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
+@pytest.mark.parametrize(("device", "lower"), [("cpu", NICENESS), ("cuda", 0)])
+def test_only_threads_that_cut_beside_a_network_on_the_processor_give_way(device, lower):
+    def niceness():
+        return os.getpriority(os.PRIO_PROCESS, get_native_id())
+
+    seen = set()
+
+    class Seen(Images):
+        def image(self, row):
+            seen.add(niceness())
+            return super().image(row)
+
+    cut = cropper(Seen([(30, 20)], 1), recipe_of(24, "antialias"), "host", device)
+    cut.crops(np.zeros(4, np.int64), [Window((0, 0, 30, 20), (24, 24))] * 4)
+    assert seen == {niceness() + lower}
 
 
 @pytest.mark.parametrize(("device", "threads", "at_once"), [("cpu", 8, 2), ("cuda", 3, 3)])
