@@ -65,7 +65,7 @@ class HostCropper:
 
     ``give_way`` is for a processor that trains at the same time. A crop that holds a core makes the
     network's other threads wait. So these threads get a lower priority, and after each crop another
-    thread may run. Only Linux has priorities of threads.
+    thread may run. It needs Linux: elsewhere nice changes the whole process.
     """
 
     def __init__(

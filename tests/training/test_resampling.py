@@ -197,11 +197,11 @@ def test_threads_of_the_host_change_no_byte():
     rng = np.random.default_rng(0)
     windows = [random_window(90, 70, recipe, rng) for _ in rows]
     croppers = [HostCropper(store, recipe, *how) for how in ((1,), (3,), (1, True), (3, True))]
-    first, *others = [cropper.crops(rows, windows) for cropper in croppers]
+    first, *others = [each.crops(rows, windows) for each in croppers]
     assert all(torch.equal(first, other) for other in others)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux nice changes one thread")
 @pytest.mark.parametrize(("device", "lower"), [("cpu", NICENESS), ("cuda", 0)])
 def test_only_threads_that_cut_beside_a_network_on_the_processor_give_way(device, lower):
     def niceness():
