@@ -22,9 +22,13 @@ settings.load_profile("project")
 
 
 @pytest.fixture(autouse=True)
-def default_sigterm() -> None:
-    """Forget a handler that an earlier test's command has set: Lightning would call it, too."""
+def default_signals() -> None:
+    """Forget a handler that an earlier test's command has set: Lightning would call it, too.
+
+    And take Ctrl-C again: a shell lets what it starts in the background ignore it.
+    """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
