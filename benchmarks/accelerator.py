@@ -6,7 +6,7 @@ Needs torch, torchvision, Lightning, timm, torchmetrics, pyarrow, pydantic and P
 Hydra, no network. It calls ``train()`` itself on a store of random images, and measures:
 
 * floor: images a second of a bare loop over batches already on the device, with a trial's flags;
-  also in other precisions, and without deterministic kernels;
+  also in other precisions, without deterministic kernels and without CUDA graphs;
 * trial: images a second of ``train()`` with crops made on the device, and with crops made on the
   host for comparison;
 * stock: images a second of Lightning, timm and torchvision's RandomResizedCrop in one process, in
@@ -61,6 +61,7 @@ from pipeline.training.devices import (
     resolve_precision,
     tf32,
 )
+from pipeline.training.graphs import record, usable
 from pipeline.training.trial import Result, train
 from without_mlflow import CLASSES, configuration, noise, train_stock
 
@@ -111,8 +112,18 @@ class Bench:
         last = min(len(ends), self.steps) - 1
         return self.batch * (last - SKIPPED + 1) / (ends[last] - ends[SKIPPED - 1])
 
-    def floor(self, precision: str, *, compiled: bool = False, repeatable: bool = True) -> float:
-        """Return images a second of a bare loop; ``repeatable`` asks for deterministic kernels."""
+    def floor(
+        self,
+        precision: str,
+        *,
+        compiled: bool = False,
+        repeatable: bool = True,
+        graphs: bool = True,
+    ) -> float:
+        """Return images a second of a bare loop; ``repeatable`` asks for deterministic kernels.
+
+        With ``graphs`` it uses CUDA graphs where a trial does.
+        """
         network = build(self.cfg.model, CLASSES, weights=None, seed=0).to(self.device)
         network = network.to(memory_format=torch.channels_last).train()
         optimizer = torch.optim.SGD(
@@ -123,6 +134,7 @@ class Bench:
         labels = torch.arange(self.batch, device=self.device) % CLASSES
         logits_of = compiled_forward() if compiled else forward
         at_once = self.cfg.recipe.micro_batch or self.batch
+        machine = MachineConfig(device=self.device, compile=compiled)
 
         def loop() -> None:
             for _ in range(self.steps):
@@ -136,6 +148,8 @@ class Bench:
                 optimizer.step()
 
         with deterministic(precision) if repeatable else tf32(precision == "tf32"):
+            if graphs and usable(machine, self.cfg.recipe):
+                record(network, self.batch, self.size, precision)
             return self.rate(loop)
 
     def floors(self) -> dict[str, float | None]:
@@ -147,6 +161,7 @@ class Bench:
             except UserError:
                 speeds[precision] = None
         speeds["not deterministic"] = self.floor(self.precision, repeatable=False)
+        speeds["without graphs"] = self.floor(self.precision, graphs=False)
         return speeds
 
     def run(self, name: str, where: str) -> Result:

@@ -25,6 +25,8 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -39,6 +41,7 @@ TINY = ("--arch", "test_resnet", "--steps", 4)
 SMALL = (64, 32)
 """The load of several trials at once: it leaves a card idle."""
 CONFIGS = "configs.json"
+CONCURRENT = "concurrent_trials.json"
 WEIGHTS = "weights"
 
 
@@ -76,7 +79,7 @@ def measure(box: Path, device: str, toy: bool) -> None:
         parts = () if toy or (size, batch) in COMPILED else OTHERS
         call("accelerator.py", device, *load, *parts, *(TINY if toy else ("--steps", 30)))
     size, batch = TOY[0] if toy else SMALL
-    load = ("--size", size, "--batch", batch, "--json", box / "concurrent_trials.json")
+    load = ("--size", size, "--batch", batch, "--json", box / CONCURRENT)
     call("concurrent_trials.py", device, *load, *(TINY if toy else ()))
 
 
@@ -90,8 +93,8 @@ def tests(box: Path) -> None:
     print(output.rstrip().splitlines()[-1])
 
 
-def grid(box: Path, device: str, points: int | None) -> None:
-    """Train the points that have no row yet, at most ``points`` of them."""
+def point(box: Path, device: str, number: int) -> dict[str, object]:
+    """Train a point of the grid; return its row of the table."""
     from pipeline.datasets.manifest import PIXELS, Manifest
     from pipeline.datasets.pixels import PixelStore
     from pipeline.settings.schema import Config, MachineConfig
@@ -100,38 +103,51 @@ def grid(box: Path, device: str, points: int | None) -> None:
     from pipeline.training.devices import resolve_device, resolve_precision
     from pipeline.training.trial import train
 
+    start = time.monotonic()
     device = resolve_device(device)
     precision = resolve_precision("auto", device)
     manifest = Manifest.load(box)
-    store = PixelStore(box / PIXELS, manifest)
     (weights,) = box.glob(f"{WEIGHTS}.*")
+    cfg = Config.model_validate(json.loads((box / CONFIGS).read_text())[number])
+    machine = MachineConfig(precision=precision, device=device, threads=1)
+    with TemporaryDirectory() as scratch:
+        result, _ = train(
+            cfg.model_copy(update={"machine": machine}),
+            SplitPlan(("train",), measure="val", predict=None),
+            manifest,
+            PixelStore(box / PIXELS, manifest),
+            weights,
+            Checkpoint(Path(scratch) / "checkpoint.ckpt"),
+            [Progress(f"point {number}")],
+        )
+    row = {"number": number, **cfg.point.model_dump(), "status": result.status}
+    row |= {"objective": result.objective, "loss": (result.metrics or {}).get("loss")}
+    row |= {"curve": json.dumps([each["top1"] for each in result.curve]), "precision": precision}
+    return row | {"seconds": round(time.monotonic() - start, 2)}
+
+
+def grid(box: Path, device: str, points: int | None) -> None:
+    """Train the points that have no row yet, at most ``points`` of them.
+
+    As many at once as concurrent_trials.py found best.
+    """
     table = box / "grid.csv"
-    done = len(table.read_text().splitlines()) - 1 if table.exists() else 0
-    configs = json.loads((box / CONFIGS).read_text())
-    for number in range(done, len(configs[:points])):
-        cfg = Config.model_validate(configs[number])
-        machine = MachineConfig(precision=precision, device=device, threads=1)
-        start = time.monotonic()
-        with TemporaryDirectory() as scratch:
-            result, _ = train(
-                cfg.model_copy(update={"machine": machine}),
-                SplitPlan(("train",), measure="val", predict=None),
-                manifest,
-                store,
-                weights,
-                Checkpoint(Path(scratch) / "checkpoint.ckpt"),
-                [Progress(f"point {number + 1}/{len(configs)}")],
-            )
-        row = {**cfg.point.model_dump(), "status": result.status, "objective": result.objective}
-        curve = [each["top1"] for each in result.curve]
-        row |= {"loss": (result.metrics or {}).get("loss"), "curve": json.dumps(curve)}
-        row |= {"seconds": round(time.monotonic() - start, 2), "precision": precision}
-        with table.open("a", newline="") as file:
-            writer = csv.DictWriter(file, row)
-            if number == 0:
-                writer.writeheader()
-            writer.writerow(row)
-        print(f"point {number + 1}/{len(configs)}: {result.objective:.4f}", flush=True)
+    done = set()
+    if table.exists():
+        with table.open(newline="") as file:
+            done = {int(row["number"]) for row in csv.DictReader(file)}
+    numbers = range(len(json.loads((box / CONFIGS).read_text())))[:points]
+    at_once = json.loads((box / CONCURRENT).read_text())["best"]
+    with ProcessPoolExecutor(at_once, get_context("spawn")) as pool:
+        waiting = [pool.submit(point, box, device, each) for each in numbers if each not in done]
+        for each in as_completed(waiting):
+            row = each.result()
+            with table.open("a", newline="") as file:
+                writer = csv.DictWriter(file, row)
+                if file.tell() == 0:
+                    writer.writeheader()
+                writer.writerow(row)
+            print(f"point {row['number']} of {len(numbers)}: {row['objective']:.4f}", flush=True)
 
 
 def main() -> None:

@@ -37,6 +37,7 @@ from pipeline.training.devices import (
     resolved,
     start,
 )
+from pipeline.training.graphs import forget, record, usable
 from pipeline.training.losses import mixed_cross_entropy
 from pipeline.training.schedule import Schedule
 
@@ -142,11 +143,14 @@ def _measured(cfg: Config) -> Speed:
     free = free_bytes(device)
     with deterministic(precision), memory_explained(recipe, device):
         saved = _saved_by(lambda: step(0))
+        if usable(machine.model_copy(update={"compile": False}), recipe):
+            record(module.network, len(rows), recipe.image_size, precision)
         if device == "cuda":
             fastest()  # warms up
         trained = fastest()
         compiling = None
         if cfg.machine.compile:
+            forget(module.network)
             module.step_forward = compiled_forward()
             first = _seconds(lambda: step(0), device)
             eager, trained = trained, fastest()

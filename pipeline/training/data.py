@@ -179,9 +179,7 @@ class TrialData(pl.LightningDataModule):
             raise ValueError(f"{len(self.rows)} training images: batch norm needs at least two")
         self.schedule = Schedule(len(self.rows), recipe)
         self.cropper = cropper(store, recipe, machine.data, machine.device)
-        on_host = machine.data == "host"
-        self.loader = AheadLoader if on_host else DataLoader
-        self.pinned = on_host and machine.device == "cuda"
+        self.pinned = machine.data == "host" and machine.device == "cuda"
 
     def class_weights(self) -> Tensor | None:
         """Return the float32 weight of each class in the loss, [K]; None for equal weights."""
@@ -219,7 +217,7 @@ class TrialData(pl.LightningDataModule):
         return self._loader(CentreCrops(self.cropper, self.manifest.labels, self.recipe), batches)
 
     def _loader(self, dataset: Dataset[Batch], sampler: object) -> DataLoader[Batch]:
-        return self.loader(
+        return AheadLoader(
             dataset,
             sampler=sampler,  # type: ignore[arg-type]  # any iterable of addresses will do
             batch_size=None,

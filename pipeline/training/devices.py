@@ -98,10 +98,13 @@ def precision_plugin(precision: str, device: str) -> Precision:
     return Precision()
 
 
-def autocast(precision: str, device: str) -> torch.autocast:
-    """Make the autocast context of a precision, for work outside Lightning."""
+def autocast(precision: str, device: str, *, cached: bool = True) -> torch.autocast:
+    """Make the autocast context of a precision, for work outside Lightning.
+
+    ``cached`` keeps a converted weight until the context ends.
+    """
     dtype = _AUTOCAST.get(precision, torch.bfloat16)
-    return torch.autocast(device, dtype, enabled=precision in _AUTOCAST)
+    return torch.autocast(device, dtype, enabled=precision in _AUTOCAST, cache_enabled=cached)
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from pipeline.training.devices import (
     resolved,
     start,
 )
+from pipeline.training.graphs import Graphs, usable
 from pipeline.training.objectives import objective_of
 
 
@@ -100,7 +101,8 @@ def train(
             data.class_weights(),
             machine.compile,
         )
-        trainer = _trainer(data.schedule.epochs, plan, machine, [*callbacks, checkpoint])
+        graphs = [Graphs(machine.precision)] if usable(machine, cfg.recipe) else []
+        trainer = _trainer(data.schedule.epochs, plan, machine, [*callbacks, *graphs, checkpoint])
         began_fit = time.monotonic()
         resume = str(checkpoint.path) if _whole(checkpoint.path) else None
         try:

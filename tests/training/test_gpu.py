@@ -1,23 +1,28 @@
 """What only an accelerator can show: equal bytes and numbers, no waits, memory that runs out."""
 
+import copy
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from pipeline.base.errors import UserError
 from pipeline.planning.timing import measure
-from pipeline.training import cropping
+from pipeline.training import cropping, trial
 from pipeline.training.augment import random_window
 from pipeline.training.cropping import DeviceCropper, HostCropper, cropper
+from pipeline.training.data import EVALUATION_BATCH
 from pipeline.training.devices import resolve_precision
+from pipeline.training.graphs import forget, record
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from accelerator import Bench
-from without_mlflow import configuration
+from without_mlflow import configuration, noise
 
 pytestmark = [
     pytest.mark.gpu,
@@ -104,3 +109,77 @@ def test_plan_starts_cuda_in_another_process():
     assert speed.device == DEVICE
     assert min(speed.train, speed.evaluate, speed.memory) > 0
     assert torch.cuda.mem_get_info()[0] >= before - 2**26
+
+
+@pytest.mark.parametrize("precision", ["float32", "auto", "fp16"])
+def test_graphs_change_no_bit_of_a_trial(tmp_path, monkeypatch, precision):
+    made = bench(tmp_path, precision=precision)
+    made.manifest, made.store = noise(tmp_path, STEPS * made.batch, EVALUATION_BATCH + 6, 72)
+    with_graphs = made.run("with", "device")
+    monkeypatch.setattr(trial, "usable", lambda *_: False)
+    assert with_graphs.curve == made.run("without", "device").curve
+
+
+class Small(nn.Sequential):
+    """A network with batch norm and dropout; ``reads`` lets its forward pass wait for the host."""
+
+    def __init__(self, *, reads: bool = False) -> None:
+        super().__init__(
+            nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Flatten(), nn.Dropout(), nn.Linear(8 * 36, 5)
+        )
+        self.reads = reads
+
+    def forward(self, images):
+        assert not self.reads or float(images.sum()) < 1e9
+        return super().forward(images)
+
+
+def images(number):
+    return torch.rand(number, 3, 8, 8, device=DEVICE).to(memory_format=torch.channels_last)
+
+
+def gradients(network):
+    """Take three steps in training and evaluate two batches; return all that was computed."""
+    found = []
+    network.train()
+    for step in range(3):
+        torch.manual_seed(step)
+        network.zero_grad()
+        cross_entropy(network(images(16)), torch.arange(16, device=DEVICE) % 5).backward()
+        found += [parameter.grad.clone() for parameter in network.parameters()]
+    network.eval()
+    with torch.inference_mode():
+        for number in (EVALUATION_BATCH, 7):
+            found += [network(images(number)) for _ in range(2)]
+    return [*found, *(buffer.clone() for buffer in network.buffers())]
+
+
+def test_graphs_change_no_dropout_and_no_statistics():
+    torch.manual_seed(0)
+    network = Small().to(DEVICE)
+    other = copy.deepcopy(network)
+    record(network, 16, 8, "float32")
+    assert "forward" in vars(network)
+    both = zip(gradients(network), gradients(other), strict=True)
+    assert [number for number, (one, an) in enumerate(both) if not torch.equal(one, an)] == []
+    forget(network)
+    assert "forward" not in vars(network)
+
+
+def test_a_network_that_waits_for_the_host_is_trained_without_graphs(capsys):
+    network = Small(reads=True).to(DEVICE)
+    before = copy.deepcopy(network)
+    record(network, 16, 8, "float32")
+    assert "no CUDA graph of this network" in capsys.readouterr().err
+    both = zip(gradients(network), gradients(before), strict=True)
+    assert all(torch.equal(one, another) for one, another in both)
+
+
+def test_trials_release_the_memory_of_their_graphs(tmp_path):
+    made, taken = bench(tmp_path), []
+    for name in "abc":
+        made.run(name, "device")
+        (tmp_path / f"{name}.ckpt").unlink(missing_ok=True)
+        torch.cuda.empty_cache()
+        taken.append(torch.cuda.memory_reserved())
+    assert taken[2] <= taken[0]
