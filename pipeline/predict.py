@@ -32,7 +32,11 @@ from pipeline.settings.folders import PROGRAM
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Predict or evaluate, print, and return the exit code. Raises UserError for bad arguments."""
-    options = _parser().parse_args(arguments)
+    return run(_parser().parse_args(arguments))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what :func:`main` does, with arguments that are parsed."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name may hold what its encoding cannot say
         sys.stdout.reconfigure(errors="backslashreplace")
     _require_fitting(options)
@@ -53,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             paths,
             lambda left: predictions(model, left, options.top_k, unreadable),
         )
-        done = f", {count(before, 'image')} of them by a run that was stopped" if before else ""
+        done = f", {before:,} of them by a run that was stopped" if before else ""
         print(f"{options.output}: {count(len(paths) - unreadable.count, 'image')}{done}")
     else:
         paths = files(options.inputs, unreadable)
@@ -137,4 +141,5 @@ def _measured(model: Predictor, folder: Path, least: float, unreadable: Unreadab
 if __name__ == "__main__":
     if hasattr(signal, "SIGPIPE"):  # end silently, as filters do, when the reader closes the pipe
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    guarded(lambda: sys.exit(main()), resumes=False)
+    given = _parser().parse_args()
+    guarded(lambda: sys.exit(run(given)), resumes=given.output is not None)

@@ -181,7 +181,7 @@ def test_classes_of_very_different_size_are_said(prepare, own):
         (own / "owl" / f"{number}.jpg").write_bytes(jpeg(2, number))
     err = prepare()[3]
     assert "the classes are uneven: owl has 120 images beside the test split, cat has 8" in err
-    assert "objective: mean_class" in err
+    assert "for uneven classes, objective: mean_class and recipe.class_balance: weights" in err
 
 
 def test_classes_that_look_alike_are_pointed_out(prepare, own):

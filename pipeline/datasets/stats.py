@@ -152,6 +152,11 @@ def notes(stats: Mapping[str, Any]) -> Iterator[str]:
 def warnings(stats: Mapping[str, Any], path: Path) -> Iterator[str]:
     """Yield warnings that a person should read before training; ``path`` is that of stats.json."""
     yield from notes(stats)
+    if imbalance(stats["counts"]):
+        yield (
+            "for uneven classes, objective: mean_class and recipe.class_balance: weights or "
+            "sampling help, unless they are set already"
+        )
     named = f"; {path} names them"
     if differing := stats["count_differences"]:
         yield f"{len(differing)} differences to the stated counts were accepted{named}"
@@ -181,8 +186,7 @@ def imbalance(counts: Mapping[str, Mapping[str, int]]) -> str | None:
     return (
         f"the classes are uneven: {printable(large)} has {images[large]:,} images beside the test "
         f"split, {printable(small)} has {images[small]:,}. Top-1 is decided by the large classes: "
-        "compare it with the accuracy of always guessing the largest one. Unless they are set "
-        "already, objective: mean_class and recipe.class_balance: weights or sampling help"
+        "compare it with the accuracy of always guessing the largest one"
     )
 
 

@@ -13,7 +13,7 @@ from pipeline.base.statistics import wilson_interval
 from pipeline.base.text import count, markdown, printable
 from pipeline.deployment.description import Description
 from pipeline.deployment.speed import Cost
-from pipeline.settings.schema import Config
+from pipeline.settings.schema import OBJECTIVE_TITLES, Config
 from pipeline.trials.contract import FinalFile
 
 MOST_PAIRS = 5
@@ -63,6 +63,9 @@ def card(cfg: Config, description: Description, final: FinalFile, cost: Cost) ->
         worst=sorted(wrong, key=lambda row: (row.right / row.images, -row.images))[:MOST_CLASSES],
         confused=sorted(confused, key=lambda pair: -pair[0])[:MOST_PAIRS],
         steps=preprocessing(description),
+        choice="the fixed scheme"
+        if final.strategy == "fixed"
+        else f"found by {final.strategy}, best by validation {OBJECTIVE_TITLES[cfg.objective]}",
         count=count,
         interval=_interval,
     )

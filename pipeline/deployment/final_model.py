@@ -128,6 +128,7 @@ def register_final(
     name = f"vdtransfer-{cfg.project}-{cfg.dataset.name}"
     registry = Registry(journal, name)
     with alone(lock_file(f"model-{key_of(name)[:16]}"), f"registration of {name}"):
+        choice = {"objective": objective, "chosen_by": cfg.objective}
         version = registry.find(first.key)
         if version is None:
             model_id = log_onnx(
@@ -140,8 +141,7 @@ def register_final(
             )
             tags = {
                 KEY_TAG: first.key,
-                "objective": objective,
-                "chosen_by": cfg.objective,
+                **choice,
                 "data_digest": resources.environment.data_digest,
                 "dataset": cfg.dataset.name,
                 "model": cfg.model.name,
@@ -149,6 +149,8 @@ def register_final(
             }
             title = f"{cfg.title}: {cfg.dataset.title}"
             version = registry.register(model_id, first.run_id, tags, title)
+        elif version.chosen_by != cfg.objective:
+            version = registry.restate(version, choice)
         champion = registry.settle(version)
     shown = f"registered in MLflow: {registry.name}, version {version.number}"
     if champion.number == version.number:

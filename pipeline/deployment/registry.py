@@ -96,6 +96,12 @@ class Registry:
         )
         return Version.of(made)
 
+    def restate(self, version: Version, tags: Mapping[str, object]) -> Version:
+        """Replace tags of a version, and return it with them."""
+        for name, value in tags.items():
+            self.client.set_model_version_tag(self.name, version.number, name, str(value))
+        return Version.of(self.client.get_model_version(self.name, version.number))
+
     def settle(self, version: Version) -> Version:
         """Link a version to its logged model, and return the champion.
 

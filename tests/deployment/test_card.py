@@ -70,6 +70,20 @@ def test_says_what_an_engineer_has_to_know(cfg: Config) -> None:
     assert "- Licence of the data: CC BY 4.0" in text
     assert "- Licence of these weights: no weights to start from" in text
     assert "- 1 file left out" in text
+    assert "(found by bayes, best by validation top-1)" in text
+    assert "class_balance" not in text
+    assert "same weight" not in text
+
+
+def test_says_by_what_its_settings_were_chosen_and_how_classes_were_balanced(project) -> None:  # type: ignore[no-untyped-def]
+    measured = final([[9, 1], [4, 6]], ["ant", "bee"])
+    cfg = project.compose("objective=mean_class", "recipe.class_balance=weights")
+    text = card(cfg, description(), measured, COST)
+    assert "(found by bayes, best by validation mean accuracy per class)\n- Recipe: " in text
+    assert ", `class_balance: weights`\n" in text
+    assert "Training gave every class the same weight, so the probabilities of rare" in text
+    fixed = measured.model_copy(update={"strategy": "fixed"})
+    assert "(the fixed scheme)\n" in card(cfg, description(), fixed, COST)
 
 
 def test_a_name_is_text_and_nothing_else(cfg: Config) -> None:

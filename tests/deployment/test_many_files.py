@@ -1,6 +1,7 @@
 """predict on many files: in order, into a CSV file, and on from where a run was stopped."""
 
 import csv
+import runpy
 import signal
 import subprocess
 import sys
@@ -14,7 +15,9 @@ from pipeline.base.errors import UserError
 from pipeline.deployment import predictor, unfinished
 from pipeline.deployment.classifying import Prediction, predictions
 from pipeline.deployment.inputs import Unreadable
+from pipeline.deployment.printing import PRINTERS
 from pipeline.predict import main
+from pipeline.settings.machine import STARTED
 from tests.support.miniatures import jpeg
 from tests.support.packaged_model import description
 
@@ -90,6 +93,31 @@ def test_a_stopped_run_is_continued(
     assert len(asked) == COUNT - 17
     assert out.read_bytes() == whole.read_bytes()
     assert {each.name for each in tmp_path.iterdir()} == {"photos", "whole.csv", "out.csv"}
+
+
+@pytest.mark.parametrize("continues", [True, False])
+def test_ctrl_c_says_whether_the_same_command_goes_on(
+    model: Path,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    continues: bool,
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    output = [f"--output={tmp_path / 'out.csv'}"] if continues else []
+    monkeypatch.setattr(sys, "argv", ["predict", str(model), str(photos), *output])
+    monkeypatch.setattr(unfinished, "plain", stopped)
+    monkeypatch.setitem(PRINTERS, "table", stopped)
+    monkeypatch.delattr(signal, "SIGPIPE")  # its handler would stay
+    monkeypatch.delenv(STARTED, raising=False)
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(ROOT / "pipeline" / "predict.py"), run_name="__main__")
+    assert end.value.code == 130
+    advice = ": what was finished is kept; run the same command to go on" if continues else ""
+    assert f"interrupted{advice}\n" in capsys.readouterr().err
 
 
 def test_what_cannot_be_continued_is_refused(model: Path, photos: Path, tmp_path: Path) -> None:

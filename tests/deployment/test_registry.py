@@ -71,6 +71,16 @@ def test_registers_a_final_trial_once_and_crowns_the_better_one(registry: Regist
     assert len({first.number, worse.number, better.number, elsewhere.number}) == 4
 
 
+def test_a_version_counts_under_the_objective_of_its_last_evaluation(registry: Registry) -> None:
+    journal = Journal.open("one: two")
+    first = add(registry, journal, "k1", 0.8, "a")
+    other = add(registry, journal, "k2", 0.7, "a")
+    registry.settle(registry.restate(first, {"objective": 0.3, "chosen_by": "mean_class"}))
+    assert registry.settle(other) == registry.find("k1"), "it was chosen by another objective"
+    other = registry.restate(other, {"objective": 0.4, "chosen_by": "mean_class"})
+    assert registry.settle(other) == other == registry.champion()
+
+
 def test_a_version_whose_registration_was_killed_is_linked_to_its_model_the_next_time(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
