@@ -61,7 +61,7 @@ from pipeline.training.devices import (
     resolve_precision,
     tf32,
 )
-from pipeline.training.graphs import record, usable
+from pipeline.training.graphs import forget, record, usable
 from pipeline.training.trial import Result, train
 from without_mlflow import CLASSES, configuration, noise, train_stock
 
@@ -150,7 +150,10 @@ class Bench:
         with deterministic(precision) if repeatable else tf32(precision == "tf32"):
             if graphs and usable(machine, self.cfg.recipe):
                 record(network, self.batch, self.size, precision)
-            return self.rate(loop)
+            try:
+                return self.rate(loop)
+            finally:
+                forget(network)
 
     def floors(self) -> dict[str, float | None]:
         """Return images a second in each other precision; None if the device lacks it."""

@@ -12,7 +12,7 @@ MLflow, no Hydra. It writes into BOX:
 * ``concurrent_trials.json``: the results of concurrent_trials.py: images a second of one, two and
   four trials that share a card;
 * ``tests.txt``: the output of the tests marked gpu;
-* ``grid.csv``: a row per point. An interrupted run continues at the next point.
+* ``grid.csv``: a row per point. An interrupted run trains the points that have no row yet.
 
 ``--toy`` shrinks everything for a trial run on a processor: ``run BOX --device cpu --toy``.
 """
@@ -129,7 +129,7 @@ def point(box: Path, device: str, number: int) -> dict[str, object]:
 def grid(box: Path, device: str, points: int | None) -> None:
     """Train the points that have no row yet, at most ``points`` of them.
 
-    As many at once as concurrent_trials.py found best.
+    As many at once as concurrent_trials.py found best for its load, which is not quite the same.
     """
     table = box / "grid.csv"
     done = set()
@@ -141,13 +141,18 @@ def grid(box: Path, device: str, points: int | None) -> None:
     with ProcessPoolExecutor(at_once, get_context("spawn")) as pool:
         waiting = [pool.submit(point, box, device, each) for each in numbers if each not in done]
         for each in as_completed(waiting):
-            row = each.result()
+            try:
+                row = each.result()
+            except Exception:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
             with table.open("a", newline="") as file:
                 writer = csv.DictWriter(file, row)
                 if file.tell() == 0:
                     writer.writeheader()
                 writer.writerow(row)
-            print(f"point {row['number']} of {len(numbers)}: {row['objective']:.4f}", flush=True)
+            done.add(row["number"])
+            print(f"{len(done)} of {len(numbers)} points: {row['objective']:.4f}", flush=True)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from pipeline.base.errors import UserError
 from pipeline.planning.timing import measure
-from pipeline.training import cropping, trial
+from pipeline.training import cropping, graphs, trial
 from pipeline.training.augment import random_window
 from pipeline.training.cropping import DeviceCropper, HostCropper, cropper
 from pipeline.training.data import EVALUATION_BATCH
@@ -120,18 +120,33 @@ def test_graphs_change_no_bit_of_a_trial(tmp_path, monkeypatch, precision):
     assert with_graphs.curve == made.run("without", "device").curve
 
 
-class Small(nn.Sequential):
-    """A network with batch norm and dropout; ``reads`` lets its forward pass wait for the host."""
+class ReadInBackward(torch.autograd.Function):
+    """Reads a value of the gradient back to the host."""
 
-    def __init__(self, *, reads: bool = False) -> None:
+    @staticmethod
+    def forward(ctx, values):
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        assert float(gradient.sum()) < 1e9
+        return gradient
+
+
+class Small(nn.Sequential):
+    """A network with batch norm and dropout; it reads from the device in the pass ``reads``."""
+
+    def __init__(self, reads: str = "") -> None:
         super().__init__(
             nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Flatten(), nn.Dropout(), nn.Linear(8 * 36, 5)
         )
         self.reads = reads
 
     def forward(self, images):
-        assert not self.reads or float(images.sum()) < 1e9
-        return super().forward(images)
+        if self.reads == ("training" if self.training else "evaluation"):
+            assert float(images.sum()) < 1e9
+        logits = super().forward(images)
+        return ReadInBackward.apply(logits) if self.reads == "backward" else logits
 
 
 def images(number):
@@ -166,11 +181,14 @@ def test_graphs_change_no_dropout_and_no_statistics():
     assert "forward" not in vars(network)
 
 
-def test_a_network_that_waits_for_the_host_is_trained_without_graphs(capsys):
-    network = Small(reads=True).to(DEVICE)
-    before = copy.deepcopy(network)
+@pytest.mark.parametrize("reads", ["training", "backward", "evaluation"])
+def test_a_network_that_reads_from_the_device_is_trained_without_graphs(reads, capsys):
+    graphs._say_once.cache_clear()
+    network = Small(reads).to(DEVICE)
+    before, stream = copy.deepcopy(network), torch.cuda.current_stream()
     record(network, 16, 8, "float32")
     assert "no CUDA graph of this network" in capsys.readouterr().err
+    assert torch.cuda.current_stream() == stream
     both = zip(gradients(network), gradients(before), strict=True)
     assert all(torch.equal(one, another) for one, another in both)
 
