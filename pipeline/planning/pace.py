@@ -41,8 +41,7 @@ def _progress(cfg: Config) -> str | None:
     spent: dict[str, tuple[float, int]] = {}
     for dataset, model in places:
         folder = root / "results" / dataset / model
-        finished = [name for name in cfg.strategies if (folder / name / "final.json").is_file()]
-        done += len(finished)
+        done += len(cfg.strategies) - len(_untested(cfg, folder))
         left += _work(cfg, folder, images[dataset])
         spent |= _spent(folder, images[dataset])
     line = f"{done} of {cells} cells done"
@@ -56,13 +55,23 @@ def _work(cfg: Config, folder: Path, images: CountsConfig) -> float:
     """Return the training images of what a dataset and model still have to train."""
     size = cfg.space.size()
     untuned = [name for name in cfg.strategies if not (folder / name / "best.yaml").is_file()]
-    untested = [name for name in cfg.strategies if not (folder / name / "final.json").is_file()]
+    untested = _untested(cfg, folder)
     asked = [cfg.search.trials(name, size) for name in untuned]
     trials = (size if "grid" in untuned else 0) if "grid" in cfg.strategies else sum(asked)
     both = images.train + images.val
     if cfg.protocol.name == "paddle":
         return trials * both
     return trials * images.train + len(untested) * len(cfg.evaluate.first_seeds) * both
+
+
+def _untested(cfg: Config, folder: Path) -> list[str]:
+    """Name the strategies without a result; before DVC repeats a search, it removes best.yaml."""
+    needed = ("best.yaml", "final.json")
+    return [
+        name
+        for name in cfg.strategies
+        if not all((folder / name / file).is_file() for file in needed)
+    ]
 
 
 def _spent(folder: Path, images: CountsConfig) -> dict[str, tuple[float, int]]:

@@ -49,6 +49,10 @@ def test_the_rest_takes_as_long_an_image_as_what_was_trained(cfg: Config) -> Non
     for strategy in cfg.strategies:
         leave(strategy, "final.json")
     assert progress(cfg) == "3 of 3 cells done"
+    leave("grid", "best.yaml").unlink()  # as DVC does before it runs tune again
+    shown = progress(cfg)
+    assert shown is not None
+    assert shown.startswith("2 of 3 cells done; up to ")
 
 
 def test_a_damaged_table_stops_no_stage_of_another_cell(cfg: Config) -> None:
