@@ -25,6 +25,9 @@ _log = logging.getLogger(__name__)
 
 LOCK_SECONDS = 60.0
 """Seconds to wait while other processes lock a sqlite journal."""
+_COLLISIONS = ("database is locked", "UNIQUE constraint failed: datasets.", '"dataset_pk"')
+"""What sqlite and PostgreSQL say when another process was faster; then nothing was written. MLflow
+looks for a dataset before it adds it, and another trial may add the same one in between."""
 
 
 def tracking_uri() -> str:
@@ -149,8 +152,9 @@ class _Client:
                 try:
                     return method(*args, **kwargs)
                 except FAULTS as error:
-                    if "database is locked" in str(error) and time.monotonic() < patience:
-                        continue  # nothing was written, and SQLite itself has already waited
+                    collided = any(words in str(error) for words in _COLLISIONS)
+                    if collided and time.monotonic() < patience:
+                        continue  # without a pause: SQLite itself has already waited
                     self._lost = lost(self._uri, error)
                     raise self._lost from error
 

@@ -2,7 +2,10 @@ import json
 import math
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -135,6 +138,20 @@ def test_after_the_first_fault_of_the_store_every_call_fails_at_once(project, jo
         journal.close("0" * 32, "FINISHED")
     with pytest.raises(JournalLostError, match="0000"):
         journal.search()
+
+
+def test_trials_at_once_may_add_the_same_dataset(journal):
+    runs = [journal.start("t", parent_id=None, params={}, tags={}) for _ in range(4)]
+    together = Barrier(len(runs))
+
+    def add(run_id, digest):
+        together.wait()
+        journal.log_dataset(run_id, "digits", digest, "here", "train")
+
+    with ThreadPoolExecutor(len(runs)) as pool:
+        for digest in ("one", "two", "three"):
+            list(pool.map(partial(add, digest=digest), runs))
+    assert [len(run.inputs.dataset_inputs) for run in journal.search()] == [3] * len(runs)
 
 
 def test_the_journal_says_what_it_is_for(project, journal):
